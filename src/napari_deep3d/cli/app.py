@@ -1,0 +1,175 @@
+"""The commands."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_deep3d.cli import options
+from napari_deep3d.cli.console import BAD_INPUT, INTERRUPTED, Display, Interruption, report
+from napari_deep3d.cli.models import models
+from napari_deep3d.core.config import DEFAULT_MODEL, PredictConfig, SimulateConfig, parse_assignments, read_toml
+from napari_deep3d.core.errors import InputError
+
+app = typer.Typer(
+    name="napari-deep3d",
+    help="Confocal-like volumes from a wide-field microscope.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(models, name="models")
+
+
+def main() -> None:
+    """Run the command line: exit 0 done, 2 bad input or usage, 130 interrupted."""
+    try:
+        app()
+    except InputError as error:
+        print(f"napari-deep3d: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(BAD_INPUT)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+@app.command()
+def predict(
+    stack: Annotated[Path, typer.Argument(help="Wide-field stack: OME-TIFF, ImageJ TIFF or OME-Zarr.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Result: .tif, .tiff or .zarr.")],
+    model: Annotated[str, typer.Option(help="Name of a model, or a model file.")] = DEFAULT_MODEL,
+    channel: Annotated[int | None, typer.Option(help="Channel, counted from 0.")] = None,
+    time: Annotated[str | None, typer.Option(help="Time point, counted from 0, or all.")] = None,
+    spacing: Annotated[str | None, typer.Option(help="Voxel size Z,Y,X in um.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
+    tile: Annotated[str, typer.Option(help="auto, or voxels Z,Y,X computed at a time.")] = "auto",
+    memory: Annotated[str | None, typer.Option(help="Memory to stay within, such as 2GB.")] = None,
+    overwrite: options.Overwrite = False,
+    as_json: options.Json = False,
+) -> None:
+    """Predict a confocal-like stack from a wide-field stack."""
+    config = PredictConfig.checked(
+        model=model,
+        spacing_um=options.parse_spacing(spacing),
+        device=device,
+        precision=precision,
+        tile=options.parse_tile(tile),
+        memory_bytes=options.parse_memory(memory),
+    )
+    when = options.parse_time(time)
+    from napari_deep3d.jobs.predict_file import predict_file
+
+    interruption = Interruption()
+    with interruption.listening():
+        job = predict_file(
+            stack, output, config, channel=channel, time=when, overwrite=overwrite, stop=interruption.stop
+        )
+        done = Display().run(job)
+    made = done.prediction
+    about = made.provenance() | {"seconds": made.seconds, "tile_mismatch": made.tile_mismatch}
+    report(
+        {"output": str(done.output), "shape": list(done.shape), "spacing_um": list(made.spacing_um)} | about, as_json
+    )
+    _end(made.complete)
+
+
+@app.command()
+def simulate(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Pairs folder to write.")],
+    pairs: Annotated[int, typer.Option(help="Number of pairs.")] = 8,
+    shape: Annotated[str, typer.Option(help="Voxels Z,Y,X of each pair.")] = "48,160,160",
+    seed: Annotated[int, typer.Option(help="Start of the random numbers.")] = 0,
+    confocal: Annotated[
+        list[Path] | None, typer.Option("--from", help="Real confocal stack to take samples from; may be repeated.")
+    ] = None,
+    overwrite: options.Overwrite = False,
+    as_json: options.Json = False,
+) -> None:
+    """Make simulated wide-field/confocal pairs to train on."""
+    config = SimulateConfig.checked(pairs=pairs, shape=options.parse_shape(shape, "--shape"), seed=seed)
+    from napari_deep3d.jobs.simulate import simulate_pairs
+
+    interruption = Interruption()
+    with interruption.listening():
+        job = simulate_pairs(
+            output, config, confocal_stacks=confocal or (), overwrite=overwrite, stop=interruption.stop
+        )
+        made = Display().run(job)
+    report(
+        {
+            "output": str(made.output),
+            "pairs": made.pairs,
+            "shape": list(made.shape),
+            "spacing_um": [list(spacing) for spacing in made.spacing_um],
+            "seed": made.seed,
+        },
+        as_json,
+    )
+    _end(made.pairs == config.pairs)
+
+
+@app.command()
+def train(
+    pairs: Annotated[Path, typer.Argument(help="Folder with 'widefield' and 'confocal', same names in both.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Run folder to write.")],
+    preset: Annotated[str, typer.Option(help="laptop or paper.")] = "laptop",
+    config: Annotated[Path | None, typer.Option(help="TOML file of settings.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="A setting NAME=VALUE; may be repeated.")] = None,
+    name: Annotated[str, typer.Option(help="Name of the model; the run folder's by default.")] = "",
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a run with its own settings.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Train a model on registered pairs."""
+    if resume and (config or settings):
+        raise InputError("--resume continues with the run's own settings; leave --config and --set out.")
+    from napari_deep3d.api import train_config
+    from napari_deep3d.jobs.train import train_model
+
+    chosen = train_config(preset, read_toml(config) if config else {}, parse_assignments(settings or []))
+    interruption = Interruption()
+    with interruption.listening():
+        done = Display().run(train_model(pairs, output, chosen, name=name, resume=resume, stop=interruption.stop))
+    report(
+        {
+            "model": str(done.model),
+            "iterations": done.iterations,
+            "seconds": done.seconds,
+            "iterations_per_second": done.iterations_per_second,
+            "loss": done.loss,
+            "validation": done.validation,
+        },
+        as_json,
+    )
+    _end(done.complete)
+
+
+@app.command()
+def info(as_json: options.Json = False) -> None:
+    """Versions, devices and number formats: what a bug report needs."""
+    from napari_deep3d.jobs.info import describe_machine
+
+    report(describe_machine(), as_json)
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("demo"),
+    overwrite: options.Overwrite = True,
+    as_json: options.Json = False,
+) -> None:
+    """Run the main job on the bundled sample and show it, in napari where there is a screen."""
+    from napari_deep3d.jobs.demo import run_demo, show_demo
+
+    interruption = Interruption()
+    with interruption.listening():
+        made = Display().run(run_demo(output, overwrite=overwrite, stop=interruption.stop))
+    window = show_demo(made)
+    report(made.report() | {"window": window}, as_json)
+
+
+def _end(complete: bool) -> None:
+    if not complete:
+        raise typer.Exit(INTERRUPTED)

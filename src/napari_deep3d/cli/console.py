@@ -1,0 +1,94 @@
+"""What the commands share: progress on standard error, JSON on standard output, Ctrl-C, exit codes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from napari_deep3d.core.events import Event, Job, Metrics, Notice, drain
+from napari_deep3d.core.events import Progress as ProgressEvent
+
+T = TypeVar("T")
+
+BAD_INPUT, INTERRUPTED = 2, 130
+
+
+@dataclass
+class Interruption:
+    """Whether Ctrl-C was pressed; the first press asks the job to finish, the second one breaks off."""
+
+    asked: bool = False
+
+    def stop(self) -> bool:
+        """Whether to stop."""
+        return self.asked
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+        print("stopping; press Ctrl-C again to break off", file=sys.stderr)  # noqa: T201
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Listen to Ctrl-C and to a polite request to end (SIGTERM)."""
+        old = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in old.items():
+                signal.signal(number, handler)
+
+
+@dataclass
+class Display:
+    """Shows the events of a job on standard error: a bar on a terminal, lines elsewhere."""
+
+    console: Console = field(default_factory=lambda: Console(stderr=True, highlight=False))
+
+    def run(self, job: Job[T]) -> T:
+        """Run a job to its end, showing its events."""
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=self.console, transient=True) as bar:
+            task = bar.add_task("starting", total=None)
+            return drain(job, lambda event: self._show(event, bar, task))
+
+    def _show(self, event: Event, bar: Progress, task: TaskID) -> None:
+        if isinstance(event, ProgressEvent):
+            bar.update(task, completed=event.done, total=event.total or None, description=event.message)
+            if not self.console.is_terminal and event.done:
+                left = "" if event.seconds_left is None else f", {event.seconds_left:.0f} s left"
+                self.console.print(f"{event.message}{left}", markup=False)
+        elif isinstance(event, Notice):
+            self.console.print(f"note: {event.message}", markup=False)
+        elif isinstance(event, Metrics):
+            figures = "  ".join(f"{name} {value:.4g}" for name, value in event.values.items())
+            self.console.print(f"step {event.step}: {figures}", markup=False)
+
+
+def report(values: dict[str, Any], as_json: bool) -> None:
+    """Print the outcome: one JSON object alone on standard output, or lines for people."""
+    if as_json:
+        print(json.dumps(values))  # noqa: T201
+        return
+    for name, value in values.items():
+        print(f"{name.replace('_', ' ')}: {_for_people(value)}")  # noqa: T201
+
+
+def _for_people(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(_for_people(item) for item in value) or "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_for_people(item)}" for name, item in value.items()) or "none"
+    return str(value)

@@ -1,0 +1,67 @@
+"""Options of the commands: how words on the command line become values."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+import typer
+
+from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.volume import Shape, Spacing, check_spacing
+
+UNITS = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, alone, on standard output.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]
+
+
+def parse_spacing(text: str | None) -> Spacing | None:
+    """``0.5,0.108,0.108`` to a voxel size in um, Z, Y, X."""
+    return None if text is None else check_spacing(_numbers(text, float, "--spacing", "0.5,0.108,0.108"))
+
+
+def parse_tile(text: str) -> Any:
+    """``auto``, or ``24,128,128`` to voxels Z, Y, X."""
+    return "auto" if text == "auto" else parse_shape(text, "--tile")
+
+
+def parse_shape(text: str, option: str) -> Shape:
+    """``48,160,160`` to voxels Z, Y, X."""
+    z, y, x = _numbers(text, int, option, "24,128,128")
+    return z, y, x
+
+
+def _numbers(text: str, kind: type[Any], option: str, example: str) -> list[Any]:
+    try:
+        values = [kind(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) != 3:
+        raise InputError(f"{option} got {text!r}; three numbers Z,Y,X are needed, such as {option} {example}.")
+    return values
+
+
+def parse_memory(text: str | None) -> int | None:
+    """``2GB`` to bytes."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"\s*([\d.]+)\s*([kmgt]?b)?\s*", text.lower())
+    try:
+        return int(float(match[1]) * UNITS[match[2] or ""]) if match else _bad_memory(text)
+    except ValueError:
+        return _bad_memory(text)
+
+
+def _bad_memory(text: str) -> int:
+    raise InputError(f"--memory got {text!r}; a size such as 2GB or 800MB is needed.")
+
+
+def parse_time(text: str | None) -> Any:
+    """A time point, counted from 0, or ``all``."""
+    if text is None or text == "all":
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise InputError(f"--time got {text!r}; a number counted from 0, or all, is needed.") from None

@@ -1,0 +1,94 @@
+"""Sample data for napari's File > Open Sample."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pooch
+
+from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.volume import Spacing, Volume
+from napari_deep3d.io import open_stack
+
+LayerData = tuple[Any, dict[str, Any], str]
+"""What napari makes a layer of: the voxels, the layer's properties, and the kind of layer."""
+
+SAMPLES = Path(__file__).parent / "samples"
+
+NUCLEUS_URL = (
+    "https://github.com/NEUBIAS/training-resources/raw/8bbaa51d4df0edb61b36bf6a437c695bae1fe3ef/"
+    "image_data/xyzc_16bit__dna_conf_wf.tif"
+)
+NUCLEUS_SHA256 = "3fe86325a5bb812450bab4ee8e18274c7732caff341114009bb2b56544208bb4"
+NUCLEUS_SPACING_UM: Spacing = (0.4994, 0.2559, 0.2559)
+TIMEOUT_SECONDS = 20
+
+
+def thick_pair() -> list[LayerData]:
+    """Return the simulated thick sample as a wide-field and a confocal microscope would show it.
+
+    Returns
+    -------
+    list of LayerData
+        Wide-field, then confocal, axes (Z, Y, X), with voxel size in um.
+    """
+    widefield = open_stack(SAMPLES / "thick_widefield.tif").volume()
+    confocal = open_stack(SAMPLES / "thick_confocal.tif").volume()
+    return [
+        _layer(widefield, "thick sample, wide-field"),
+        _layer(confocal, "thick sample, confocal", visible=False),
+    ]
+
+
+def nucleus_pair() -> list[LayerData]:
+    """Return one nucleus, wide-field and confocal, downloaded once (NEUBIAS training resources, CC BY 4.0).
+
+    The stacks are not registered: the wide-field one lies about 1.1 um deeper and 0.9 um to the right.
+
+    Returns
+    -------
+    list of LayerData
+        Wide-field, then confocal, axes (Z, Y, X), with voxel size in um.
+
+    Raises
+    ------
+    InputError
+        If the file can be neither found in the cache nor downloaded whole.
+    """
+    stack = open_stack(_download(NUCLEUS_URL, NUCLEUS_SHA256, "nucleus_confocal_widefield.tif"))
+    names = ((1, "nucleus, wide-field"), (0, "nucleus, confocal"))
+    volumes = [Volume(stack.volume(channel=channel).data, NUCLEUS_SPACING_UM, name=name) for channel, name in names]
+    return [_layer(volumes[0], names[0][1]), _layer(volumes[1], names[1][1], visible=False)]
+
+
+def _layer(volume: Volume, name: str, *, visible: bool = True) -> LayerData:
+    properties = {
+        "name": name,
+        "scale": volume.known_spacing_um,
+        "units": ("um",) * 3,
+        "axis_labels": ("z", "y", "x"),
+        "colormap": "gray",
+        "visible": visible,
+    }
+    return np.asarray(volume.data[:, :, :]), properties, "image"
+
+
+def _download(url: str, sha256: str, name: str) -> Path:
+    """Download a file once, or return it from the cache; it is checked either way."""
+    folder = pooch.os_cache("napari-deep3d")
+    downloader = pooch.HTTPDownloader(timeout=TIMEOUT_SECONDS)
+    try:
+        return Path(pooch.retrieve(url, f"sha256:{sha256}", fname=name, path=folder, downloader=downloader))
+    except OSError as error:  # requests' errors are OSErrors too
+        raise InputError(
+            f"The sample could not be downloaded ({type(error).__name__}). It needs the internet, once. "
+            "Connect and try again, or open the simulated pair instead, which works offline, or fetch\n"
+            f"{url}\non another computer and save it as {Path(folder) / name}."
+        ) from error
+    except ValueError as error:  # the checksum is another
+        raise InputError(
+            f"What was downloaded from {url} is not the expected file (another checksum); it was not kept. "
+            "A proxy or a login page may have answered instead: try again on another network."
+        ) from error

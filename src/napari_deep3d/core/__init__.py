@@ -1,0 +1,1 @@
+"""The method without any framework: arrays and frozen settings in, arrays out."""

@@ -1,0 +1,176 @@
+"""Every choice a user can make, with its bounds: they stand here once.
+
+The configs are frozen; the command line, the form in the window and the Python functions all build them, so a
+value out of bounds gets the same message everywhere.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.volume import Shape, Spacing, check_spacing
+
+DEFAULT_MODEL = "generalist"
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
+Positive = Annotated[int, Field(ge=1)]
+Patch = tuple[Positive, Positive, Positive]
+C = TypeVar("C", bound="Config")
+
+
+class Config(BaseModel):
+    """A frozen set of choices; unknown names are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def checked(cls, **values: Any) -> Self:
+        """Build the config, or raise an InputError that names each wrong value, what is allowed and the remedy."""
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            raise InputError(_explain(cls, error)) from None
+
+    def to_toml(self) -> str:
+        """The config as text that :func:`read_toml` reads back."""
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+
+def _explain(cls: type[Config], error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors():
+        name = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"unknown name {name!r}; known are: {', '.join(sorted(cls.model_fields))}")
+        else:
+            lines.append(f"{name} is {problem['input']!r}: {problem['msg'].removeprefix('Value error, ')}")
+    return "; ".join(lines) + ". Correct it and try again."
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a config file.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read the config file {path}: {error.strerror}. Give an existing TOML file.") from None
+    except ValueError as error:
+        raise InputError(f"{path} is not a TOML file: {error}. Give lines such as: iterations = 500") from None
+
+
+def parse_assignments(assignments: list[str]) -> dict[str, Any]:
+    """Turn ``NAME=VALUE`` words into values, VALUE in TOML's notation (a bare word is text)."""
+    values: dict[str, Any] = {}
+    for word in assignments:
+        name, equals, text = word.partition("=")
+        if not equals or not name:
+            raise InputError(f"--set got {word!r}; NAME=VALUE is needed, such as --set iterations=500.")
+        try:
+            values[name] = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            values[name] = text
+    return values
+
+
+class PredictConfig(Config):
+    """How to predict a confocal-like stack."""
+
+    model: str = Field(DEFAULT_MODEL, description="name of a model, or a model file")
+    spacing_um: Spacing | None = Field(None, description="voxel size Z,Y,X in um, if the stack has none or a wrong one")
+    device: Device = Field("auto", description="where to compute")
+    precision: Precision = Field("auto", description="number format of the network")
+    tile: Literal["auto"] | Patch = Field(
+        "auto", description="voxels Z,Y,X predicted at a time; auto works it out from free memory"
+    )
+    memory_bytes: int | None = Field(None, ge=2**27, description="memory to stay within, in bytes (at least 128 MB)")
+
+    @field_validator("spacing_um")
+    @classmethod
+    def _spacing(cls, value: Spacing | None) -> Spacing | None:
+        return None if value is None else check_spacing(value)
+
+
+class SimulateConfig(Config):
+    """Which simulated pairs to make."""
+
+    pairs: int = Field(8, ge=1, le=10_000, description="number of pairs")
+    shape: Patch = Field((48, 160, 160), description="voxels Z,Y,X of each pair")
+    seed: int = Field(0, ge=0, description="start of the random numbers; the same seed gives the same pairs")
+
+    @field_validator("shape")
+    @classmethod
+    def _shape(cls, value: Shape) -> Shape:
+        if value[0] < 8 or min(value[1:]) < 32 or value[0] * value[1] * value[2] > 2**28:
+            raise ValueError("at least 8 planes of 32 x 32 and at most 268 million voxels are allowed")
+        return value
+
+
+class TrainConfig(Config):
+    """How to train a generator on a folder of pairs."""
+
+    iterations: int = Field(3000, ge=1, le=1_000_000, description="steps of the optimiser")
+    batch_size: int = Field(2, ge=1, le=256, description="patches per step, of the largest patch size")
+    patch: tuple[Patch, ...] = Field(
+        ((12, 96, 96), (24, 96, 96), (48, 96, 96)),
+        description="patch size Z,Y,X, or several to draw from: mixed depths let a whole stack be predicted at once",
+    )
+    width: int = Field(16, ge=2, le=128, description="channels of the network's first level")
+    learning_rate: float = Field(1e-3, gt=0, le=0.1, description="largest learning rate of the cycle")
+    weight_l1: float = Field(1.0, ge=0, le=1e3, description="weight of the absolute difference")
+    percentiles: tuple[float, float] = Field((0.1, 99.9), description="percentiles of a stack that become 0 and 1")
+    precision: Precision = Field("auto", description="number format of the network while training")
+    device: Device = Field("auto", description="where to compute")
+    validation_share: float = Field(0.1, ge=0, le=0.5, description="share of the pairs held out for testing")
+    checkpoint_every: int = Field(100, ge=1, description="steps between checkpoints")
+    validate_every: int = Field(500, ge=1, description="steps between tests on the held-out pairs")
+    log_every: int = Field(10, ge=1, description="steps between rows of metrics.csv")
+    seed: int = Field(0, ge=0, description="start of the random numbers")
+
+    @field_validator("patch", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = tuple(int(part) for part in value.split(","))
+        is_one = isinstance(value, list | tuple) and value and isinstance(value[0], int)
+        return (tuple(value),) if is_one else value
+
+    @field_validator("patch")
+    @classmethod
+    def _sizes(cls, value: tuple[Shape, ...]) -> tuple[Shape, ...]:
+        if not value or any(z < 4 or min(y, x) < 16 for z, y, x in value):
+            raise ValueError("patches of at least 4 planes of 16 x 16 are allowed")
+        return value
+
+    @field_validator("percentiles")
+    @classmethod
+    def _ordered(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not 0 <= value[0] < value[1] <= 100:
+            raise ValueError("two rising percentiles between 0 and 100 are allowed")
+        return value
+
+
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "laptop": {},
+    "paper": {"patch": (12, 256, 256), "batch_size": 24, "iterations": 6000},
+}
+
+
+def merge(cls: type[C], *sources: Mapping[str, Any]) -> C:
+    """Build a config from several sources, later ones winning."""
+    values: dict[str, Any] = {}
+    for source in sources:
+        values |= source
+    return cls.checked(**values)

@@ -1,0 +1,70 @@
+"""How close a stack is to its confocal ground truth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.metrics import structural_similarity
+
+from napari_deep3d.core.volume import Stack
+
+Array = NDArray[np.float32]
+SAMPLED_VOXELS = 8_000_000
+
+
+def intensity_range(stack: Stack, percentiles: tuple[float, float]) -> tuple[float, float]:
+    """Intensities of a stack (Z, Y, X) at two percentiles, of its finite voxels.
+
+    Beyond eight million voxels every n-th row and column of every plane stand for the whole, so that no more than
+    one plane is in memory at a time. ``(nan, nan)`` if no voxel is finite; the upper one is always the larger.
+    """
+    thin = max(1, int(np.ceil(np.sqrt(np.prod(stack.shape) / SAMPLED_VOXELS))))
+    planes = [np.asarray(stack[z])[::thin, ::thin].ravel() for z in range(stack.shape[0])]
+    values = np.concatenate(planes)
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return float("nan"), float("nan")
+    low, high = (float(v) for v in np.percentile(values, percentiles))
+    return low, max(high, float(np.nextafter(np.float32(low), np.float32(np.inf))))
+
+
+def normalise(data: NDArray[np.generic], bounds: tuple[float, float]) -> Array:
+    """Bring intensities linearly from ``bounds`` to 0 and 1, float32; values beyond them stay beyond."""
+    low, high = bounds
+    return ((np.asarray(data, dtype=np.float32) - np.float32(low)) / np.float32(high - low)).astype(np.float32)
+
+
+def rmse(image: Array, truth: Array) -> float:
+    """Root mean squared difference."""
+    return float(np.sqrt(np.mean((image.astype(np.float64) - truth) ** 2)))
+
+
+def ssim(image: Array, truth: Array) -> float:
+    """Structural similarity in 3D (Wang et al. 2004; scikit-image's 7-voxel window), for a data range of 1."""
+    return float(structural_similarity(truth, image, data_range=1.0))
+
+
+def fit_scale(image: Array, truth: Array) -> Array:
+    """``a * image + b`` with the a and b that make it closest to ``truth`` by least squares."""
+    x, y = image.astype(np.float64).ravel(), truth.astype(np.float64).ravel()
+    variance = x.var()
+    scale = float(((x - x.mean()) * (y - y.mean())).mean() / variance) if variance > 0 else 0.0
+    return np.asarray(scale * (image - x.mean()) + y.mean(), dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Score:
+    """RMSE and SSIM against the truth in [0, 1]; ``_fit`` after the best scale and offset."""
+
+    rmse: float
+    ssim: float
+    rmse_fit: float
+    ssim_fit: float
+
+
+def score(image: Array, truth: Array) -> Score:
+    """Score an image (Z, Y, X) against a truth whose intensities are already in [0, 1]."""
+    fitted = fit_scale(image, truth)
+    return Score(rmse(image, truth), ssim(image, truth), rmse(fitted, truth), ssim(fitted, truth))

@@ -1,0 +1,172 @@
+"""The tile plan as data: which boxes of a result are computed one at a time, and how they are joined.
+
+A plan divides the result into *cores*. Each tile writes its core and a narrow band around it, where it is blended
+with its neighbours by linear ramps that sum to one; and it reads a *halo* beyond that, so that the network sees
+what it would see in the whole stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise, product
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.events import Region
+from napari_deep3d.core.volume import Shape
+
+Array = NDArray[np.float32]
+MAX_PIECES = 64
+"""Most tiles per axis that the automatic choice considers."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A piece of one axis: the core it owns and the wider range it writes, as start and stop."""
+
+    core: tuple[int, int]
+    write: tuple[int, int]
+    ramp: NDArray[np.float32]
+    """Weight of every voxel of ``write``; the ramps of all segments sum to one."""
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One tile: its place in the grid of tiles and its segment of each axis, Z, Y, X."""
+
+    index: Shape
+    segments: tuple[Segment, Segment, Segment]
+
+    @property
+    def core(self) -> Region:
+        """The box that only this tile owns."""
+        z, y, x = (slice(*segment.core) for segment in self.segments)
+        return z, y, x
+
+    @property
+    def write(self) -> Region:
+        """The box that this tile adds to."""
+        z, y, x = (slice(*segment.write) for segment in self.segments)
+        return z, y, x
+
+    @property
+    def window(self) -> Array:
+        """Blend weights of the ``write`` box; over all tiles they sum to one everywhere."""
+        z, y, x = (segment.ramp for segment in self.segments)
+        return np.asarray(z[:, None, None] * y[:, None] * x, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class TilePlan:
+    """All tiles of a result of ``shape`` (Z, Y, X), in the order in which they are computed."""
+
+    shape: Shape
+    tile: Shape
+    axes: tuple[tuple[Segment, ...], tuple[Segment, ...], tuple[Segment, ...]]
+
+    def __iter__(self) -> Iterator[Tile]:
+        """Tiles row by row."""
+        for index in product(*(range(len(axis)) for axis in self.axes)):
+            z, y, x = index
+            yield Tile((z, y, x), (self.axes[0][z], self.axes[1][y], self.axes[2][x]))
+
+    def __len__(self) -> int:
+        """Number of tiles."""
+        return prod(len(axis) for axis in self.axes)
+
+
+def plan_tiles(shape: Shape, tile: Shape, blend: Shape) -> TilePlan:
+    """Divide a result into tiles.
+
+    Parameters
+    ----------
+    shape
+        Voxels of the result (Z, Y, X).
+    tile
+        Voxels of a core; the last one of an axis may be smaller, or take a remainder too narrow to blend.
+    blend
+        Half width of the band in which neighbours are blended; cut to half a core.
+
+    Raises
+    ------
+    InputError
+        If a tile has no voxels.
+    """
+    if min(tile) < 1:
+        raise InputError(f"tile {tile} has no voxels; three positive numbers Z,Y,X are needed, or 'auto'.")
+    z, y, x = (
+        tuple(_segments(size, min(core, size), half)) for size, core, half in zip(shape, tile, blend, strict=True)
+    )
+    return TilePlan(shape, tile, (z, y, x))
+
+
+def _segments(size: int, core: int, blend: int) -> Iterator[Segment]:
+    half = min(blend, core // 2)
+    edges = [*range(0, size, core), size]
+    if len(edges) > 2 and edges[-1] - edges[-2] < 2 * half:
+        del edges[-2]
+    for start, stop in pairwise(edges):
+        low, high = max(0, start - half), min(size, stop + half)
+        voxels = np.arange(low, high) + 0.5
+        ramp = np.ones(high - low)
+        if start > 0 and half:
+            ramp = np.minimum(ramp, (voxels - low) / (2 * half))
+        if stop < size and half:
+            ramp = np.minimum(ramp, (high - voxels) / (2 * half))
+        yield Segment((start, stop), (low, high), ramp.astype(np.float32))
+
+
+def choose_tile(shape: Shape, margin: Shape, multiple: Shape, max_voxels: float) -> Shape:
+    """The core that needs the least computing among those whose tiles stay within ``max_voxels``.
+
+    Parameters
+    ----------
+    shape
+        Voxels of the result (Z, Y, X).
+    margin
+        Halo and blend on each side of a core.
+    multiple
+        Cores are multiples of this.
+    max_voxels
+        Largest number of voxels that a tile may read.
+    """
+    axes = [_candidates(*sizes) for sizes in zip(shape, margin, multiple, strict=True)]
+    best, best_cost = None, np.inf
+    for (z, reads_z), (y, reads_y), (x, reads_x) in product(*axes):
+        largest = max(reads_z) * max(reads_y) * max(reads_x)
+        cost = sum(reads_z) * sum(reads_y) * sum(reads_x)
+        if largest <= max_voxels and cost < best_cost:
+            best, best_cost = (z, y, x), cost
+    return best or (multiple[0], multiple[1], multiple[2])
+
+
+def _candidates(size: int, margin: int, multiple: int) -> list[tuple[int, list[int]]]:
+    """Cores of an axis, and how much each of their tiles reads."""
+    cores = {-(-size // (pieces * multiple)) * multiple for pieces in range(1, MAX_PIECES + 1)}
+    found = []
+    for core in sorted(cores):
+        starts = range(0, size, core)
+        found.append((core, [min(size, s + core + margin) - max(0, s - margin) for s in starts]))
+    return found
+
+
+def align(region: Region, multiple: Shape, shape: Shape) -> Region:
+    """Widen a box so that it starts and stops at multiples (Z, Y, X), within a shape."""
+    z, y, x = (
+        slice(box.start // m * m, min(size, -(-box.stop // m) * m))
+        for box, m, size in zip(region, multiple, shape, strict=True)
+    )
+    return z, y, x
+
+
+def widen(region: Region, margin: Shape, shape: Shape) -> Region:
+    """Widen a box by a margin on every side (Z, Y, X), within a shape."""
+    z, y, x = (
+        slice(max(0, box.start - m), min(size, box.stop + m))
+        for box, m, size in zip(region, margin, shape, strict=True)
+    )
+    return z, y, x

@@ -1,0 +1,132 @@
+"""A stack with its voxel size and position: what every other part of the package works on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_deep3d.core.errors import InputError
+
+Spacing = tuple[float, float, float]
+"""Voxel size in um, axes Z, Y, X."""
+Shape = tuple[int, int, int]
+
+MIN_PLANES = 4
+MIN_LATERAL = 16
+
+
+class Stack(Protocol):
+    """Anything that hands out boxes of voxels: a NumPy array, a memory map, a Zarr array, a dask array."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of voxels along Z, Y, X."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Kind of number."""
+
+    def __getitem__(self, key: Any, /) -> Any:
+        """Read a box."""
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A stack of planes.
+
+    Attributes
+    ----------
+    data
+        The voxels, axes (Z, Y, X); read lazily, box by box.
+    spacing_um
+        Voxel size in um along (Z, Y, X), or None where the file or layer does not know it.
+    origin_um
+        Position of the centre of the first voxel in um along (Z, Y, X).
+    name
+        What the user calls it.
+
+    Raises
+    ------
+    InputError
+        If the data are not a stack of planes of real numbers, or the voxel size is not positive and finite.
+    """
+
+    data: Stack = field(repr=False)
+    spacing_um: Spacing | None
+    origin_um: Spacing = (0.0, 0.0, 0.0)
+    name: str = "stack"
+
+    def __post_init__(self) -> None:
+        check_stack(self.data, self.name)
+        if self.spacing_um is not None:
+            object.__setattr__(self, "spacing_um", check_spacing(self.spacing_um))
+
+    @property
+    def shape(self) -> Shape:
+        """Number of voxels along Z, Y, X."""
+        z, y, x = self.data.shape
+        return z, y, x
+
+    @property
+    def known_spacing_um(self) -> Spacing:
+        """The voxel size, or an error that asks for it."""
+        if self.spacing_um is None:
+            raise InputError(
+                f"{self.name} has no voxel size in micrometres. The model needs it to tell blur from structure: "
+                "give it as Z,Y,X in um (--spacing 0.5,0.108,0.108, spacing_um=..., or the fields in the panel)."
+            )
+        return self.spacing_um
+
+
+def check_stack(data: Stack, name: str = "stack") -> None:
+    """Refuse what is not a stack of planes of real numbers, and say why.
+
+    Raises
+    ------
+    InputError
+        For other than three axes, too few voxels along one, or complex, boolean or non-numeric voxels.
+    """
+    shape, dtype = tuple(data.shape), np.dtype(data.dtype)
+    if len(shape) != 3:
+        axes = "one plane" if len(shape) == 2 else f"{len(shape)} axes"
+        raise InputError(
+            f"{name} has {axes} (shape {shape}); a z-stack of planes, axes Z, Y, X, is needed. "
+            "Choose one channel and time point, or load all planes as one stack."
+        )
+    if dtype.kind not in "uif":
+        raise InputError(
+            f"{name} holds {dtype} voxels; integers or floating-point numbers are needed. "
+            "Save it as 8-bit, 16-bit or 32-bit grey values."
+        )
+    if shape[0] < MIN_PLANES or min(shape[1:]) < MIN_LATERAL:
+        raise InputError(
+            f"{name} is too small: {shape[0]} planes of {shape[1]} x {shape[2]}; at least {MIN_PLANES} planes of "
+            f"{MIN_LATERAL} x {MIN_LATERAL} pixels are needed. Acquire more planes or a larger field."
+        )
+
+
+def check_spacing(spacing_um: Sequence[float]) -> Spacing:
+    """Return the voxel size as three floats, or say what is wrong with it."""
+    values = tuple(float(v) for v in spacing_um)
+    if len(values) != 3 or not all(np.isfinite(v) and 0.001 <= v <= 100 for v in values):
+        raise InputError(
+            f"voxel size {values} is not usable; three sizes Z,Y,X in um between 0.001 and 100 are needed, "
+            "such as 0.5,0.108,0.108."
+        )
+    z, y, x = values
+    return z, y, x
+
+
+def format_spacing(spacing_um: Spacing) -> str:
+    """Voxel size for people: ``0.50 x 0.108 x 0.108 um``."""
+    z, y, x = spacing_um
+    return f"{z:.3g} x {y:.3g} x {x:.3g} um"
+
+
+def read_box(data: Stack, region: tuple[slice, slice, slice]) -> NDArray[np.float32]:
+    """Read a box of a stack as float32, axes (Z, Y, X)."""
+    return np.asarray(data[region], dtype=np.float32)

@@ -1,0 +1,1 @@
+"""The dock in napari: the only package that knows Qt and napari."""

@@ -1,0 +1,76 @@
+"""The dock: one window part with a tab for each task."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import napari.viewer
+from napari.layers import Image
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtWidgets import QFrame, QScrollArea, QTabWidget, QVBoxLayout, QWidget
+
+from napari_deep3d.gui.compare_panel import ComparePanel
+from napari_deep3d.gui.predict_panel import PredictPanel
+from napari_deep3d.gui.session import Session
+
+WIDTH = 380
+MIN_WIDTH = 330
+PanelName = Literal["Predict", "Compare"]
+
+
+class Deep3DWidget(QWidget):  # type: ignore[misc]
+    """The dock "Deep3D": it owns the session and the panels, and stops what runs when it goes.
+
+    Parameters
+    ----------
+    viewer
+        The napari viewer; napari hands it in.
+    """
+
+    _was_docked = False
+
+    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        self.session = Session()
+        self.predict_panel = PredictPanel(viewer, self.session)
+        self.compare_panel = ComparePanel(viewer)
+        self.predict_panel.compare_requested.connect(self._compare)
+        self.tabs = QTabWidget()
+        self.tabs.addTab(_scrolled(self.predict_panel), "Predict")
+        self.tabs.addTab(_scrolled(self.compare_panel), "Compare")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.tabs)
+        self.setMinimumWidth(MIN_WIDTH)
+        self.setMaximumWidth(WIDTH)
+
+    def show_panel(self, name: PanelName) -> None:
+        """Bring a panel to the front."""
+        names = [self.tabs.tabText(i) for i in range(self.tabs.count())]
+        self.tabs.setCurrentIndex(names.index(name))
+
+    def event(self, event: QEvent) -> bool:
+        """Shut down once napari takes the widget out of its dock; nothing else tells that it was closed."""
+        if event.type() == QEvent.Type.ParentChange:
+            if self._was_docked and self.parent() is None:
+                self.shut_down()
+            self._was_docked = self.parent() is not None
+        return bool(super().event(event))
+
+    def shut_down(self) -> None:
+        """Stop a running prediction and put the view back."""
+        self.predict_panel.shut_down()
+        self.compare_panel.shut_down()
+
+    def _compare(self, source: Image, result: Image) -> None:
+        self.show_panel("Compare")
+        self.compare_panel.compare(source, result)
+
+
+def _scrolled(panel: QWidget) -> QScrollArea:
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(panel)
+    return area

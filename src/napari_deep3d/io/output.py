@@ -1,0 +1,98 @@
+"""Where a result may go, and how it gets there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from napari_deep3d.core.errors import InputError
+
+SUFFIXES = (".tif", ".tiff", ".zarr")
+
+
+def check_output(path: str | Path, overwrite: bool = False) -> Path:
+    """Refuse, before any work is done, a name under which a result could not be written.
+
+    Parameters
+    ----------
+    path
+        A name ending in ``.tif``, ``.tiff`` (also ``.ome.tif``) or ``.zarr`` (also ``.ome.zarr``).
+    overwrite
+        Whether a stack of that name may be replaced.
+
+    Raises
+    ------
+    InputError
+        For another ending, a folder that is missing or not writable, or a name in use and not to be replaced.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(
+            f"cannot write {path}: its ending is {path.suffix or 'missing'}; .tif, .tiff (OME-TIFF) and "
+            ".zarr (OME-Zarr) are allowed. Give the output one of these."
+        )
+    folder = path.parent
+    if not folder.is_dir():
+        raise InputError(f"cannot write {path}: there is no folder {folder}. Make it first, or give another one.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"cannot write {path}: you may not write into {folder}. Give a folder of your own.")
+    if path.exists() or path.is_symlink():
+        _check_replaceable(path, overwrite)
+    return path
+
+
+def _check_replaceable(path: Path, overwrite: bool) -> None:
+    if not overwrite:
+        raise InputError(f"{path} exists and is not replaced. Give another name, or allow it with --overwrite.")
+    is_zarr = path.suffix.lower() == ".zarr"
+    if is_zarr and path.is_dir() and not path.is_symlink():
+        if any((path / marker).exists() for marker in ("zarr.json", ".zattrs", ".zgroup", ".zarray")):
+            return
+        raise InputError(f"{path} is a folder that is no OME-Zarr, and is not replaced. Give another name.")
+    if is_zarr or not path.is_file():
+        kind = "folder" if path.is_dir() else "file"
+        raise InputError(f"{path} is a {kind} of another kind, and is not replaced. Give another name.")
+
+
+def part_path(path: Path) -> Path:
+    """Give a hidden name beside ``path``, on the same disk, for the result while it is made."""
+    return path.with_name(f".{path.stem}.part-{os.getpid()}{path.suffix}")
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def publish(part: Path, path: Path, overwrite: bool) -> None:
+    """Give a finished result its name.
+
+    Raises
+    ------
+    InputError
+        If the name was taken meanwhile, or the system refuses; the result is then kept under its hidden name.
+    """
+    old = path.with_name(f".{path.name}.old-{os.getpid()}")
+    try:
+        if path.exists():
+            _check_replaceable(path, overwrite)
+        if not path.is_dir():
+            part.replace(path)
+            return
+        # A folder cannot be replaced in one step: the old one moves aside, and back if that fails.
+        path.replace(old)
+        try:
+            part.replace(path)
+        except OSError:
+            old.replace(path)
+            raise
+    except (OSError, InputError) as error:
+        raise InputError(
+            f"the result is finished but could not be named {path} ({error}). It is kept as {part}: "
+            "close programs that have the old file open, then rename it."
+        ) from error
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,193 @@
+"""Writing stacks: OME-TIFF and OME-Zarr, box by box, whole under their name or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.volume import Spacing, Stack, check_spacing
+from napari_deep3d.io.ome_tiff import MappedArray, create_ome_tiff
+from napari_deep3d.io.ome_zarr import create_ome_zarr
+from napari_deep3d.io.output import check_output, part_path, publish, remove
+
+_PLANES_AT_ONCE = 16
+
+
+class WritableStack(Stack, Protocol):
+    """A stack that takes boxes as well as handing them out."""
+
+    def __setitem__(self, key: Any, value: Any, /) -> None:
+        """Write a box."""
+
+
+class StackWriter:
+    """A stack written box by box, which appears under its name only if the ``with`` block ends well.
+
+    Until then it lies in a hidden file or folder beside that name; an exception, Ctrl-C included, removes it.
+    The suffix decides: ``.tif`` and ``.tiff`` give OME-TIFF (BigTIFF from 4 GB), ``.zarr`` OME-Zarr 0.5.
+
+    Parameters
+    ----------
+    path
+        The name of the result.
+    shape
+        Number of voxels along (Z, Y, X) or (T, Z, Y, X).
+    spacing_um, origin_um
+        Voxel size, and position of the first voxel, in um along (Z, Y, X).
+    channel_name
+        What the voxels show.
+    overwrite
+        Whether a stack of that name may be replaced.
+    description
+        How the result came about: values that JSON can hold.
+    dtype
+        Kind of number.
+
+    Attributes
+    ----------
+    data
+        The voxels, axes as in ``shape``, within the ``with`` block: 0 at first, read and assigned in boxes.
+        What is read is a copy: write ``data[box] += values`` or ``data[box] = values``.
+
+    Raises
+    ------
+    InputError
+        If the name cannot be written, the shape or voxel size makes no sense, or the disk is full.
+    """
+
+    data: WritableStack
+
+    def __init__(
+        self,
+        path: str | Path,
+        shape: tuple[int, ...],
+        spacing_um: Spacing,
+        origin_um: Spacing = (0.0, 0.0, 0.0),
+        channel_name: str = "",
+        overwrite: bool = False,
+        description: Mapping[str, object] | None = None,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
+        self.path = check_output(path, overwrite)
+        if len(shape) not in (3, 4) or min(shape) < 1:
+            raise InputError(f"cannot write a stack of shape {shape}; Z, Y, X or T, Z, Y, X are needed.")
+        self._shape, self._dtype = tuple(int(n) for n in shape), np.dtype(dtype)
+        self._spacing_um = check_spacing(spacing_um)
+        self._origin_um: Spacing = (float(origin_um[0]), float(origin_um[1]), float(origin_um[2]))
+        self._channel_name, self._overwrite = channel_name, overwrite
+        # Through JSON and back now: better than an error when the work is done.
+        self._description: dict[str, object] = json.loads(json.dumps(dict(description or {})))
+        self._part = part_path(self.path)
+
+    def __enter__(self) -> Self:
+        with ExitStack() as on_error:
+            on_error.callback(remove, self._part)
+            try:
+                remove(self._part)  # left by a process that was killed
+                self.data = self._create()
+            except OSError as error:
+                raise self._unwritable(error) from error
+            on_error.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with ExitStack() as on_error:
+            on_error.callback(remove, self._part)
+            try:
+                self._close()
+            except OSError as failure:
+                raise self._unwritable(failure) from failure
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                raise self._unwritable(error) from error
+            if error is None:
+                on_error.pop_all()
+                publish(self._part, self.path, self._overwrite)
+
+    def _unwritable(self, error: OSError) -> InputError:
+        reason = error.strerror or str(error)
+        return InputError(f"cannot write {self.path}: {reason}. Make room, or give a folder on another disk.")
+
+    def _create(self) -> WritableStack:
+        about = (self._spacing_um, self._origin_um, self._channel_name, self._description)
+        stack: WritableStack
+        if self.path.suffix.lower() == ".zarr":
+            stack = create_ome_zarr(self._part, self._shape, self._dtype, *about)
+            return stack
+        # The file is sparse: a disk that fills up later would end the program without a word.
+        needed = int(np.prod(self._shape, dtype=np.int64)) * self._dtype.itemsize
+        free = shutil.disk_usage(self.path.parent).free
+        if needed > free:
+            raise InputError(
+                f"cannot write {self.path}: {needed / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free. "
+                "Make room, or give a folder on another disk."
+            )
+        return create_ome_tiff(self._part, self._shape, self._dtype, *about)
+
+    def _close(self) -> None:
+        if isinstance(self.data, MappedArray):
+            self.data.close()
+            with self._part.open("rb+") as file:
+                os.fsync(file.fileno())
+
+
+def write_stack(
+    path: str | Path,
+    data: Stack,
+    spacing_um: Spacing,
+    origin_um: Spacing = (0.0, 0.0, 0.0),
+    *,
+    channel_name: str = "",
+    overwrite: bool = False,
+    description: Mapping[str, object] | None = None,
+) -> Path:
+    """Write a stack in one call, a few planes at a time.
+
+    Parameters
+    ----------
+    path, spacing_um, origin_um, channel_name, overwrite, description
+        As for :class:`StackWriter`.
+    data
+        The voxels, axes (Z, Y, X) or (T, Z, Y, X), real numbers. Half-precision is written as float32 and
+        64-bit integers as float64, exact below 2**53: OME-TIFF has neither.
+
+    Returns
+    -------
+    Path
+        The file or folder written.
+
+    Raises
+    ------
+    InputError
+        As for :class:`StackWriter`, and for complex, boolean or non-numeric voxels.
+    """
+    dtype = _stored_dtype(np.dtype(data.dtype))
+    writer = StackWriter(path, tuple(data.shape), spacing_um, origin_um, channel_name, overwrite, description, dtype)
+    with writer:
+        *times, planes = data.shape[:-2]
+        for time in np.ndindex(*times):
+            for start in range(0, planes, _PLANES_AT_ONCE):
+                box = (*time, slice(start, min(start + _PLANES_AT_ONCE, planes)))
+                block: NDArray[Any] = np.asarray(data[box]).astype(dtype, copy=False)
+                writer.data[box] = block
+    return writer.path
+
+
+def _stored_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    if dtype.kind not in "uif":
+        raise InputError(f"cannot write {dtype} voxels; integers or floating-point numbers are allowed. Convert them.")
+    if dtype.kind == "f":
+        return np.dtype(np.float32 if dtype.itemsize <= 4 else np.float64)
+    return np.dtype(np.float64) if dtype.itemsize == 8 else dtype.newbyteorder("=")

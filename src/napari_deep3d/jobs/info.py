@@ -1,0 +1,49 @@
+"""What a bug report needs to know about the machine."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+import psutil
+
+PACKAGES = (
+    "napari-deep3d",
+    "napari",
+    "torch",
+    "numpy",
+    "scipy",
+    "scikit-image",
+    "tifffile",
+    "zarr",
+    "PyQt6",
+    "PySide6",
+)
+
+
+def describe_machine() -> dict[str, object]:
+    """Versions, devices, memory and number formats in hardware, as plain values."""
+    import torch
+
+    from napari_deep3d.nn.devices import choose_device, choose_precision, cpu_has_bfloat16, device_label
+
+    device = choose_device("auto")
+    return {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "device": device_label(device, choose_precision(device, "auto")),
+        "cuda": torch.version.cuda or "not in this torch build",
+        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        "threads": torch.get_num_threads(),
+        "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
+        "memory_free_gb": round(psutil.virtual_memory().available / 1e9, 1),
+        "cpu_bfloat16_in_hardware": cpu_has_bfloat16(),
+    }
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,108 @@
+"""The models at hand: those bundled with the package and those the user trained or imported."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import platformdirs
+
+from napari_deep3d.core.errors import InputError
+
+if TYPE_CHECKING:
+    from napari_deep3d.nn.model_file import ModelInfo
+
+SUFFIX = ".safetensors"
+BUNDLED = Path(__file__).parent.parent / "models"
+FOLDER_VARIABLE = "NAPARI_DEEP3D_MODELS"
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """A model that can be chosen by name."""
+
+    name: str
+    path: Path
+    bundled: bool
+
+
+def user_folder() -> Path:
+    """Where imported models live: $NAPARI_DEEP3D_MODELS, or the user's data folder."""
+    given = os.environ.get(FOLDER_VARIABLE)
+    return Path(given) if given else platformdirs.user_data_path("napari-deep3d") / "models"
+
+
+def list_models() -> list[ModelEntry]:
+    """Bundled models, then the user's own, each sorted by name. No file is opened."""
+    return [
+        ModelEntry(path.name.removesuffix(SUFFIX), path, folder == BUNDLED)
+        for folder in (BUNDLED, user_folder())
+        for path in sorted(folder.glob(f"[!.]*{SUFFIX}"))
+    ]
+
+
+def find_model(name_or_path: str) -> Path:
+    """The file of a model given by name or by path; the user's own wins over a bundled one of the same name.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    entries = list_models()
+    for entry in reversed(entries):
+        if entry.name == name_or_path:
+            return entry.path
+    path = Path(name_or_path)
+    if path.exists() or path.suffix or len(path.parts) > 1:
+        return path
+    names = ", ".join(entry.name for entry in entries) or "none"
+    raise InputError(f"there is no model {name_or_path!r}; at hand are: {names}. Give one of them, or a model file.")
+
+
+def model_info(name_or_path: str) -> ModelInfo:
+    """Read what a model says of itself; torch is not imported."""
+    from napari_deep3d.nn.model_file import read_info
+
+    return read_info(find_model(name_or_path))
+
+
+def import_model(path: str | Path, overwrite: bool = False) -> ModelEntry:
+    """Check a model file and copy it to the user's models under its own name.
+
+    Raises
+    ------
+    InputError
+        If it is not a model, or one of that name is there and ``overwrite`` is false.
+    """
+    from napari_deep3d.nn.model_file import load_model
+
+    _, info = load_model(path)
+    folder = user_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    return ModelEntry(info.name, _copy(Path(path), folder / f"{info.name}{SUFFIX}", overwrite), False)
+
+
+def export_model(name: str, path: str | Path, overwrite: bool = False) -> Path:
+    """Copy a model to a file, to give it to others."""
+    target = Path(path)
+    if target.suffix != SUFFIX:
+        raise InputError(f"{target} does not end in {SUFFIX}; model files do. Give such a name.")
+    return _copy(find_model(name), target, overwrite)
+
+
+def _copy(source: Path, target: Path, overwrite: bool) -> Path:
+    if target.exists() and not overwrite:
+        raise InputError(f"{target} exists already. Give another name, or --overwrite to replace it.")
+    part = target.with_name(f".{target.name}.part-{os.getpid()}")
+    try:
+        shutil.copyfile(source, part)
+        part.replace(target)
+    except OSError as error:
+        raise InputError(f"cannot write {target}: {error.strerror}. Choose a folder that you may write to.") from None
+    finally:
+        part.unlink(missing_ok=True)
+    return target

@@ -1,0 +1,1 @@
+"""The networks: generator, training, frozen tiled inference, model files."""

@@ -1,0 +1,66 @@
+"""Which device and number format to compute with."""
+
+from __future__ import annotations
+
+import platform
+
+import torch
+
+from napari_deep3d.core.errors import InputError
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device of a name; ``auto`` takes a GPU where there is one.
+
+    Raises
+    ------
+    InputError
+        If the named device is not there.
+    """
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        name = next(kind for kind in ("cuda", "mps", "cpu") if available[kind])
+    if not available.get(name, False):
+        usable = ", ".join(kind for kind, there in available.items() if there)
+        raise InputError(
+            f"device {name!r} was asked for, but torch {torch.__version__} finds none; usable here: {usable}. "
+            "Choose auto, or install a torch build that supports the device (see pytorch.org)."
+        )
+    return torch.device("cuda", 0) if name == "cuda" else torch.device(name)
+
+
+def choose_precision(device: torch.device, name: str = "auto") -> torch.dtype:
+    """The number format of a name; ``auto`` takes bfloat16 only where the processor has it in hardware.
+
+    Raises
+    ------
+    InputError
+        For float16 on a processor: its convolutions overflow and are no faster.
+    """
+    if name == "float16" and device.type == "cpu":
+        raise InputError("float16 is for GPUs; this would run on the processor. Choose auto or bfloat16.")
+    if name != "auto":
+        return DTYPES[name]
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    if device.type == "mps":
+        return torch.float16
+    return torch.bfloat16 if cpu_has_bfloat16() else torch.float32
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 in hardware; without that it is slower than float32."""
+    has = torch.cpu.get_capabilities()
+    return any(bool(has.get(name)) for name in ("amx_bf16", "avx512_bf16", "bf16"))
+
+
+def device_label(device: torch.device, dtype: torch.dtype) -> str:
+    """Device for people: ``CPU (bfloat16)`` or ``GPU: NVIDIA RTX A4000 (bfloat16)``."""
+    number_format = str(dtype).removeprefix("torch.")
+    if device.type == "cuda":
+        return f"GPU: {torch.cuda.get_device_name(device)} ({number_format})"
+    if device.type == "mps":
+        return f"GPU: Apple {platform.machine()} ({number_format})"
+    return f"CPU ({number_format})"

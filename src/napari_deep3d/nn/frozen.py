@@ -1,0 +1,158 @@
+"""A generator with the norm statistics of one stack fixed in it, so that every tile is treated alike.
+
+Instance norm takes mean and variance from what it sees, so the same voxel would get another value in another tile:
+seams that neither a halo nor blending removes. Here the statistics are measured once per stack, over the whole
+stack or over columns spread over it, all normalised together layer by layer, and then folded into the
+convolutions. What remains is a plain convolutional network, whose result does not depend on the tiles.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from napari_deep3d.core.events import Stop, StoppedError, never
+from napari_deep3d.core.volume import Shape
+from napari_deep3d.nn.generator import EPSILON, STRIDE, Block, Generator, norms
+
+Array = NDArray[np.float32]
+Statistics = list[tuple[Tensor, Tensor]]
+
+SAMPLE_VOXELS = 3_000_000
+"""Stacks up to this size are measured whole, larger ones by columns of about as many voxels together."""
+COLUMN_PLANES = 128
+COLUMN_PIXELS = 96
+
+
+def sample_boxes(shape: Shape) -> list[tuple[slice, slice, slice]]:
+    """Boxes of equal size that stand for a stack (Z, Y, X) when its norm statistics are measured.
+
+    One box, the whole stack, if it is small; else columns on a lateral grid, as evenly spread as their number
+    allows. They depend on the shape alone, never on memory or tiles.
+    """
+    if np.prod(shape) <= SAMPLE_VOXELS:
+        return [(slice(0, shape[0]), slice(0, shape[1]), slice(0, shape[2]))]
+    size = [min(n, limit) for n, limit in zip(shape, (COLUMN_PLANES, COLUMN_PIXELS, COLUMN_PIXELS), strict=True)]
+    count = SAMPLE_VOXELS / np.prod(size)
+    layers = -(-shape[0] // COLUMN_PLANES)
+    columns = max(4.0, count / layers)
+    aspect = np.sqrt(shape[1] / shape[2])
+    rows = max(1, min(round(np.sqrt(columns) * aspect), shape[1] // size[1]))
+    across = max(1, min(round(columns / rows), shape[2] // size[2]))
+    return [
+        (slice(z, z + size[0]), slice(y, y + size[1]), slice(x, x + size[2]))
+        for z in _starts(shape[0], size[0], layers, STRIDE[0])
+        for y in _starts(shape[1], size[1], rows, STRIDE[1])
+        for x in _starts(shape[2], size[2], across, STRIDE[2])
+    ]
+
+
+def _starts(size: int, piece: int, count: int, multiple: int) -> list[int]:
+    """Evenly spread starts of pieces, each in the middle of its share of the axis, on the pooling grid."""
+    centres = (np.arange(count) + 0.5) * size / count
+    starts = np.clip(centres - piece / 2, 0, size - piece)
+    return [int(s) // multiple * multiple for s in starts]
+
+
+@torch.no_grad()
+def measure_statistics(generator: Generator, batch: Tensor) -> Statistics:
+    """Mean and variance of every norm layer, pooled over a batch (N, 1, Z, Y, X) of pieces of one stack."""
+    layers = norms(generator)
+    try:
+        for layer in layers:
+            layer.pooled = True
+        generator(batch)
+        return [layer.measured for layer in layers if layer.measured is not None]
+    finally:
+        for layer in layers:
+            layer.pooled, layer.measured = False, None
+
+
+def freeze(generator: Generator, statistics: Statistics) -> Generator:
+    """A copy of the generator with fixed norm statistics folded into the convolutions before them.
+
+    ``w (c - m) / s + b`` after a convolution ``c = k * x + d`` is a convolution with kernel ``k w / s`` and offset
+    ``(d - m) w / s + b``.
+    """
+    frozen = copy.deepcopy(generator).float()
+    blocks = [module for module in frozen.modules() if isinstance(module, Block)]
+    for block, layer, (mean, variance) in zip(blocks, norms(frozen), statistics, strict=True):
+        gain = layer.weight / torch.sqrt(variance.to(layer.weight) + EPSILON)
+        offset = block.second.bias
+        assert offset is not None
+        block.second.weight.data.mul_(gain.view(-1, 1, 1, 1, 1))
+        offset.data.copy_((offset - mean.to(layer.weight)) * gain + layer.bias)
+        block.norm = nn.Identity()
+    return frozen.eval()
+
+
+class FrozenNetwork:
+    """A frozen generator as a function of arrays.
+
+    Parameters
+    ----------
+    generator
+        The generator; not changed.
+    pieces
+        Normalised pieces (Z, Y, X) of equal shape of the stack that will be predicted.
+    device, dtype
+        Where and in which number format to compute; the last layer is computed in float32.
+    stop
+        Asked between layers; when true the pass is left by a StoppedError.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        pieces: Sequence[Array],
+        device: torch.device,
+        dtype: torch.dtype,
+        stop: Stop = never,
+    ) -> None:
+        self.device, self.dtype = device, dtype
+        ready = prepare(generator, device, dtype)
+        with stopping(ready, stop):
+            statistics = measure_statistics(ready, self._tensor(np.stack(pieces)[:, None]))
+        self.network = prepare(freeze(generator, statistics), device, dtype)
+        self._stop = stop
+
+    def _tensor(self, batch: Array) -> Tensor:
+        tensor = torch.from_numpy(np.ascontiguousarray(batch)).to(self.device, self.dtype)
+        return tensor.contiguous(memory_format=torch.channels_last_3d)
+
+    @torch.no_grad()
+    def __call__(self, stack: Array) -> Array:
+        """Predict a normalised stack (Z, Y, X)."""
+        with stopping(self.network, self._stop):
+            prediction: Tensor = self.network(self._tensor(stack[None, None]))
+        return prediction[0, 0].float().cpu().numpy()
+
+
+def prepare(generator: Generator, device: torch.device, dtype: torch.dtype) -> Generator:
+    """A copy on a device, channels last, all but the last layer in a number format."""
+    ready = copy.deepcopy(generator).to(device, dtype).eval()
+    ready.head.float()
+    return ready.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload,no-any-return]
+
+
+@contextmanager
+def stopping(network: nn.Module, stop: Stop) -> Iterator[None]:
+    """Let a forward pass be left between two layers."""
+
+    def check(*_: object) -> None:
+        if stop():
+            raise StoppedError
+
+    leaves = [module for module in network.modules() if not list(module.children())]
+    handles = [leaf.register_forward_pre_hook(check) for leaf in leaves]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -1,0 +1,132 @@
+"""The generator of WFCON-Net: a residual 3D U-Net (Li et al., Deep-3D microscope, 2021, Fig. 2b)."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F  # noqa: N812 (the name everybody uses)
+from torch import Tensor, nn
+
+POOLING = ((2, 2, 2), (2, 2, 2), (1, 2, 2), (1, 2, 2))
+"""Down-sampling Z, Y, X of the four levels. Patches may be 12 planes deep, so planes are halved only twice."""
+STRIDE = (4, 16, 16)
+"""Product of the pooling: a tile must start at a multiple of it to see the same grid as the whole stack."""
+MAX_CHANNEL_FACTOR = 8
+EPSILON = 1e-5
+
+
+class StackNorm(nn.Module):
+    """Instance norm whose statistics can be pooled over a batch: over several pieces of one stack.
+
+    Attributes
+    ----------
+    pooled
+        Take mean and variance over the whole batch instead of over each item.
+    measured
+        Mean and variance of the last forward pass with ``pooled``, one per channel; None otherwise.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.pooled = False
+        self.measured: tuple[Tensor, Tensor] | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise (N, C, Z, Y, X)."""
+        if self.pooled:
+            # Running buffers with momentum 1 hold exactly this pass's statistics.
+            mean = torch.zeros_like(self.weight, dtype=torch.float32)
+            variance = torch.ones_like(mean)
+            y = self._norm(x, mean, variance)
+            self.measured = (mean, variance)
+            return y
+        # Batch norm of one item is instance norm; unlike F.instance_norm it keeps channels_last_3d.
+        return torch.cat([self._norm(item) for item in torch.split(x, 1)]) if len(x) > 1 else self._norm(x)
+
+    def _norm(self, x: Tensor, mean: Tensor | None = None, variance: Tensor | None = None) -> Tensor:
+        weight, bias = self.weight.float(), self.bias.float()
+        return F.batch_norm(x, mean, variance, weight, bias, training=True, momentum=1.0, eps=EPSILON)
+
+
+class Block(nn.Module):
+    """Two 3x3x3 convolutions, two ReLUs and one norm, with a residual mapping across."""
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.first = nn.Conv3d(channels_in, channels_out, 3, padding=1)
+        self.second = nn.Conv3d(channels_out, channels_out, 3, padding=1)
+        self.norm: nn.Module = StackNorm(channels_out)
+        self.shortcut = nn.Identity() if channels_in == channels_out else nn.Conv3d(channels_in, channels_out, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, Z, Y, X) to the same size."""
+        y = self.norm(self.second(F.relu(self.first(x))))
+        return F.relu(y + self.shortcut(x))
+
+
+class Up(nn.Module):
+    """Nearest-neighbour enlargement and a stride-1 convolution: no checkerboard as with transposed ones.
+
+    The paper gives no kernel size. A 1x1x1 kernel commutes with nearest-neighbour enlargement, so it runs first,
+    on the small grid; the 3x3x3 convolutions of the block that follows do the smoothing.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, factor: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.factor = tuple(float(f) for f in factor)
+        self.convolution = nn.Conv3d(channels_in, channels_out, 1)
+        self.block = Block(2 * channels_out, channels_out)
+
+    def forward(self, x: Tensor, skip: Tensor) -> Tensor:
+        """Enlarge ``x`` to the size of ``skip`` and merge them."""
+        enlarged = F.interpolate(self.convolution(x), scale_factor=self.factor, mode="nearest")
+        return self.block(torch.cat([enlarged, skip], dim=1))  # type: ignore[no-any-return]
+
+
+class Generator(nn.Module):
+    """Wide-field stack in, confocal-like stack out.
+
+    Parameters
+    ----------
+    width
+        Channels of the first level; doubled on each level down to eightfold (the paper gives no widths).
+    """
+
+    def __init__(self, width: int = 16) -> None:
+        super().__init__()
+        self.width = width
+        channels = [width * min(2**level, MAX_CHANNEL_FACTOR) for level in range(len(POOLING) + 1)]
+        self.stem = Block(1, channels[0])
+        self.downs = nn.ModuleList(Block(a, b) for a, b in pairwise(channels))
+        self.ups = nn.ModuleList(
+            Up(channels[level + 1], channels[level], POOLING[level]) for level in reversed(range(len(POOLING)))
+        )
+        self.head = nn.Conv3d(channels[0], 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map normalised wide-field (N, 1, Z, Y, X) of any size to normalised confocal of the same size."""
+        size = x.shape[2:]
+        x = pad_to_stride(x)
+        levels = [self.stem(x)]
+        for factor, down in zip(POOLING, self.downs, strict=True):
+            levels.append(down(F.max_pool3d(levels[-1], factor)))
+        y = levels.pop()
+        for up in self.ups:
+            y = up(y, levels.pop())
+        return self.head(y.to(self.head.weight.dtype))[..., : size[0], : size[1], : size[2]]  # type: ignore[no-any-return]
+
+
+def pad_to_stride(x: Tensor) -> Tensor:
+    """Repeat the last voxels so that every axis of (N, C, Z, Y, X) is a multiple of :data:`STRIDE`."""
+    short = [-size % stride for size, stride in zip(x.shape[2:], STRIDE, strict=True)]
+    if not any(short):
+        return x
+    return F.pad(x, (0, short[2], 0, short[1], 0, short[0]), mode="replicate")
+
+
+def norms(generator: nn.Module) -> list[StackNorm]:
+    """All norm layers, in order."""
+    return [module for module in generator.modules() if isinstance(module, StackNorm)]

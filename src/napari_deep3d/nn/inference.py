@@ -1,0 +1,193 @@
+"""Tiled prediction: box by box, blended, out-of-memory of any kind answered by smaller boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.events import Clock, Job, Notice, Region, Stop, StoppedError, TileDone, never
+from napari_deep3d.core.resampling import Grid
+from napari_deep3d.core.tiling import Tile, TilePlan, align, widen
+from napari_deep3d.core.volume import Shape
+
+Array = NDArray[np.float32]
+Network = Callable[[Array], Array]
+Reader = Callable[[Region], Array]
+"""Reads a box given on the model's grid, normalised."""
+SMALLEST = 16
+
+
+@dataclass
+class Outcome:
+    """What a tiled prediction found out about itself."""
+
+    tiles_done: int = 0
+    mismatch: float = 0.0
+    stopped: bool = False
+
+
+@dataclass
+class BoxPredictor:
+    """Predicts any box of the result, by halves where memory does not suffice.
+
+    Attributes
+    ----------
+    network
+        Normalised stack (Z, Y, X) to prediction; raises an out-of-memory error of any kind where it must.
+    read
+        Reads a box of the model's grid, normalised.
+    grid
+        Stack and model grid.
+    halo, stride
+        Voxels of the model's grid, (Z, Y, X).
+    """
+
+    network: Network
+    read: Reader
+    grid: Grid
+    halo: Shape
+    stride: Shape
+    limit: float = np.inf
+    notices: list[str] = field(default_factory=list)
+
+    def __call__(self, region: Region) -> Array:
+        """Predict a box of the stack's grid; axes (Z, Y, X), never below 0."""
+        model_region = self.grid.to_model(region)
+        shape = self.grid.model_shape
+        margin = self.halo if self.grid.is_identity else tuple(h + 2 for h in self.halo)
+        source = align(widen(model_region, (margin[0], margin[1], margin[2]), shape), self.stride, shape)
+        voxels = int(np.prod([box.stop - box.start for box in source]))
+        if voxels < self.limit:
+            try:
+                values = np.maximum(self.network(self.read(source)), 0)
+                return self.grid.back(values, source, region)
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                self._lower_limit(voxels)
+        return self._by_halves(region)
+
+    def _lower_limit(self, voxels: int) -> None:
+        self.limit = voxels
+        self.notices.append(f"not enough memory for {voxels / 1e6:.1f} million voxels; continuing with smaller tiles")
+
+    def _by_halves(self, region: Region) -> Array:
+        sizes = [box.stop - box.start for box in region]
+        axis = int(np.argmax(sizes))
+        if sizes[axis] < 2 * SMALLEST:
+            raise InputError(
+                "not enough memory even for the smallest tile. Close other programs, or choose the CPU (--device cpu)."
+            )
+        middle = region[axis].start + sizes[axis] // 2
+        halves = [slice(region[axis].start, middle), slice(middle, region[axis].stop)]
+        parts = [self(_replace(region, axis, half)) for half in halves]
+        return np.concatenate(parts, axis=axis)
+
+
+def _replace(region: Region, axis: int, box: slice) -> Region:
+    boxes = list(region)
+    boxes[axis] = box
+    return boxes[0], boxes[1], boxes[2]
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out; torch raises several kinds, on a processor a plain RuntimeError."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    text = str(error).lower()
+    signs = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed", "bad_alloc")
+    return isinstance(error, RuntimeError) and any(sign in text for sign in signs)
+
+
+class SeamMeter:
+    """Tile mismatch: how much neighbouring tiles differ where they overlap, before blending."""
+
+    def __init__(self) -> None:
+        self._faces: dict[tuple[int, Shape], tuple[Tile, Array]] = {}
+        self._squares, self._count = 0.0, 0
+        self._sum, self._sum_squares, self._voxels = 0.0, 0.0, 0
+
+    def add(self, tile: Tile, values: Array) -> None:
+        """Take in the prediction of a tile's ``write`` box."""
+        inner = values[_within(tile.core, tile.write)].astype(np.float64)
+        self._sum += inner.sum()
+        self._sum_squares += (inner**2).sum()
+        self._voxels += inner.size
+        for axis in range(3):
+            self._compare(axis, tile, values)
+            self._keep(axis, tile, values)
+
+    def _keep(self, axis: int, tile: Tile, values: Array) -> None:
+        segment = tile.segments[axis]
+        overlap = 2 * (segment.write[1] - segment.core[1])
+        if overlap:
+            face = np.moveaxis(values, axis, 0)[-overlap:].copy()
+            self._faces[axis, _step(tile.index, axis)] = (tile, face)
+
+    def _compare(self, axis: int, tile: Tile, values: Array) -> None:
+        _, face = self._faces.pop((axis, tile.index), (None, None))
+        if face is not None:
+            own = np.moveaxis(values, axis, 0)[: len(face)]
+            self._squares += float(((own - face).astype(np.float64) ** 2).sum())
+            self._count += face.size
+
+    @property
+    def mismatch(self) -> float:
+        """RMS difference in the overlaps over the standard deviation of the result; 0 for a single tile."""
+        if not self._count or not self._voxels:
+            return 0.0
+        mean = self._sum / self._voxels
+        deviation = np.sqrt(max(self._sum_squares / self._voxels - mean**2, 0.0))
+        return float(np.sqrt(self._squares / self._count) / deviation) if deviation else 0.0
+
+
+def _step(index: Shape, axis: int) -> Shape:
+    z, y, x = (i + (k == axis) for k, i in enumerate(index))
+    return z, y, x
+
+
+def _within(inner: Region, outer: Region) -> Region:
+    z, y, x = (slice(a.start - b.start, a.stop - b.start) for a, b in zip(inner, outer, strict=True))
+    return z, y, x
+
+
+def predict_tiles(
+    predictor: Callable[[Region], Array],
+    plan: TilePlan,
+    *,
+    stop: Stop = never,
+) -> Job[Outcome]:
+    """Predict all tiles of a plan, yielding each as values to add to a result that starts at zero.
+
+    Parameters
+    ----------
+    predictor
+        Predicts a box of the result.
+    plan
+        The tiles.
+    stop
+        Asked between tiles. A tile that raises StoppedError is left out.
+    """
+    outcome, seams, clock = Outcome(), SeamMeter(), Clock()
+    for tile in plan:
+        if stop():
+            outcome.stopped = True
+            break
+        try:
+            values = predictor(tile.write)
+        except StoppedError:
+            outcome.stopped = True
+            break
+        seams.add(tile, values)
+        outcome.tiles_done += 1
+        yield TileDone(tile.write, values * tile.window)
+        if isinstance(predictor, BoxPredictor):
+            while predictor.notices:
+                yield Notice(f"tile {outcome.tiles_done} of {len(plan)}: {predictor.notices.pop(0)}")
+        yield clock.progress(outcome.tiles_done, len(plan), f"tile {outcome.tiles_done} of {len(plan)}")
+    outcome.mismatch = seams.mismatch
+    return outcome

@@ -1,0 +1,142 @@
+"""A model in one safetensors file: weights, and in the header everything needed to use them. Never a pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError, safe_open
+
+from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.volume import Shape, Spacing
+
+FORMAT_VERSION = 1
+HEADER_KEY = "napari-deep3d"
+
+
+class ModelInfo(BaseModel):
+    """What a model is and how it was made: the header of its file.
+
+    ``spacing_um`` is the middle of the voxel sizes trained on, ``spacing_min_um`` and ``spacing_max_um`` their
+    bounds; ``halo`` the voxels around a tile that its prediction depends on (the measured receptive field).
+    """
+
+    model_config = ConfigDict(frozen=True, protected_namespaces=())
+
+    format_version: int = FORMAT_VERSION
+    name: str
+    title: str = ""
+    description: str = ""
+    width: int = Field(ge=1, le=1024)
+    percentiles: tuple[float, float] = (0.1, 99.9)
+    spacing_um: Spacing
+    spacing_min_um: Spacing
+    spacing_max_um: Spacing
+    halo: Shape = (8, 32, 32)
+    training: dict[str, Any] = Field(default_factory=dict)
+    scores: dict[str, Any] = Field(default_factory=dict)
+
+
+def save_model(path: str | Path, generator: Any, info: ModelInfo) -> Path:
+    """Write a model, float16 weights, whole under its name or not at all."""
+    import torch
+    from safetensors.torch import save_file
+
+    path = Path(path)
+    tensors = {
+        name: value.detach().cpu().to(torch.float16).contiguous() for name, value in generator.state_dict().items()
+    }
+    part = path.with_name(f".{path.name}.part-{os.getpid()}")
+    try:
+        save_file(tensors, part, metadata={HEADER_KEY: info.model_dump_json()})
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def read_info(path: str | Path) -> ModelInfo:
+    """Read the header of a model file; torch is not imported.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is not a model of this format: a pickle, a truncated or foreign file, or
+        one of another version.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"there is no model file {path}. Give a .safetensors file, or a name from 'models list'.")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = (file.metadata() or {}).get(HEADER_KEY)
+    except (SafetensorError, OSError) as error:
+        raise InputError(_not_a_model(path, error)) from None
+    if header is None:
+        raise InputError(f"{path} is a safetensors file of another program; a model saved by napari-deep3d is needed.")
+    return _parse(path, header)
+
+
+def _parse(path: Path, header: str) -> ModelInfo:
+    try:
+        values = json.loads(header)
+        version = values.get("format_version")
+        if version != FORMAT_VERSION:
+            raise InputError(
+                f"{path} has model format version {version}; this program reads version {FORMAT_VERSION}. "
+                "Install the napari-deep3d that fits the model, or train it again."
+            )
+        return ModelInfo.model_validate(values)
+    except (ValidationError, AttributeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} has a damaged header. Get the model file again. ({_first_line(error)})") from None
+
+
+def _not_a_model(path: Path, error: Exception) -> str:
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start.startswith((b"PK\x03\x04", b"\x80")):
+        return (
+            f"{path} is a pickle (a torch .pt or .pth file), which can run any program hidden in it and is never "
+            "loaded. A .safetensors file saved by napari-deep3d is needed."
+        )
+    return (
+        f"{path} is truncated or not a safetensors file ({_first_line(error)}). Get the model file again; "
+        "a .safetensors file saved by napari-deep3d is needed."
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0][:160] if str(error) else type(error).__name__
+
+
+def load_model(path: str | Path) -> tuple[Any, ModelInfo]:
+    """Read a model: the generator (float32, evaluation mode) and its header.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_info`, or if weights are missing, of the wrong shape or not finite.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    from napari_deep3d.nn.generator import Generator
+
+    info = read_info(path)
+    generator = Generator(info.width)
+    try:
+        weights = load_file(path)
+        generator.load_state_dict({name: value.float() for name, value in weights.items()})
+    except (SafetensorError, RuntimeError, OSError) as error:
+        raise InputError(
+            f"the weights in {path} do not fit the network its header describes ({_first_line(error)}). "
+            "Get the model file again."
+        ) from None
+    if not all(bool(torch.isfinite(value).all()) for value in weights.values()):
+        raise InputError(f"the weights in {path} are not finite numbers. Get the model file again.")
+    return generator.eval(), info

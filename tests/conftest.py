@@ -1,0 +1,43 @@
+"""Fixtures that several parts of the tests share."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+NEEDS_SCREEN = {"make_napari_viewer", "qtbot", "qapp"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip tests of the window where there is no screen, real or virtual: Qt would abort the whole run."""
+    if sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        return
+    reason = "no screen: neither a display nor Xvfb with pytest-xvfb"
+    for item in items:
+        if NEEDS_SCREEN & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture
+def stack() -> NDArray[np.uint16]:
+    """A small stack of a bright box on noise, axes Z, Y, X."""
+    rng = np.random.default_rng(0)
+    data = rng.integers(100, 120, size=(8, 32, 40), dtype=np.uint16)
+    data[2:5, 8:20, 10:25] += 1000
+    return data
+
+
+@pytest.fixture
+def tiny_model(tmp_path: Path) -> Path:
+    """A model file with a very small untrained network."""
+    from napari_deep3d.nn.generator import Generator
+    from napari_deep3d.nn.model_file import ModelInfo, save_model
+
+    size = (0.5, 0.2, 0.2)
+    info = ModelInfo(name="tiny", title="Untrained", width=2, spacing_um=size, spacing_min_um=size, spacing_max_um=size)
+    return save_model(tmp_path / "tiny.safetensors", Generator(width=2), info)

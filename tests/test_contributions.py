@@ -1,0 +1,143 @@
+"""Sample data and the manifest, as napari uses them."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from napari._app_model.constants import MenuId
+from npe2 import PluginManifest
+from numpy.typing import NDArray
+
+from napari_deep3d import contributions
+from napari_deep3d.core.errors import InputError
+from napari_deep3d.io import write_stack
+
+ROOT = Path(__file__).parents[1]
+MANIFEST = ROOT / "src" / "napari_deep3d" / "napari.yaml"
+REAL = ROOT.parent / "shared" / "data" / "neubias" / "nucleus_confocal_widefield.tif"
+
+
+class Server:
+    """A server on this computer that hands out one file."""
+
+    def __init__(self, content: bytes) -> None:
+        requests: list[str] = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                requests.append(self.path)
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        self.requests = requests
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/pair.tif"
+        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> bytes:
+    """A file as the real one is: axes Z, C, Y, X; confocal voxels are 1, wide-field ones are 2."""
+    data = np.ones((8, 2, 32, 40), np.uint16)
+    data[:, 1] = 2
+    path = tmp_path / "made.tif"
+    tifffile.imwrite(path, data, imagej=True, metadata={"axes": "ZCYX"})
+    return path.read_bytes()
+
+
+@pytest.fixture
+def server(pair: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr("pooch.os_cache", lambda name: tmp_path / "cache" / name)
+    served = Server(pair)
+    monkeypatch.setattr(contributions, "NUCLEUS_URL", served.url)
+    monkeypatch.setattr(contributions, "NUCLEUS_SHA256", hashlib.sha256(pair).hexdigest())
+    yield served
+    served.close()
+
+
+def test_the_nucleus_is_downloaded_once(server: Server) -> None:
+    for _ in range(2):
+        (widefield, properties, kind), (confocal, hidden, _) = contributions.nucleus_pair()
+        assert (widefield.shape, widefield.max(), confocal.max(), kind) == ((8, 32, 40), 2, 1, "image")
+        assert properties["scale"] == (0.4994, 0.2559, 0.2559)
+        assert properties["units"] == ("um", "um", "um")
+        assert (properties["visible"], hidden["visible"]) == (True, False)
+    assert server.requests == ["/pair.tif"]
+
+
+def test_another_file_than_expected_is_refused(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contributions, "NUCLEUS_SHA256", "0" * 64)
+    with pytest.raises(InputError, match="checksum"):
+        contributions.nucleus_pair()
+    assert not list(tmp_path.rglob("nucleus*"))
+
+
+def test_offline_it_says_what_to_do(server: Server, tmp_path: Path) -> None:
+    server.close()
+    with pytest.raises(InputError, match="simulated pair instead, which works offline") as caught:
+        contributions.nucleus_pair()
+    assert server.url in str(caught.value)
+    assert str(tmp_path / "cache") in str(caught.value)
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="the real pair is not in ../shared/data")
+def test_the_real_file_is_the_one_expected() -> None:
+    assert hashlib.sha256(REAL.read_bytes()).hexdigest() == contributions.NUCLEUS_SHA256
+
+
+def test_the_thick_pair_is_read_with_its_voxel_size(
+    stack: NDArray[np.uint16], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("thick_widefield.tif", "thick_confocal.tif"):
+        write_stack(tmp_path / name, stack, (0.3, 0.1, 0.1))
+    monkeypatch.setattr(contributions, "SAMPLES", tmp_path)
+    (widefield, properties, _), (_, hidden, _) = contributions.thick_pair()
+    assert np.array_equal(widefield, stack)
+    assert properties["scale"] == pytest.approx((0.3, 0.1, 0.1))
+    assert "wide-field" in properties["name"]
+    assert "confocal" in hidden["name"]
+
+
+@pytest.mark.skipif(not (contributions.SAMPLES / "thick_widefield.tif").exists(), reason="no sample bundled yet")
+def test_the_bundled_pair_is_there() -> None:
+    (widefield, properties, _), (confocal, _, _) = contributions.thick_pair()
+    assert widefield.shape == confocal.shape
+    assert properties["scale"][0] > 0
+
+
+def test_the_manifest_is_valid_and_its_names_exist() -> None:
+    manifest = PluginManifest.from_file(MANIFEST)
+    manifest.validate_imports()
+    commands = {command.id for command in manifest.contributions.commands or []}
+    menus = manifest.contributions.menus
+    assert set(menus) <= {menu.value for menu in MenuId.contributables()}
+    assert {item.command for items in menus.values() for item in items} <= commands
+    assert [widget.display_name for widget in manifest.contributions.widgets or []] == ["Deep3D"]
+    assert {sample.key for sample in manifest.contributions.sample_data or []} == {
+        "thick_pair",
+        "nucleus_pair",
+    }
+    assert not manifest.contributions.readers  # a reader of *.tif would make napari ask for every TIFF
+
+
+def test_the_manifest_is_seen_from_the_top() -> None:
+    link = ROOT / "napari.yaml"
+    assert link.resolve() == MANIFEST.resolve()
