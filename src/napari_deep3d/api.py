@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,12 @@ from napari_deep3d.jobs.train import TrainResult, train_model
 OnEvent = Callable[[Event], object]
 
 
+@overload
+def predict(stack: NDArray[np.generic] | str | Path, output: None = None, **options: Any) -> Prediction: ...
+@overload
+def predict(
+    stack: NDArray[np.generic] | str | Path, output: str | Path, **options: Any
+) -> Prediction | FilePrediction: ...
 def predict(
     stack: NDArray[np.generic] | str | Path,
     output: str | Path | None = None,

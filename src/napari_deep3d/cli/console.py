@@ -32,7 +32,7 @@ class Interruption:
         """Whether to stop."""
         return self.asked
 
-    def _handle(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, _number: int, _frame: FrameType | None) -> None:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True

@@ -12,7 +12,6 @@ import napari
 from qtpy.QtCore import QTimer
 
 from napari_deep3d.contributions import thick_pair
-from napari_deep3d.gui.widget import Deep3DWidget
 from napari_deep3d.io import open_stack
 
 SIZE = (1280, 820)
@@ -35,13 +34,9 @@ def build(prediction: Path) -> napari.Viewer:
     )
     dock, widget = viewer.window.add_plugin_dock_widget("napari-deep3d", "Deep3D")
     dock.show()
-    _compare_all(widget)
-    return viewer
-
-
-def _compare_all(widget: Deep3DWidget) -> None:
     widget.show_panel("Compare")
-    widget.compare_panel.compare_all()
+    widget.compare_panel.compare(viewer.layers[0], viewer.layers[2])
+    return viewer
 
 
 def main() -> None:

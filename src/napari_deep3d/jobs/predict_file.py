@@ -69,7 +69,7 @@ def predict_file(
     for volume in volumes:
         usable_range(volume, plan.model)
     shape = volumes[0].shape if time != "all" else (len(volumes), *volumes[0].shape)
-    about = {"made_by": "napari-deep3d", "model": plan.model.name, "input": source.path.name}
+    about: dict[str, object] = {"made_by": "napari-deep3d", "model": plan.model.name, "input": source.path.name}
     with _writer(target, shape, volumes[0], plan.spacing_um, overwrite, about) as writer:
         parts: list[Prediction] = []
         for index, volume in enumerate(volumes):

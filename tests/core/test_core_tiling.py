@@ -1,0 +1,156 @@
+"""The tile plan: what it promises for any stack, tile and blend."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.tiling import align, choose_tile, plan_tiles, widen
+
+sizes = st.tuples(*[st.integers(1, 23)] * 3)
+blends = st.tuples(*[st.integers(0, 9)] * 3)
+multiples = st.tuples(*[st.integers(1, 8)] * 3)
+small = settings(deadline=None, max_examples=60)
+
+
+@st.composite
+def regions(draw: st.DrawFn) -> tuple[tuple[slice, slice, slice], tuple[int, int, int]]:
+    shape = draw(sizes)
+    boxes = []
+    for size in shape:
+        start = draw(st.integers(0, size - 1))
+        boxes.append(slice(start, draw(st.integers(start + 1, size))))
+    return (boxes[0], boxes[1], boxes[2]), shape
+
+
+@small
+@given(sizes, sizes, blends)
+def test_windows_sum_to_one_everywhere(shape, tile, blend) -> None:
+    total = np.zeros(shape)
+    for one in plan_tiles(shape, tile, blend):
+        assert one.window.min() > 0
+        total[one.write] += one.window
+    np.testing.assert_allclose(total, 1, atol=1e-6)
+
+
+@small
+@given(sizes, sizes, blends)
+def test_every_voxel_lies_in_exactly_one_core(shape, tile, blend) -> None:
+    plan = plan_tiles(shape, tile, blend)
+    owners = np.zeros(shape, int)
+    for one in plan:
+        owners[one.core] += 1
+    assert (owners == 1).all()
+    assert len(plan) == len(list(plan))
+
+
+@small
+@given(sizes, sizes, blends)
+def test_a_tile_writes_its_core_and_stays_within_the_stack(shape, tile, blend) -> None:
+    for one in plan_tiles(shape, tile, blend):
+        for core, write, size in zip(one.core, one.write, shape, strict=True):
+            assert 0 <= write.start <= core.start < core.stop <= write.stop <= size
+
+
+@small
+@given(sizes, sizes, blends)
+def test_only_direct_neighbours_overlap(shape, tile, blend) -> None:
+    for axis in plan_tiles(shape, tile, blend).axes:
+        for segment, after_next in zip(axis, axis[2:], strict=False):
+            assert segment.write[1] <= after_next.write[0]
+
+
+def test_blend_is_a_linear_ramp_around_the_border_of_two_cores() -> None:
+    first, second = plan_tiles((16, 1, 1), (8, 1, 1), (2, 0, 0)).axes[0]
+    assert (first.core, first.write, second.core, second.write) == ((0, 8), (0, 10), (8, 16), (6, 16))
+    np.testing.assert_allclose(first.ramp[-4:], [0.875, 0.625, 0.375, 0.125])
+    np.testing.assert_allclose(second.ramp[:4], [0.125, 0.375, 0.625, 0.875])
+    assert (first.ramp[:-4] == 1).all()
+    assert (second.ramp[4:] == 1).all()
+
+
+def test_tile_larger_than_the_stack_is_one_tile_that_owns_it() -> None:
+    (only,) = plan_tiles((5, 7, 9), (100, 100, 100), (2, 8, 8))
+    assert only.write == only.core == (slice(0, 5), slice(0, 7), slice(0, 9))
+    assert (only.window == 1).all()
+
+
+def test_remainder_too_narrow_to_blend_joins_the_tile_before() -> None:
+    cores = [segment.core for segment in plan_tiles((19, 1, 1), (8, 1, 1), (2, 0, 0)).axes[0]]
+    assert cores == [(0, 8), (8, 19)]
+    cores = [segment.core for segment in plan_tiles((20, 1, 1), (8, 1, 1), (2, 0, 0)).axes[0]]
+    assert cores == [(0, 8), (8, 16), (16, 20)]
+
+
+def test_tiles_come_row_by_row() -> None:
+    indices = [tile.index for tile in plan_tiles((4, 4, 4), (2, 4, 2), (0, 0, 0))]
+    assert indices == [(0, 0, 0), (0, 0, 1), (1, 0, 0), (1, 0, 1)]
+
+
+@pytest.mark.parametrize("tile", [(0, 16, 16), (4, -1, 16)])
+def test_tile_without_voxels_is_refused(tile: tuple[int, int, int]) -> None:
+    with pytest.raises(InputError, match=r"has no voxels; three positive numbers Z,Y,X"):
+        plan_tiles((8, 32, 32), tile, (0, 0, 0))
+
+
+@small
+@given(sizes, st.tuples(*[st.integers(0, 6)] * 3), multiples, st.integers(1, 20_000))
+def test_chosen_tile_is_on_the_grid_and_reads_no_more_than_allowed(shape, margin, multiple, max_voxels) -> None:
+    core = choose_tile(shape, margin, multiple, max_voxels)
+    assert all(c % m == 0 and c >= m for c, m in zip(core, multiple, strict=True))
+    largest = 1
+    for size, one, half in zip(shape, core, margin, strict=True):
+        starts = range(0, size, one)
+        largest *= max(min(size, start + one + half) - max(0, start - half) for start in starts)
+    assert largest <= max_voxels or core == multiple
+
+
+def test_chosen_tile_is_the_whole_stack_where_it_fits() -> None:
+    core = choose_tile((30, 100, 120), (8, 32, 32), (4, 16, 16), 30 * 100 * 120)
+    assert all(c >= n for c, n in zip(core, (30, 100, 120), strict=True))
+
+
+def test_chosen_tile_needs_the_least_computing() -> None:
+    # A long row: cutting it along x repeats the halo over the smallest face.
+    z, y, x = choose_tile((16, 32, 512), (4, 8, 8), (4, 16, 16), 16 * 32 * 160)
+    assert z >= 16
+    assert y >= 32
+    assert 0 < x < 160
+
+
+def test_chosen_tile_is_the_smallest_possible_where_nothing_fits() -> None:
+    assert choose_tile((64, 256, 256), (8, 32, 32), (4, 16, 16), 10) == (4, 16, 16)
+
+
+@small
+@given(regions(), multiples)
+def test_align_is_the_smallest_box_on_the_grid_that_covers(case, multiple) -> None:
+    region, shape = case
+    aligned = align(region, multiple, shape)
+    for box, out, m, size in zip(region, aligned, multiple, shape, strict=True):
+        assert out.start <= box.start < box.stop <= out.stop <= size
+        assert out.start % m == 0
+        assert out.stop % m == 0 or out.stop == size
+        assert box.start - out.start < m
+        assert out.stop - box.stop < m
+    assert align(aligned, multiple, shape) == aligned
+
+
+@small
+@given(regions(), st.tuples(*[st.integers(0, 9)] * 3))
+def test_widen_adds_the_margin_and_stays_within_the_stack(case, margin) -> None:
+    region, shape = case
+    for box, out, m, size in zip(region, widen(region, margin, shape), margin, shape, strict=True):
+        assert out.start == (box.start - m if box.start >= m else 0)
+        assert out.stop == (box.stop + m if box.stop + m <= size else size)
+
+
+def test_cores_are_as_large_as_asked_except_the_last() -> None:
+    edges = [segment.core for segment in plan_tiles((1, 1, 50), (1, 1, 16), (0, 0, 4)).axes[2]]
+    assert [stop - start for start, stop in edges[:-1]] == [16] * (len(edges) - 1)
+    assert all(a[1] == b[0] for a, b in pairwise(edges))
