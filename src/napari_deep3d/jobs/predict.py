@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,8 +41,10 @@ STRIDE: Shape = (4, 16, 16)
 BYTES_PER_CHANNEL_VOXEL = 24
 """Memory at the peak of a forward pass, per voxel and channel of the first level; measured, with float32."""
 FREE_SHARE = 0.5
-MAX_TILE_VOXELS = {"cpu": 6e6, "cuda": 6e7, "mps": 1e7}
-"""A tile is not larger than this, so that the result fills in and stays in caches."""
+MIN_PIECE = 64
+MAX_TILE_VOXELS = {"cpu": 2e6, "cuda": 6e7, "mps": 1e7}
+"""A tile is not larger than this, on a processor times its threads: one layer of it then takes less than a second,
+which is how fast Stop works."""
 VOXELS_PER_SECOND = {"cpu": 4e5, "cuda": 3e7, "mps": 3e6}
 """For the first estimate of the time only; while it runs, the time left comes from the tiles done."""
 
@@ -149,20 +152,22 @@ def _resampling_notice(spacing: Spacing, wanted: Spacing, info: ModelInfo, grid:
         return []
     low, high = format_spacing(info.spacing_min_um), format_spacing(info.spacing_max_um)
     return [
-        f"voxels of {format_spacing(spacing)} are unlike those the model knows ({low} to {high}): the stack is "
-        f"resampled to {format_spacing(wanted)} for the model and the result back; expect a less exact result"
+        f"Voxels of {format_spacing(spacing)} are unlike those the model knows ({low} to {high}): the stack is "
+        f"resampled to {format_spacing(wanted)} for the model and the result back; expect a less exact result."
     ]
 
 
 def _tile(shape: Shape, info: ModelInfo, grid: Grid, device: torch.device, config: PredictConfig) -> Shape:
     """Cores on the stack's grid: as given, or the cheapest that fit into memory."""
+    import torch
+
     if config.tile != "auto":
         z, y, x = (min(t, n) for t, n in zip(config.tile, shape, strict=True))
         return z, y, x
     memory = config.memory_bytes or free_memory(device) * FREE_SHARE
-    voxels = min(memory / (BYTES_PER_CHANNEL_VOXEL * info.width), MAX_TILE_VOXELS[device.type])
-    margin = [h + round(b * zoom) for h, b, zoom in zip(info.halo, BLEND, grid.zoom, strict=True)]
-    core = choose_tile(grid.model_shape, (margin[0], margin[1], margin[2]), STRIDE, voxels)
+    largest = MAX_TILE_VOXELS[device.type] * (torch.get_num_threads() if device.type == "cpu" else 1)
+    voxels = min(memory / (BYTES_PER_CHANNEL_VOXEL * info.width), largest)
+    core = choose_tile(grid.model_shape, info.halo, STRIDE, voxels)
     z, y, x = (min(n, max(1, round(c / zoom))) for n, c, zoom in zip(shape, core, grid.zoom, strict=True))
     return z, y, x
 
@@ -172,7 +177,7 @@ def _work_voxels(layout: TilePlan, info: ModelInfo, grid: Grid) -> float:
     total = 1.0
     for axis, (segments, halo, zoom) in enumerate(zip(layout.axes, info.halo, grid.zoom, strict=True)):
         size = grid.model_shape[axis]
-        total *= sum(min(size, s.write[1] * zoom + halo) - max(0.0, s.write[0] * zoom - halo) for s in segments)
+        total *= sum(min(size, s.core[1] * zoom + halo) - max(0.0, s.core[0] * zoom - halo) for s in segments)
     return total
 
 
@@ -219,7 +224,7 @@ def predict_volume(volume: Volume, config: PredictConfig, out: Any = None, stop:
     yield Progress(0, plan.tiles, "reading the stack")
     bounds, bad = usable_range(volume, plan.model)
     if bad:
-        notices.append(f"{bad} voxels are not finite numbers; they are taken as background")
+        notices.append(f"{bad} voxels are not finite numbers; they are taken as background.")
         yield Notice(notices[-1])
     out = np.zeros(volume.shape, np.float32) if out is None else out
     clock, outcome = Clock(), Outcome(stopped=True)
@@ -228,8 +233,11 @@ def predict_volume(volume: Volume, config: PredictConfig, out: Any = None, stop:
     yield Progress(0, plan.tiles, "measuring the stack")
     try:
         network = _network(generator, reader, plan, stop)
-        predictor = BoxPredictor(network, reader, plan.grid, plan.halo, STRIDE)
+        # The halo surrounds the core; the band in which tiles are blended lies within it.
+        z, y, x = (max(0, h - ceil(b * zoom)) for h, b, zoom in zip(plan.halo, BLEND, plan.grid.zoom, strict=True))
+        predictor = BoxPredictor(network, reader, plan.grid, (z, y, x), STRIDE)
         outcome = yield from _fill(predict_tiles(predictor, plan.layout, stop=stop), out, notices)
+        network.release()
     except StoppedError:
         pass
     return _result(volume, plan, out, outcome, clock.seconds, notices, bounds)
@@ -295,9 +303,35 @@ def _network(generator: Generator, reader: _Reader, plan: Plan, stop: Stop) -> A
 
     from napari_deep3d.nn.devices import DTYPES
     from napari_deep3d.nn.frozen import FrozenNetwork, sample_boxes
+    from napari_deep3d.nn.inference import is_out_of_memory
 
     pieces = [reader(box) for box in sample_boxes(plan.grid.model_shape)]
-    return FrozenNetwork(generator, pieces, torch.device(plan.device), DTYPES[plan.precision], stop)
+    while True:
+        try:
+            return FrozenNetwork(generator, pieces, torch.device(plan.device), DTYPES[plan.precision], stop)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        pieces = fewer(pieces)
+
+
+def fewer(pieces: list[Array]) -> list[Array]:
+    """Every second piece, or the middle half of a single one: what still fits where memory ran out.
+
+    Raises
+    ------
+    InputError
+        If the piece is too small to be halved.
+    """
+    if len(pieces) > 1:
+        return pieces[::2]
+    axis = int(np.argmax(pieces[0].shape))
+    size = pieces[0].shape[axis]
+    if size < MIN_PIECE:
+        raise InputError(
+            "Not enough memory to measure the stack. Close other programs, or choose the CPU as the device."
+        )
+    return [np.take(pieces[0], range(size // 4, size // 4 + size // 2), axis)]
 
 
 def _fill(tiles: Job[Any], out: Any, notices: list[str]) -> Job[Any]:

@@ -148,7 +148,6 @@ def _describe(trained: Trained, pairs: Sequence[TrainingPair], config: TrainConf
             "program": f"napari-deep3d {version('napari-deep3d')}",
             "pairs": len(pairs),
             "steps": trained.step,
-            "seconds": round(trained.seconds),
             "config": settings,
         },
         scores={f"validation_{key}": round(value, 4) for key, value in trained.validation.items()},

@@ -129,9 +129,18 @@ class FrozenNetwork:
     @torch.no_grad()
     def __call__(self, stack: Array) -> Array:
         """Predict a normalised stack (Z, Y, X)."""
-        with stopping(self.network, self._stop):
-            prediction: Tensor = self.network(self._tensor(stack[None, None]))
+        try:
+            with stopping(self.network, self._stop):
+                prediction: Tensor = self.network(self._tensor(stack[None, None]))
+        except torch.OutOfMemoryError:
+            self.release()
+            raise
         return prediction[0, 0].float().cpu().numpy()
+
+    def release(self) -> None:
+        """Give cached GPU memory back to other programs."""
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
 
 
 def prepare(generator: Generator, device: torch.device, dtype: torch.dtype) -> Generator:

@@ -73,14 +73,14 @@ class BoxPredictor:
 
     def _lower_limit(self, voxels: int) -> None:
         self.limit = voxels
-        self.notices.append(f"not enough memory for {voxels / 1e6:.1f} million voxels; continuing with smaller tiles")
+        self.notices.append(f"Not enough memory for {voxels / 1e6:.1f} million voxels; continuing with smaller tiles.")
 
     def _by_halves(self, region: Region) -> Array:
         sizes = [box.stop - box.start for box in region]
         axis = int(np.argmax(sizes))
         if sizes[axis] < 2 * SMALLEST:
             raise InputError(
-                "not enough memory even for the smallest tile. Close other programs, or choose the CPU (--device cpu)."
+                "Not enough memory even for the smallest tile. Close other programs, or choose the CPU as the device."
             )
         middle = region[axis].start + sizes[axis] // 2
         halves = [slice(region[axis].start, middle), slice(middle, region[axis].stop)]
@@ -187,7 +187,7 @@ def predict_tiles(
         yield TileDone(tile.write, values * tile.window)
         if isinstance(predictor, BoxPredictor):
             while predictor.notices:
-                yield Notice(f"tile {outcome.tiles_done} of {len(plan)}: {predictor.notices.pop(0)}")
+                yield Notice(predictor.notices.pop(0))
         yield clock.progress(outcome.tiles_done, len(plan), f"tile {outcome.tiles_done} of {len(plan)}")
     outcome.mismatch = seams.mismatch
     return outcome

@@ -92,6 +92,8 @@ def train_generator(
         if _due(done, config.checkpoint_every, config):
             saved = done
             save_checkpoint(checkpoint_folder, done, trainer.generator, trainer.optimiser)
+    if held_out and not trainer.validation and done == config.iterations:
+        trainer.validate()
     if saved < done:
         save_checkpoint(checkpoint_folder, done, trainer.generator, trainer.optimiser)
     generator = trainer.generator.cpu().eval()

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from cli_helpers import ORIGIN_UM, SPACING_UM, Outcome, Run
+from numpy.typing import NDArray
+
+from napari_deep3d.cli.app import main
+from napari_deep3d.io import write_stack
+from napari_deep3d.nn.generator import Generator
+from napari_deep3d.nn.model_file import ModelInfo, save_model
+
+
+@pytest.fixture(autouse=True)
+def _own_surroundings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No model of the user, and no terminal settings, reach a test."""
+    monkeypatch.setenv("NAPARI_DEEP3D_MODELS", str(tmp_path_factory.mktemp("models")))
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command line in this process, for speed."""
+
+    def command(*words: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["napari-deep3d", *map(str, words)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main()
+        printed = capsys.readouterr()
+        code = end.value.code
+        return Outcome(0 if code is None else int(code), printed.out, printed.err)
+
+    return command
+
+
+@pytest.fixture
+def stack() -> NDArray[np.uint16]:
+    """A small stack that takes several tiles of 16 x 32 x 32, axes Z, Y, X."""
+    data = np.random.default_rng(0).integers(100, 120, size=(16, 48, 96), dtype=np.uint16)
+    data[4:10, 8:20, 10:60] += 1000
+    return data
+
+
+@pytest.fixture
+def recording(tmp_path: Path, stack: NDArray[np.uint16]) -> Path:
+    """A wide-field stack in an OME-TIFF that states its voxel size and position."""
+    return write_stack(tmp_path / "cell.ome.tif", stack, SPACING_UM, ORIGIN_UM)
+
+
+@pytest.fixture
+def tiny_model(tmp_path: Path) -> Path:
+    """A model file with a very small network, not trained, whose every prediction is above zero."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        generator = Generator(width=2)
+        generator.head.weight.abs_()
+        generator.head.bias.fill_(0.1)
+    sizes = {"spacing_um": SPACING_UM, "spacing_min_um": SPACING_UM, "spacing_max_um": SPACING_UM}
+    return save_model(
+        tmp_path / "tiny.safetensors", generator, ModelInfo(name="tiny", title="Untrained", width=2, **sizes)
+    )

@@ -1,0 +1,178 @@
+"""Settings: bounds, messages and their text form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from napari_deep3d.core.config import (
+    PRESETS,
+    Config,
+    PredictConfig,
+    SimulateConfig,
+    TrainConfig,
+    merge,
+    parse_assignments,
+    read_toml,
+)
+from napari_deep3d.core.errors import InputError
+
+TRAIN, PREDICT, SIMULATE = TrainConfig, PredictConfig, SimulateConfig
+
+
+@pytest.mark.parametrize(
+    ("cls", "name", "value"),
+    [
+        (TRAIN, "iterations", 0),
+        (TRAIN, "iterations", 2.5),
+        (TRAIN, "batch_size", 0),
+        (TRAIN, "width", 1),
+        (TRAIN, "learning_rate", 0.0),
+        (TRAIN, "learning_rate", float("nan")),
+        (TRAIN, "learning_rate", 1.0),
+        (TRAIN, "weight_l1", -1.0),
+        (TRAIN, "percentiles", (99.0, 1.0)),
+        (TRAIN, "percentiles", (-1.0, 99.0)),
+        (TRAIN, "percentiles", (1.0, 101.0)),
+        (TRAIN, "validation_share", 0.6),
+        (TRAIN, "patch", (2, 64, 64)),
+        (TRAIN, "patch", (8, 64, 8)),
+        (TRAIN, "patch", ()),
+        (TRAIN, "patch", "12,x,96"),
+        (TRAIN, "patch", "12,96"),
+        (TRAIN, "precision", "int8"),
+        (TRAIN, "seed", -1),
+        (PREDICT, "device", "tpu"),
+        (PREDICT, "spacing_um", (0.5, 0.0, 0.1)),
+        (PREDICT, "spacing_um", (0.5, 0.1)),
+        (PREDICT, "tile", (0, 64, 64)),
+        (PREDICT, "tile", "big"),
+        (PREDICT, "memory_bytes", 1000),
+        (SIMULATE, "pairs", 0),
+        (SIMULATE, "shape", (4, 160, 160)),
+        (SIMULATE, "shape", (48, 160, 16)),
+        (SIMULATE, "shape", (2048, 2048, 2048)),
+    ],
+)
+def test_value_out_of_bounds_is_refused_by_name(cls: type[Config], name: str, value: object) -> None:
+    with pytest.raises(InputError, match=rf"^{name}.*Correct it and try again\.$"):
+        cls.checked(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("cls", "name", "value"),
+    [
+        (TRAIN, "iterations", 1),
+        (TRAIN, "patch", (4, 16, 16)),
+        (TRAIN, "percentiles", (0.0, 100.0)),
+        (TRAIN, "validation_share", 0.0),
+        (PREDICT, "tile", (1, 1, 1)),
+        (PREDICT, "memory_bytes", 2**27),
+        (SIMULATE, "shape", (8, 32, 32)),
+    ],
+)
+def test_value_at_its_bound_is_taken(cls: type[Config], name: str, value: object) -> None:
+    cls.checked(**{name: value})
+
+
+def test_message_states_what_was_got_and_what_is_allowed() -> None:
+    with pytest.raises(InputError, match=r"width is 500.*less than or equal to 128"):
+        TrainConfig.checked(width=500)
+
+
+def test_all_wrong_values_are_named_at_once() -> None:
+    with pytest.raises(InputError) as raised:
+        TrainConfig.checked(width=500, seed=-1)
+    assert "width" in str(raised.value)
+    assert "seed" in str(raised.value)
+
+
+def test_unknown_name_is_named_with_the_known_ones() -> None:
+    with pytest.raises(InputError, match=r"unknown name 'iteration'; known are: .*iterations"):
+        TrainConfig.checked(iteration=5)
+
+
+def test_config_cannot_be_changed() -> None:
+    with pytest.raises(Exception, match="frozen"):
+        TrainConfig().width = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["12,96,64", (12, 96, 64), [12, 96, 64], [[12, 96, 64]], ((12, 96, 64),)],
+    ids=["text", "tuple", "list", "list of one", "tuple of one"],
+)
+def test_patch_may_be_given_in_several_ways(value: Any) -> None:
+    assert TrainConfig.checked(patch=value).patch == ((12, 96, 64),)
+
+
+def test_several_patches_are_kept_in_order() -> None:
+    patches = ((24, 64, 64), (12, 96, 64))
+    assert TrainConfig.checked(patch=[list(p) for p in patches]).patch == patches
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        TrainConfig(),
+        TrainConfig.checked(patch="8,32,32", learning_rate=3e-4, percentiles=(1, 99), seed=7, device="cpu"),
+        PredictConfig(),
+        PredictConfig(tile=(8, 64, 64), spacing_um=(0.5, 0.1, 0.1), memory_bytes=2**30),
+        SimulateConfig(pairs=3, shape=(8, 32, 48), seed=9),
+    ],
+)
+def test_config_survives_its_file(config: Config, tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(config.to_toml(), encoding="utf-8")
+    assert type(config).checked(**read_toml(path)) == config
+
+
+def test_missing_config_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"cannot read the config file .*none\.toml: No such file.*existing TOML"):
+        read_toml(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize("content", [b"iterations: 5", b"\xff\xfe\x00"])
+def test_config_file_that_is_not_toml_is_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"c\.toml is not a TOML file.*iterations = 500"):
+        read_toml(path)
+
+
+def test_assignments_are_read_as_toml_or_text() -> None:
+    words = ["iterations=500", "learning_rate=1e-3", "patch=[12, 96, 96]", "device=cpu", "name=a=b", "empty="]
+    assert parse_assignments(words) == {
+        "iterations": 500,
+        "learning_rate": 1e-3,
+        "patch": [12, 96, 96],
+        "device": "cpu",
+        "name": "a=b",
+        "empty": "",
+    }
+
+
+@pytest.mark.parametrize("word", ["iterations", "=5", ""])
+def test_assignment_without_name_or_value_is_refused(word: str) -> None:
+    with pytest.raises(InputError, match=r"--set got .*NAME=VALUE is needed"):
+        parse_assignments([word])
+
+
+def test_later_sources_win() -> None:
+    config = merge(TrainConfig, {"width": 4, "seed": 1}, {"width": 8}, {})
+    assert (config.width, config.seed) == (8, 1)
+    with pytest.raises(InputError, match="unknown name 'depth'"):
+        merge(TrainConfig, {"depth": 3})
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_are_valid(preset: str) -> None:
+    merge(TrainConfig, PRESETS[preset])
+
+
+def test_a_message_is_one_sentence_after_the_other() -> None:
+    with pytest.raises(InputError) as raised:
+        PredictConfig.checked(spacing_um=(0.5, 0.0, 0.1))
+    assert ".." not in str(raised.value)

@@ -1,0 +1,58 @@
+"""Jobs: generators of events with a result."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from napari_deep3d.core.events import Clock, Event, Job, Notice, Progress, drain, never
+
+
+def job(log: list[str]) -> Job[int]:
+    log.append("started")
+    yield Notice("one")
+    yield Progress(1, 2, "half")
+    log.append("ended")
+    return 42
+
+
+def test_drain_returns_the_result_and_hands_on_every_event_in_order() -> None:
+    events: list[Event] = []
+    assert drain(job([]), events.append) == 42
+    assert events == [Notice("one"), Progress(1, 2, "half")]
+
+
+def test_drain_needs_no_listener() -> None:
+    log: list[str] = []
+    assert drain(job(log)) == 42
+    assert log == ["started", "ended"]
+
+
+def test_drain_lets_errors_through() -> None:
+    def fails() -> Job[None]:
+        yield Notice("one")
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        drain(fails())
+
+
+@pytest.mark.parametrize(("done", "total", "share"), [(0, 4, 0), (1, 4, 0.25), (4, 4, 1), (5, 4, 1), (0, 0, 1)])
+def test_fraction_of_progress(done: float, total: float, share: float) -> None:
+    assert Progress(done, total, "").fraction == share
+
+
+def test_clock_tells_the_time_left_at_the_rate_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(time, "perf_counter", lambda: now)
+    clock = Clock()
+    now = 106.0
+    assert clock.seconds == 6
+    assert clock.progress(3, 4, "tile") == Progress(3, 4, "tile", 2.0)
+    assert clock.progress(4, 4, "tile").seconds_left == 0
+    assert clock.progress(0, 4, "tile").seconds_left is None
+
+
+def test_never_stops() -> None:
+    assert never() is False

@@ -1,0 +1,75 @@
+"""Choice of device and number format."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from napari_deep3d.core.errors import InputError
+from napari_deep3d.nn import devices
+from napari_deep3d.nn.devices import choose_device, choose_precision, device_label
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_processor_is_taken_where_there_is_no_gpu() -> None:
+    assert choose_device("auto") == choose_device("cpu") == CPU
+
+
+def test_gpu_is_taken_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_device("auto") == torch.device("cuda", 0)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert choose_device("auto") == torch.device("mps")
+
+
+@pytest.mark.usefixtures("no_gpu")
+@pytest.mark.parametrize("name", ["cuda", "mps", "tpu"])
+def test_device_that_is_not_there_is_refused_with_those_that_are(name: str) -> None:
+    with pytest.raises(InputError, match=rf"device '{name}' was asked for.*usable here: cpu\. Choose auto"):
+        choose_device(name)
+
+
+@pytest.mark.parametrize(("hardware", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_processor_computes_in_bfloat16_only_where_that_is_fast(
+    monkeypatch: pytest.MonkeyPatch, hardware: bool, dtype: torch.dtype
+) -> None:
+    monkeypatch.setattr(devices, "cpu_has_bfloat16", lambda: hardware)
+    assert choose_precision(CPU) == dtype
+    assert choose_precision(CPU, "float32") == torch.float32
+    assert choose_precision(CPU, "bfloat16") == torch.bfloat16
+
+
+def test_float16_on_the_processor_is_refused() -> None:
+    with pytest.raises(InputError, match=r"float16 is for GPUs.*Choose auto or bfloat16"):
+        choose_precision(CPU, "float16")
+
+
+@pytest.mark.parametrize(
+    ("flags", "has"),
+    [
+        ({"amx_bf16": True}, True),
+        ({"avx512_bf16": True}, True),
+        ({"avx2": True, "avx512_bf16": False}, False),
+        ({}, False),
+    ],
+)
+def test_bfloat16_hardware_is_told_from_the_processors_flags(
+    monkeypatch: pytest.MonkeyPatch, flags: dict[str, bool], has: bool
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: flags)
+    assert devices.cpu_has_bfloat16() is has
+
+
+def test_device_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert device_label(CPU, torch.bfloat16) == "CPU (bfloat16)"
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "NVIDIA X")
+    assert device_label(torch.device("cuda", 0), torch.float16) == "GPU: NVIDIA X (float16)"

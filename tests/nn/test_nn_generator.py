@@ -1,0 +1,126 @@
+"""The generator: sizes, symmetries, and its norm."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from napari_deep3d.nn.generator import EPSILON, POOLING, STRIDE, Generator, StackNorm, norms, pad_to_stride
+
+
+def noise(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@settings(deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(size=st.tuples(st.integers(4, 14), st.integers(17, 40), st.integers(17, 40)))
+@torch.no_grad()
+def test_any_size_comes_out_as_it_went_in(generator: Generator, size: tuple[int, int, int]) -> None:
+    out = generator(noise(1, 1, *size))
+    assert out.shape == (1, 1, *size)
+    assert torch.isfinite(out).all()
+
+
+@torch.no_grad()
+def test_smallest_stack_that_is_allowed_can_be_predicted(generator: Generator) -> None:
+    assert torch.isfinite(generator(noise(1, 1, 4, 16, 16))).all()
+
+
+def test_stride_is_the_product_of_the_pooling() -> None:
+    for axis in range(3):
+        product = 1
+        for factor in POOLING:
+            product *= factor[axis]
+        assert product == STRIDE[axis]
+
+
+@torch.no_grad()
+def test_channels_last_gives_the_same(generator: Generator) -> None:
+    x = noise(2, 1, 9, 33, 40)
+    expected = generator(x)
+    last = generator.to(memory_format=torch.channels_last_3d)(x.contiguous(memory_format=torch.channels_last_3d))
+    torch.testing.assert_close(last, expected, rtol=1e-3, atol=1e-3)
+
+
+@torch.no_grad()
+def test_items_of_a_batch_do_not_see_each_other(generator: Generator) -> None:
+    x = noise(3, 1, 8, 32, 32) * torch.tensor([1.0, 5.0, 0.1]).view(3, 1, 1, 1, 1)
+    together = generator(x)
+    for index in range(3):
+        torch.testing.assert_close(together[index], generator(x[index : index + 1])[0], rtol=1e-3, atol=1e-3)
+
+
+def test_padding_repeats_the_last_voxels_up_to_the_stride() -> None:
+    x = noise(1, 1, 5, 16, 30)
+    padded = pad_to_stride(x)
+    assert padded.shape[2:] == (8, 16, 32)
+    torch.testing.assert_close(padded[:, :, :5, :, :30], x)
+    torch.testing.assert_close(padded[:, :, 7, :, 31], x[:, :, 4, :, 29])
+    aligned = noise(1, 1, 8, 16, 32)
+    assert pad_to_stride(aligned) is aligned
+
+
+def test_norm_is_instance_norm_with_weight_and_bias() -> None:
+    layer = StackNorm(3)
+    torch.nn.init.uniform_(layer.weight)
+    torch.nn.init.uniform_(layer.bias)
+    x = noise(4, 3, 5, 6, 7) * 3 + 2
+    expected = F.instance_norm(x, weight=layer.weight, bias=layer.bias, eps=EPSILON)
+    torch.testing.assert_close(layer(x), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(layer(x[:1]), expected[:1], rtol=1e-4, atol=1e-5)
+
+
+def test_norm_keeps_channels_last() -> None:
+    x = noise(2, 4, 4, 8, 8).contiguous(memory_format=torch.channels_last_3d)
+    for batch in (x, x[:1]):
+        assert StackNorm(4)(batch).is_contiguous(memory_format=torch.channels_last_3d)
+
+
+@torch.no_grad()
+def test_pooled_norm_takes_its_statistics_over_the_whole_batch() -> None:
+    layer = StackNorm(2)
+    layer.pooled = True
+    x = noise(3, 2, 4, 5, 6) * torch.tensor([1.0, 4.0, 9.0]).view(3, 1, 1, 1, 1)
+    y = layer(x)
+    mean, variance = x.mean(dim=(0, 2, 3, 4)), x.var(dim=(0, 2, 3, 4), unbiased=False)
+    expected = (x - mean.view(1, 2, 1, 1, 1)) / torch.sqrt(variance.view(1, 2, 1, 1, 1) + EPSILON)
+    torch.testing.assert_close(y, expected, rtol=1e-4, atol=1e-5)
+    assert layer.measured is not None
+    torch.testing.assert_close(layer.measured[0], mean, rtol=1e-4, atol=1e-5)
+    # The variance it was normalised with, not the unbiased estimate: they differ much in the small lowest level.
+    torch.testing.assert_close(layer.measured[1], variance, rtol=1e-4, atol=1e-5)
+
+
+def test_norm_measures_nothing_unless_asked() -> None:
+    layer = StackNorm(2)
+    layer(noise(1, 2, 4, 4, 4))
+    assert layer.measured is None
+
+
+def test_number_of_weights_follows_the_width() -> None:
+    """Counted by hand: 3x3x3 convolutions, 1x1x1 shortcuts and merges, one norm a block."""
+
+    def block(a: int, b: int) -> int:
+        return (27 * a * b + b) + (27 * b * b + b) + 2 * b + (0 if a == b else a * b + b)
+
+    for width in (2, 5):
+        c = [width * factor for factor in (1, 2, 4, 8, 8)]
+        expected = block(1, c[0]) + sum(block(c[i], c[i + 1]) for i in range(4))
+        expected += sum(c[i + 1] * c[i] + c[i] + block(2 * c[i], c[i]) for i in range(4))
+        expected += c[0] + 1
+        assert sum(p.numel() for p in Generator(width).parameters()) == expected
+
+
+def test_every_weight_takes_part(generator: Generator) -> None:
+    generator(noise(1, 1, 8, 32, 32)).square().sum().backward()
+    for name, parameter in generator.named_parameters():
+        assert parameter.grad is not None, name
+        # An offset before a norm has no effect, by definition of the norm.
+        if not name.endswith("second.bias"):
+            assert parameter.grad.abs().max() > 0, name
+
+
+def test_one_norm_per_block(generator: Generator) -> None:
+    assert len(norms(generator)) == 1 + 2 * len(POOLING)

@@ -1,0 +1,273 @@
+"""The Python functions."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from numpy.typing import NDArray
+
+import napari_deep3d
+from napari_deep3d import InputError
+from napari_deep3d.core.config import PredictConfig, TrainConfig
+from napari_deep3d.core.events import Event, Metrics, Progress, TileDone
+from napari_deep3d.io import open_stack, write_stack
+from napari_deep3d.jobs.predict import Prediction
+from napari_deep3d.jobs.predict_file import FilePrediction
+from napari_deep3d.nn.generator import Generator
+from napari_deep3d.nn.model_file import ModelInfo, save_model
+
+SPACING_UM = (0.5, 0.2, 0.2)
+ORIGIN_UM = (1.0, 2.0, 3.0)
+CPU: dict[str, Any] = {"device": "cpu", "precision": "float32"}
+TINY: dict[str, Any] = {"patch": (8, 32, 32), "width": 2, "batch_size": 1, **CPU}
+
+
+@pytest.fixture
+def stack() -> NDArray[np.uint16]:
+    data = np.random.default_rng(0).integers(100, 120, size=(8, 48, 96), dtype=np.uint16)
+    data[2:5, 8:20, 10:60] += 1000
+    return data
+
+
+@pytest.fixture
+def recording(tmp_path: Path, stack: NDArray[np.uint16]) -> Path:
+    return write_stack(tmp_path / "cell.ome.tif", stack, SPACING_UM, ORIGIN_UM)
+
+
+@pytest.fixture
+def tiny_model(tmp_path: Path) -> Path:
+    """A model file with a very small network, not trained, whose every prediction is above zero."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        generator = Generator(width=2)
+        generator.head.weight.abs_()
+        generator.head.bias.fill_(0.1)
+    sizes = {"spacing_um": SPACING_UM, "spacing_min_um": SPACING_UM, "spacing_max_um": SPACING_UM}
+    return save_model(tmp_path / "tiny.safetensors", generator, ModelInfo(name="tiny", width=2, **sizes))
+
+
+@pytest.fixture
+def pairs(tmp_path: Path, stack: NDArray[np.uint16]) -> Path:
+    for kind in ("widefield", "confocal"):
+        (tmp_path / "pairs" / kind).mkdir(parents=True)
+        write_stack(tmp_path / "pairs" / kind / "a.tif", stack, SPACING_UM)
+    return tmp_path / "pairs"
+
+
+def predict(*arguments: Any, **options: Any) -> Any:
+    return napari_deep3d.predict(*arguments, **CPU, **options)
+
+
+def test_an_array(stack: NDArray[np.uint16], tiny_model: Path) -> None:
+    before = stack.copy()
+    result = predict(stack, model=str(tiny_model), spacing_um=SPACING_UM)
+    assert isinstance(result, Prediction)
+    assert (result.data.shape, result.data.dtype) == (stack.shape, np.float32)
+    assert np.isfinite(result.data).all()
+    assert result.data.min() >= 0
+    assert (result.spacing_um, result.model, result.device) == (SPACING_UM, "tiny", "cpu")
+    assert (result.precision, result.complete) == ("float32", True)
+    np.testing.assert_array_equal(stack, before)
+
+
+def test_an_array_needs_its_voxel_size(stack: NDArray[np.uint16], tiny_model: Path) -> None:
+    with pytest.raises(InputError, match="spacing_um="):
+        predict(stack, model=str(tiny_model))
+
+
+def test_a_path(recording: Path, stack: NDArray[np.uint16], tiny_model: Path) -> None:
+    for path in (recording, str(recording)):
+        result = predict(path, model=str(tiny_model))
+        assert (result.spacing_um, result.origin_um) == (SPACING_UM, ORIGIN_UM)
+    same = predict(stack, model=str(tiny_model), spacing_um=SPACING_UM)
+    np.testing.assert_array_equal(result.data, same.data)
+
+
+def test_an_array_and_an_output(stack: NDArray[np.uint16], tiny_model: Path, tmp_path: Path) -> None:
+    options = {"model": str(tiny_model), "spacing_um": SPACING_UM}
+    result = predict(stack, tmp_path / "out.ome.tif", **options)
+    opened = open_stack(tmp_path / "out.ome.tif")
+    assert opened.spacing_um == pytest.approx(SPACING_UM)
+    np.testing.assert_array_equal(opened.volume().data[...], result.data)
+    with pytest.raises(InputError, match="exists"):
+        predict(stack, tmp_path / "out.ome.tif", **options)
+    predict(stack, tmp_path / "out.ome.tif", overwrite=True, **options)
+
+
+def test_a_path_and_an_output(recording: Path, tiny_model: Path, tmp_path: Path) -> None:
+    result = predict(recording, str(tmp_path / "out.zarr"), model=str(tiny_model))
+    assert isinstance(result, FilePrediction)
+    assert (result.output, result.shape) == (tmp_path / "out.zarr", (8, 48, 96))
+    opened = open_stack(result.output)
+    assert (opened.spacing_um, opened.origin_um) == (SPACING_UM, ORIGIN_UM)
+    same = predict(recording, model=str(tiny_model))
+    np.testing.assert_array_equal(opened.volume().data[...], same.data)
+
+
+def test_a_channel_and_time_point(tiny_model: Path, tmp_path: Path) -> None:
+    data = np.random.default_rng(0).integers(0, 99, (2, 6, 3, 32, 32), dtype=np.uint16)
+    metadata = {"axes": "TZCYX", "spacing": 0.5, "unit": "um"}
+    tifffile.imwrite(tmp_path / "series.tif", data, imagej=True, resolution=(5, 5), metadata=metadata)
+    options = {"model": str(tiny_model)}
+    one = predict(tmp_path / "series.tif", channel=2, time=1, **options)
+    same = predict(data[1, :, 2], spacing_um=SPACING_UM, **options)
+    np.testing.assert_array_equal(one.data, same.data)
+    with pytest.raises(InputError, match="channel"):
+        predict(tmp_path / "series.tif", time=1, **options)
+    with pytest.raises(InputError, match="output"):
+        predict(tmp_path / "series.tif", channel=1, time="all", **options)
+    everything = predict(tmp_path / "series.tif", tmp_path / "all.tif", channel=1, time="all", **options)
+    assert everything.shape == (2, 6, 32, 32)
+
+
+def test_tiles_add_up_to_the_result(stack: NDArray[np.uint16], tiny_model: Path) -> None:
+    events: list[Event] = []
+    result = predict(stack, model=str(tiny_model), spacing_um=SPACING_UM, tile=(8, 32, 32), on_event=events.append)
+    total = np.zeros(stack.shape, np.float32)
+    for event in events:
+        if isinstance(event, TileDone):
+            total[event.region] += event.values
+    np.testing.assert_allclose(total, result.data, atol=1e-6)
+    progress = [event for event in events if isinstance(event, Progress)]
+    assert [event.fraction for event in progress] == sorted(event.fraction for event in progress)
+    assert progress[-1].fraction == 1
+    assert result.tile == (8, 32, 32)
+
+
+def test_stop(stack: NDArray[np.uint16], tiny_model: Path) -> None:
+    tiles: list[Event] = []
+
+    def collect(event: Event) -> None:
+        if isinstance(event, TileDone):
+            tiles.append(event)
+
+    options: dict[str, Any] = {"model": str(tiny_model), "spacing_um": SPACING_UM, "tile": (8, 32, 32)}
+    result = predict(stack, on_event=collect, stop=lambda: len(tiles) > 1, **options)
+    assert (len(tiles), result.complete) == (2, False)
+    assert np.any(result.data[:, :20, :60])
+    assert not np.any(result.data[:, 40:])
+
+
+def test_stop_before_the_start(stack: NDArray[np.uint16], tiny_model: Path, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"model": str(tiny_model), "spacing_um": SPACING_UM}
+    result = predict(stack, tmp_path / "out.tif", stop=lambda: True, **options)
+    assert not result.complete
+    assert not np.any(result.data)
+    assert not (tmp_path / "out.tif").exists()
+
+
+def test_provenance_is_plain(stack: NDArray[np.uint16], tiny_model: Path) -> None:
+    result = predict(stack, model=str(tiny_model), spacing_um=SPACING_UM)
+    about = result.provenance()
+    assert about.keys() >= {"model", "device", "precision", "tile", "halo", "tile_mismatch", "warnings"}
+
+
+@pytest.mark.parametrize(
+    ("bad", "what"),
+    [
+        (np.ones((8, 32)), "one plane"),
+        (np.ones((2, 8, 32, 32)), "4 axes"),
+        (np.ones((8, 32, 32), complex), "complex128"),
+        (np.ones((8, 32, 32), bool), "bool"),
+        (np.full((8, 32, 32), "x"), "voxels"),
+        (np.ones((2, 32, 32)), "too small"),
+        (np.ones((8, 32, 32)), "constant"),
+        (np.full((8, 32, 32), np.nan), "NaN"),
+        ("no.tif", "there is no file"),
+    ],
+)
+def test_stacks_that_cannot_be_used(bad: Any, what: str, tiny_model: Path, tmp_path: Path) -> None:
+    for output in (None, tmp_path / "out.tif"):
+        with pytest.raises(InputError, match=what):
+            predict(bad, output, model=str(tiny_model), spacing_um=SPACING_UM)
+        assert not (tmp_path / "out.tif").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        ({"colour": "red"}, "unknown name 'colour'; known are: device"),
+        ({"tile": (0, 32, 32)}, "tile"),
+        ({"memory_bytes": 1}, "memory_bytes"),
+        ({"spacing_um": (0, 0, 0)}, "between 0.001 and 100"),
+        ({"device": "tpu"}, "device"),
+        ({"model": "no-such-model"}, "there is no model"),
+    ],
+)
+def test_settings_of_predict(stack: NDArray[np.uint16], settings: dict[str, Any], what: str) -> None:
+    with pytest.raises(InputError, match=what):
+        napari_deep3d.predict(stack, **{"spacing_um": SPACING_UM, **settings})
+
+
+def test_train(pairs: Path, tmp_path: Path, stack: NDArray[np.uint16]) -> None:
+    events: list[Event] = []
+    result = napari_deep3d.train(pairs, tmp_path / "run", iterations=1, on_event=events.append, **TINY)
+    assert (result.iterations, result.complete) == (1, True)
+    assert any(isinstance(event, Metrics) for event in events)
+    predicted = predict(stack, model=str(result.model), spacing_um=SPACING_UM)
+    assert predicted.model == "run"
+
+
+def test_train_stops(pairs: Path, tmp_path: Path) -> None:
+    result = napari_deep3d.train(pairs, str(tmp_path / "run"), iterations=50, stop=lambda: True, **TINY)
+    assert (result.iterations, result.complete) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        ({"epochs": 3}, "unknown name 'epochs'; known are: batch_size"),
+        ({"iterations": 0}, "iterations"),
+        ({"patch": (2, 8, 8)}, "at least 4 planes"),
+        ({"preset": "huge"}, "laptop, paper"),
+    ],
+)
+def test_settings_of_train(pairs: Path, tmp_path: Path, settings: dict[str, Any], what: str) -> None:
+    with pytest.raises(InputError, match=what):
+        napari_deep3d.train(pairs, tmp_path / "run", **settings)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        ({"pairs": 0}, "pairs"),
+        ({"shape": (4, 32, 32)}, "at least 8 planes"),
+        ({"shape": (8, 32)}, "shape"),
+        ({"seed": -1}, "seed"),
+    ],
+)
+def test_settings_of_simulate(tmp_path: Path, settings: dict[str, Any], what: str) -> None:
+    with pytest.raises(InputError, match=what):
+        napari_deep3d.simulate(tmp_path / "pairs", **settings)
+    assert not (tmp_path / "pairs").exists()
+
+
+def test_simulate(tmp_path: Path) -> None:
+    events: list[Event] = []
+    made = napari_deep3d.simulate(tmp_path / "pairs", pairs=1, shape=(8, 32, 32), on_event=events.append)
+    assert (made.pairs, made.shape, len(made.spacing_um)) == (1, (8, 32, 32), 1)
+    assert any(isinstance(event, Progress) for event in events)
+    assert open_stack(tmp_path / "pairs" / "confocal" / "pair_0000.ome.tif").spacing_um == pytest.approx(
+        made.spacing_um[0]
+    )
+
+
+def test_an_unknown_option_of_simulate(tmp_path: Path) -> None:
+    """Its options are named in its signature, so Python itself refuses others."""
+    with pytest.raises(TypeError, match="colour"):
+        napari_deep3d.simulate(tmp_path / "pairs", colour="red")
+    assert not (tmp_path / "pairs").exists()
+
+
+@pytest.mark.parametrize(
+    ("function", "config"), [(napari_deep3d.predict, PredictConfig), (napari_deep3d.train, TrainConfig)]
+)
+def test_no_setting_is_hidden_by_a_parameter(function: Any, config: Any) -> None:
+    assert not set(inspect.signature(function).parameters) & set(config.model_fields)
