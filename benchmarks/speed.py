@@ -18,6 +18,7 @@ from napari_deep3d.jobs.models import find_model
 from napari_deep3d.nn.model_file import load_model
 
 SPACING_UM = (0.4, 0.2, 0.2)
+REPEATS = 2
 
 
 def seconds(run: Callable[[], object], repeats: int) -> float:
@@ -70,11 +71,12 @@ def main() -> None:
 
     voxels = float(np.prod(shape))
     work = flops_per_voxel(generator)
-    theirs = voxels / seconds(monai, 1)
+    theirs = voxels / seconds(monai, REPEATS)
     print(f"MONAI sliding_window_inference, float32, 12x128x128, overlap 0.25: {theirs / 1e6:.3f} Mvoxel/s", flush=True)
     for precision, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
-        result = predict(stack, spacing_um=SPACING_UM, model=chosen.model, precision=precision)
-        ours = voxels / min(result.seconds, predict(stack, spacing_um=SPACING_UM, precision=precision).seconds)
+        options = {"spacing_um": SPACING_UM, "model": chosen.model, "precision": precision}
+        result = predict(stack, **options)
+        ours = voxels / min(predict(stack, **options).seconds for _ in range(REPEATS))
         peak = peak_gflops(dtype)
         print(
             f"ours, {precision}, tile {result.tile}, halo {result.halo}: {ours / 1e6:.3f} Mvoxel/s, "

@@ -34,10 +34,17 @@ def stack() -> NDArray[np.uint16]:
 
 @pytest.fixture
 def tiny_model(tmp_path: Path) -> Path:
-    """A model file with a very small untrained network."""
+    """A model file with a very small network, not trained, whose every prediction is above zero."""
+    import torch
+
     from napari_deep3d.nn.generator import Generator
     from napari_deep3d.nn.model_file import ModelInfo, save_model
 
-    size = (0.5, 0.2, 0.2)
-    info = ModelInfo(name="tiny", title="Untrained", width=2, spacing_um=size, spacing_min_um=size, spacing_max_um=size)
-    return save_model(tmp_path / "tiny.safetensors", Generator(width=2), info)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        generator = Generator(width=2)
+        generator.head.weight.abs_()
+        generator.head.bias.fill_(0.1)
+    sizes = {f"spacing_{kind}um": (0.5, 0.2, 0.2) for kind in ("", "min_", "max_")}
+    info = ModelInfo(name="tiny", title="Untrained", width=2, **sizes)
+    return save_model(tmp_path / "tiny.safetensors", generator, info)

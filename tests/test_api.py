@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
-import torch
 from numpy.typing import NDArray
 
 import napari_deep3d
@@ -19,8 +18,6 @@ from napari_deep3d.core.events import Event, Metrics, Progress, TileDone
 from napari_deep3d.io import open_stack, write_stack
 from napari_deep3d.jobs.predict import Prediction
 from napari_deep3d.jobs.predict_file import FilePrediction
-from napari_deep3d.nn.generator import Generator
-from napari_deep3d.nn.model_file import ModelInfo, save_model
 
 SPACING_UM = (0.5, 0.2, 0.2)
 ORIGIN_UM = (1.0, 2.0, 3.0)
@@ -38,18 +35,6 @@ def stack() -> NDArray[np.uint16]:
 @pytest.fixture
 def recording(tmp_path: Path, stack: NDArray[np.uint16]) -> Path:
     return write_stack(tmp_path / "cell.ome.tif", stack, SPACING_UM, ORIGIN_UM)
-
-
-@pytest.fixture
-def tiny_model(tmp_path: Path) -> Path:
-    """A model file with a very small network, not trained, whose every prediction is above zero."""
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(0)
-        generator = Generator(width=2)
-        generator.head.weight.abs_()
-        generator.head.bias.fill_(0.1)
-    sizes = {"spacing_um": SPACING_UM, "spacing_min_um": SPACING_UM, "spacing_max_um": SPACING_UM}
-    return save_model(tmp_path / "tiny.safetensors", generator, ModelInfo(name="tiny", width=2, **sizes))
 
 
 @pytest.fixture

@@ -73,6 +73,8 @@ def predict(
         if time == "all":
             raise InputError("time='all' makes a series too large to return; give an output file for it.")
         return drain(predict_volume(open_stack(stack).volume(channel, time), config, stop=stop), on_event)
+    if channel is not None or time is not None:
+        raise InputError("channel and time choose from a file; an array has axes Z, Y, X: choose by indexing it.")
     if output is not None:
         check_output(output, overwrite)
     volume = Volume(np.asarray(stack), config.spacing_um)

@@ -5,14 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from cli_helpers import ORIGIN_UM, SPACING_UM, Outcome, Run
 from numpy.typing import NDArray
 
 from napari_deep3d.cli.app import main
 from napari_deep3d.io import write_stack
-from napari_deep3d.nn.generator import Generator
-from napari_deep3d.nn.model_file import ModelInfo, save_model
 
 
 @pytest.fixture(autouse=True)
@@ -51,17 +48,3 @@ def stack() -> NDArray[np.uint16]:
 def recording(tmp_path: Path, stack: NDArray[np.uint16]) -> Path:
     """A wide-field stack in an OME-TIFF that states its voxel size and position."""
     return write_stack(tmp_path / "cell.ome.tif", stack, SPACING_UM, ORIGIN_UM)
-
-
-@pytest.fixture
-def tiny_model(tmp_path: Path) -> Path:
-    """A model file with a very small network, not trained, whose every prediction is above zero."""
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(0)
-        generator = Generator(width=2)
-        generator.head.weight.abs_()
-        generator.head.bias.fill_(0.1)
-    sizes = {"spacing_um": SPACING_UM, "spacing_min_um": SPACING_UM, "spacing_max_um": SPACING_UM}
-    return save_model(
-        tmp_path / "tiny.safetensors", generator, ModelInfo(name="tiny", title="Untrained", width=2, **sizes)
-    )

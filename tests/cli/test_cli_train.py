@@ -220,10 +220,11 @@ def test_a_run_folder_in_use(run: Run, pairs: Path, tmp_path: Path) -> None:
     ("words", "what"),
     [
         (("--preset", "huge"), "laptop, paper"),
+        (("--name", "a/b", *setting(iterations="1")), "a/b"),
         (("--config", "no.toml"), "no.toml"),
         (("--config", "{pairs}"), "config file"),
         (("--config", "{pairs}/widefield/0.ome.tif"), "not a TOML file"),
-        (("--resume", "--set", "iterations=9"), "leave --config and --set out"),
+        (("--resume", "--set", "iterations=9"), "leave --preset, --config and --set out"),
         (("--resume",), "not a run folder to resume"),
     ],
 )

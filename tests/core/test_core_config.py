@@ -49,7 +49,7 @@ TRAIN, PREDICT, SIMULATE = TrainConfig, PredictConfig, SimulateConfig
         (PREDICT, "spacing_um", (0.5, 0.1)),
         (PREDICT, "tile", (0, 64, 64)),
         (PREDICT, "tile", "big"),
-        (PREDICT, "memory_bytes", 1000),
+        (PREDICT, "memory_bytes", 127_999_999),
         (SIMULATE, "pairs", 0),
         (SIMULATE, "shape", (4, 160, 160)),
         (SIMULATE, "shape", (48, 160, 16)),
@@ -69,7 +69,7 @@ def test_value_out_of_bounds_is_refused_by_name(cls: type[Config], name: str, va
         (TRAIN, "percentiles", (0.0, 100.0)),
         (TRAIN, "validation_share", 0.0),
         (PREDICT, "tile", (1, 1, 1)),
-        (PREDICT, "memory_bytes", 2**27),
+        (PREDICT, "memory_bytes", 128_000_000),
         (SIMULATE, "shape", (8, 32, 32)),
     ],
 )

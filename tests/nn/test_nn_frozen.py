@@ -125,7 +125,7 @@ def test_small_stack_is_measured_whole() -> None:
 
 
 large = st.tuples(st.integers(4, 600), st.integers(16, 4000), st.integers(16, 4000)).filter(
-    lambda s: s[0] * s[1] * s[2] > frozen.SAMPLE_VOXELS
+    lambda s: s[0] * s[1] * s[2] > frozen.WHOLE_VOXELS
 )
 
 

@@ -166,7 +166,7 @@ def test_halving_ends_when_the_halo_is_all_there_is(stack: np.ndarray) -> None:
     def network(x: np.ndarray) -> np.ndarray:
         raise MemoryError
 
-    with pytest.raises(InputError, match="(?i)not enough memory"):
+    with pytest.raises(InputError, match=r"(?i)not enough memory"):
         predictor_of(network, stack, halo=SHAPE)((slice(0, 16), slice(0, 64), slice(0, 80)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from pathlib import Path
 
@@ -131,9 +132,9 @@ def test_loss_falls_on_what_is_easy_to_learn(pairs: Pairs, config: TrainConfig, 
         if isinstance(event, Metrics) and "loss" in event.values:
             losses.append(event.values["loss"])
 
-    longer = config.model_copy(update={"iterations": 40, "learning_rate": 0.02, "validation_share": 0.0})
+    longer = config.model_copy(update={"iterations": 30, "learning_rate": 0.02, "validation_share": 0.0})
     drain(train_generator(pairs, longer, tmp_path), note)
-    assert len(losses) == 40
+    assert len(losses) == 30
     assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:5])
 
 
@@ -180,10 +181,9 @@ def test_loss_that_is_no_number_ends_the_training_and_spares_the_weights(
     pairs: Pairs, config: TrainConfig, tmp_path: Path
 ) -> None:
     drain(train_generator(pairs, config, tmp_path, stop=after(2)))
-    broken = [TrainingPair("x", p.widefield, p.confocal, p.widefield_range, (0.0, 1e-45)) for p in pairs]
-    with pytest.raises(
-        InputError, match=r"the loss became (inf|nan) at step 3; the last checkpoint is kept.*Start a new"
-    ):
+    nothing = Volume(np.full(pairs[0].shape, np.nan, np.float32), (1, 1, 1))
+    broken = [TrainingPair("x", p.widefield, nothing, p.widefield_range, (0, 1)) for p in pairs]
+    with pytest.raises(InputError, match=r"the loss became nan at step 3; the last checkpoint is kept.*Start a new"):
         drain(train_generator(broken, config, tmp_path))
     trainer = Trainer(config, pairs, [])
     assert load_newest(tmp_path, trainer.generator, trainer.optimiser) == 2
@@ -204,13 +204,30 @@ def test_smallest_patches_that_are_allowed_can_be_trained_on(pairs: Pairs, confi
     assert math.isfinite(trainer.recent_loss)
 
 
-def test_bfloat16_trains_too(pairs: Pairs, config: TrainConfig) -> None:
-    trainer = Trainer(config.model_copy(update={"precision": "bfloat16"}), pairs, pairs[:1])
+def gradient(pairs: Pairs, config: TrainConfig, **changes: object) -> torch.Tensor:
+    trainer = Trainer(TrainConfig.checked(**(config.model_dump() | {"width": 8} | changes)), pairs, [])
     trainer.step(0)
-    trainer.validate()
-    assert math.isfinite(trainer.recent_loss)
-    assert math.isfinite(trainer.validation["rmse"])
-    assert {p.dtype for p in trainer.generator.parameters()} == {torch.float32}
+    assert all(p.dtype == torch.float32 for p in trainer.generator.parameters())
+    return torch.cat([p.grad.ravel() for p in trainer.generator.parameters() if p.grad is not None])
+
+
+@pytest.mark.parametrize("planes", [4, 8, 12])
+def test_bfloat16_has_the_gradient_of_float32(pairs: Pairs, config: TrainConfig, planes: int) -> None:
+    """Also where the lowest level is two planes deep: oneDNN's bfloat16 convolution returns garbage there."""
+    patch = (planes, 32, 32)
+    exact = gradient(pairs, config, patch=patch)
+    for _ in range(3):
+        coarse = gradient(pairs, config, patch=patch, precision="bfloat16")
+        assert torch.isfinite(coarse).all()
+        assert torch.nn.functional.cosine_similarity(exact, coarse, dim=0) > 0.9
+
+
+def test_gradient_that_is_no_number_spares_the_weights(pairs: Pairs, config: TrainConfig) -> None:
+    trainer = Trainer(config, pairs, [])
+    trainer.generator.head.weight.register_hook(lambda grad: grad * math.nan)
+    with contextlib.suppress(InputError):
+        trainer.step(0)
+    assert all(torch.isfinite(p).all() for p in trainer.generator.parameters())
 
 
 def test_float16_is_refused(pairs: Pairs, config: TrainConfig) -> None:

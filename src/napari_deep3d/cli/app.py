@@ -115,7 +115,7 @@ def simulate(
 def train(
     pairs: Annotated[Path, typer.Argument(help="Folder with 'widefield' and 'confocal', same names in both.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Run folder to write.")],
-    preset: Annotated[str, typer.Option(help="laptop or paper.")] = "laptop",
+    preset: Annotated[str | None, typer.Option(help="laptop (unless said otherwise) or paper.")] = None,
     config: Annotated[Path | None, typer.Option(help="TOML file of settings.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="A setting NAME=VALUE; may be repeated.")] = None,
     name: Annotated[str, typer.Option(help="Name of the model; the run folder's by default.")] = "",
@@ -123,12 +123,12 @@ def train(
     as_json: options.Json = False,
 ) -> None:
     """Train a model on registered pairs."""
-    if resume and (config or settings):
-        raise InputError("--resume continues with the run's own settings; leave --config and --set out.")
+    if resume and (preset or config or settings):
+        raise InputError("--resume continues with the run's own settings; leave --preset, --config and --set out.")
     from napari_deep3d.api import train_config
     from napari_deep3d.jobs.train import train_model
 
-    chosen = train_config(preset, read_toml(config) if config else {}, parse_assignments(settings or []))
+    chosen = train_config(preset or "laptop", read_toml(config) if config else {}, parse_assignments(settings or []))
     interruption = Interruption()
     with interruption.listening():
         done = Display().run(train_model(pairs, output, chosen, name=name, resume=resume, stop=interruption.stop))
@@ -157,7 +157,6 @@ def info(as_json: options.Json = False) -> None:
 @app.command()
 def demo(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("demo"),
-    overwrite: options.Overwrite = True,
     as_json: options.Json = False,
 ) -> None:
     """Run the main job on the bundled sample and show it, in napari where there is a screen."""
@@ -165,7 +164,7 @@ def demo(
 
     interruption = Interruption()
     with interruption.listening():
-        made = Display().run(run_demo(output, overwrite=overwrite, stop=interruption.stop))
+        made = Display().run(run_demo(output, stop=interruption.stop))
     window = show_demo(made)
     report(made.report() | {"window": window}, as_json)
 

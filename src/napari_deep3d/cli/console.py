@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import sys
 from collections.abc import Iterator
@@ -67,21 +68,30 @@ class Display:
             bar.update(task, completed=event.done, total=event.total or None, description=event.message)
             if not self.console.is_terminal and event.done:
                 left = "" if event.seconds_left is None else f", {event.seconds_left:.0f} s left"
-                self.console.print(f"{event.message}{left}", markup=False)
+                self.console.print(f"{event.message}{left}", markup=False, soft_wrap=True)
         elif isinstance(event, Notice):
-            self.console.print(f"note: {event.message}", markup=False)
+            self.console.print(f"note: {event.message}", markup=False, soft_wrap=True)
         elif isinstance(event, Metrics):
             figures = "  ".join(f"{name} {value:.4g}" for name, value in event.values.items())
-            self.console.print(f"step {event.step}: {figures}", markup=False)
+            self.console.print(f"step {event.step}: {figures}", markup=False, soft_wrap=True)
 
 
 def report(values: dict[str, Any], as_json: bool) -> None:
     """Print the outcome: one JSON object alone on standard output, or lines for people."""
     if as_json:
-        print(json.dumps(values))  # noqa: T201
+        print(json.dumps(_plain(values), allow_nan=False))  # noqa: T201
         return
     for name, value in values.items():
         print(f"{name.replace('_', ' ')}: {_for_people(value)}")  # noqa: T201
+
+
+def _plain(value: Any) -> Any:
+    """The value with null for numbers that JSON cannot hold."""
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _for_people(value: Any) -> str:

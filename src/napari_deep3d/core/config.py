@@ -52,7 +52,7 @@ def _explain(cls: type[Config], error: ValidationError) -> str:
             lines.append(f"unknown name {name!r}; known are: {', '.join(sorted(cls.model_fields))}")
         else:
             lines.append(f"{name} is {problem['input']!r}: {problem['msg'].removeprefix('Value error, ')}")
-    return "; ".join(lines) + ". Correct it and try again."
+    return "; ".join(line.rstrip(".") for line in lines) + ". Correct it and try again."
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -95,7 +95,9 @@ class PredictConfig(Config):
     tile: Literal["auto"] | Patch = Field(
         "auto", description="voxels Z,Y,X predicted at a time; auto works it out from free memory"
     )
-    memory_bytes: int | None = Field(None, ge=2**27, description="memory to stay within, in bytes (at least 128 MB)")
+    memory_bytes: int | None = Field(
+        None, ge=128_000_000, description="memory to stay within, in bytes (at least 128 MB)"
+    )
 
     @field_validator("spacing_um")
     @classmethod

@@ -30,6 +30,13 @@ def intensity_range(stack: Stack, percentiles: tuple[float, float]) -> tuple[flo
     return low, max(high, float(np.nextafter(np.float32(low), np.float32(np.inf))))
 
 
+def is_flat(bounds: tuple[float, float]) -> bool:
+    """Whether two intensities are too alike, for their size, to bring one to 0 and the other to 1; or not numbers."""
+    low, high = bounds
+    least = max(1e-6 * max(abs(low), abs(high)), float(np.finfo(np.float32).tiny))
+    return not high - low > least
+
+
 def normalise(data: NDArray[np.generic], bounds: tuple[float, float]) -> Array:
     """Bring intensities linearly from ``bounds`` to 0 and 1, float32; values beyond them stay beyond."""
     low, high = bounds

@@ -46,7 +46,7 @@ class Grid:
     def to_model(self, region: Region) -> Region:
         """The box of the model's grid that covers a box of the stack."""
         z, y, x = (
-            slice(max(0, floor(box.start * zoom)), min(size, max(1, ceil(box.stop * zoom))))
+            slice(max(0, min(size - 1, floor(box.start * zoom))), min(size, max(1, ceil(box.stop * zoom))))
             for box, zoom, size in zip(region, self.zoom, self.model_shape, strict=True)
         )
         return z, y, x

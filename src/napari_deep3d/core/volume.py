@@ -127,6 +127,13 @@ def format_spacing(spacing_um: Spacing) -> str:
     return f"{z:.3g} x {y:.3g} x {x:.3g} um"
 
 
+def all_finite(data: Stack) -> bool:
+    """Whether a stack holds no NaN or infinity; read plane by plane."""
+    if np.dtype(data.dtype).kind != "f":
+        return True
+    return all(bool(np.isfinite(data[z]).all()) for z in range(data.shape[0]))
+
+
 def read_box(data: Stack, region: tuple[slice, slice, slice]) -> NDArray[np.float32]:
     """Read a box of a stack as float32, axes (Z, Y, X)."""
     return np.asarray(data[region], dtype=np.float32)

@@ -22,7 +22,7 @@ from napari_deep3d.gui.session import Request, Session
 from napari_deep3d.gui.stack_chooser import StackChooser
 from napari_deep3d.gui.texts import format_facts, format_progress, format_seconds
 from napari_deep3d.gui.voxel_size import VoxelSize
-from napari_deep3d.jobs.predict import Plan, plan_prediction
+from napari_deep3d.jobs.plan import Plan, plan_prediction
 
 PREDICT, STOP = "Predict confocal", "Stop"
 PLAN_DELAY_MS = 150

@@ -19,6 +19,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Event, Job, Stop
+from napari_deep3d.nn.inference import is_out_of_memory
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -41,8 +42,7 @@ def classify(error: Exception) -> Failed:
     text = str(error)
     if isinstance(error, InputError):
         return Failed(text, "input")
-    signs = ("out of memory", "can't allocate memory", "not enough memory")
-    if isinstance(error, MemoryError) or any(sign in text.lower() for sign in signs):
+    if is_out_of_memory(error):
         return Failed(text, "memory")
     return Failed(f"{type(error).__name__}: {text}" if text else type(error).__name__, "other")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,22 @@ def model_info(name_or_path: str) -> ModelInfo:
     return read_info(find_model(name_or_path))
 
 
+def check_name(name: str) -> str:
+    """Refuse a name that is not a plain file name, such as one that leads to another folder.
+
+    Raises
+    ------
+    InputError
+        For an empty name, or one with other characters than letters, digits, blanks and ``_.()+-``.
+    """
+    if not re.fullmatch(r"\w[\w .()+-]*", name):
+        raise InputError(
+            f"{name!r} cannot be the name of a model; letters, digits, blanks and _ . ( ) + - are allowed, beginning "
+            "with a letter or digit. Give another name."
+        )
+    return name
+
+
 def import_model(path: str | Path, overwrite: bool = False) -> ModelEntry:
     """Check a model file and copy it to the user's models under its own name.
 
@@ -81,9 +98,9 @@ def import_model(path: str | Path, overwrite: bool = False) -> ModelEntry:
     from napari_deep3d.nn.model_file import load_model
 
     _, info = load_model(path)
-    folder = user_folder()
+    name, folder = check_name(info.name), user_folder()
     folder.mkdir(parents=True, exist_ok=True)
-    return ModelEntry(info.name, _copy(Path(path), folder / f"{info.name}{SUFFIX}", overwrite), False)
+    return ModelEntry(name, _copy(Path(path), folder / f"{name}{SUFFIX}", overwrite), False)
 
 
 def export_model(name: str, path: str | Path, overwrite: bool = False) -> Path:
@@ -91,7 +108,11 @@ def export_model(name: str, path: str | Path, overwrite: bool = False) -> Path:
     target = Path(path)
     if target.suffix != SUFFIX:
         raise InputError(f"{target} does not end in {SUFFIX}; model files do. Give such a name.")
-    return _copy(find_model(name), target, overwrite)
+    source = find_model(name)
+    model_info(str(source))
+    if not target.parent.is_dir():
+        raise InputError(f"cannot write {target}: there is no folder {target.parent}. Make it first, or give another.")
+    return _copy(source, target, overwrite)
 
 
 def _copy(source: Path, target: Path, overwrite: bool) -> Path:

@@ -50,9 +50,9 @@ def _names(folder: Path, kind: str) -> set[str]:
     if not side.is_dir():
         raise InputError(
             f"{folder} is not a pairs folder: it has no folder {kind!r}. A folder with 'widefield' and 'confocal', "
-            "holding stacks of the same names, is needed; 'simulate' and 'register' write one."
+            "holding stacks of the same names, is needed; 'simulate' writes one."
         )
-    found = {path.name for path in side.iterdir() if path.suffix in SUFFIXES and not path.name.startswith(".")}
+    found = {path.name for path in side.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")}
     if not found:
         raise InputError(f"{side} holds no stack; files ending in {', '.join(SUFFIXES)} are needed.")
     return found

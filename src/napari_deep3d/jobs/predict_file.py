@@ -15,7 +15,8 @@ from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Job, Notice, Stop, never
 from napari_deep3d.core.volume import Volume
 from napari_deep3d.io import StackFile, StackWriter, check_output, open_stack
-from napari_deep3d.jobs.predict import Prediction, plan_prediction, predict_volume, usable_range
+from napari_deep3d.jobs.plan import plan_prediction
+from napari_deep3d.jobs.predict import Prediction, predict_volume, usable_range
 
 Times = int | Literal["all"] | None
 

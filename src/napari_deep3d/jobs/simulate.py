@@ -73,8 +73,8 @@ def check_folder(path: str | Path, overwrite: bool) -> Path:
             raise InputError(f"{folder} is a file; a folder for the output is needed. Give another name.")
         if folder.is_dir() and any(folder.iterdir()) and not overwrite:
             raise InputError(
-                f"the folder {folder} already holds files; an empty or new folder is needed. "
-                "Give another name, or --overwrite to replace files of the same names."
+                f"the folder {folder} already holds files; an empty or new folder is needed. Give another name, or "
+                "say that it may be used (simulate --overwrite, train --resume)."
             )
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

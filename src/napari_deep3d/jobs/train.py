@@ -14,6 +14,7 @@ import numpy as np
 from napari_deep3d.core.config import TrainConfig, read_toml
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Job, Metrics, Stop, never
+from napari_deep3d.jobs.models import check_name
 from napari_deep3d.jobs.pairs import read_pairs
 from napari_deep3d.jobs.simulate import check_folder
 
@@ -76,20 +77,25 @@ def train_model(
     InputError
         If pairs, run folder or config cannot be used.
     """
+    from napari_deep3d.nn.devices import choose_device
     from napari_deep3d.nn.model_file import save_model
-    from napari_deep3d.nn.training import train_generator
+    from napari_deep3d.nn.training import train_generator, training_precision
 
     folder = Path(run)
     if resume:
         config = _config_of(folder)
+        name = name or _name_of(folder)
+    name = check_name(name or folder.resolve().name)
+    training_precision(choose_device(config.device), config)
     opened = read_pairs(pairs, config.percentiles)
+    spacings = _spacings(opened)
     if not resume:
         folder = check_folder(run, overwrite=False)
         (folder / CONFIG_FILE).write_text(config.to_toml(), encoding="utf-8")
     (folder / CHECKPOINTS).mkdir(exist_ok=True)
     job = train_generator(opened, config, folder / CHECKPOINTS, stop=stop)
     trained = yield from _recorded(job, folder / METRICS_FILE)
-    info = _describe(trained, opened, config, name or folder.resolve().name)
+    info = _describe(trained, opened, config, name, spacings)
     path = save_model(folder / MODEL_FILE, trained.generator, info)
     return TrainResult(
         model=path,
@@ -112,6 +118,14 @@ def _config_of(run: Path) -> TrainConfig:
     return TrainConfig.checked(**read_toml(path))
 
 
+def _name_of(run: Path) -> str:
+    """The name of the model that a run has left, if it has."""
+    from napari_deep3d.nn.model_file import read_info
+
+    path = run / MODEL_FILE
+    return read_info(path).name if path.exists() else ""
+
+
 def _recorded(job: Job[Trained], path: Path) -> Job[Trained]:
     """Pass a job's events on and write its metrics to a CSV file, a row per step."""
     fresh = not path.exists()
@@ -131,10 +145,16 @@ def _recorded(job: Job[Trained], path: Path) -> Job[Trained]:
             yield event
 
 
-def _describe(trained: Trained, pairs: Sequence[TrainingPair], config: TrainConfig, name: str) -> ModelInfo:
+def _describe(
+    trained: Trained,
+    pairs: Sequence[TrainingPair],
+    config: TrainConfig,
+    name: str,
+    spacings: tuple[Spacing, Spacing, Spacing],
+) -> ModelInfo:
     from napari_deep3d.nn.model_file import ModelInfo
 
-    low, middle, high = _spacings(pairs)
+    low, middle, high = spacings
     settings: dict[str, Any] = config.model_dump(mode="json")
     return ModelInfo(
         name=name,

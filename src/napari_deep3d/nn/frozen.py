@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import product
 
 import numpy as np
 import torch
@@ -24,10 +25,12 @@ from napari_deep3d.nn.generator import EPSILON, STRIDE, Block, Generator, norms
 Array = NDArray[np.float32]
 Statistics = list[tuple[Tensor, Tensor]]
 
-SAMPLE_VOXELS = 3_000_000
-"""Stacks up to this size are measured whole, larger ones by columns of about as many voxels together."""
+WHOLE_VOXELS = 4_000_000
+"""Stacks up to this size are measured whole."""
+SAMPLE_VOXELS = 2_500_000
+"""Larger ones are measured by columns of about as many voxels together."""
 COLUMN_PLANES = 128
-COLUMN_PIXELS = 96
+COLUMN_PIXELS = 64
 
 
 def sample_boxes(shape: Shape) -> list[tuple[slice, slice, slice]]:
@@ -36,21 +39,28 @@ def sample_boxes(shape: Shape) -> list[tuple[slice, slice, slice]]:
     One box, the whole stack, if it is small; else columns on a lateral grid, as evenly spread as their number
     allows. They depend on the shape alone, never on memory or tiles.
     """
-    if np.prod(shape) <= SAMPLE_VOXELS:
+    if np.prod(shape) <= WHOLE_VOXELS:
         return [(slice(0, shape[0]), slice(0, shape[1]), slice(0, shape[2]))]
-    size = [min(n, limit) for n, limit in zip(shape, (COLUMN_PLANES, COLUMN_PIXELS, COLUMN_PIXELS), strict=True)]
-    count = SAMPLE_VOXELS / np.prod(size)
-    layers = -(-shape[0] // COLUMN_PLANES)
-    columns = max(4.0, count / layers)
-    aspect = np.sqrt(shape[1] / shape[2])
-    rows = max(1, min(round(np.sqrt(columns) * aspect), shape[1] // size[1]))
-    across = max(1, min(round(columns / rows), shape[2] // size[2]))
+    limits = (COLUMN_PLANES, COLUMN_PIXELS, COLUMN_PIXELS)
+    size = [min(n, limit) for n, limit in zip(shape, limits, strict=True)]
+    counts = _spread(shape, size, max(4, SAMPLE_VOXELS // int(np.prod(size))))
+    starts = [_starts(*of) for of in zip(shape, size, counts, STRIDE, strict=True)]
     return [
         (slice(z, z + size[0]), slice(y, y + size[1]), slice(x, x + size[2]))
-        for z in _starts(shape[0], size[0], layers, STRIDE[0])
-        for y in _starts(shape[1], size[1], rows, STRIDE[1])
-        for x in _starts(shape[2], size[2], across, STRIDE[2])
+        for z, y, x in product(starts[0], starts[1], starts[2])
     ]
+
+
+def _spread(shape: Shape, size: list[int], most: int) -> list[int]:
+    """Number of pieces along each axis, at most ``most`` in all, so that the gaps between them are alike."""
+    counts = [1, 1, 1]
+    while True:
+        gaps = sorted(range(3), key=lambda axis: -shape[axis] / counts[axis])
+        room = [a for a in gaps if shape[a] >= (counts[a] + 1) * size[a]]
+        fits = [a for a in room if np.prod(counts) // counts[a] * (counts[a] + 1) <= most]
+        if not fits:
+            return counts
+        counts[fits[0]] += 1
 
 
 def _starts(size: int, piece: int, count: int, multiple: int) -> list[int]:
@@ -60,15 +70,20 @@ def _starts(size: int, piece: int, count: int, multiple: int) -> list[int]:
     return [int(s) // multiple * multiple for s in starts]
 
 
-@torch.no_grad()
 def measure_statistics(generator: Generator, batch: Tensor) -> Statistics:
     """Mean and variance of every norm layer, pooled over a batch (N, 1, Z, Y, X) of pieces of one stack."""
+    return predict_measuring(generator, batch)[1]
+
+
+@torch.no_grad()
+def predict_measuring(generator: Generator, batch: Tensor) -> tuple[Tensor, Statistics]:
+    """Prediction of a batch whose norms are pooled over it, and the statistics it was made with."""
     layers = norms(generator)
     try:
         for layer in layers:
             layer.pooled = True
-        generator(batch)
-        return [layer.measured for layer in layers if layer.measured is not None]
+        prediction = generator(batch)
+        return prediction, [layer.measured for layer in layers if layer.measured is not None]
     finally:
         for layer in layers:
             layer.pooled, layer.measured = False, None
@@ -118,7 +133,9 @@ class FrozenNetwork:
         self.device, self.dtype = device, dtype
         ready = prepare(generator, device, dtype)
         with stopping(ready, stop):
-            statistics = measure_statistics(ready, self._tensor(np.stack(pieces)[:, None]))
+            prediction, statistics = predict_measuring(ready, self._tensor(np.stack(pieces)[:, None]))
+        # A stack measured whole is predicted already.
+        self._known = (pieces[0], _to_array(prediction)) if len(pieces) == 1 else None
         self.network = prepare(freeze(generator, statistics), device, dtype)
         self._stop = stop
 
@@ -129,18 +146,24 @@ class FrozenNetwork:
     @torch.no_grad()
     def __call__(self, stack: Array) -> Array:
         """Predict a normalised stack (Z, Y, X)."""
+        if self._known is not None and np.array_equal(stack, self._known[0]):
+            return self._known[1]
         try:
             with stopping(self.network, self._stop):
                 prediction: Tensor = self.network(self._tensor(stack[None, None]))
         except torch.OutOfMemoryError:
             self.release()
             raise
-        return prediction[0, 0].float().cpu().numpy()
+        return _to_array(prediction)
 
     def release(self) -> None:
         """Give cached GPU memory back to other programs."""
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+def _to_array(prediction: Tensor) -> Array:
+    return prediction[0, 0].float().cpu().numpy()
 
 
 def prepare(generator: Generator, device: torch.device, dtype: torch.dtype) -> Generator:

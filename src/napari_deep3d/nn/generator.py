@@ -37,17 +37,25 @@ class StackNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (N, C, Z, Y, X)."""
         if self.pooled:
-            # Running buffers with momentum 1 hold exactly this pass's statistics.
-            mean = torch.zeros_like(self.weight, dtype=torch.float32)
-            variance = torch.ones_like(mean)
-            y = self._norm(x, mean, variance)
-            self.measured = (mean, variance)
-            return y
+            return self._measuring(x)
         # Batch norm of one item is instance norm; unlike F.instance_norm it keeps channels_last_3d.
         return torch.cat([self._norm(item) for item in torch.split(x, 1)]) if len(x) > 1 else self._norm(x)
 
+    def _measuring(self, x: Tensor) -> Tensor:
+        """Normalise over the whole batch and keep its statistics."""
+        mean = torch.zeros_like(self.weight, dtype=torch.float32)
+        variance = torch.ones_like(mean)
+        y = self._norm(x, mean, variance)  # with momentum 1 these buffers then hold this pass's statistics
+        values = x.numel() // x.shape[1]
+        self.measured = (mean, variance * (values - 1) / values)  # torch keeps the unbiased variance
+        return y
+
     def _norm(self, x: Tensor, mean: Tensor | None = None, variance: Tensor | None = None) -> Tensor:
         weight, bias = self.weight.float(), self.bias.float()
+        if x.numel() == x.shape[1]:  # a single value is its own mean; torch refuses to normalise it
+            if mean is not None:
+                mean.copy_(x.flatten())
+            return torch.zeros_like(x) + bias.to(x.dtype).view(1, -1, 1, 1, 1)
         return F.batch_norm(x, mean, variance, weight, bias, training=True, momentum=1.0, eps=EPSILON)
 
 
@@ -63,8 +71,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, Z, Y, X) to the same size."""
-        y = self.norm(self.second(F.relu(self.first(x))))
-        return F.relu(y + self.shortcut(x))
+        y = self.norm(self.second(F.relu(self.first(x), inplace=True)))
+        return F.relu(y.add_(self.shortcut(x)), inplace=True)
 
 
 class Up(nn.Module):

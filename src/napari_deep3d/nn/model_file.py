@@ -7,11 +7,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from safetensors import SafetensorError, safe_open
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.volume import Shape, Spacing
+from napari_deep3d.core.volume import Shape, Spacing, check_spacing
 
 FORMAT_VERSION = 1
 HEADER_KEY = "napari-deep3d"
@@ -39,6 +39,25 @@ class ModelInfo(BaseModel):
     training: dict[str, Any] = Field(default_factory=dict)
     scores: dict[str, Any] = Field(default_factory=dict)
 
+    @field_validator("spacing_um", "spacing_min_um", "spacing_max_um")
+    @classmethod
+    def _positive(cls, value: Spacing) -> Spacing:
+        return check_spacing(value)
+
+    @field_validator("percentiles")
+    @classmethod
+    def _rising(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not 0 <= value[0] < value[1] <= 100:
+            raise ValueError("two rising percentiles between 0 and 100 are needed")
+        return value
+
+    @field_validator("halo")
+    @classmethod
+    def _not_negative(cls, value: Shape) -> Shape:
+        if not all(0 <= voxels <= 512 for voxels in value):
+            raise ValueError("a halo of 0 to 512 voxels is needed")
+        return value
+
 
 def save_model(path: str | Path, generator: Any, info: ModelInfo) -> Path:
     """Write a model, float16 weights, whole under its name or not at all."""
@@ -52,6 +71,7 @@ def save_model(path: str | Path, generator: Any, info: ModelInfo) -> Path:
     part = path.with_name(f".{path.name}.part-{os.getpid()}")
     try:
         save_file(tensors, part, metadata={HEADER_KEY: info.model_dump_json()})
+        part.chmod(0o644)  # safetensors writes files that only their owner may read
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
@@ -128,9 +148,11 @@ def load_model(path: str | Path) -> tuple[Any, ModelInfo]:
     from napari_deep3d.nn.generator import Generator
 
     info = read_info(path)
-    generator = Generator(info.width)
     try:
         weights = load_file(path)
+        with torch.device("meta"):  # a damaged header must not ask for more memory than the file has weights
+            Generator(info.width).load_state_dict(weights, assign=True)
+        generator = Generator(info.width)
         generator.load_state_dict({name: value.float() for name, value in weights.items()})
     except (SafetensorError, RuntimeError, OSError) as error:
         raise InputError(

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.metrics import intensity_range, normalise
-from napari_deep3d.core.volume import Shape, Spacing, Volume
+from napari_deep3d.core.metrics import intensity_range, is_flat, normalise
+from napari_deep3d.core.volume import Shape, Spacing, Volume, all_finite
 
 Array = NDArray[np.float32]
 
@@ -43,10 +43,10 @@ class TrainingPair:
         ranges = []
         for volume in (widefield, confocal):
             bounds = intensity_range(volume.data, percentiles)
-            if not np.isfinite(bounds).all() or bounds[1] - bounds[0] < 1e-6 * max(1.0, abs(bounds[1])):
+            if is_flat(bounds) or not all_finite(volume.data):
                 raise InputError(
-                    f"pair {name}: {volume.name} is constant or not finite; stacks with structure are needed. "
-                    "Remove the pair from the folder."
+                    f"pair {name}: {volume.name} is constant or not finite; stacks with structure and without NaN or "
+                    "infinity are needed. Remove the pair from the folder."
                 )
             ranges.append(bounds)
         return cls(name, widefield, confocal, ranges[0], ranges[1])

@@ -11,7 +11,7 @@ from napari_deep3d.core.volume import Shape
 
 Array = NDArray[np.float32]
 Network = Callable[[Array], Array]
-TOLERANCE = 0.01
+TOLERANCE = 0.02
 """A voxel belongs to the halo while hiding what lies beyond it changes the result by more than this share of its
 standard deviation."""
 

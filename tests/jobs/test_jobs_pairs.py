@@ -1,0 +1,65 @@
+"""Reading a pairs folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_deep3d.core.errors import InputError
+from napari_deep3d.io import write_stack
+from napari_deep3d.jobs.pairs import read_pairs
+
+
+def test_pairs_come_sorted_with_both_sides(pairs_folder: Path) -> None:
+    pairs = read_pairs(pairs_folder, (0, 100))
+    assert [pair.name for pair in pairs] == ["0.tif", "1.tif", "2.tif"]
+    for index, pair in enumerate(pairs):
+        widefield, confocal = (np.asarray(side.data) for side in (pair.widefield, pair.confocal))
+        np.testing.assert_array_equal(confocal, 1000 - widefield)
+        assert pair.spacing_um == pytest.approx((0.3 + 0.1 * index, 0.2, 0.2))
+
+
+@pytest.mark.parametrize("missing", ["widefield", "confocal"])
+def test_folder_without_both_sides_is_no_pairs_folder(pairs_folder: Path, missing: str) -> None:
+    (pairs_folder / missing).rename(pairs_folder / "other")
+    words = rf"is not a pairs folder: it has no folder '{missing}'\. A folder with 'widefield' and 'confocal'"
+    with pytest.raises(InputError, match=words):
+        read_pairs(pairs_folder, (0, 100))
+
+
+def test_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="none is not a pairs folder"):
+        read_pairs(tmp_path / "none", (0, 100))
+
+
+def test_empty_side_is_told(tmp_path: Path) -> None:
+    for kind in ("widefield", "confocal"):
+        (tmp_path / kind).mkdir()
+        (tmp_path / kind / "notes.txt").write_text("x")
+        (tmp_path / kind / ".hidden.tif").write_text("x")
+    with pytest.raises(InputError, match=r"holds no stack; files ending in \.tif"):
+        read_pairs(tmp_path, (0, 100))
+
+
+@pytest.mark.parametrize("side", ["widefield", "confocal"])
+def test_file_without_partner_is_named(pairs_folder: Path, side: str) -> None:
+    other = "confocal" if side == "widefield" else "widefield"
+    (pairs_folder / other / "1.tif").unlink()
+    with pytest.raises(InputError, match=rf"1 of the files in .* have no partner, such as {side}/1\.tif"):
+        read_pairs(pairs_folder, (0, 100))
+
+
+def test_pair_of_different_shapes_is_named(pairs_folder: Path) -> None:
+    write_stack(pairs_folder / "confocal" / "1.tif", np.ones((8, 32, 40), np.uint16), (1, 1, 1), overwrite=True)
+    with pytest.raises(InputError, match=r"pair 1\.tif: wide-field is \(8, 32, 32\) and confocal \(8, 32, 40\)"):
+        read_pairs(pairs_folder, (0, 100))
+
+
+def test_endings_may_be_in_capitals(pairs_folder: Path) -> None:
+    """As open_stack takes them, and as Windows programs write them."""
+    for kind in ("widefield", "confocal"):
+        for path in list((pairs_folder / kind).iterdir()):
+            path.rename(path.with_suffix(".TIF"))
+    assert len(read_pairs(pairs_folder, (0, 100))) == 3
