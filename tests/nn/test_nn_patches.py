@@ -41,7 +41,7 @@ def test_pair_is_normalised_side_by_side(rising: np.ndarray) -> None:
 
 
 def test_pair_of_different_shapes_is_refused(rising: np.ndarray) -> None:
-    with pytest.raises(InputError, match=r"pair p: wide-field is \(8, 32, 32\) and confocal \(7, 32, 32\).*Register"):
+    with pytest.raises(InputError, match=r"pair p: wide-field is \(8, 32, 32\) and confocal \(7, 32, 32\); both must"):
         TrainingPair.prepare("p", volume(rising), volume(rising[:-1]), (0, 100))
 
 

@@ -18,7 +18,8 @@ def intensity_range(stack: Stack, percentiles: tuple[float, float]) -> tuple[flo
     """Intensities of a stack (Z, Y, X) at two percentiles, of its finite voxels.
 
     Beyond eight million voxels every n-th row and column of every plane stand for the whole, so that no more than
-    one plane is in memory at a time. ``(nan, nan)`` if no voxel is finite; the upper one is always the larger.
+    one plane is in memory at a time. Where both percentiles are the same, as with a few spots on black, the smallest
+    and the largest intensity take their place. ``(nan, nan)`` if no voxel is finite; else the upper one is the larger.
     """
     thin = max(1, int(np.ceil(np.sqrt(np.prod(stack.shape) / SAMPLED_VOXELS))))
     planes = [np.asarray(stack[z])[::thin, ::thin].ravel() for z in range(stack.shape[0])]
@@ -27,6 +28,8 @@ def intensity_range(stack: Stack, percentiles: tuple[float, float]) -> tuple[flo
     if not values.size:
         return float("nan"), float("nan")
     low, high = (float(v) for v in np.percentile(values, percentiles))
+    if low == high:
+        low, high = float(values.min()), float(values.max())
     return low, max(high, float(np.nextafter(np.float32(low), np.float32(np.inf))))
 
 

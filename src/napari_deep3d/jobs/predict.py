@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 Array = NDArray[np.float32]
 
 MIN_PIECE = 64
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def predict_volume(volume: Volume, config: PredictConfig, out: Any = None, stop:
     reader = _Reader(volume, plan.grid, bounds)
     yield Progress(0, plan.tiles, "measuring the stack")
     try:
-        network = _network(generator, reader, plan, stop)
+        network = yield from _noted(_network(generator, reader, plan, stop), notices)
         # The halo surrounds the core; the band in which tiles are blended lies within it.
         z, y, x = (max(0, h - ceil(b * zoom)) for h, b, zoom in zip(plan.halo, BLEND, plan.grid.zoom, strict=True))
         predictor = BoxPredictor(network, reader, plan.grid, (z, y, x), STRIDE)
@@ -184,8 +185,8 @@ class _Finite:
         return np.nan_to_num(voxels, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
 
 
-def _network(generator: Generator, reader: _Reader, plan: Plan, stop: Stop) -> Any:
-    """The generator with the stack's statistics frozen in."""
+def _network(generator: Generator, reader: _Reader, plan: Plan, stop: Stop) -> Job[Any]:
+    """The generator with the stack's statistics frozen in; measured in part where memory runs out."""
     import torch
 
     from napari_deep3d.nn.devices import DTYPES
@@ -200,6 +201,7 @@ def _network(generator: Generator, reader: _Reader, plan: Plan, stop: Stop) -> A
             if not is_out_of_memory(error):
                 raise
         pieces = fewer(pieces)
+        yield Notice("Not enough memory to measure the whole stack; a part of it stands for the whole.")
 
 
 def fewer(pieces: list[Array]) -> list[Array]:
@@ -221,16 +223,29 @@ def fewer(pieces: list[Array]) -> list[Array]:
     return [np.take(pieces[0], range(size // 4, size // 4 + size // 2), axis)]
 
 
-def _fill(tiles: Job[Any], out: Any, notices: list[str]) -> Job[Any]:
+def _fill(tiles: Job[T], out: Any, notices: list[str]) -> Job[T]:
     """Add tiles to the result as they come, passing all events on."""
+    job = _noted(tiles, notices)
     while True:
         try:
-            event = next(tiles)
+            event = next(job)
         except StopIteration as end:
-            return end.value
+            found: T = end.value
+            return found
         if isinstance(event, TileDone):
             out[event.region] = out[event.region] + event.values
-        elif isinstance(event, Notice):
+        yield event
+
+
+def _noted(job: Job[T], notices: list[str]) -> Job[T]:
+    """Pass a job's events on and keep what its notices say."""
+    while True:
+        try:
+            event = next(job)
+        except StopIteration as end:
+            found: T = end.value
+            return found
+        if isinstance(event, Notice):
             notices.append(event.message)
         yield event
 

@@ -128,21 +128,33 @@ def _name_of(run: Path) -> str:
 
 def _recorded(job: Job[Trained], path: Path) -> Job[Trained]:
     """Pass a job's events on and write its metrics to a CSV file, a row per step."""
-    fresh = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
+    started = False
+    while True:
+        try:
+            event = next(job)
+        except StopIteration as end:
+            trained: Trained = end.value
+            return trained
+        if isinstance(event, Metrics):
+            if not started:
+                _begin_rows(path, event.step)
+                started = True
+            with path.open("a", newline="", encoding="utf-8") as file:
+                values = {name: f"{value:.6g}" for name, value in event.values.items()}
+                csv.DictWriter(file, COLUMNS, restval="").writerow({"step": event.step, **values})
+        yield event
+
+
+def _begin_rows(path: Path, step: int) -> None:
+    """Start the metrics file, or drop rows of steps that a crash lost and that are made again."""
+    kept: list[dict[str, str]] = []
+    if path.exists():
+        with path.open(newline="", encoding="utf-8") as file:
+            kept = [row for row in csv.DictReader(file) if int(row["step"]) < step]
+    with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.DictWriter(file, COLUMNS, restval="")
-        if fresh:
-            rows.writeheader()
-        while True:
-            try:
-                event = next(job)
-            except StopIteration as end:
-                trained: Trained = end.value
-                return trained
-            if isinstance(event, Metrics):
-                rows.writerow({"step": event.step, **{k: f"{v:.6g}" for k, v in event.values.items()}})
-                file.flush()
-            yield event
+        rows.writeheader()
+        rows.writerows(kept)
 
 
 def _describe(
