@@ -142,3 +142,27 @@ def test_the_manifest_is_valid_and_its_names_exist() -> None:
 def test_the_manifest_is_seen_from_the_top() -> None:
     link = ROOT / "napari.yaml"
     assert link.resolve() == MANIFEST.resolve()
+
+
+def test_a_layer_is_saved_with_voxel_size_and_position(tmp_path: Path) -> None:
+    properties = {
+        "scale": (500.0, 200.0, 200.0),
+        "translate": (1000.0, 0.0, -400.0),
+        "units": ("nm",) * 3,
+        "name": "mine",
+        "metadata": {"napari-deep3d": {"model": "tiny"}},
+    }
+    data = np.random.default_rng(0).random((6, 20, 24), dtype=np.float32)
+    path = str(tmp_path / "mine.ome.tif")
+    assert contributions.write_image(path, data, properties) == [path]
+    saved = contributions.open_stack(path)
+    assert saved.spacing_um == pytest.approx((0.5, 0.2, 0.2))
+    assert saved.origin_um == pytest.approx((1.0, 0.0, -0.4))
+    np.testing.assert_array_equal(saved.volume().data[:, :, :], data)
+
+
+def test_a_layer_without_voxel_size_is_not_saved_as_if_it_had_one(tmp_path: Path) -> None:
+    properties = {"scale": (1.0,) * 3, "translate": (0.0,) * 3, "units": ("pixel",) * 3}
+    with pytest.raises(InputError, match="no voxel size"):
+        contributions.write_image(str(tmp_path / "mine.ome.tif"), np.zeros((6, 20, 24), np.float32), properties)
+    assert not list(tmp_path.iterdir())

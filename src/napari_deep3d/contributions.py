@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pint
 import pooch
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.volume import Volume
-from napari_deep3d.io import open_stack
+from napari_deep3d.core.volume import Volume, check_spacing
+from napari_deep3d.io import open_stack, write_stack
 
 LayerData = tuple[Any, dict[str, Any], str]
 """What napari makes a layer of: the voxels, the layer's properties, and the kind of layer."""
@@ -61,6 +62,60 @@ def nucleus_pair() -> list[LayerData]:
     names = ((1, "nucleus, wide-field"), (0, "nucleus, confocal"))
     volumes = [stack.volume(channel=channel) for channel, _ in names]
     return [_layer(volumes[0], names[0][1]), _layer(volumes[1], names[1][1], visible=False)]
+
+
+def write_image(path: str, data: Any, properties: dict[str, Any]) -> list[str]:
+    """Save an image layer as OME-TIFF or OME-Zarr with voxel size and position; napari's own writer drops them.
+
+    Parameters
+    ----------
+    path
+        File to write; napari has asked whether it may be replaced.
+    data
+        Voxels; axes (Z, Y, X), after axes of length one.
+    properties
+        The layer's, as napari gives them: ``scale``, ``translate``, ``units``, ``name``, ``metadata``.
+
+    Returns
+    -------
+    list of str
+        The file written.
+
+    Raises
+    ------
+    InputError
+        If the layer is no stack, or has no voxel size.
+    """
+    voxels = np.asarray(data)
+    extra = voxels.ndim - 3
+    if extra < 0 or any(size != 1 for size in voxels.shape[:extra]):
+        raise InputError(
+            f"a layer of shape {voxels.shape} cannot be saved as one stack; axes Z, Y, X are needed. "
+            "Choose one channel and time point first."
+        )
+    factors = [_um(unit) for unit in properties.get("units", ("pixel",) * voxels.ndim)[extra:]]
+    spacing = [step * um for step, um in zip(properties["scale"][extra:], factors, strict=True)]
+    origin = [place * um for place, um in zip(properties["translate"][extra:], factors, strict=True)]
+    write_stack(
+        path,
+        voxels[(0,) * extra],
+        check_spacing(spacing),
+        (origin[0], origin[1], origin[2]),
+        channel_name=properties.get("name", ""),
+        overwrite=True,
+        description=properties.get("metadata", {}).get("napari-deep3d"),
+    )
+    return [path]
+
+
+def _um(unit: Any) -> float:
+    """Micrometres in a unit of length."""
+    quantity = pint.get_application_registry().Quantity(1, unit)  # type: ignore[no-untyped-call]
+    if not quantity.check("[length]"):
+        raise InputError(
+            f"the layer has no voxel size in um (its unit is {unit}). Give it one in the Deep3D panel, then save again."
+        )
+    return float(quantity.to("um").magnitude)
 
 
 def _layer(volume: Volume, name: str, *, visible: bool = True) -> LayerData:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari_deep3d.nn.model_file import ModelInfo
 
 BLEND: Shape = (2, 8, 8)
-BYTES_PER_CHANNEL_VOXEL = 24
+BYTES_PER_CHANNEL_VOXEL = 28
 """Memory at the peak of a forward pass, per voxel and channel of the first level; measured, with float32."""
 FREE_SHARE = 0.5
 MAX_TILE_VOXELS = {"cpu": 2e6, "cuda": 6e7, "mps": 1e7}
