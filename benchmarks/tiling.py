@@ -25,10 +25,12 @@ from napari_deep3d.core.metrics import fit_scale, rmse, ssim
 from napari_deep3d.core.resampling import Grid
 from napari_deep3d.core.tiling import plan_tiles
 from napari_deep3d.core.volume import Shape
+from napari_deep3d.jobs.models import find_model
 from napari_deep3d.jobs.pairs import read_pairs
 from napari_deep3d.nn.frozen import FrozenNetwork, freeze, measure_statistics
 from napari_deep3d.nn.generator import EPSILON, STRIDE, Block, Generator, StackNorm, norms
 from napari_deep3d.nn.inference import BoxPredictor, predict_tiles
+from napari_deep3d.nn.model_file import load_model
 from napari_deep3d.nn.patches import TrainingPair, draw_batch
 from napari_deep3d.nn.training import Trainer, split_pairs
 
@@ -134,7 +136,7 @@ def compare(
         rows = []
         for pair in pairs:
             widefield, truth = pair.crop(everything)
-            tiles: tuple[Shape, ...] = ((32, 64, 64), (64, 96, 96))
+            tiles: tuple[Shape, ...] = ((64, 64, 64), (64, 96, 96))
             results = [predict(widefield, tile) for tile in tiles]
             main = results[-1][0]
             change = max(float(np.sqrt(((r - main) ** 2).mean()) / main.std()) for r, _ in results[:-1])
@@ -171,14 +173,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pairs", type=Path)
     parser.add_argument("--steps", type=int, default=250)
+    parser.add_argument("--stacks", type=int, default=2)
+    parser.add_argument("--only-model", metavar="NAME", help="a trained model (of mixed depth) instead of trainings")
     chosen = parser.parse_args()
     training, held_out = split_pairs(read_pairs(chosen.pairs, (0.1, 99.9)), TrainConfig(seed=2026))
+    tests = held_out[4 : 4 + chosen.stacks]
     print("| training | prediction | RMSE | SSIM | tile mismatch | change with the tile |\n|---|---|---|---|---|---|")
+    if chosen.only_model:
+        compare(chosen.only_model, ways_for(load_model(find_model(chosen.only_model))[0]), tests)
+        return
     for name, patches in (("instance norm, 12 planes", PUBLISHED), ("instance norm, mixed depth", MIXED)):
-        compare(name, ways_for(train(training, patches, chosen.steps, pooled=False)), held_out[4:6])
+        compare(name, ways_for(train(training, patches, chosen.steps, pooled=False)), tests)
     batch = train(training, MIXED, chosen.steps, pooled=True)
     fixed = as_network(population(batch, training, MIXED))
-    compare("batch norm, mixed depth", {"training statistics": lambda s, t: tiled(fixed, s, t, HALO)}, held_out[4:6])
+    compare("batch norm, mixed depth", {"training statistics": lambda s, t: tiled(fixed, s, t, HALO)}, tests)
 
 
 if __name__ == "__main__":

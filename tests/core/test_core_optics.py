@@ -92,6 +92,14 @@ def test_smaller_pinhole_rejects_more(scope: Microscope, confocal: np.ndarray) -
     assert planes[PLANES // 2] > 1.05 * open_planes[PLANES // 2]
 
 
+def test_pinhole_of_one_airy_unit_is_the_first_dark_ring(scope: Microscope, monkeypatch: pytest.MonkeyPatch) -> None:
+    radii: list[float] = []
+    pinhole = optics.pinhole
+    monkeypatch.setattr(optics, "pinhole", lambda radius, pixel: radii.append(radius) or pinhole(radius, pixel))
+    optics.confocal_psf(scope, SPACING_UM, 3)
+    assert radii == [pytest.approx(0.61 * scope.emission_um / scope.numerical_aperture)]
+
+
 def test_index_mismatch_at_depth_shifts_the_focus() -> None:
     deep = Microscope(sample_index=1.45, depth_um=10.0)
     psf = optics.confocal_psf(deep, (0.3, 0.1, 0.1), 31)

@@ -117,10 +117,10 @@ def test_constant_stays_constant(zoom) -> None:
 
 def test_coarser_voxels_do_not_alias() -> None:
     stack = np.zeros((4, 64, 64), np.float32)
-    stack[:, :, ::2] = 1  # the finest pattern there is; a coarse grid can only show its mean
+    stack[:, :, 1::4] = stack[:, :, 2::4] = 1  # too fine for the coarse grid, whose voxels all lie on the bright pairs
     grid = Grid(stack.shape, (1.0, 1.0, 0.25))
     coarse = grid.read(stack, everything(grid.model_shape))
-    np.testing.assert_allclose(coarse[:, :, 2:-2], 0.5, atol=0.02)
+    np.testing.assert_allclose(coarse[:, :, 2:-2], 0.5, atol=0.1)
 
 
 def test_only_the_source_of_a_box_is_read() -> None:

@@ -136,8 +136,8 @@ def test_widefield_spreads_the_light_that_confocal_refuses(point: tuple[np.ndarr
 
 
 def test_images_stay_registered_when_the_focus_is_shifted_by_aberration(scene: Scene) -> None:
-    scope = Microscope(numerical_aperture=1.2, sample_index=1.42, depth_um=8.0)
-    sample = np.zeros((24, 64, 64), np.float32)
+    scope = Microscope(numerical_aperture=1.2, sample_index=1.45, depth_um=10.0)
+    sample = np.zeros((32, 64, 64), np.float32)
     sample[11, 30, 35] = 100
     widefield, confocal = form_images(sample, replace(scene, microscope=scope))
     assert np.unravel_index(confocal.argmax(), confocal.shape) == (11, 30, 35)

@@ -122,5 +122,14 @@ def test_every_weight_takes_part(generator: Generator) -> None:
             assert parameter.grad.abs().max() > 0, name
 
 
+def test_blocks_of_the_way_up_see_the_way_down(generator: Generator) -> None:
+    generator(noise(1, 1, 8, 32, 32)).square().sum().backward()
+    for up in generator.ups:
+        grad = up.block.first.weight.grad.abs().amax(dim=(0, 2, 3, 4))
+        enlarged, skip = grad.chunk(2)
+        assert enlarged.max() > 0
+        assert skip.max() > 0
+
+
 def test_one_norm_per_block(generator: Generator) -> None:
     assert len(norms(generator)) == 1 + 2 * len(POOLING)
