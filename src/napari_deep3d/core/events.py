@@ -89,6 +89,18 @@ def drain(job: Job[T], on_event: Callable[[Event], object] | None = None) -> T:
             on_event(event)
 
 
+def tap(job: Job[T], on_event: Callable[[Event], object]) -> Job[T]:
+    """Pass a job's events and result on, handing each event to ``on_event`` first."""
+    while True:
+        try:
+            event = next(job)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        on_event(event)
+        yield event
+
+
 class Clock:
     """Seconds since the start, and the seconds left at the rate so far."""
 

@@ -46,8 +46,8 @@ def main() -> None:
     parser.add_argument("--picture", type=Path)
     chosen = parser.parse_args()
     viewer = build(chosen.prediction)
-    viewer.window.resize(*SIZE)
     viewer.show()
+    viewer.window.resize(*SIZE)  # after showing it, which restores the size of the last session
     if chosen.picture:
         QTimer.singleShot(SETTLE_MS, lambda: _save(viewer, chosen.picture))
     napari.run()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import ceil
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from napari_deep3d.core.config import PredictConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import (
     Clock,
+    Event,
     Job,
     Notice,
     Progress,
@@ -20,6 +21,7 @@ from napari_deep3d.core.events import (
     StoppedError,
     TileDone,
     never,
+    tap,
 )
 from napari_deep3d.core.metrics import intensity_range, is_flat, normalise
 from napari_deep3d.core.resampling import Grid
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
 Array = NDArray[np.float32]
 
 MIN_PIECE = 64
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -115,16 +116,23 @@ def predict_volume(volume: Volume, config: PredictConfig, out: Any = None, stop:
         notices.append(f"{bad} voxels are not finite numbers; they are taken as background.")
         yield Notice(notices[-1])
     out = np.zeros(volume.shape, np.float32) if out is None else out
+
+    def take(event: Event) -> None:
+        if isinstance(event, TileDone):
+            out[event.region] = out[event.region] + event.values
+        elif isinstance(event, Notice):
+            notices.append(event.message)
+
     clock, outcome = Clock(), Outcome(stopped=True)
     generator, _ = load_model(find_model(config.model))
     reader = _Reader(volume, plan.grid, bounds)
     yield Progress(0, plan.tiles, "measuring the stack")
     try:
-        network = yield from _noted(_network(generator, reader, plan, stop), notices)
+        network = yield from tap(_network(generator, reader, plan, stop), take)
         # The halo surrounds the core; the band in which tiles are blended lies within it.
         z, y, x = (max(0, h - ceil(b * zoom)) for h, b, zoom in zip(plan.halo, BLEND, plan.grid.zoom, strict=True))
         predictor = BoxPredictor(network, reader, plan.grid, (z, y, x), STRIDE)
-        outcome = yield from _fill(predict_tiles(predictor, plan.layout, stop=stop), out, notices)
+        outcome = yield from tap(predict_tiles(predictor, plan.layout, stop=stop), take)
         network.release()
     except StoppedError:
         pass
@@ -221,33 +229,6 @@ def fewer(pieces: list[Array]) -> list[Array]:
             "Not enough memory to measure the stack. Close other programs, or choose the CPU as the device."
         )
     return [np.take(pieces[0], range(size // 4, size // 4 + size // 2), axis)]
-
-
-def _fill(tiles: Job[T], out: Any, notices: list[str]) -> Job[T]:
-    """Add tiles to the result as they come, passing all events on."""
-    job = _noted(tiles, notices)
-    while True:
-        try:
-            event = next(job)
-        except StopIteration as end:
-            found: T = end.value
-            return found
-        if isinstance(event, TileDone):
-            out[event.region] = out[event.region] + event.values
-        yield event
-
-
-def _noted(job: Job[T], notices: list[str]) -> Job[T]:
-    """Pass a job's events on and keep what its notices say."""
-    while True:
-        try:
-            event = next(job)
-        except StopIteration as end:
-            found: T = end.value
-            return found
-        if isinstance(event, Notice):
-            notices.append(event.message)
-        yield event
 
 
 def _result(

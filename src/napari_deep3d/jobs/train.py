@@ -13,7 +13,7 @@ import numpy as np
 
 from napari_deep3d.core.config import TrainConfig, read_toml
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.events import Job, Metrics, Stop, never
+from napari_deep3d.core.events import Event, Job, Metrics, Stop, never, tap
 from napari_deep3d.jobs.models import check_name
 from napari_deep3d.jobs.pairs import read_pairs
 from napari_deep3d.jobs.simulate import check_folder
@@ -94,7 +94,7 @@ def train_model(
         (folder / CONFIG_FILE).write_text(config.to_toml(), encoding="utf-8")
     (folder / CHECKPOINTS).mkdir(exist_ok=True)
     job = train_generator(opened, config, folder / CHECKPOINTS, stop=stop)
-    trained = yield from _recorded(job, folder / METRICS_FILE)
+    trained = yield from tap(job, _MetricsFile(folder / METRICS_FILE))
     info = _describe(trained, opened, config, name, spacings)
     path = save_model(folder / MODEL_FILE, trained.generator, info)
     return TrainResult(
@@ -126,23 +126,21 @@ def _name_of(run: Path) -> str:
     return read_info(path).name if path.exists() else ""
 
 
-def _recorded(job: Job[Trained], path: Path) -> Job[Trained]:
-    """Pass a job's events on and write its metrics to a CSV file, a row per step."""
-    started = False
-    while True:
-        try:
-            event = next(job)
-        except StopIteration as end:
-            trained: Trained = end.value
-            return trained
-        if isinstance(event, Metrics):
-            if not started:
-                _begin_rows(path, event.step)
-                started = True
-            with path.open("a", newline="", encoding="utf-8") as file:
-                values = {name: f"{value:.6g}" for name, value in event.values.items()}
-                csv.DictWriter(file, COLUMNS, restval="").writerow({"step": event.step, **values})
-        yield event
+class _MetricsFile:
+    """Appends metrics to a CSV file, a row per event; rows of steps that a crash lost and that are made again go."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._started = path, False
+
+    def __call__(self, event: Event) -> None:
+        if not isinstance(event, Metrics):
+            return
+        if not self._started:
+            _begin_rows(self._path, event.step)
+            self._started = True
+        with self._path.open("a", newline="", encoding="utf-8") as file:
+            values = {name: f"{value:.6g}" for name, value in event.values.items()}
+            csv.DictWriter(file, COLUMNS, restval="").writerow({"step": event.step, **values})
 
 
 def _begin_rows(path: Path, step: int) -> None:
