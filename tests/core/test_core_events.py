@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from napari_deep3d.core.events import Clock, Event, Job, Notice, Progress, drain, never
+from napari_deep3d.core.events import Clock, Event, Job, Notice, Progress, drain, never, tap
 
 
 def job(log: list[str]) -> Job[int]:
@@ -36,6 +36,19 @@ def test_drain_lets_errors_through() -> None:
 
     with pytest.raises(ValueError, match="broken"):
         drain(fails())
+
+
+def test_tap_passes_events_and_result_on_and_shows_each_first() -> None:
+    seen: list[Event] = []
+
+    def outer() -> Job[str]:
+        result = yield from tap(job([]), seen.append)
+        return f"got {result}"
+
+    passed: list[int] = []
+    assert drain(outer(), lambda _: passed.append(len(seen))) == "got 42"
+    assert seen == [Notice("one"), Progress(1, 2, "half")]
+    assert passed == [1, 2]
 
 
 @pytest.mark.parametrize(("done", "total", "share"), [(0, 4, 0), (1, 4, 0.25), (4, 4, 1), (5, 4, 1), (0, 0, 1)])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_deep3d.core import metrics
-from napari_deep3d.core.metrics import fit_scale, intensity_range, normalise, rmse, score, ssim
+from napari_deep3d.core.metrics import fit_scale, intensity_range, is_flat, normalise, rmse, score, ssim
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +74,29 @@ def test_intensity_range_of_a_constant_still_rises(value: float) -> None:
     low, high = intensity_range(np.full((4, 16, 16), value), (0.1, 99.9))
     assert low == value
     assert low < high <= low + 0.01
+
+
+def test_intensity_range_of_few_spots_on_black_is_that_of_the_spots() -> None:
+    stack = np.zeros((16, 64, 64), np.uint16)
+    stack[8, 20:23, 20:23] = 1000  # fewer voxels than the percentiles leave out
+    assert intensity_range(stack, (0.1, 99.9)) == (0, 1000)
+
+
+@pytest.mark.parametrize(
+    ("bounds", "flat"),
+    [
+        ((0.0, 1.0), False),
+        ((0.0, 1e-9), False),
+        ((1e9, 1e9 + 1e5), False),
+        ((0.0, 0.0), True),
+        ((0.0, 1.4e-45), True),
+        ((1e9, 1e9 + 64), True),
+        ((-5.0, -5.0), True),
+        ((float("nan"), float("nan")), True),
+    ],
+)
+def test_bounds_are_flat_if_they_are_alike_for_their_size(bounds: tuple[float, float], flat: bool) -> None:
+    assert is_flat(bounds) is flat
 
 
 def test_large_stack_is_sampled_a_plane_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.volume import Volume, check_spacing, format_spacing, read_box
+from napari_deep3d.core.volume import Volume, all_finite, check_spacing, format_spacing, read_box
 
 SPACING_UM = (0.5, 0.1, 0.1)
 
@@ -84,3 +84,20 @@ def test_read_box_gives_float32() -> None:
     assert box.dtype == np.float32
     assert box.dtype.isnative
     np.testing.assert_array_equal(box, data[1:3, :5, 2:4])
+
+
+@pytest.mark.parametrize(("value", "finite"), [(1.0, True), (np.nan, False), (np.inf, False), (-np.inf, False)])
+def test_a_single_voxel_can_make_a_stack_not_finite(value: float, finite: bool) -> None:
+    data = np.zeros((4, 16, 16), np.float32)
+    data[3, 15, 15] = value
+    assert all_finite(data) is finite
+
+
+def test_integers_are_always_finite_and_not_even_read() -> None:
+    class Unreadable:
+        shape, dtype = (4, 16, 16), np.dtype(np.uint16)
+
+        def __getitem__(self, key: object) -> np.ndarray:
+            raise AssertionError("voxels were read")
+
+    assert all_finite(Unreadable())

@@ -138,7 +138,7 @@ def test_missing_voxel_size_is_asked_for(smooth: np.ndarray, model: Path) -> Non
         predict(smooth, settings(model), spacing=None)
 
 
-@pytest.mark.parametrize("own", [None, (9.0, 9.0, 9.0)])
+@pytest.mark.parametrize("own", [None, (0.6, 0.25, 0.25)])
 def test_voxel_size_of_the_config_counts(smooth: np.ndarray, model: Path, own: Any) -> None:
     result = predict(smooth, settings(model, spacing_um=SPACING_UM), spacing=own)
     assert result.spacing_um == SPACING_UM
