@@ -168,8 +168,8 @@ class Trainer:
     def _autocast(self, batch: Tensor) -> torch.autocast:
         """The number format of a pass over a batch (N, 1, Z, Y, X).
 
-        On a processor thin batches stay in float32: where the lowest level is one or two planes deep, the weight
-        gradient of oneDNN's bfloat16 convolution is garbage (seen with torch 2.13).
+        On a processor thin batches stay in float32: where a level of the network is two planes deep, the weight
+        gradient of oneDNN's bfloat16 convolution is garbage (seen with torch 2.13 and AVX-512).
         """
         thin = batch.device.type == "cpu" and batch.shape[2] < MIN_BFLOAT16_PLANES
         return torch.autocast(batch.device.type, self.dtype, enabled=self.dtype != torch.float32 and not thin)
