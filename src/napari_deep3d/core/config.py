@@ -21,6 +21,8 @@ DEFAULT_MODEL = "generalist"
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
+RegisterMethod = Literal["psf", "cross-correlation", "plain-cross-correlation"]
+TransformKind = Literal["shift", "similarity", "affine"]
 Positive = Annotated[int, Field(ge=1)]
 Patch = tuple[Positive, Positive, Positive]
 C = TypeVar("C", bound="Config")
@@ -103,6 +105,26 @@ class PredictConfig(Config):
     @classmethod
     def _spacing(cls, value: Spacing | None) -> Spacing | None:
         return None if value is None else check_spacing(value)
+
+
+class RegisterConfig(Config):
+    """How to find where a confocal stack lies in a wide-field stack."""
+
+    method: RegisterMethod = Field("psf", description="what the alignment is told by")
+    preset: Literal["default", "paper"] = Field(
+        "default", description="paper: Eq. 3 as printed, whole voxels; it fails on thick samples and is for comparison"
+    )
+    transform: TransformKind = Field("shift", description="what may differ between the stacks besides blur")
+    max_shift_um: Spacing | None = Field(
+        None, description="largest shift Z,Y,X in um; by default all that leaves a third of the stacks in common"
+    )
+
+    @field_validator("max_shift_um")
+    @classmethod
+    def _max_shift(cls, value: Spacing | None) -> Spacing | None:
+        if value is not None and not all(0 < size <= 10_000 for size in value):
+            raise ValueError("three sizes Z,Y,X in um above 0 and up to 10000 are allowed")
+        return value
 
 
 class SimulateConfig(Config):

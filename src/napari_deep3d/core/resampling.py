@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil, floor
+from typing import Any
 
 import numpy as np
 import scipy.ndimage as ndi
@@ -88,6 +89,41 @@ class Grid:
             z, y, x = (slice(o, o + n) for o, n in zip(corner, _sizes(region), strict=True))
             return values[z, y, x]
         return _affine(values, list(self.zoom), offset, _sizes(region))
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """A stack seen on another grid; a box is resampled when it is read.
+
+    Attributes
+    ----------
+    stack
+        Axes (Z, Y, X).
+    grid
+        From the stack's voxels to those that are read.
+    """
+
+    stack: Stack
+    grid: Grid
+
+    @property
+    def shape(self) -> Shape:
+        """Number of voxels along Z, Y, X on the grid."""
+        return self.grid.model_shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Kind of number that is read."""
+        return np.dtype(np.float32)
+
+    def __getitem__(self, key: Any, /) -> Array:
+        """Read a box, given by an index or a slice with a step of 1 for each axis; axes left out are whole."""
+        parts = key if isinstance(key, tuple) else (key,)
+        parts += (slice(None),) * (3 - len(parts))
+        whole = [part if isinstance(part, slice) else slice(part, part + 1) for part in parts]
+        z, y, x = (slice(*part.indices(size)[:2]) for part, size in zip(whole, self.shape, strict=True))
+        box = self.grid.read(self.stack, (z, y, x))
+        return box[tuple(slice(None) if isinstance(part, slice) else 0 for part in parts)]
 
 
 def _affine(values: Array, scale: list[float], offset: list[float], shape: Shape) -> Array:
