@@ -9,13 +9,16 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_deep3d.core.config import PRESETS, PredictConfig, SimulateConfig, TrainConfig, merge
+from napari_deep3d.core.config import PRESETS, PredictConfig, RegisterConfig, SimulateConfig, TrainConfig, merge
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Event, Stop, drain, never
-from napari_deep3d.core.volume import Shape, Volume
+from napari_deep3d.core.registration import register_volumes
+from napari_deep3d.core.registration_result import Registration
+from napari_deep3d.core.volume import Shape, Spacing, Volume
 from napari_deep3d.io import check_output, open_stack, write_stack
 from napari_deep3d.jobs.predict import Prediction, predict_volume
 from napari_deep3d.jobs.predict_file import FilePrediction, Times, predict_file
+from napari_deep3d.jobs.register import RegisteredFolder, RegisteredPair, Source, register_folders, register_pair
 from napari_deep3d.jobs.simulate import Simulated, simulate_pairs
 from napari_deep3d.jobs.train import TrainResult, train_model
 
@@ -82,6 +85,70 @@ def predict(
     if output is not None and result.complete:
         write_stack(output, result.data, result.spacing_um, overwrite=overwrite, description=result.provenance())
     return result
+
+
+def register(
+    confocal: NDArray[np.generic] | str | Path,
+    widefield: NDArray[np.generic] | str | Path,
+    output: str | Path | None = None,
+    *,
+    confocal_channel: int | None = None,
+    widefield_channel: int | None = None,
+    confocal_spacing_um: Spacing | None = None,
+    widefield_spacing_um: Spacing | None = None,
+    overwrite: bool = False,
+    on_event: OnEvent | None = None,
+    stop: Stop = never,
+    **settings: Any,
+) -> Registration | RegisteredPair | RegisteredFolder:
+    """Find where a confocal stack lies in a wide-field stack of the same sample.
+
+    Parameters
+    ----------
+    confocal, widefield
+        Arrays with axes (Z, Y, X), files, or two folders of files with the same names.
+    output
+        Pairs folder to write the aligned pair to; from files and folders alone. Without it the registration is
+        returned, whose ``refusal`` says if it should not be used.
+    confocal_channel, widefield_channel
+        Which channel of a file that holds several, counted from 0.
+    confocal_spacing_um, widefield_spacing_um
+        Voxel size (Z, Y, X); needed for arrays and for files that do not state it.
+    overwrite
+        Whether files of the pair may be replaced.
+    on_event, stop
+        As in :func:`predict`; stopped, it raises StoppedError, or returns what is finished of two folders.
+    **settings
+        ``method``, ``preset``, ``transform``, ``max_shift_um`` (Z, Y, X).
+
+    Raises
+    ------
+    InputError
+        If something given cannot be used, or no alignment that can be trusted is found for an ``output``.
+    """
+    config = RegisterConfig.checked(**settings)
+    given = (
+        (confocal, confocal_channel, confocal_spacing_um),
+        (widefield, widefield_channel, widefield_spacing_um),
+    )
+    if output is None:
+        own, other = (_stack_of(stack, channel, spacing) for stack, channel, spacing in given)
+        return drain(register_volumes(own, other, config, stop), on_event)
+    if not isinstance(confocal, str | Path) or not isinstance(widefield, str | Path):
+        raise InputError("a pair is written from files alone. Save the arrays first, or leave the output out.")
+    sources = (
+        Source(Path(confocal), confocal_channel, confocal_spacing_um),
+        Source(Path(widefield), widefield_channel, widefield_spacing_um),
+    )
+    if all(source.is_folder_of_stacks for source in sources):
+        return drain(register_folders(*sources, output, config, overwrite=overwrite, stop=stop), on_event)
+    return drain(register_pair(*sources, output, config, overwrite=overwrite, stop=stop), on_event)
+
+
+def _stack_of(stack: NDArray[np.generic] | str | Path, channel: int | None, spacing_um: Spacing | None) -> Volume:
+    if isinstance(stack, str | Path):
+        return Source(Path(stack), channel, spacing_um).volume()
+    return Volume(np.asarray(stack), spacing_um)
 
 
 def simulate(

@@ -1,4 +1,4 @@
-"""A prediction that goes on when it is told to, and where the tests' layers lie."""
+"""A prediction and a registration that go on when they are told to, and where the tests' layers lie."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import scipy.ndimage as ndi
+from numpy.typing import NDArray
 
-from napari_deep3d.core.config import PredictConfig
-from napari_deep3d.core.events import Clock, Job, Stop, TileDone, never
+from napari_deep3d.core.config import PredictConfig, RegisterConfig
+from napari_deep3d.core.events import Clock, Job, Stop, StoppedError, TileDone, never
+from napari_deep3d.core.registration_result import Registration, ShiftMap
+from napari_deep3d.core.transform import Transform
 from napari_deep3d.core.volume import Volume
 
 SPACING_UM = (0.5, 0.2, 0.2)
@@ -67,4 +71,62 @@ class FakePrediction:
             notices=("one thing to know",),
             complete=done == 4,
             intensity_range=(100.0, 1120.0),
+        )
+
+
+SHIFT_UM = (1.0, -0.6, 0.8)
+"""Two planes and -3 and 4 pixels of :data:`SPACING_UM`: what :func:`texture_pair` and :class:`FakeRegistration` say."""
+
+
+def texture_pair() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """A confocal and a wide-field stack of a random texture, axes Z, Y, X; shifted by :data:`SHIFT_UM`."""
+    noise = np.random.default_rng(1).random((32, 96, 96), dtype=np.float32) ** 8
+    texture = ndi.gaussian_filter(noise, 0.7)
+    blurred = ndi.gaussian_filter(texture, (1.6, 1.3, 1.3))
+    z, y, x = (round(um / size) for um, size in zip(SHIFT_UM, SPACING_UM, strict=True))
+    return texture[8:24, 16:80, 16:80], blurred[8 - z : 24 - z, 16 - y : 80 - y, 16 - x : 80 - x]
+
+
+class FakeRegistration:
+    """A registration with a shift of :data:`SHIFT_UM`. It waits for ``gate``, then says what it was told to."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Semaphore(1000)
+        self.error: Exception | None = None
+        self.confidence, self.refusal = 0.97, ""
+        self.notices: tuple[str, ...] = ()
+        self.asked: list[tuple[Volume, Volume, RegisterConfig]] = []
+
+    def hold(self) -> None:
+        """Wait after the first progress."""
+        self.gate = threading.Semaphore(0)
+
+    def __call__(self, confocal: Volume, widefield: Volume, config: RegisterConfig, stop: Stop) -> Job[Registration]:
+        self.asked.append((confocal, widefield, config))
+        yield Clock().progress(1, 4, "comparing parts")
+        while not self.gate.acquire(timeout=0.01):
+            if stop():
+                raise StoppedError
+        if self.error is not None:
+            raise self.error
+        return self.result()
+
+    def result(self) -> Registration:
+        """The registration that it finds."""
+        peak = np.zeros((9, 9, 9), dtype=np.float32)
+        peak[4, 4, 4] = 1
+        maps = [ndi.gaussian_filter(peak, width) for width in (0.7, 1.5, 3)]
+        psf, filtered, plain = (ShiftMap(values, SPACING_UM, SHIFT_UM) for values in maps)
+        z, y, x = (um / size for um, size in zip(SHIFT_UM, SPACING_UM, strict=True))
+        return Registration(
+            transform=Transform.shift(SHIFT_UM),
+            shift_um=SHIFT_UM,
+            shift_voxels=(z, y, x),
+            confidence=self.confidence,
+            refusal=self.refusal,
+            method="psf",
+            psf=psf,
+            filtered_correlation=filtered,
+            plain_correlation=plain,
+            notices=self.notices,
         )

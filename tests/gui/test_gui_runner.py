@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.events import Job, Notice, Stop
+from napari_deep3d.core.events import Job, Notice, Stop, StoppedError
 from napari_deep3d.gui.runner import Cancelled, Failed, Run, classify, job_of
 
 
@@ -71,6 +71,20 @@ def test_stop_is_handed_to_the_job(qtbot: Any) -> None:
     qtbot.waitUntil(lambda: len(events) > 3)
     run.stop()
     qtbot.waitUntil(lambda: ends == ["part"])
+
+
+def test_a_job_without_a_partial_result_is_cancelled(qtbot: Any) -> None:
+    def job(stop: Stop) -> Job[None]:
+        yield Notice("on")
+        while not stop():
+            pass
+        raise StoppedError
+
+    run, events, ends = start(job)
+    qtbot.waitUntil(lambda: bool(events))
+    run.stop()
+    qtbot.waitUntil(lambda: bool(ends))
+    assert isinstance(ends[0], Cancelled)
 
 
 def test_napari_may_abort_the_worker(qtbot: Any) -> None:

@@ -31,7 +31,8 @@ def test_the_dock_is_narrow_and_opens_fast(viewer: Any, fake: FakePrediction) ->
     viewer.window.add_dock_widget(widget, name="Deep3D")
     assert time.perf_counter() - start < 2
     assert widget.width() <= 380
-    assert [widget.tabs.tabText(i) for i in range(widget.tabs.count())] == ["Predict", "Compare"]
+    assert [widget.tabs.tabText(i) for i in range(widget.tabs.count())] == ["Predict", "Register", "Compare"]
+    assert widget.tabs.currentIndex() == 0
 
 
 @pytest.mark.parametrize("way", ["dock", "viewer"])
@@ -71,7 +72,11 @@ def test_menus_open_the_dock_at_a_panel_and_the_sample(
     viewer = make_napari_viewer(show=True)
     with DynamicPlugin("napari-deep3d", plugin_manager=npe2pm, manifest=PluginManifest.from_file(MANIFEST)):
         commands = get_app_model().commands
-        for command, panel in (("show_compare", "Compare"), ("show_predict", "Predict")):
+        for command, panel in (
+            ("show_compare", "Compare"),
+            ("show_register", "Register"),
+            ("show_predict", "Predict"),
+        ):
             commands.execute_command(f"napari-deep3d.{command}").result()
             (widget,) = viewer.window.dock_widgets.values()
             assert widget.tabs.tabText(widget.tabs.currentIndex()) == panel

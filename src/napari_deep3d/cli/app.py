@@ -11,8 +11,16 @@ import typer
 from napari_deep3d.cli import options
 from napari_deep3d.cli.console import BAD_INPUT, INTERRUPTED, Display, Interruption, report
 from napari_deep3d.cli.models import models
-from napari_deep3d.core.config import DEFAULT_MODEL, PredictConfig, SimulateConfig, parse_assignments, read_toml
+from napari_deep3d.core.config import (
+    DEFAULT_MODEL,
+    PredictConfig,
+    RegisterConfig,
+    SimulateConfig,
+    parse_assignments,
+    read_toml,
+)
 from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.events import StoppedError
 
 app = typer.Typer(
     name="napari-deep3d",
@@ -74,6 +82,49 @@ def predict(
         {"output": str(done.output), "shape": list(done.shape), "spacing_um": list(made.spacing_um)} | about, as_json
     )
     _end(made.complete)
+
+
+@app.command()
+def register(
+    confocal: Annotated[Path, typer.Argument(help="Confocal stack, or a folder of them.")],
+    widefield: Annotated[Path, typer.Argument(help="Wide-field stack, or a folder with the same names.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Pairs folder to write or to add to.")],
+    confocal_channel: Annotated[int | None, typer.Option(help="Channel, counted from 0.")] = None,
+    widefield_channel: Annotated[int | None, typer.Option(help="Channel, counted from 0.")] = None,
+    confocal_spacing: Annotated[str | None, typer.Option(help="Voxel size Z,Y,X in um, if the file has none.")] = None,
+    widefield_spacing: Annotated[str | None, typer.Option(help="Voxel size Z,Y,X in um, if the file has none.")] = None,
+    method: Annotated[str, typer.Option(help="psf, cross-correlation or plain-cross-correlation.")] = "psf",
+    preset: Annotated[str, typer.Option(help="default, or paper: Eq. 3 as printed, for comparison.")] = "default",
+    transform: Annotated[str, typer.Option(help="shift, similarity or affine.")] = "shift",
+    max_shift_um: Annotated[str | None, typer.Option(help="Largest shift Z,Y,X in um.")] = None,
+    overwrite: options.Overwrite = False,
+    as_json: options.Json = False,
+) -> None:
+    """Align a confocal stack with its wide-field stack, or two folders of them, into a pairs folder to train on."""
+    config = RegisterConfig.checked(
+        method=method, preset=preset, transform=transform, max_shift_um=options.parse_sizes(max_shift_um)
+    )
+    spacings = options.parse_spacing(confocal_spacing), options.parse_spacing(widefield_spacing)
+    from napari_deep3d.jobs.register import Source, register_folders, register_pair
+
+    sources = Source(confocal, confocal_channel, spacings[0]), Source(widefield, widefield_channel, spacings[1])
+    interruption = Interruption()
+    if all(source.is_folder_of_stacks for source in sources):
+        with interruption.listening():
+            many = Display().run(
+                register_folders(*sources, output, config, overwrite=overwrite, stop=interruption.stop)
+            )
+        report(many.report() if as_json else many.lines(), as_json)
+        _end(many.complete)
+        if many.failed:
+            raise typer.Exit(BAD_INPUT)
+        return
+    with interruption.listening():
+        try:
+            made = Display().run(register_pair(*sources, output, config, overwrite=overwrite, stop=interruption.stop))
+        except StoppedError:
+            raise typer.Exit(INTERRUPTED) from None
+    report(made.report(), as_json)
 
 
 @app.command()

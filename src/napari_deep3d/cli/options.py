@@ -21,6 +21,11 @@ def parse_spacing(text: str | None) -> Spacing | None:
     return None if text is None else check_spacing(_numbers(text, float, "--spacing", "0.5,0.108,0.108"))
 
 
+def parse_sizes(text: str | None) -> Any:
+    """``2,5,5`` to lengths in um, Z, Y, X."""
+    return None if text is None else tuple(_numbers(text, float, "--max-shift-um", "2,5,5"))
+
+
 def parse_tile(text: str) -> Any:
     """``auto``, or ``24,128,128`` to voxels Z, Y, X."""
     return "auto" if text == "auto" else parse_shape(text, "--tile")

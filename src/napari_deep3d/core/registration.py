@@ -68,6 +68,7 @@ def register_volumes(confocal: Volume, widefield: Volume, config: RegisterConfig
     lag = (0, 0, 0) if config.preset == "paper" else coarse_lag(grids.confocal, grids.widefield, searched, stop)
     spectra, delay, drift = yield from _fine_lag(grids, lag, stop)
     found = delay.lag + spectra.lag
+    yield clock.progress(0, 1, "estimating the PSF")
     maps = shift_maps(grids, spectra, delay, stop)
     evidence = Evidence(delay.prominence, drift, concentration(maps[0].values))
     found, maps = yield from _by_method(grids, config, found, maps, stop)
@@ -117,9 +118,10 @@ def _fine_lag(grids: CommonGrid, lag: Lag, stop: Stop) -> Job[tuple[CrossSpectra
     A first look at a few tiles tells where to cut; the second one, at all tiles cut there, gives the lag. A third one,
     cut some voxels off, should give the same: if it follows the cut, what is seen is the tiles' own fading.
     """
-    rough = yield from _look(grids, lag, CHECK_TILES, stop)
-    cut = _nearest_cut(grids, rough[1].lag + lag, lag)
-    spectra, delay = yield from _look(grids, cut, None, stop)
+    spectra, delay = yield from _look(grids, lag, CHECK_TILES, stop)
+    cut = _nearest_cut(grids, delay.lag + lag, lag)
+    if cut != lag or not spectra.is_whole:
+        spectra, delay = yield from _look(grids, cut, None, stop)
     for _ in range(MOST_MOVES):  # the first look was too far off for a good cut
         moved = _nearest_cut(grids, delay.lag + cut, cut)
         if np.abs(np.subtract(moved, cut)).max() <= 1:

@@ -95,6 +95,11 @@ class Registration:
     notices: tuple[str, ...] = ()
     seconds: float = 0.0
 
+    def in_words(self) -> str:
+        """Shift and confidence as one line."""
+        z, y, x = self.shift_um
+        return f"shift z {z:.2f} um, y {y:.2f} um, x {x:.2f} um; confidence {self.confidence:.2f}"
+
     def report(self) -> dict[str, object]:
         """Plain values for a JSON file; :meth:`Transform.from_dict` reads it."""
         return {

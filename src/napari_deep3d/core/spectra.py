@@ -13,8 +13,10 @@ expected amplitude (Hannan and Thomson, Biometrika 60, 469, 1973; Knapp and Cart
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from math import ceil
+from typing import Any, TypeVar
 
 import numpy as np
 import scipy.fft
@@ -27,6 +29,7 @@ from napari_deep3d.core.volume import Shape, Stack, read_box
 Array = NDArray[np.float32]
 Complex = NDArray[np.complex64]
 Reals = NDArray[np.float64]
+A = TypeVar("A", bound=NDArray[Any])
 Lag = tuple[int, int, int]
 """Whole voxels (Z, Y, X) from a place in the confocal stack to the same place in the wide-field stack."""
 
@@ -51,6 +54,8 @@ class CrossSpectra:
         The three sums.
     lag
         Whole-voxel lag at which the tiles were cut; lags in the spectra come on top of it.
+    is_whole
+        Whether all tiles were taken.
     """
 
     shape: Shape
@@ -58,6 +63,7 @@ class CrossSpectra:
     confocal: Array
     widefield: Array
     lag: Lag
+    is_whole: bool = True
 
 
 def shared_boxes(confocal: Shape, widefield: Shape, lag: Lag) -> tuple[Region, Region] | None:
@@ -120,7 +126,8 @@ def cross_spectra(
     powers = [np.zeros(half, dtype=np.float32) for _ in range(2)]
     fade = fade_window(tile) if faded else None
     starts = list(product(*(tile_starts(n, t) for n, t in zip(size, tile, strict=True))))
-    if most is not None and len(starts) > most:
+    is_whole = most is None or len(starts) <= most
+    if most is not None and not is_whole:
         starts = [starts[(2 * i + 1) * len(starts) // (2 * most)] for i in range(most)]
     clock = Clock()
     for done, start in enumerate(starts):
@@ -131,7 +138,7 @@ def cross_spectra(
         for power, spectrum in zip(powers, spectra, strict=True):
             power += spectrum.real**2 + spectrum.imag**2
         yield clock.progress(done + 1, len(starts), "comparing the stacks")
-    return CrossSpectra(grid, cross, powers[0], powers[1], lag)
+    return CrossSpectra(grid, cross, powers[0], powers[1], lag, is_whole)
 
 
 def _zip2(stacks: tuple[Stack, Stack], boxes: tuple[Region, Region]) -> list[tuple[Stack, Region]]:
@@ -172,10 +179,17 @@ def phase_of(shape: Shape, lag: Reals) -> Complex:
     return np.asarray(z * y * x)
 
 
+@lru_cache(maxsize=8)
 def high_pass(shape: Shape, sigma: tuple[float, float, float]) -> Array:
     """Gain of "minus a Gaussian blur" of ``sigma`` voxels (Z, Y, X), on the grid of a real FFT."""
     blur = np.exp(-2 * np.pi**2 * sum((s * k) ** 2 for s, k in zip(sigma, frequencies(shape), strict=True)))
-    return np.asarray(1 - blur, dtype=np.float32)
+    return _kept(np.asarray(1 - blur, dtype=np.float32))
+
+
+def _kept(array: A) -> A:
+    """An array that is handed out again and again: nobody may change it."""
+    array.flags.writeable = False
+    return array
 
 
 @dataclass(frozen=True)
@@ -204,12 +218,13 @@ class Shells:
         return np.asarray(values.astype(np.float32)[self.labels])
 
 
+@lru_cache(maxsize=4)
 def shell_labels(shape: Shape) -> NDArray[np.int32]:
     """Number of the shell of each frequency; shells are narrower towards low frequencies, where spectra are steep."""
     kz, ky, kx = frequencies(shape)
     axial = np.minimum(np.sqrt(np.abs(kz) / 0.5) * AXIAL_SHELLS, AXIAL_SHELLS - 1).astype(np.int32)
     lateral = np.minimum(np.sqrt(np.hypot(ky, kx) / np.sqrt(0.5)) * LATERAL_SHELLS, LATERAL_SHELLS - 1).astype(np.int32)
-    return np.asarray(axial * LATERAL_SHELLS + lateral)
+    return _kept(np.asarray(axial * LATERAL_SHELLS + lateral))
 
 
 def measure_shells(spectra: CrossSpectra, lag: Reals) -> Shells:

@@ -12,6 +12,11 @@ def show_predict(viewer: Viewer) -> None:
     _show(viewer, "Predict")
 
 
+def show_register(viewer: Viewer) -> None:
+    """Open the dock at Register."""
+    _show(viewer, "Register")
+
+
 def show_compare(viewer: Viewer) -> None:
     """Open the dock at Compare."""
     _show(viewer, "Compare")

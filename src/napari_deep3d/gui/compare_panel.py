@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from typing import Any, get_args
 
 from napari.layers import Image
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFormLayout, QListWidget, QListWidgetItem, QPushButton, QVBoxLayout, QWidget
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.gui.compare_view import Orientation, SideBySide
-from napari_deep3d.gui.layers import find_axes, full_data
+from napari_deep3d.gui.compare_view import SideBySide
+from napari_deep3d.gui.layers import find_axes, full_data, image_layers
 from napari_deep3d.gui.parts import AMBER, Choice, Line
+from napari_deep3d.gui.view_state import Orientation
 
 LAYER_ROLE = Qt.ItemDataRole.UserRole
 MOST_TICKED = 4
@@ -24,7 +25,15 @@ CONTRASTS = [
 
 
 class ComparePanel(QWidget):  # type: ignore[misc]
-    """Tick layers, choose a section, see them side by side, go back."""
+    """Tick layers, choose a section, see them side by side, go back.
+
+    Attributes
+    ----------
+    entered
+        Signal: the side by side view is about to be shown; other views should leave first.
+    """
+
+    entered = Signal()
 
     def __init__(self, viewer: Any) -> None:
         super().__init__()
@@ -85,6 +94,8 @@ class ComparePanel(QWidget):  # type: ignore[misc]
         layers = self.ticked()
         if len(layers) < 2:
             return
+        if not self.view.is_active:
+            self.entered.emit()
         try:
             self.view.show(layers, self.orientation.currentData(), self.contrast.currentData())
             self.problem.show_text(_different_units(layers))
@@ -108,7 +119,7 @@ class ComparePanel(QWidget):  # type: ignore[misc]
         return [self._events.inserted, self._events.removed, self._events.reordered, self._events.renamed]
 
     def _images(self) -> list[Image]:
-        return [layer for layer in self._viewer.layers if isinstance(layer, Image) and _is_stack(layer)]
+        return [layer for layer in image_layers(self._viewer.layers) if _is_stack(layer)]
 
     def _items(self) -> list[QListWidgetItem]:
         return [self.list.item(i) for i in range(self.list.count())]

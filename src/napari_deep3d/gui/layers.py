@@ -19,6 +19,9 @@ NAMES = {"depth": "z", "plane": "z", "slice": "z", "time": "t", "frame": "t", "c
 
 WORDS = {"t": "time point", "c": "channel"}
 
+TEMPORARY = "napari-deep3d temporary"
+"""Key in the metadata of a layer that a view made and takes away: no choice lists it."""
+
 
 @dataclass(frozen=True)
 class LayerAxes:
@@ -37,6 +40,11 @@ class LayerAxes:
     zyx: tuple[int, int, int]
     others: Mapping[int, str]
     z_choices: tuple[int, ...]
+
+
+def image_layers(layers: Iterable[Layer]) -> list[Image]:
+    """Return the image layers that are the user's own, in their order."""
+    return [layer for layer in layers if isinstance(layer, Image) and TEMPORARY not in layer.metadata]
 
 
 def full_data(layer: Image) -> Any:
@@ -197,7 +205,12 @@ def place(layer: Image, axes: LayerAxes, index: Mapping[int, int]) -> tuple[tupl
     kept = list(range(axes.zyx[0], layer.ndim))
     shape = tuple(full_data(layer).shape[i] if i in axes.zyx else 1 for i in kept)
     chosen = np.array([0 if i in axes.zyx else index.get(i, 0) for i in kept])
-    properties = {
+    return shape, place_axes(layer, kept, chosen)
+
+
+def place_axes(layer: Image, kept: list[int], chosen: NDArray[np.int_]) -> dict[str, Any]:
+    """Return properties of a layer with some of a layer's axes, whose first voxel is at index ``chosen`` along them."""
+    return {
         "scale": layer.scale[kept],
         "translate": layer.translate[kept] + layer.scale[kept] * chosen,
         "rotate": layer.rotate[np.ix_(kept, kept)],
@@ -206,7 +219,6 @@ def place(layer: Image, axes: LayerAxes, index: Mapping[int, int]) -> tuple[tupl
         "units": [layer.units[i] for i in kept],
         "axis_labels": [layer.axis_labels[i] for i in kept],
     }
-    return shape, properties
 
 
 def _shear_matrix(layer: Image) -> NDArray[np.float64]:

@@ -48,7 +48,13 @@ class Choice(QComboBox):  # type: ignore[misc]
         self.clear()
         for text, value in entries:
             self.addItem(text, value)
-        self.setCurrentIndex(next((i for i, (_, value) in enumerate(entries) if value == chosen), -1))
+        self.choose(chosen)
+        self.blockSignals(blocked)
+
+    def choose(self, value: Any) -> None:
+        """Show an entry by its value, without telling of it."""
+        blocked = self.blockSignals(True)
+        self.setCurrentIndex(next((i for i in range(self.count()) if self.itemData(i) == value), -1))
         self.blockSignals(blocked)
 
     def wheelEvent(self, event: Any) -> None:  # noqa: N802

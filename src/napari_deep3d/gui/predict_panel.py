@@ -19,6 +19,7 @@ from napari_deep3d.gui.parts import AMBER, RED, Line
 from napari_deep3d.gui.prediction import Outcome, PredictionRun
 from napari_deep3d.gui.runner import Cancelled, Failed, Run, job_of
 from napari_deep3d.gui.session import Request, Session
+from napari_deep3d.gui.stack_choice import apply_spacing
 from napari_deep3d.gui.stack_chooser import StackChooser
 from napari_deep3d.gui.texts import format_facts, format_progress, format_seconds
 from napari_deep3d.gui.voxel_size import VoxelSize
@@ -223,10 +224,7 @@ class PredictPanel(QWidget):  # type: ignore[misc]
         self._prediction.start()
 
     def _apply_spacing(self) -> None:
-        steps = self._viewer.dims.current_step
-        if self._session.apply_spacing(self._viewer.layers):
-            self._viewer.dims.current_step = steps  # the sliders count in um now: stay at the same plane
-            self._viewer.fit_to_view()
+        apply_spacing(self._viewer, self._session)
 
     def _on_progress(self, progress: Progress) -> None:
         self.bar.setValue(round(1000 * progress.fraction))

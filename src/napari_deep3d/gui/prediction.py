@@ -125,13 +125,7 @@ class PredictionRun(QObject):  # type: ignore[misc]
 
 
 def _reason(end: Prediction | Failed | Cancelled) -> str:
-    if not isinstance(end, Failed):
-        return "Stopped."
-    if end.kind == "input":
-        return end.message
-    if end.kind == "memory":
-        return "The computer ran out of memory."
-    return f"The prediction ended with an error ({end.message[:300]})."
+    return end.sentence("The prediction") if isinstance(end, Failed) else "Stopped."
 
 
 def _remedy(end: Prediction | Failed | Cancelled) -> str:

@@ -18,7 +18,7 @@ from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, Signal
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.events import Event, Job, Stop
+from napari_deep3d.core.events import Event, Job, Stop, StoppedError
 from napari_deep3d.nn.inference import is_out_of_memory
 
 log = logging.getLogger(__name__)
@@ -32,9 +32,17 @@ class Failed:
     message: str
     kind: Literal["input", "memory", "other"]
 
+    def sentence(self, what: str) -> str:
+        """What happened, for the user; ``what`` is what was under way, such as ``The prediction``."""
+        if self.kind == "input":
+            return self.message
+        if self.kind == "memory":
+            return "The computer ran out of memory."
+        return f"{what} ended with an error ({self.message[:300]})."
+
 
 class Cancelled:
-    """A job was ended by napari, as when the window closes."""
+    """A job was ended without a result: by the user, or by napari as when the window closes."""
 
 
 def classify(error: Exception) -> Failed:
@@ -110,6 +118,8 @@ def _work(make_job: Callable[[Stop], Job[Any]], stop: Stop) -> Generator[Event, 
     """Run the job in the worker; return an error, since a RuntimeError raised here would hang the worker."""
     try:
         return (yield from make_job(stop))
+    except StoppedError:
+        return Cancelled()
     except Exception as error:
         failed = classify(error)
         if failed.kind != "input":

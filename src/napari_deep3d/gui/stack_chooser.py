@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,44 +10,67 @@ from napari.layers import Image
 from qtpy.QtWidgets import QFormLayout, QSpinBox, QWidget
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.gui.layers import LayerAxes, full_data
+from napari_deep3d.gui.layers import LayerAxes, full_data, image_layers
 from napari_deep3d.gui.parts import Choice
-from napari_deep3d.gui.session import Session
+from napari_deep3d.gui.stack_choice import StackChoice
+
+Guess = Callable[[list[Image]], Image | None]
+"""Tells which of the image layers is likely meant."""
 
 
 class StackChooser(QWidget):  # type: ignore[misc]
-    """A form with the layer, and a row for each further choice that the layer needs."""
+    """A form with the layer, and a row for each further choice that the layer needs.
 
-    def __init__(self, viewer: Any, session: Session) -> None:
+    Parameters
+    ----------
+    viewer
+        Its layers are offered.
+    session
+        Where the choice is kept.
+    label, tip
+        What the layer is called in the form.
+    guess
+        Chooses a layer while the user has not; by default the active one, else the first that is visible.
+    """
+
+    def __init__(
+        self,
+        viewer: Any,
+        session: StackChoice,
+        label: str = "Stack",
+        tip: str = "The wide-field stack to work on",
+        guess: Guess | None = None,
+    ) -> None:
         super().__init__()
         self._viewer, self._session = viewer, session
+        self._guess = guess or self._best
         self._rows: list[QWidget] = []
         self._boxes: dict[int, QSpinBox] = {}
         self._shown: tuple[Any, ...] = ()
-        self.layer_choice = Choice("The wide-field stack to work on")
+        self.layer_choice = Choice(tip)
         self.layer_choice.currentIndexChanged.connect(self._on_layer_chosen)
         self._form = QFormLayout(self)
         self._form.setContentsMargins(0, 0, 0, 0)
         self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self._form.addRow("Stack", self.layer_choice)
+        self._form.addRow(label, self.layer_choice)
         self._events = viewer.layers.events
         self._dims_event = viewer.dims.events.point
         for event in self._layer_events():
             event.connect(self._on_layers_changed)
         self._dims_event.connect(self._follow_sliders)
-        session.changed.connect(self._show_axes)
+        session.changed.connect(self._show_choice)
         self._on_layers_changed()
 
     def images(self) -> list[Image]:
         """Return the image layers, as in napari's list."""
-        return [layer for layer in self._viewer.layers if isinstance(layer, Image)]
+        return image_layers(self._viewer.layers)
 
     def disconnect_viewer(self) -> None:
         """Forget the viewer and the session."""
         for event in self._layer_events():
             event.disconnect(self._on_layers_changed)
         self._dims_event.disconnect(self._follow_sliders)
-        self._session.changed.disconnect(self._show_axes)
+        self._session.changed.disconnect(self._show_choice)
 
     def _layer_events(self) -> list[Any]:
         return [self._events.inserted, self._events.removed, self._events.reordered, self._events.renamed]
@@ -55,8 +79,7 @@ class StackChooser(QWidget):  # type: ignore[misc]
         images = self.images()
         self.layer_choice.fill([(layer.name, layer) for layer in images], self._session.layer)
         if self._session.layer not in images:
-            self._session.choose_layer(self._best(images))
-            self.layer_choice.fill([(layer.name, layer) for layer in images], self._session.layer)
+            self._session.choose_layer(self._guess(images))
         else:
             self._session.changed.emit()
 
@@ -71,9 +94,10 @@ class StackChooser(QWidget):  # type: ignore[misc]
     def _on_layer_chosen(self, _index: int) -> None:
         self._session.choose_layer(self.layer_choice.currentData())
 
-    def _show_axes(self) -> None:
-        """Make the rows that the layer needs, if they are not there already."""
+    def _show_choice(self) -> None:
+        """Show the layer that is chosen, and the rows that it needs if they are not there already."""
         layer = self._session.layer
+        self.layer_choice.choose(layer)
         try:
             axes = None if layer is None else self._session.axes()
         except InputError:

@@ -7,13 +7,20 @@ from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QPushButton, QVBoxLayout
 
 from napari_deep3d.core.volume import Spacing, format_spacing
 from napari_deep3d.gui.parts import AMBER, Line
-from napari_deep3d.gui.session import Session
+from napari_deep3d.gui.stack_choice import StackChoice
 
 WHY = "The model needs it to tell blur from structure."
 
 
 class VoxelSize(QWidget):  # type: ignore[misc]
     """Fields for the voxel size in um, with the reason, and a button that writes it to the layer.
+
+    Parameters
+    ----------
+    session
+        The choice of a stack whose voxel size is asked for.
+    why, button
+        What needs it, and the button that writes it to the layer too.
 
     Attributes
     ----------
@@ -23,13 +30,13 @@ class VoxelSize(QWidget):  # type: ignore[misc]
 
     apply_requested = Signal()
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: StackChoice, why: str = WHY, button: str = "Predict confocal") -> None:
         super().__init__()
-        self._session = session
+        self._session, self._why = session, why
         self.reason = Line(AMBER)
         self.z_um, self.xy_um = self._field("distance between planes"), self._field("size of a pixel")
         self.apply_button = QPushButton("Set voxel size")
-        self.apply_button.setToolTip("Write the voxel size to the layer now; Predict confocal does so too")
+        self.apply_button.setToolTip(f"Write the voxel size to the layer now; {button} does so too")
         self.apply_button.clicked.connect(self.apply_requested)
         form = QFormLayout()
         form.addRow("Voxel size z", self.z_um)
@@ -62,11 +69,11 @@ class VoxelSize(QWidget):  # type: ignore[misc]
     def _reason(self) -> str:
         session, file = self._session, self._session.file
         if session.spacing_um is None:
-            return f"This layer has no voxel size. {WHY} Enter it in um; the microscope's software shows it."
+            return f"This layer has no voxel size. {self._why} Enter it in um; the microscope's software shows it."
         size = format_spacing(session.spacing_um)
         if file is not None and file.spacing_um == session.spacing_um:
-            return f"napari did not take over the voxel size; the file says {size}. {WHY}"
-        return f"This layer is in pixels. {WHY} Check that {size} is right."
+            return f"napari did not take over the voxel size; the file says {size}. {self._why}"
+        return f"This layer is in pixels. {self._why} Check that {size} is right."
 
     def _field(self, tip: str) -> QDoubleSpinBox:
         field = QDoubleSpinBox()

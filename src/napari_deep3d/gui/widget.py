@@ -11,11 +11,12 @@ from qtpy.QtWidgets import QFrame, QScrollArea, QTabWidget, QVBoxLayout, QWidget
 
 from napari_deep3d.gui.compare_panel import ComparePanel
 from napari_deep3d.gui.predict_panel import PredictPanel
+from napari_deep3d.gui.register_panel import RegisterPanel
 from napari_deep3d.gui.session import Session
 
 WIDTH = 380
 MIN_WIDTH = 330
-PanelName = Literal["Predict", "Compare"]
+PanelName = Literal["Predict", "Register", "Compare"]
 
 
 class Deep3DWidget(QWidget):  # type: ignore[misc]
@@ -33,10 +34,18 @@ class Deep3DWidget(QWidget):  # type: ignore[misc]
         super().__init__()
         self.session = Session()
         self.predict_panel = PredictPanel(viewer, self.session)
+        self.register_panel = RegisterPanel(viewer)
         self.compare_panel = ComparePanel(viewer)
         self.predict_panel.compare_requested.connect(self._compare)
+        # each of them puts back the view as it found it, so only one may be on
+        self.register_panel.overlay_entered.connect(self.compare_panel.leave)
+        self.compare_panel.entered.connect(self.register_panel.leave_overlay)
         self.tabs = QTabWidget()
         self.tabs.addTab(_scrolled(self.predict_panel), "Predict")
+        register = _scrolled(self.register_panel)
+        # queued: the panel must have grown first
+        self.register_panel.result_shown.connect(register.ensureWidgetVisible, Qt.ConnectionType.QueuedConnection)
+        self.tabs.addTab(register, "Register")
         self.tabs.addTab(_scrolled(self.compare_panel), "Compare")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -58,8 +67,9 @@ class Deep3DWidget(QWidget):  # type: ignore[misc]
         return bool(super().event(event))
 
     def shut_down(self) -> None:
-        """Stop a running prediction and put the view back."""
+        """Stop what runs and put the view back."""
         self.predict_panel.shut_down()
+        self.register_panel.shut_down()
         self.compare_panel.shut_down()
 
     def _compare(self, source: Image, result: Image) -> None:

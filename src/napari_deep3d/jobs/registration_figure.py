@@ -1,0 +1,139 @@
+"""A picture of a registration: the stacks over each other before and after, and the curves behind it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_deep3d.core.alignment import AlignedPair, resample
+from napari_deep3d.core.events import Region
+from napari_deep3d.core.registration_result import Registration
+from napari_deep3d.core.transform import Transform
+from napari_deep3d.core.volume import Shape, Volume
+
+PSF_COLOUR, CORRELATION_COLOUR, MARKER_COLOUR = "#d81b60", "#777777", "#1e88e5"
+LONGEST_PIXELS = 700
+
+
+def draw_registration(
+    path: Path, registration: Registration, pair: AlignedPair, confocal: Volume, widefield: Volume, name: str
+) -> Path:
+    """Draw a registration: wide-field green, confocal magenta, in x-y and x-z, before and after; curves below.
+
+    Parameters
+    ----------
+    path
+        Picture to write.
+    registration
+        What was found.
+    pair
+        The stacks after it.
+    confocal, widefield
+        The stacks before it.
+    name
+        What the pair is called.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 8), layout="constrained")
+    FigureCanvasAgg(figure)
+    parts: Any = figure.subfigures(2, 1, height_ratios=(1.7, 1))
+    above, below = parts
+    plane, row = _brightest(pair.confocal)
+    axes = above.subplots(1, 4, gridspec_kw={"width_ratios": (1, 1, 1, 1)})
+    boxes = {"x-y": (_only(plane), slice(None), slice(None)), "x-z": (slice(None), _only(row), slice(None))}
+    for column, (title, box) in enumerate((t, b) for t in boxes.items() for b in ("before", "after")):
+        section, (view, part) = box, title
+        seen = pair.widefield[part]
+        if section == "after":
+            moved = pair.confocal[part]
+        else:
+            moved = _unregistered(confocal, widefield, _shifted(pair.region, part, pair.confocal.shape))
+        _overlay(axes[column], np.squeeze(seen), np.squeeze(moved), view, section, pair)
+    _curves(below.subplots(1, 3), registration)
+    z, y, x = registration.shift_um
+    figure.suptitle(
+        f"{name}: shift z {z:.2f} um, y {y:.2f} um, x {x:.2f} um, confidence {registration.confidence:.2f} "
+        "(wide-field green, confocal magenta)",
+        fontsize=11,
+    )
+    figure.savefig(path, dpi=110)
+    return path
+
+
+def _only(index: int) -> slice:
+    return slice(index, index + 1)
+
+
+def _brightest(stack: NDArray[Any]) -> tuple[int, int]:
+    """Plane and row with the most light."""
+    return int(stack.mean(axis=(1, 2)).argmax()), int(stack.mean(axis=(0, 2)).argmax())
+
+
+def _shifted(region: Region, part: tuple[slice, ...], shape: tuple[int, ...]) -> Region:
+    """A part of the pair as a box of the wide-field stack."""
+    spans = [p.indices(n) for p, n in zip(part, shape, strict=True)]
+    z, y, x = (slice(r.start + a, r.start + b) for r, (a, b, _) in zip(region, spans, strict=True))
+    return z, y, x
+
+
+def _unregistered(confocal: Volume, widefield: Volume, box: Region) -> NDArray[Any]:
+    """The confocal stack on a box of the wide-field stack as if their first voxels lay on each other."""
+    matrix = Transform.shift((0, 0, 0)).index_matrix(widefield.known_spacing_um, confocal.known_spacing_um)
+    scale = np.array(confocal.known_spacing_um) / widefield.known_spacing_um
+    z, y, x = (
+        slice(part.start, min(part.stop, max(part.start + 1, int(n * s))))
+        for part, n, s in zip(box, confocal.shape, scale, strict=True)
+    )
+    if any(part.start >= int(n * s) for part, n, s in zip(box, confocal.shape, scale, strict=True)):
+        return np.zeros(_sizes(box))
+    seen = resample(confocal, matrix, (z, y, x))
+    return np.pad(seen, [(0, n - m) for n, m in zip(_sizes(box), seen.shape, strict=True)])
+
+
+def _sizes(region: Region) -> Shape:
+    z, y, x = (part.stop - part.start for part in region)
+    return z, y, x
+
+
+def _overlay(
+    axis: Any, widefield: NDArray[Any], confocal: NDArray[Any], view: str, section: str, pair: AlignedPair
+) -> None:
+    """One section, true to scale: green and magenta, grey where both are."""
+    step_z, step_y, step_x = pair.spacing_um
+    step = step_y if view == "x-y" else step_z
+    thin = max(1, max(widefield.shape) // LONGEST_PIXELS)
+    thin_rows = thin if view == "x-y" else 1
+    green, magenta = (_scaled(image[::thin_rows, ::thin]) for image in (widefield, confocal))
+    extent = (0, widefield.shape[1] * step_x, widefield.shape[0] * step, 0)
+    axis.imshow(np.stack([magenta, green, magenta], axis=-1), extent=extent, aspect="equal", interpolation="nearest")
+    axis.set_title(f"{view} {section}", fontsize=10)
+    axis.set_xlabel("x (um)", fontsize=8)
+    axis.set_ylabel("y (um)" if view == "x-y" else "z (um)", fontsize=8)
+    axis.tick_params(labelsize=7)
+
+
+def _scaled(image: NDArray[Any]) -> NDArray[np.float64]:
+    low, high = np.percentile(image, (1, 99.7))
+    return np.asarray(np.clip((image - low) / max(float(high - low), 1e-9), 0, 1), dtype=np.float64)
+
+
+def _curves(axes: Any, registration: Registration) -> None:
+    """Profiles of the PSF and of the cross-correlations through the shift."""
+    kinds = (
+        ("PSF", registration.psf, {"color": PSF_COLOUR, "linewidth": 2}),
+        ("cross-correlation, filtered", registration.filtered_correlation, {"color": CORRELATION_COLOUR}),
+        ("cross-correlation, plain", registration.plain_correlation, {"color": CORRELATION_COLOUR, "linestyle": ":"}),
+    )
+    for number, (axis, name) in enumerate(zip(axes, "zyx", strict=True)):
+        for label, shifts, style in kinds:
+            curve = shifts.profile(number, registration.shift_um)
+            axis.plot(curve.shift_um, curve.values, label=label, **style)
+        axis.axvline(registration.shift_um[number], color=MARKER_COLOUR, linewidth=1)
+        axis.set_xlabel(f"shift along {name} (um)", fontsize=9)
+        axis.tick_params(labelsize=8)
+    axes[0].legend(fontsize=7, loc="upper right")
