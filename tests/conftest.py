@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
 NEEDS_SCREEN = {"make_napari_viewer", "qtbot", "qapp"}
@@ -30,6 +31,23 @@ def stack() -> NDArray[np.uint16]:
     data = rng.integers(100, 120, size=(8, 32, 40), dtype=np.uint16)
     data[2:5, 8:20, 10:25] += 1000
     return data
+
+
+@pytest.fixture
+def pair_files(tmp_path: Path) -> tuple[Path, Path]:
+    """A confocal and a wide-field file, 24 x 72 x 64: what is at i in the first is at i + (2, -3, 4) in the second."""
+    from napari_deep3d.io import write_stack
+
+    folder = tmp_path / "pair"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    spots = np.zeros((24, 72, 64), np.float32)
+    spots.ravel()[rng.integers(0, spots.size, 250)] = rng.uniform(0.3, 1, 250)
+    paths = folder / "confocal.ome.tif", folder / "cell.ome.tif"
+    for path, blur, shift in zip(paths, ((1, 1, 1), (3, 2, 2)), ((0, 0, 0), (2, -3, 4)), strict=True):
+        image = np.roll(ndi.gaussian_filter(spots, blur, mode="wrap"), shift, axis=(0, 1, 2))
+        write_stack(path, rng.poisson(image * (300 / image.max()) + 20).astype(np.uint16), (0.5, 0.2, 0.2))
+    return paths
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from test_gui_compare import view_of
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.transform import Transform
 from napari_deep3d.core.volume import Volume
-from napari_deep3d.gui.registration_file import load_transform, save_transform
+from napari_deep3d.jobs.registration_file import load_transform, save_transform
 from napari_deep3d.gui.widget import MIN_WIDTH
 
 SCROLL_BAR = 20

@@ -18,9 +18,9 @@ from napari_deep3d.gui.channel_list import ChannelList
 from napari_deep3d.gui.geometry import Pair
 from napari_deep3d.gui.parts import RED, Line
 from napari_deep3d.gui.peak import Peak
-from napari_deep3d.gui.registration_file import load_transform, save_transform
 from napari_deep3d.gui.run_button import RunButton
 from napari_deep3d.gui.runner import Cancelled, Failed
+from napari_deep3d.jobs.registration_file import load_transform, save_transform
 
 FILES = "Registration (*.json)"
 

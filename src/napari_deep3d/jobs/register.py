@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import StringIO
@@ -18,9 +16,11 @@ from napari_deep3d.core.registration import register_volumes
 from napari_deep3d.core.registration_result import Registration
 from napari_deep3d.core.volume import Spacing, Volume
 from napari_deep3d.io import open_stack, write_stack
+from napari_deep3d.io.output import part_path
 from napari_deep3d.io.stack_file import stack_name
 from napari_deep3d.jobs.pairs import SUFFIXES
 from napari_deep3d.jobs.registration_figure import draw_registration
+from napari_deep3d.jobs.registration_file import save_transform
 from napari_deep3d.jobs.simulate import CONFOCAL, WIDEFIELD
 
 REGISTRATION = "registration"
@@ -266,7 +266,7 @@ def _write(
                 overwrite=True,
                 description={"registration": registration.report()},
             )
-        _write_whole(files["json"], json.dumps(registration.report(), indent=1))
+        save_transform(files["json"], registration, overwrite=True)
         draw_registration(files["png"], registration, pair, *stacks, name)
     except BaseException as error:
         for path in fresh:
@@ -277,20 +277,19 @@ def _write(
         raise
 
 
-def _write_whole(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}.part-{os.getpid()}")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def _write_summary(folder: Path, rows: tuple[Row, ...]) -> None:
     text = StringIO()
     table = csv.writer(text)
     table.writerow(COLUMNS)
     table.writerows(row.cells() for row in rows)
     path = folder / REGISTRATION / SUMMARY
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _write_whole(path, text.getvalue())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write to {folder}: {error.strerror}. Give a folder that you may write to.") from None
+    part = part_path(path)
+    try:
+        part.write_text(text.getvalue(), encoding="utf-8")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
