@@ -105,8 +105,8 @@ def known_pair(
     scene = replace(drawn, spacing_um=spacing, mean_free_path_um=mean_free_path_um, photons=photons)
     z, y, x = (round(m / s) for m, s in zip(MARGIN_UM, spacing, strict=True))
     margin = (z, y, x)
-    field = simulation._even(tuple(n + 2 * m for n, m in zip(shape, margin, strict=True)))
-    sample = simulation._draw_sample(rng, scene, field, stacks)
+    field = simulation.even_shape(tuple(n + 2 * m for n, m in zip(shape, margin, strict=True)))
+    sample = simulation.draw_sample(rng, scene, field, stacks)
     if thin:
         sample = _slab(sample, step_um)
     shift = rng.uniform(-1, 1, 3) * (min(4, shape[0] / 6), 10, 10)

@@ -15,9 +15,11 @@ import napari_deep3d
 from napari_deep3d import InputError
 from napari_deep3d.core.config import PredictConfig, TrainConfig
 from napari_deep3d.core.events import Event, Metrics, Progress, TileDone
+from napari_deep3d.core.registration_result import Registration
 from napari_deep3d.io import open_stack, write_stack
 from napari_deep3d.jobs.predict import Prediction
 from napari_deep3d.jobs.predict_file import FilePrediction
+from napari_deep3d.jobs.register import RegisteredFolder, RegisteredPair
 
 SPACING_UM = (0.5, 0.2, 0.2)
 ORIGIN_UM = (1.0, 2.0, 3.0)
@@ -256,3 +258,39 @@ def test_an_unknown_option_of_simulate(tmp_path: Path) -> None:
 )
 def test_no_setting_is_hidden_by_a_parameter(function: Any, config: Any) -> None:
     assert not set(inspect.signature(function).parameters) & set(config.model_fields)
+
+
+# Registering
+
+
+def test_register_arrays(pair_files: tuple[Path, Path]) -> None:
+    confocal, widefield = (np.asarray(open_stack(path).volume().data) for path in pair_files)
+    spacing: dict[str, Any] = {"confocal_spacing_um": (0.5, 0.2, 0.2), "widefield_spacing_um": (0.5, 0.2, 0.2)}
+    found = napari_deep3d.register(confocal, widefield, **spacing)
+    assert isinstance(found, Registration)
+    assert found.shift_voxels == pytest.approx((2, -3, 4), abs=0.1)
+    assert found.refusal == ""
+    with pytest.raises(InputError, match="a pair is written from files alone"):
+        napari_deep3d.register(confocal, widefield, "pairs", **spacing)
+    with pytest.raises(InputError, match="no voxel size"):
+        napari_deep3d.register(confocal, widefield)
+
+
+def test_register_files(pair_files: tuple[Path, Path], tmp_path: Path) -> None:
+    events: list[Event] = []
+    found = napari_deep3d.register(*pair_files, on_event=events.append)
+    assert isinstance(found, Registration)
+    assert any(isinstance(event, Progress) for event in events)
+    made = napari_deep3d.register(*pair_files, tmp_path / "pairs")
+    assert isinstance(made, RegisteredPair)
+    assert made.registration.transform == found.transform
+    many = napari_deep3d.register(tmp_path / "pairs" / "confocal", tmp_path / "pairs" / "widefield", tmp_path / "again")
+    assert isinstance(many, RegisteredFolder)
+    assert [row.problem for row in many.rows] == [""]
+    assert many.rows[0].registration is not None
+    assert many.rows[0].registration.shift_voxels == pytest.approx((0, 0, 0), abs=0.1)
+
+
+def test_register_refuses_unknown_settings(pair_files: tuple[Path, Path]) -> None:
+    with pytest.raises(InputError, match="unknown name 'window'"):
+        napari_deep3d.register(*pair_files, window=3)

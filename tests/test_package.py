@@ -71,7 +71,7 @@ def test_commands_that_compute_nothing_load_no_torch(words: list[str]) -> None:
 
 
 def test_public_names() -> None:
-    assert set(napari_deep3d.__all__) >= {"InputError", "predict", "simulate", "train"}
+    assert set(napari_deep3d.__all__) >= {"InputError", "predict", "register", "simulate", "train"}
     for name in napari_deep3d.__all__:
         found = getattr(napari_deep3d, name)
         assert callable(found)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import scipy.fft
 import scipy.ndimage as ndi
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from napari_deep3d.core.spectra import frequencies
 from napari_deep3d.core.transform import Transform
@@ -103,6 +103,12 @@ def cut(image: Array, start: Shape, size: Shape) -> Array:
     """A box of an image, axes (Z, Y, X)."""
     z, y, x = (slice(a, a + n) for a, n in zip(start, size, strict=True))
     return image[z, y, x]
+
+
+def assert_within(found: ArrayLike, expected: ArrayLike, tolerance: ArrayLike) -> None:
+    """Each value of the last axis (Z, Y, X) is within its own tolerance."""
+    difference = np.abs(np.subtract(found, expected))
+    assert (difference <= tolerance).all(), f"{found} is not within {tolerance} of {expected}"
 
 
 def turned(degrees: float, magnification: float, about_um: Vector, shift_um: Vector) -> Transform:

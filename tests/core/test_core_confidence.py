@@ -21,7 +21,9 @@ def confidence(prominence: float, drift: float, share: float) -> float:
 
 @few
 @given(prominences, drifts, concentrations, st.floats(1.05, 2))
-def test_confidence_rises_with_prominence_and_concentration_and_falls_with_drift(prominence, drift, share, more) -> None:
+def test_confidence_rises_with_prominence_and_concentration_and_falls_with_drift(
+    prominence, drift, share, more
+) -> None:
     usual = confidence(prominence, drift, share)
     assert 0 < usual < 1
     assert confidence(more * prominence, drift, share) > usual

@@ -14,7 +14,7 @@ SPACING: Spacing = (0.5, 0.2, 0.2)
 
 
 def good(dtype: str = "uint16") -> NDArray[np.generic]:
-    return np.random.default_rng(0).integers(0, 4000, (8, 40, 40)).astype(dtype)
+    return np.random.default_rng(0).gamma(4, 15, (8, 40, 40)).clip(0, 250).astype(dtype)
 
 
 def refusal(kind: str, data: NDArray[np.generic], spacing: Spacing | None = SPACING) -> str:
@@ -33,8 +33,7 @@ kinds = pytest.mark.parametrize("kind", ["confocal", "wide-field"])
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32", "float64"])
 def test_good_stacks_pass_without_a_word(dtype: str) -> None:
-    data = good("uint16") // 16 if dtype == "uint8" else good(dtype)
-    assert check_pair(Volume(data.astype(dtype), SPACING), Volume(good(), (0.3, 0.1, 0.1))) == []
+    assert check_pair(Volume(good(dtype), SPACING), Volume(good(), (0.3, 0.1, 0.1))) == []
 
 
 @kinds
@@ -98,7 +97,8 @@ def test_bright_spot_is_not_saturation() -> None:
 def test_saturation_in_a_deep_stack_is_found_in_whatever_plane(kind: str) -> None:
     data = np.random.default_rng(0).integers(0, 4000, (100, 16, 16)).astype(np.uint16)
     data[40:80] = 65_535
-    assert "40% of the" in refusal(kind, data)
+    share = int(refusal(kind, data).split("%")[0])
+    assert share == pytest.approx(40, abs=4)
 
 
 def test_little_light_is_not_constant() -> None:

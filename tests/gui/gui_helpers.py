@@ -125,6 +125,7 @@ class FakeRegistration:
             confidence=self.confidence,
             refusal=self.refusal,
             method="psf",
+            evidence=None,
             psf=psf,
             filtered_correlation=filtered,
             plain_correlation=plain,

@@ -19,8 +19,8 @@ from test_gui_compare import view_of
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.transform import Transform
 from napari_deep3d.core.volume import Volume
-from napari_deep3d.jobs.registration_file import load_transform, save_transform
 from napari_deep3d.gui.widget import MIN_WIDTH
+from napari_deep3d.jobs.registration_file import load_transform, save_transform
 
 SCROLL_BAR = 20
 OFFSET = (2.0, 5.0, -3.0)

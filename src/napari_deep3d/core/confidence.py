@@ -29,6 +29,11 @@ class Evidence:
     drift: NDArray[np.float64]
     concentration: float
 
+    def report(self) -> dict[str, object]:
+        """Plain values for a JSON file."""
+        drift = [float(v) for v in self.drift]
+        return {"prominence": self.prominence, "drift_voxels": drift, "concentration": self.concentration}
+
     def features(self) -> NDArray[np.float64]:
         """Numbers of similar size for the regression: a constant, then prominence, drift and concentration."""
         drift = float(np.clip(self.drift.max(), 0.1, 4.0))

@@ -66,7 +66,7 @@ def register_volumes(confocal: Volume, widefield: Volume, config: RegisterConfig
     searched = _searched(grids, config)
     yield clock.progress(0, 1, "looking for the overlap")
     lag = (0, 0, 0) if config.preset == "paper" else coarse_lag(grids.confocal, grids.widefield, searched, stop)
-    spectra, delay, drift = yield from _fine_lag(grids, lag, stop)
+    spectra, delay, drift = yield from fine_lag(grids, lag, stop)
     found = delay.lag + spectra.lag
     yield clock.progress(0, 1, "estimating the PSF")
     maps = shift_maps(grids, spectra, delay, stop)
@@ -88,6 +88,7 @@ def register_volumes(confocal: Volume, widefield: Volume, config: RegisterConfig
         confidence=confidence,
         refusal=_refusal(confidence, found, searched, config),
         method=config.method if config.preset == "default" else "psf (paper)",
+        evidence=evidence,
         psf=maps[0],
         filtered_correlation=maps[1],
         plain_correlation=maps[2],
@@ -112,7 +113,7 @@ def _searched(grids: CommonGrid, config: RegisterConfig) -> LagRange:
     return searched
 
 
-def _fine_lag(grids: CommonGrid, lag: Lag, stop: Stop) -> Job[tuple[CrossSpectra, Delay, NDArray[np.float64]]]:
+def fine_lag(grids: CommonGrid, lag: Lag, stop: Stop) -> Job[tuple[CrossSpectra, Delay, NDArray[np.float64]]]:
     """Sub-voxel lag near a coarse one, and how far the lag follows when the tiles are cut elsewhere, in voxels.
 
     A first look at a few tiles tells where to cut; the second one, at all tiles cut there, gives the lag. A third one,

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_deep3d.core.blocks import Block
+from napari_deep3d.core.confidence import Evidence
 from napari_deep3d.core.transform import Transform, Vector
 from napari_deep3d.core.volume import Spacing
 
@@ -70,6 +71,8 @@ class Registration:
         Why this should not be used, or empty.
     method
         What found it.
+    evidence
+        What the confidence was told from; None for one that was read from a file.
     psf
         Eq. 3's estimate, as a function of the shift.
     filtered_correlation, plain_correlation
@@ -88,6 +91,7 @@ class Registration:
     confidence: float
     refusal: str
     method: str
+    evidence: Evidence | None
     psf: ShiftMap
     filtered_correlation: ShiftMap
     plain_correlation: ShiftMap
@@ -98,7 +102,8 @@ class Registration:
     def in_words(self) -> str:
         """Shift and confidence as one line."""
         z, y, x = self.shift_um
-        return f"shift z {z:.2f} um, y {y:.2f} um, x {x:.2f} um; confidence {self.confidence:.2f}"
+        sure = "> 0.99" if self.confidence > 0.99 else f"{self.confidence:.2f}"
+        return f"shift z {z:.2f} um, y {y:.2f} um, x {x:.2f} um; confidence {sure}"
 
     def report(self) -> dict[str, object]:
         """Plain values for a JSON file; :meth:`Transform.from_dict` reads it."""
@@ -108,6 +113,7 @@ class Registration:
             "shift_voxels": list(self.shift_voxels),
             "confidence": self.confidence,
             "method": self.method,
+            "evidence": None if self.evidence is None else self.evidence.report(),
             "refusal": self.refusal,
             "notices": list(self.notices),
             "seconds": self.seconds,

@@ -146,8 +146,8 @@ def simulate_pair(
     rng = np.random.default_rng(seed)
     scene = draw_scene(rng, kind or _draw_kind(rng, bool(confocal_stacks)))
     margin = tuple(round(m / s) for m, s in zip(MARGIN_UM, scene.spacing_um, strict=True))
-    field = _even(tuple(n + 2 * m for n, m in zip(shape, margin, strict=True)))
-    sample = _draw_sample(rng, scene, field, confocal_stacks)
+    field = even_shape(tuple(n + 2 * m for n, m in zip(shape, margin, strict=True)))
+    sample = draw_sample(rng, scene, field, confocal_stacks)
     inner = tuple(slice(m, m + n) for m, n in zip(margin, shape, strict=True))
     widefield, clean = (image[inner] for image in form_images(sample, scene))
     return Pair(
@@ -164,12 +164,14 @@ def _draw_kind(rng: np.random.Generator, with_confocal: bool) -> Kind:
     return "nuclei" if rng.random() < NUCLEI_SHARE else "neurons"
 
 
-def _even(shape: tuple[int, ...]) -> Shape:
+def even_shape(shape: tuple[int, ...]) -> Shape:
+    """Sizes rounded up to even numbers."""
     z, y, x = (n + n % 2 for n in shape)
     return z, y, x
 
 
-def _draw_sample(rng: np.random.Generator, scene: Scene, field: Shape, stacks: Sequence[NDArray[np.generic]]) -> Array:
+def draw_sample(rng: np.random.Generator, scene: Scene, field: Shape, stacks: Sequence[NDArray[np.generic]]) -> Array:
+    """Draw the sample of a scene on a field of voxels (Z, Y, X), or take a piece of a real confocal stack."""
     if scene.kind == "confocal":
         return samples.from_confocal(rng, field, stacks[int(rng.integers(len(stacks)))])
     draw = samples.nuclei if scene.kind == "nuclei" else samples.neurons

@@ -16,6 +16,7 @@ from napari_deep3d.core.volume import Shape, Volume
 
 PSF_COLOUR, CORRELATION_COLOUR, MARKER_COLOUR = "#d81b60", "#777777", "#1e88e5"
 LONGEST_PIXELS = 700
+PANEL_INCHES, CURVES_INCHES = 2.6, 2.5
 
 
 def draw_registration(
@@ -39,12 +40,14 @@ def draw_registration(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 8), layout="constrained")
+    z_um, y_um, x_um = (n * step for n, step in zip(pair.confocal.shape, pair.spacing_um, strict=True))
+    height = float(np.clip(PANEL_INCHES * max(y_um, z_um) / x_um, 1.2, 5.0)) + 0.7
+    figure = Figure(figsize=(4 * PANEL_INCHES + 1, height + CURVES_INCHES + 0.4), layout="constrained")
     FigureCanvasAgg(figure)
-    parts: Any = figure.subfigures(2, 1, height_ratios=(1.7, 1))
+    parts: Any = figure.subfigures(2, 1, height_ratios=(height, CURVES_INCHES))
     above, below = parts
     plane, row = _brightest(pair.confocal)
-    axes = above.subplots(1, 4, gridspec_kw={"width_ratios": (1, 1, 1, 1)})
+    axes = above.subplots(1, 4)
     boxes = {"x-y": (_only(plane), slice(None), slice(None)), "x-z": (slice(None), _only(row), slice(None))}
     for column, (title, box) in enumerate((t, b) for t in boxes.items() for b in ("before", "after")):
         section, (view, part) = box, title
@@ -54,13 +57,10 @@ def draw_registration(
         else:
             moved = _unregistered(confocal, widefield, _shifted(pair.region, part, pair.confocal.shape))
         _overlay(axes[column], np.squeeze(seen), np.squeeze(moved), view, section, pair)
-    _curves(below.subplots(1, 3), registration)
-    z, y, x = registration.shift_um
-    figure.suptitle(
-        f"{name}: shift z {z:.2f} um, y {y:.2f} um, x {x:.2f} um, confidence {registration.confidence:.2f} "
-        "(wide-field green, confocal magenta)",
-        fontsize=11,
-    )
+    curves = below.subplots(1, 3)
+    _curves(curves, registration)
+    below.legend(*curves[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=8)
+    figure.suptitle(f"{name}: {registration.in_words()} (wide-field green, confocal magenta)", fontsize=11)
     figure.savefig(path, dpi=110)
     return path
 
@@ -133,7 +133,6 @@ def _curves(axes: Any, registration: Registration) -> None:
         for label, shifts, style in kinds:
             curve = shifts.profile(number, registration.shift_um)
             axis.plot(curve.shift_um, curve.values, label=label, **style)
-        axis.axvline(registration.shift_um[number], color=MARKER_COLOUR, linewidth=1)
+        axis.axvline(registration.shift_um[number], color=MARKER_COLOUR, linewidth=1, label="the shift")
         axis.set_xlabel(f"shift along {name} (um)", fontsize=9)
         axis.tick_params(labelsize=8)
-    axes[0].legend(fontsize=7, loc="upper right")

@@ -73,6 +73,7 @@ def load_transform(path: Path, confocal: Volume, widefield: Volume) -> Registrat
         transform=transform,
         shift_um=shift,
         shift_voxels=(z, y, x),
+        evidence=None,
         psf=none,
         filtered_correlation=none,
         plain_correlation=none,
