@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import scipy.fft
@@ -16,6 +17,7 @@ from napari_deep3d.core.volume import Shape, Spacing, Volume
 Array = NDArray[np.float32]
 Floats = NDArray[np.float64]
 Vector = tuple[float, float, float]
+Number = TypeVar("Number", bound=np.generic)
 
 CONFOCAL_BLUR_UM: Vector = (0.25, 0.1, 0.1)
 WIDEFIELD_BLUR_UM: Vector = (0.6, 0.2, 0.2)
@@ -99,7 +101,7 @@ def fourier_shift(image: Array, by: Vector) -> Array:
     return np.asarray(scipy.fft.irfftn(spectrum, s=image.shape), dtype=np.float32)
 
 
-def cut(image: Array, start: Shape, size: Shape) -> Array:
+def cut(image: NDArray[Number], start: Shape, size: Shape) -> NDArray[Number]:
     """A box of an image, axes (Z, Y, X)."""
     z, y, x = (slice(a, a + n) for a, n in zip(start, size, strict=True))
     return image[z, y, x]
@@ -108,7 +110,7 @@ def cut(image: Array, start: Shape, size: Shape) -> Array:
 def assert_within(found: ArrayLike, expected: ArrayLike, tolerance: ArrayLike) -> None:
     """Each value of the last axis (Z, Y, X) is within its own tolerance."""
     difference = np.abs(np.subtract(found, expected))
-    assert (difference <= tolerance).all(), f"{found} is not within {tolerance} of {expected}"
+    assert (difference <= tolerance).all(), f"{found!r} is not within {tolerance!r} of {expected!r}"
 
 
 def turned(degrees: float, magnification: float, about_um: Vector, shift_um: Vector) -> Transform:

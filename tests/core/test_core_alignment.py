@@ -107,10 +107,10 @@ def test_overshoot_of_the_spline_does_not_wrap_around(dtype: str) -> None:
 
 
 def test_integers_are_rounded_not_cut() -> None:
-    z, y, x = np.indices((8, 24, 40))
+    x = np.indices((8, 24, 40))[2]
     ramp = Volume((10 * x).astype(np.uint16), SPACING)
-    moved = drain(align_pair(ramp, ramp, Transform.shift((0.0, 0.0, 0.0496)))).confocal
-    # At x - 0.496 the ramp is 10 x - 4.96: nearer to 10 x - 5 than to 10 x - 4.
+    moved = drain(align_pair(ramp, ramp, Transform.shift((0.0, 0.0, 0.0504)))).confocal
+    # At x - 0.504 the ramp is 10 x - 5.04: 10 x - 5 is nearest, 10 x - 6 is what is left without the fraction.
     np.testing.assert_array_equal(moved[:, :, 12:24], np.broadcast_to(10 * np.arange(13, 25) - 5, (8, 24, 12)))
 
 
@@ -190,6 +190,6 @@ def test_shared_region_of_a_shift_leaves_nothing_out(confocal, widefield, shift)
     for axis, part in enumerate(region):
         place = np.arange(widefield[axis]) * other.known_spacing_um[axis] - shift[axis]
         seen = np.flatnonzero((place >= 0) & (place <= (confocal[axis] - 1) * SPACING[axis]))
-        assert part.start <= seen[0] + 0
+        assert part.start <= seen[0]
         assert part.stop >= seen[-1] + 1
         assert part.stop - part.start <= len(seen) + 2  # ends may be off by rounding

@@ -98,7 +98,8 @@ def test_map_is_in_um_of_stacks_with_different_voxels(
     stacks = confocal_stack(beads, *confocal), widefield_stack(beads.moved(truth), *widefield)
     found = drain(register_volumes(*stacks, RegisterConfig(transform="similarity"), never))
     assert (found.refusal, found.notices) == ("", ())
-    assert (corner_error(found.transform, truth, *confocal) <= (0.5, 1, 1)).all()
+    # The first voxels of the two grids lie 0.05 um apart along z and 0.025 um laterally: it would show.
+    assert (corner_error(found.transform, truth, *confocal) <= 0.25).all()
 
 
 def test_pair_that_is_only_shifted_is_hardly_turned_or_stretched() -> None:

@@ -36,8 +36,8 @@ def delay_of(confocal: NDArray[np.float32], widefield: NDArray[np.float32], lag:
 )
 def test_known_shift_is_found_to_a_fraction_of_a_voxel(field, lag) -> None:
     confocal, widefield = cut(field, START, SIZE), cut(fourier_shift(field, lag), START, SIZE)
-    z, y, x = (round(v) for v in lag)
-    np.testing.assert_allclose(delay_of(confocal, widefield, (z, y, x)).lag + (z, y, x), lag, atol=0.05)
+    place = tuple(round(v) for v in lag)
+    np.testing.assert_allclose(delay_of(confocal, widefield, place).lag, np.subtract(lag, place), atol=0.05)
     # Tiles cut elsewhere share less and are faded at other places: not as exact, but on the same voxel.
     np.testing.assert_allclose(delay_of(confocal, widefield).lag, lag, atol=0.15)
 
@@ -95,17 +95,20 @@ def test_match_stands_out_only_of_stacks_that_belong_together(field) -> None:
     assert noisy > 14 > unrelated
 
 
-def test_deviation_is_the_error_to_expect_from_noise() -> None:
-    shape, lag = (16, 48, 48), (0.3, -0.4, 0.2)
-    image = texture(0, shape)
+def test_error_reaches_the_cramer_rao_bound_and_the_deviation_tells_it() -> None:
+    shape, lag, sigma = (16, 48, 48), (0.3, -0.4, 0.2), 2.0
+    image = texture(0, shape, (0.5, 0.5, 0.5))
     moved, errors, deviations = fourier_shift(image, lag), [], []
     for seed in range(12):
-        noise = 3 * np.random.default_rng(100 + seed).normal(size=shape).astype(np.float32)
+        noise = sigma * np.random.default_rng(100 + seed).normal(size=shape).astype(np.float32)
         found = find_delay(drain(cross_spectra(image, moved + noise, (0, 0, 0), faded=False, stop=never)))
         errors.append(found.lag - lag)
         deviations.append(found.deviation)
-    ratio = np.sqrt(np.mean(np.square(errors))) / np.mean(deviations)
-    assert 0.5 < ratio < 2
+    power = np.abs(np.fft.fftn(image)) ** 2 / image.size
+    waves = np.meshgrid(*(np.fft.fftfreq(n) for n in shape), indexing="ij")
+    bound = np.array([sigma / np.sqrt(np.sum((2 * np.pi * k) ** 2 * power)) for k in waves])
+    assert np.sqrt(np.mean(np.square(errors / bound))) < 1.5
+    np.testing.assert_allclose(np.mean(deviations, axis=0) / bound, 1.15, atol=0.25)
 
 
 def test_stacks_without_anything_in_common_have_no_finite_deviation() -> None:
@@ -143,6 +146,24 @@ def test_refined_peak_is_that_of_the_continuous_correlation(lag, shape) -> None:
     spectrum = (1 - high_pass(shape, (0.6, 0.8, 0.8))) * np.conj(phase_of(shape, np.array(lag)))
     found = refine_peak(spectrum, shape, np.round(lag))
     np.testing.assert_allclose(found, lag, atol=0.01)
+
+
+@pytest.mark.parametrize("shape", [(9, 20, 23), (10, 21, 22)])
+@pytest.mark.parametrize("seed", range(4))
+def test_refined_peak_is_higher_than_its_surroundings(seed: int, shape: Lag) -> None:
+    match = texture(seed, shape, (1.2, 1.5, 1.5))
+    index = np.array(np.unravel_index(int(match.argmax()), shape), dtype=np.float64)
+    spectrum, waves = np.fft.fftn(match), np.meshgrid(*(np.fft.fftfreq(n) for n in shape), indexing="ij")
+
+    def height(lag: NDArray[np.float64]) -> float:
+        """The correlation between its samples, by the whole Fourier series."""
+        phase = sum(k * d for k, d in zip(waves, lag, strict=True))
+        return float(np.sum(spectrum * np.exp(2j * np.pi * phase)).real)
+
+    found = refine_peak(scipy.fft.rfftn(match).astype(np.complex64), shape, index)
+    assert np.abs(found - index).max() <= 1
+    for step in 0.05 * np.concatenate([np.eye(3), -np.eye(3)]):
+        assert height(found) > height(found + step)
 
 
 def test_window_of_lags_is_cut_out_around_the_lag() -> None:

@@ -194,7 +194,6 @@ def test_energy_prox_minimises_what_it_says(size, step, weight, non_negative, se
     assert found.shape == image.shape
     assert not non_negative or found.min() >= 0
     assert value(found.ravel().astype(np.float64)) <= best.fun + 1e-4 * (1 + abs(best.fun))
-    np.testing.assert_allclose(found.ravel(), best.x, atol=2e-3)
 
 
 @few
@@ -309,3 +308,8 @@ def test_stopping_returns_the_estimate_so_far() -> None:
 def test_autocorrelation_that_does_not_fit_the_window_is_refused(auto: Shape) -> None:
     with pytest.raises(ValueError, match=r"does not fit the window \(3, 5, 3\)"):
         solve(problem(auto=np.zeros(auto, np.float32)), 1)
+
+
+def test_a_ball_of_radius_zero_holds_nothing() -> None:
+    field = np.array([[0.0, 1.0], [0.0, 2.0], [0.0, 2.0]], dtype=np.float32).reshape(3, 1, 1, 2)
+    np.testing.assert_array_equal(project_to_ball(field, 0.0), np.zeros_like(field))

@@ -82,7 +82,7 @@ def test_thick_sample_in_haze_and_noise_is_found_to_a_fraction_of_a_voxel() -> N
 @pytest.mark.parametrize("seed", [1, 2])
 def test_large_shift_is_found(seed: int) -> None:
     shift = (-2.13, 3.07, -2.55)
-    pair = pair_of(threads(seed, (10, 10, 10), 100, margin_um=5), shift, (SHAPE, SPACING), (SHAPE, SPACING))
+    pair = pair_of(threads(seed, (10, 10, 10), 200, margin_um=5), shift, (SHAPE, SPACING), (SHAPE, SPACING))
     found = register(*pair)
     assert found.refusal == ""
     assert_within(np.subtract(found.shift_um, shift) / SPACING, 0, (0.25, 0.2, 0.2))
@@ -180,7 +180,28 @@ def test_stacks_of_different_depths_are_refused() -> None:
     assert "that they overlap in depth" in found.refusal
 
 
-@pytest.mark.parametrize("most", [(0.35, 3.0, 3.0), (3.0, 0.25, 3.0), (3.0, 3.0, 0.5)])
+OTHER_METHODS = [{"preset": "paper"}, {"method": "cross-correlation"}, {"method": "plain-cross-correlation"}]
+
+
+@pytest.mark.parametrize("config", OTHER_METHODS)
+@pytest.mark.parametrize("seed", [0, 2])
+def test_no_method_accepts_stacks_that_do_not_belong_together(config: dict[str, str], seed: int) -> None:
+    found = register(stack_of_noise(seed), stack_of_noise(seed + 1), **config)
+    assert found.confidence < 0.5
+    assert found.refusal
+
+
+def test_stack_thinner_than_a_voxel_of_the_other_is_an_error() -> None:
+    rng = np.random.default_rng(0)
+    confocal = Volume(rng.poisson(20, (4, 96, 96)).astype(np.uint16), (0.3, 0.1, 0.1))
+    widefield = Volume(rng.poisson(20, (20, 300, 300)).astype(np.uint16), (1.0, 0.1, 0.1))
+    with pytest.raises(
+        InputError, match=r"the confocal stack stack, on voxels of 1 x 0.1 x 0.1 um, is too small: 1 planes"
+    ):
+        register(confocal, widefield)
+
+
+@pytest.mark.parametrize("most", [(0.2, 3.0, 3.0), (0.35, 3.0, 3.0), (3.0, 0.25, 3.0), (3.0, 3.0, 0.5)])
 def test_shift_beyond_the_largest_allowed_is_refused(most: Vector) -> None:
     found = register(*thick(), max_shift_um=most)
     assert "llow a larger shift" in found.refusal

@@ -204,6 +204,16 @@ def test_coherence_is_bounded_and_weighs_in(together: dict[str, CrossSpectra]) -
     assert shells.on_grid(shells.inverse_noise).sum() > 3 * weak.on_grid(weak.inverse_noise).sum()
 
 
+def test_weights_are_those_of_the_likelihood() -> None:
+    # Of y = x + noise, the likelihood weighs every frequency of the cross spectrum with one over the noise's power.
+    image, rough = noise(2, (24, 64, 64)), noise(3, (24, 64, 64))
+    expected = 1 / (1.5**2 * float(np.sum(fade_window(image.shape) ** 2)))
+    shells = measure_shells(drain(cross_spectra(image, image + 1.5 * rough, (0, 0, 0), stop=never)), np.zeros(3))
+    large = np.bincount(shells.labels.ravel(), minlength=shells.weight.size) > 300
+    assert np.median(shells.weight[large]) == pytest.approx(expected, rel=0.2)
+    assert np.median(shells.inverse_noise[large]) == pytest.approx(expected, rel=0.2)
+
+
 def test_coherence_is_lost_at_a_wrong_lag(together: dict[str, CrossSpectra]) -> None:
     shells = measure_shells(together["identical"], np.array([1.0, 2.0, -2.0]))
     assert shells.on_grid(shells.coherence).mean() < 0.3

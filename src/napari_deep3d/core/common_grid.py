@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from napari_deep3d.core.resampling import Resampled, grid_for
 from napari_deep3d.core.transform import Vector
-from napari_deep3d.core.volume import Shape, Spacing, Stack, Volume
+from napari_deep3d.core.volume import Shape, Spacing, Stack, Volume, check_stack, format_spacing
 
 SAME_SPACING = 1e-3
 
@@ -36,7 +36,13 @@ class CommonGrid:
 
 
 def common_grid(confocal: Volume, widefield: Volume) -> CommonGrid:
-    """See two stacks with voxel size on one grid: of each axis the coarser step."""
+    """See two stacks with voxel size on one grid: of each axis the coarser step.
+
+    Raises
+    ------
+    InputError
+        If one of them has too few voxels of that size.
+    """
     own = (confocal.known_spacing_um, widefield.known_spacing_um)
     z, y, x = (a if abs(a / b - 1) < SAME_SPACING else max(a, b) for a, b in zip(*own, strict=True))
     step = (z, y, x)
@@ -50,6 +56,8 @@ def common_grid(confocal: Volume, widefield: Volume) -> CommonGrid:
         else:
             stacks.append(Resampled(volume.data, grid_for(volume.shape, spacing, step)))
             firsts.append((np.array(step) - spacing) / 2)
+    for kind, stack, volume in zip(("confocal", "wide-field"), stacks, (confocal, widefield), strict=True):
+        check_stack(stack, f"the {kind} stack {volume.name}, on voxels of {format_spacing(step)},")
     return CommonGrid(stacks[0], stacks[1], step, firsts[1] - firsts[0])
 
 

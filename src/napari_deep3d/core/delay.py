@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from napari_deep3d.core.coarse import SMOOTHING, WHITENING
 from napari_deep3d.core.spectra import (
@@ -109,15 +112,31 @@ def refine_peak(cross: Complex, shape: Shape, lag: Vector) -> Vector:
     twice[0] = 1.0
     if shape[2] % 2 == 0:
         twice[-1] = 1.0
+    with single_threaded():  # waking threads for such small products takes longer than the products
+        return _climb(cross, k, twice.astype(np.float32), lag)
+
+
+def _climb(cross: Complex, k: list[Vector], twice: Array, lag: Vector) -> Vector:
     for half, step in GRIDS:
         offsets = np.arange(-half, half + 1e-9, step)
         waves = [np.exp(2j * np.pi * np.outer(lag[i] + offsets, k[i])).astype(np.complex64) for i in range(3)]
         along_z = np.tensordot(waves[0], cross, (1, 0))
         along_y = np.tensordot(waves[1], along_z, (1, 1))
-        values = np.tensordot(along_y, waves[2] * twice.astype(np.float32), (2, 1)).real.transpose(1, 0, 2)
+        values = np.tensordot(along_y, waves[2] * twice, (2, 1)).real.transpose(1, 0, 2)
         best = np.unravel_index(int(values.argmax()), values.shape)
         lag = lag + offsets[list(best)] + step * parabola(values, best)
     return np.asarray(lag)
+
+
+@lru_cache(maxsize=1)
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def single_threaded() -> AbstractContextManager[object]:
+    """Keep NumPy's matrix products to one thread."""
+    limited: AbstractContextManager[object] = _blas().limit(limits=1, user_api="blas")
+    return limited
 
 
 def parabola(values: NDArray[np.floating], peak: tuple[np.intp, ...]) -> Vector:

@@ -97,7 +97,8 @@ class WindowBlur:
 def project_to_ball(field: Array, radius: float) -> Array:
     """Proximal map of the conjugate of ``radius * ||.||_{2,1}``: vectors (axis 0) longer than ``radius`` are cut."""
     length = np.sqrt((field**2).sum(axis=0))
-    return np.asarray(field / np.maximum(1, length / radius), dtype=np.float32)
+    longest = max(radius, float(np.finfo(np.float32).tiny))
+    return np.asarray(field * (radius / np.maximum(length, longest)), dtype=np.float32)
 
 
 def energy_prox(image: Array, step: float, weight: float, non_negative: bool) -> Array:

@@ -66,7 +66,7 @@ def _estimate_psf(
 def psf_as_printed(grids: CommonGrid, stop: Stop) -> Job[tuple[NDArray[np.float64], ShiftMap]]:
     """Eq. 3 as the paper prints it: no filter, no weights, window around shift 0, whole-voxel maximum.
 
-    Intensities are brought to [0, 1]; the window doubles once if the maximum lies at its border.
+    Intensities are divided by the largest; the window doubles once if the maximum lies at its border.
     """
     shape = grids.shapes[0]
     for factor in (1, 2):

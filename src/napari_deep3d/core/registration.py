@@ -19,14 +19,13 @@ from napari_deep3d.core.common_grid import CommonGrid, common_grid
 from napari_deep3d.core.confidence import Evidence, concentration, confidence_of
 from napari_deep3d.core.config import RegisterConfig
 from napari_deep3d.core.delay import Delay, find_delay, parabola
-from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Clock, Job, Stop
 from napari_deep3d.core.pair_check import check_pair
 from napari_deep3d.core.psf import Maps, psf_as_printed, shift_maps
 from napari_deep3d.core.registration_result import Registration
 from napari_deep3d.core.spectra import CrossSpectra, Lag, cross_spectra, shared_boxes
 from napari_deep3d.core.transform import Transform, centre_um
-from napari_deep3d.core.volume import Shape, Volume, format_spacing
+from napari_deep3d.core.volume import Shape, Volume
 
 CHECK_OFFSET = (2, 2, 2)
 CHECK_TILES = 9
@@ -55,8 +54,8 @@ def register_volumes(confocal: Volume, widefield: Volume, config: RegisterConfig
     Raises
     ------
     InputError
-        If a stack cannot be registered: no voxel size, not finite, constant, mostly saturated, or a search range that
-        leaves nothing in common.
+        If a stack cannot be registered: no voxel size, not finite, constant, mostly saturated, or too few voxels of
+        the size that both are compared at.
     StoppedError
         If it was stopped; there is no partial result.
     """
@@ -103,14 +102,7 @@ def _searched(grids: CommonGrid, config: RegisterConfig) -> LagRange:
     lags = None
     if most is not None:
         lags = (most[0] / grids.step_um[0], most[1] / grids.step_um[1], most[2] / grids.step_um[2])
-    searched = lag_range(*grids.shapes, lags)
-    if any(low > high for low, high in zip(searched.low, searched.high, strict=True)):
-        own, other = grids.shapes
-        raise InputError(
-            f"within a shift of {format_spacing(most or (0, 0, 0))} the stacks never share a third of the smaller one "
-            f"(in common voxels they are {own} and {other}). Allow a larger shift, or check their voxel sizes."
-        )
-    return searched
+    return lag_range(*grids.shapes, lags)
 
 
 def fine_lag(grids: CommonGrid, lag: Lag, stop: Stop) -> Job[tuple[CrossSpectra, Delay, NDArray[np.float64]]]:
@@ -168,15 +160,15 @@ def _by_method(
 
 
 def _agreeing(confidence: float, difference: NDArray[np.float64]) -> float:
-    """Confidence in another method's lag: that of the default's where they agree, else of its being wrong."""
-    return confidence if np.all(np.abs(difference) <= 0.5) else 1 - confidence
+    """Confidence in another method's lag: the default's where they agree, else at most the default's being wrong."""
+    return confidence if np.all(np.abs(difference) <= 0.5) else min(confidence, 1 - confidence)
 
 
 def _refusal(confidence: float, lag: NDArray[np.float64], searched: LagRange, config: RegisterConfig) -> str:
     at_border = [
         name
         for name, value, low, high in zip("zyx", lag, searched.low, searched.high, strict=True)
-        if low < high and (value <= low or value >= high)
+        if not low - 0.5 < value < high + 0.5
     ]
     if at_border and confidence >= LEAST_CONFIDENCE:
         limit = (
@@ -184,9 +176,8 @@ def _refusal(confidence: float, lag: NDArray[np.float64], searched: LagRange, co
             if config.max_shift_um
             else "a shift that leaves a third of the stacks in common"
         )
-        return (
-            f"The best match lies at {limit}, along {', '.join(at_border)}. Allow a larger shift, or crop the stacks."
-        )
+        where = f"at or beyond {limit}, along {', '.join(at_border)}"
+        return f"The best match lies {where}. Allow a larger shift, or crop the stacks."
     if confidence >= LEAST_CONFIDENCE:
         return ""
     wider = "allow a larger shift than the one given; " if config.max_shift_um else ""
