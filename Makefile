@@ -10,7 +10,7 @@ GPU := $(shell command -v nvidia-smi 2>/dev/null)
 CONSTRAINTS := $(if $(GPU),,-c ci/constraints.txt)
 CONFOCAL_SAMPLE ?= ../shared/data/cells3d/nuclei.tif
 
-.PHONY: demo test setup system lint types layers plugin pytest samples model figures clean
+.PHONY: demo test setup system lint types layers plugin pytest samples model figures registration clean
 
 demo: setup
 	$(BIN)/napari-deep3d demo
@@ -56,6 +56,11 @@ model: setup
 
 figures: setup
 	$(BIN)/python benchmarks/nucleus.py
+
+registration: setup
+	$(BIN)/python benchmarks/registration_confidence.py
+	$(BIN)/python benchmarks/registration.py
+	$(BIN)/python benchmarks/registration_speed.py
 
 clean:
 	rm -rf $(VENV) demo
