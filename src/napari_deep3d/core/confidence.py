@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 COEFFICIENTS = (-7.426, 2.222, -1.633, 1.702)
 """Of a logistic regression; ``benchmarks/registration_confidence.py`` fits them."""
 
+HIGH, FAIR = 0.9, 0.5
+"""A confidence from which a shift can be used as it is, and one below which it is refused."""
+
 
 @dataclass(frozen=True)
 class Evidence:

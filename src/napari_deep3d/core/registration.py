@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from napari_deep3d.core.blocks import Block, fit_blocks
 from napari_deep3d.core.coarse import LagRange, coarse_lag, lag_range
 from napari_deep3d.core.common_grid import CommonGrid, common_grid
-from napari_deep3d.core.confidence import Evidence, concentration, confidence_of
+from napari_deep3d.core.confidence import FAIR, HIGH, Evidence, concentration, confidence_of
 from napari_deep3d.core.config import RegisterConfig
 from napari_deep3d.core.delay import Delay, find_delay, parabola
 from napari_deep3d.core.events import Clock, Job, Stop
@@ -31,7 +31,6 @@ CHECK_OFFSET = (2, 2, 2)
 CHECK_TILES = 9
 MOST_MOVES = 2
 LEAST_CUT: Shape = (3, 8, 8)
-LEAST_CONFIDENCE = 0.5
 
 
 def register_volumes(confocal: Volume, widefield: Volume, config: RegisterConfig, stop: Stop) -> Job[Registration]:
@@ -72,6 +71,8 @@ def register_volumes(confocal: Volume, widefield: Volume, config: RegisterConfig
     evidence = Evidence(delay.prominence, drift, concentration(maps[0].values))
     found, maps = yield from _by_method(grids, config, found, maps, stop)
     confidence = _agreeing(confidence_of(evidence), found - (delay.lag + spectra.lag))
+    if FAIR <= confidence < HIGH:
+        notices.append(f"The confidence is only fair ({confidence:.2f}): look at the overlay before you use this.")
     transform, blocks = Transform.shift(grids.to_um(found)), list[Block]()
     if config.transform != "shift":
         transform, blocks, more = yield from fit_blocks(
@@ -170,7 +171,7 @@ def _refusal(confidence: float, lag: NDArray[np.float64], searched: LagRange, co
         for name, value, low, high in zip("zyx", lag, searched.low, searched.high, strict=True)
         if not low - 0.5 < value < high + 0.5
     ]
-    if at_border and confidence >= LEAST_CONFIDENCE:
+    if at_border and confidence >= FAIR:
         limit = (
             "the largest shift allowed"
             if config.max_shift_um
@@ -178,7 +179,7 @@ def _refusal(confidence: float, lag: NDArray[np.float64], searched: LagRange, co
         )
         where = f"at or beyond {limit}, along {', '.join(at_border)}"
         return f"The best match lies {where}. Allow a larger shift, or crop the stacks."
-    if confidence >= LEAST_CONFIDENCE:
+    if confidence >= FAIR:
         return ""
     wider = "allow a larger shift than the one given; " if config.max_shift_um else ""
     return (

@@ -7,11 +7,11 @@ from functools import cached_property
 
 import numpy as np
 
+from napari_deep3d.core.confidence import FAIR, HIGH
 from napari_deep3d.core.registration_result import Registration, moved_by_hand
 from napari_deep3d.core.transform import Transform, Vector
 from napari_deep3d.core.volume import Spacing
 
-HIGH, FAIR = 0.9, 0.5
 NEARLY_SURE = 0.995
 
 
