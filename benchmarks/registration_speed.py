@@ -18,6 +18,12 @@ import time
 import numpy as np
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
+from skimage.registration import phase_cross_correlation
+
+from napari_deep3d.core.config import RegisterConfig
+from napari_deep3d.core.events import drain, never
+from napari_deep3d.core.registration import register_volumes
+from napari_deep3d.core.volume import Volume
 
 SPACING_UM = (0.5, 0.108, 0.108)
 SHIFT = (2, -7, 12)
@@ -50,16 +56,9 @@ def measure(shape: tuple[int, ...], who: str) -> dict[str, object]:
     confocal, widefield = stacks(shape)
     start = time.perf_counter()
     if who == "scikit-image":
-        from skimage.registration import phase_cross_correlation
-
         images = confocal.astype(np.float32), widefield.astype(np.float32)
         shift = -np.asarray(phase_cross_correlation(*images, upsample_factor=10, normalization="phase")[0])
     else:
-        from napari_deep3d.core.config import RegisterConfig
-        from napari_deep3d.core.events import drain, never
-        from napari_deep3d.core.registration import register_volumes
-        from napari_deep3d.core.volume import Volume
-
         volumes = Volume(confocal, SPACING_UM), Volume(widefield, SPACING_UM)
         shift = np.asarray(drain(register_volumes(*volumes, RegisterConfig(), never)).shift_voxels)
     seconds = time.perf_counter() - start
