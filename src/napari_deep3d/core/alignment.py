@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,9 +10,9 @@ import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.events import Clock, Job, Region, Stop, StoppedError, never
+from napari_deep3d.core.events import Clock, Job, Region, Stop, StoppedError, never, sizes_of
 from napari_deep3d.core.transform import Transform, corners_um
-from napari_deep3d.core.volume import MIN_LATERAL, MIN_PLANES, Shape, Spacing, Volume, read_box
+from napari_deep3d.core.volume import MIN_LATERAL, MIN_PLANES, Spacing, Volume, read_box
 
 SLAB_PLANES = 8
 MARGIN = 10
@@ -70,7 +69,7 @@ def align_pair(confocal: Volume, widefield: Volume, transform: Transform, stop: 
         If they share less than 4 planes of 16 x 16 pixels.
     """
     region = shared_region(confocal, widefield, transform)
-    shape = _sizes(region)
+    shape = sizes_of(region)
     matrix = np.asarray(
         np.linalg.inv(transform.index_matrix(confocal.known_spacing_um, widefield.known_spacing_um)), dtype=np.float64
     )
@@ -128,7 +127,7 @@ def resample(confocal: Volume, matrix: NDArray[np.float64], region: Region) -> N
     """
     linear = matrix[:3, :3]
     origin = linear @ [part.start for part in region] + matrix[:3, 3]
-    size = _sizes(region)
+    size = sizes_of(region)
     if np.allclose(linear, np.eye(3), atol=WHOLE / max(size)) and np.allclose(origin, np.round(origin), atol=WHOLE):
         first = np.round(origin).astype(int)
         z, y, x = (slice(int(a), int(a) + n) for a, n in zip(first, size, strict=True))
@@ -151,8 +150,3 @@ def _as_kind(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
         return values.astype(dtype, copy=False)
     limits = np.iinfo(dtype)
     return np.asarray(np.clip(np.rint(values), limits.min, limits.max), dtype=dtype)
-
-
-def _sizes(region: Sequence[slice]) -> Shape:
-    z, y, x = (part.stop - part.start for part in region)
-    return z, y, x

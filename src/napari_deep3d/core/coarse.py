@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_deep3d.core.events import Stop, StoppedError
 from napari_deep3d.core.spectra import Array, Lag, fade_window, fast_shape, high_pass
-from napari_deep3d.core.volume import Shape, Stack, read_box
+from napari_deep3d.core.volume import Shape, Stack, read_box, shape_of
 
 REDUCED: Shape = (160, 320, 320)
 """Sizes (Z, Y, X) of the reduced copies, at most."""
@@ -66,10 +66,10 @@ def coarse_lag(confocal: Stack, widefield: Stack, searched: LagRange, stop: Stop
     The maximum of their cross-correlation after whitening: structures count, not the bulk of the light. Stacks are
     faded towards their borders and padded, so that no lag wraps around.
     """
-    shapes = [_shape(stack) for stack in (confocal, widefield)]
+    shapes = [shape_of(stack) for stack in (confocal, widefield)]
     factors = reduction(*shapes)
     images = [reduce_stack(stack, factors, stop) for stack in (confocal, widefield)]
-    sizes = [_shape(image) for image in images]
+    sizes = [shape_of(image) for image in images]
     grid = fast_shape((sizes[0][0] + sizes[1][0], sizes[0][1] + sizes[1][1], sizes[0][2] + sizes[1][2]))
     spectra = [
         scipy.fft.rfftn((image - image.mean()) * fade_window(size), s=grid, workers=-1)
@@ -86,9 +86,4 @@ def coarse_lag(confocal: Stack, widefield: Stack, searched: LagRange, stop: Stop
     inside: NDArray[np.float32] = match[np.ix_(*lags)]
     best = np.unravel_index(int(inside.argmax()), inside.shape)
     z, y, x = (int(axis[i]) * f for axis, i, f in zip(lags, best, factors, strict=True))
-    return z, y, x
-
-
-def _shape(array: Stack) -> Shape:
-    z, y, x = array.shape
     return z, y, x

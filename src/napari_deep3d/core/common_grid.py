@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from napari_deep3d.core.resampling import Resampled, grid_for
 from napari_deep3d.core.transform import Vector
-from napari_deep3d.core.volume import Shape, Spacing, Stack, Volume, check_stack, format_spacing
+from napari_deep3d.core.volume import Shape, Spacing, Stack, Volume, check_stack, format_spacing, shape_of
 
 SAME_SPACING = 1e-3
 
@@ -27,7 +27,7 @@ class CommonGrid:
     @property
     def shapes(self) -> tuple[Shape, Shape]:
         """Voxels (Z, Y, X) of the confocal and of the wide-field stack."""
-        return _shape(self.confocal), _shape(self.widefield)
+        return shape_of(self.confocal), shape_of(self.widefield)
 
     def to_um(self, lag: NDArray[np.float64]) -> Vector:
         """The shift in um that a lag in voxels, both (Z, Y, X), stands for."""
@@ -59,8 +59,3 @@ def common_grid(confocal: Volume, widefield: Volume) -> CommonGrid:
     for kind, stack, volume in zip(("confocal", "wide-field"), stacks, (confocal, widefield), strict=True):
         check_stack(stack, f"the {kind} stack {volume.name}, on voxels of {format_spacing(step)},")
     return CommonGrid(stacks[0], stacks[1], step, firsts[1] - firsts[0])
-
-
-def _shape(stack: Stack) -> Shape:
-    z, y, x = stack.shape
-    return z, y, x

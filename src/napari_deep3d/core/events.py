@@ -21,6 +21,12 @@ Region = tuple[slice, slice, slice]
 """A box in a stack, axes Z, Y, X."""
 
 
+def sizes_of(region: Region) -> tuple[int, int, int]:
+    """Number of voxels of a box along Z, Y, X."""
+    z, y, x = (part.stop - part.start for part in region)
+    return z, y, x
+
+
 @dataclass(frozen=True)
 class Progress:
     """How far a job has come: ``done`` of ``total`` units of work, and the seconds left if they are known."""

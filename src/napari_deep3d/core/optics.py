@@ -16,7 +16,7 @@ import scipy.signal
 from numpy.typing import NDArray
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.volume import Shape, Spacing
+from napari_deep3d.core.volume import Shape, Spacing, shape_of
 
 Array = NDArray[np.float32]
 
@@ -151,7 +151,7 @@ def transfer_function(psf: Array, shape: Shape) -> NDArray[np.complex64]:
 
 def convolve(sample: Array, psf: Array) -> Array:
     """Periodic convolution of a sample with a PSF, axes (Z, Y, X); negative rounding is cut to 0."""
-    spectrum = scipy.fft.rfftn(sample, workers=-1) * transfer_function(psf, _shape(sample))
+    spectrum = scipy.fft.rfftn(sample, workers=-1) * transfer_function(psf, shape_of(sample))
     image = scipy.fft.irfftn(spectrum, s=sample.shape, workers=-1)
     return np.maximum(image, 0).astype(np.float32)
 
@@ -168,8 +168,3 @@ def blur_planes(sample: Array, sigma_px: NDArray[np.floating]) -> Array:
     gain = np.exp(-(np.asarray(sigma_px)[:, None, None] ** 2) * fall)
     spectrum = scipy.fft.rfft2(sample, workers=-1) * gain.astype(np.float32)
     return np.maximum(scipy.fft.irfft2(spectrum, s=sample.shape[1:], workers=-1), 0).astype(np.float32)
-
-
-def _shape(array: Array) -> Shape:
-    z, y, x = array.shape
-    return z, y, x

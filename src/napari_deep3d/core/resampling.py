@@ -10,7 +10,7 @@ import numpy as np
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
-from napari_deep3d.core.events import Region
+from napari_deep3d.core.events import Region, sizes_of
 from napari_deep3d.core.volume import Shape, Spacing, Stack, read_box
 
 Array = NDArray[np.float32]
@@ -69,7 +69,7 @@ class Grid:
             (box.start + 0.5) / zoom - 0.5 - piece.start
             for box, zoom, piece in zip(region, self.zoom, source, strict=True)
         ]
-        return _affine(ndi.gaussian_filter(voxels, sigma), [1 / zoom for zoom in self.zoom], offset, _sizes(region))
+        return _affine(ndi.gaussian_filter(voxels, sigma), [1 / zoom for zoom in self.zoom], offset, sizes_of(region))
 
     @staticmethod
     def _source(box: slice, zoom: float, size: int, spread: float) -> slice:
@@ -86,9 +86,9 @@ class Grid:
         ]
         if self.is_identity:
             corner = [round(o) for o in offset]
-            z, y, x = (slice(o, o + n) for o, n in zip(corner, _sizes(region), strict=True))
+            z, y, x = (slice(o, o + n) for o, n in zip(corner, sizes_of(region), strict=True))
             return values[z, y, x]
-        return _affine(values, list(self.zoom), offset, _sizes(region))
+        return _affine(values, list(self.zoom), offset, sizes_of(region))
 
 
 @dataclass(frozen=True)
@@ -129,11 +129,6 @@ class Resampled:
 def _affine(values: Array, scale: list[float], offset: list[float], shape: Shape) -> Array:
     resampled = ndi.affine_transform(values, scale, offset, output_shape=shape, order=1, mode="nearest")
     return np.asarray(resampled, dtype=np.float32)
-
-
-def _sizes(region: Region) -> Shape:
-    z, y, x = (box.stop - box.start for box in region)
-    return z, y, x
 
 
 def target_spacing(spacing_um: Spacing, low_um: Spacing, high_um: Spacing) -> Spacing:

@@ -23,8 +23,8 @@ import scipy.fft
 from numpy.typing import NDArray
 from scipy.signal.windows import tukey
 
-from napari_deep3d.core.events import Clock, Job, Region, Stop, StoppedError
-from napari_deep3d.core.volume import Shape, Stack, read_box
+from napari_deep3d.core.events import Clock, Job, Region, Stop, StoppedError, sizes_of
+from napari_deep3d.core.volume import Shape, Stack, read_box, shape_of
 
 Array = NDArray[np.float32]
 Complex = NDArray[np.complex64]
@@ -115,10 +115,10 @@ def cross_spectra(
     stop
         Asked before each tile; raises StoppedError.
     """
-    boxes = shared_boxes(_shape(confocal), _shape(widefield), lag)
+    boxes = shared_boxes(shape_of(confocal), shape_of(widefield), lag)
     if boxes is None:
         raise ValueError(f"nothing is shared at lag {lag}")
-    size = _sizes(boxes[0])
+    size = sizes_of(boxes[0])
     tile = (min(tile[0], size[0]), min(tile[1], size[1]), min(tile[2], size[2]))
     grid = fast_shape((tile[0] + padding[0], tile[1] + padding[1], tile[2] + padding[2]))
     half = (grid[0], grid[1], grid[2] // 2 + 1)
@@ -129,20 +129,17 @@ def cross_spectra(
     is_whole = most is None or len(starts) <= most
     if most is not None and not is_whole:
         starts = [starts[(2 * i + 1) * len(starts) // (2 * most)] for i in range(most)]
+    pairs = ((confocal, boxes[0]), (widefield, boxes[1]))
     clock = Clock()
     for done, start in enumerate(starts):
         if stop():
             raise StoppedError
-        spectra = [_spectrum(stack, box, start, tile, grid, fade) for stack, box in _zip2((confocal, widefield), boxes)]
+        spectra = [_spectrum(stack, box, start, tile, grid, fade) for stack, box in pairs]
         cross += np.conj(spectra[0]) * spectra[1]
         for power, spectrum in zip(powers, spectra, strict=True):
             power += spectrum.real**2 + spectrum.imag**2
         yield clock.progress(done + 1, len(starts), "comparing the stacks")
     return CrossSpectra(grid, cross, powers[0], powers[1], lag, is_whole)
-
-
-def _zip2(stacks: tuple[Stack, Stack], boxes: tuple[Region, Region]) -> list[tuple[Stack, Region]]:
-    return list(zip(stacks, boxes, strict=True))
 
 
 def _spectrum(
@@ -246,13 +243,3 @@ def measure_shells(spectra: CrossSpectra, lag: Reals) -> Shells:
     weight = np.divide(gain, amplitude, out=np.zeros(shells), where=amplitude > 0)
     quiet = np.divide(count, widefield * (1 - coherence**2), out=np.zeros(shells), where=(widefield > 0) & (gain > 0))
     return Shells(labels, coherence, weight, quiet)
-
-
-def _shape(stack: Stack) -> Shape:
-    z, y, x = stack.shape
-    return z, y, x
-
-
-def _sizes(region: Region) -> Shape:
-    z, y, x = (box.stop - box.start for box in region)
-    return z, y, x

@@ -82,6 +82,12 @@ class Volume:
         return self.spacing_um
 
 
+def shape_of(stack: Stack) -> Shape:
+    """Number of voxels of a stack along Z, Y, X."""
+    z, y, x = stack.shape
+    return z, y, x
+
+
 def check_stack(data: Stack, name: str = "stack") -> None:
     """Refuse what is not a stack of planes of real numbers, and say why.
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QLabel, QSizePolicy, QWidget
+from qtpy.QtWidgets import QComboBox, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 AMBER = "background: #ffd54f; color: #1f1f1f; border-radius: 3px; padding: 5px;"
 RED = "background: #c62828; color: #ffffff; border-radius: 3px; padding: 5px;"
@@ -60,3 +61,14 @@ class Choice(QComboBox):  # type: ignore[misc]
     def wheelEvent(self, event: Any) -> None:  # noqa: N802
         """Scroll the panel, not the choice."""
         event.ignore()
+
+
+def stack_up(panel: QWidget, groups: Mapping[QWidget, Iterable[QWidget]]) -> None:
+    """Put widgets under each other in each parent, without margins but for the panel, which also fills the rest."""
+    for parent, children in groups.items():
+        layout = QVBoxLayout(parent)
+        if parent is not panel:
+            layout.setContentsMargins(0, 0, 0, 0)
+        for child in children:
+            layout.addWidget(child)
+    panel.layout().addStretch()

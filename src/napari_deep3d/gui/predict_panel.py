@@ -8,14 +8,14 @@ from typing import Any
 from napari.layers import Image
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QProgressBar, QPushButton, QWidget
 
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Progress
 from napari_deep3d.gui.advanced import Advanced
 from napari_deep3d.gui.empty_state import EmptyState
 from napari_deep3d.gui.model_chooser import ModelChooser
-from napari_deep3d.gui.parts import AMBER, RED, Line
+from napari_deep3d.gui.parts import AMBER, RED, Line, stack_up
 from napari_deep3d.gui.prediction import Outcome, PredictionRun
 from napari_deep3d.gui.runner import Cancelled, Failed, Run, job_of
 from napari_deep3d.gui.session import Request, Session
@@ -89,13 +89,7 @@ class PredictPanel(QWidget):  # type: ignore[misc]
             self._rest: (self.plan_line, self.notices, self.button, self.bar, self.message, self.compare),
             self: (self.empty, self._choices, self._rest),
         }
-        for parent, children in groups.items():
-            layout = QVBoxLayout(parent)
-            if parent is not self:
-                layout.setContentsMargins(0, 0, 0, 0)
-            for child in children:
-                layout.addWidget(child)
-        self.layout().addStretch()
+        stack_up(self, groups)
 
     def refresh(self) -> None:
         """Show what follows from the choices."""

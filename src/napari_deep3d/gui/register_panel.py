@@ -7,7 +7,7 @@ from typing import Any
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QKeySequence, QShortcut
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.registration import register_volumes
@@ -17,7 +17,7 @@ from napari_deep3d.gui.geometry import Pair
 from napari_deep3d.gui.overlay_controls import BEFORE_KEY, OverlayControls
 from napari_deep3d.gui.overlay_view import Overlay
 from napari_deep3d.gui.pair_chooser import PairChooser
-from napari_deep3d.gui.parts import RED, Line
+from napari_deep3d.gui.parts import RED, Line, stack_up
 from napari_deep3d.gui.peak import Peak
 from napari_deep3d.gui.peak_view import PeakView
 from napari_deep3d.gui.register_options import RegisterOptions
@@ -76,13 +76,7 @@ class RegisterPanel(QWidget):  # type: ignore[misc]
             self._result: (self.peak_view, self.controls),
             self: (self.empty, self._choices, self._result, self.actions),
         }
-        for parent, children in groups.items():
-            layout = QVBoxLayout(parent)
-            if parent is not self:
-                layout.setContentsMargins(0, 0, 0, 0)
-            for child in children:
-                layout.addWidget(child)
-        self.layout().addStretch()
+        stack_up(self, groups)
 
     def refresh(self) -> None:
         """Show what follows from the choices."""

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_deep3d.core.alignment import AlignedPair, resample
-from napari_deep3d.core.events import Region
+from napari_deep3d.core.events import Region, sizes_of
 from napari_deep3d.core.registration_result import Registration
 from napari_deep3d.core.transform import Transform
-from napari_deep3d.core.volume import Shape, Volume
+from napari_deep3d.core.volume import Volume
 
 PSF_COLOUR, CORRELATION_COLOUR, MARKER_COLOUR = "#d81b60", "#777777", "#1e88e5"
 LONGEST_PIXELS = 700
@@ -90,14 +90,9 @@ def _unregistered(confocal: Volume, widefield: Volume, box: Region) -> NDArray[A
         for part, n, s in zip(box, confocal.shape, scale, strict=True)
     )
     if any(part.start >= int(n * s) for part, n, s in zip(box, confocal.shape, scale, strict=True)):
-        return np.zeros(_sizes(box))
+        return np.zeros(sizes_of(box))
     seen = resample(confocal, matrix, (z, y, x))
-    return np.pad(seen, [(0, n - m) for n, m in zip(_sizes(box), seen.shape, strict=True)])
-
-
-def _sizes(region: Region) -> Shape:
-    z, y, x = (part.stop - part.start for part in region)
-    return z, y, x
+    return np.pad(seen, [(0, n - m) for n, m in zip(sizes_of(box), seen.shape, strict=True)])
 
 
 def _overlay(
