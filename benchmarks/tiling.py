@@ -32,7 +32,8 @@ from napari_deep3d.nn.generator import EPSILON, STRIDE, Block, Generator, StackN
 from napari_deep3d.nn.inference import BoxPredictor, predict_tiles
 from napari_deep3d.nn.model_file import load_model
 from napari_deep3d.nn.patches import TrainingPair, draw_batch
-from napari_deep3d.nn.training import Trainer, split_pairs
+from napari_deep3d.nn.trainer import Trainer
+from napari_deep3d.nn.training import split_pairs
 
 Array = NDArray[np.float32]
 Network = Callable[[Array], Array]
@@ -105,8 +106,17 @@ def tiled(network: Network, stack: Array, tile: Shape, halo: Shape) -> tuple[Arr
 
 def train(pairs: list[TrainingPair], patches: tuple[Shape, ...], steps: int, pooled: bool) -> Generator:
     """A small network after a short training."""
-    config = TrainConfig(iterations=steps, patch=patches, width=8, batch_size=1 if patches == MIXED else 5, seed=1)
-    trainer = Trainer(config, pairs, [])
+    config = TrainConfig(
+        iterations=steps,
+        patch=patches,
+        width=8,
+        batch_size=1 if patches == MIXED else 5,
+        weight_gan=0,
+        weight_vgg=0,
+        ema=0,
+        seed=1,
+    )
+    trainer = Trainer(config, pairs)
     for norm in norms(trainer.generator):
         norm.pooled = pooled
     for step in range(steps):
@@ -118,7 +128,8 @@ def population(generator: Generator, pairs: list[TrainingPair], patches: tuple[S
     """Batch norm at test time: statistics averaged over training patches, the same for every stack."""
     config = TrainConfig(iterations=1, patch=patches, batch_size=1, seed=2)
     gathered = [
-        measure_statistics(generator, torch.from_numpy(draw_batch(pairs, config, step)[0])) for step in range(24)
+        measure_statistics(generator, torch.from_numpy(draw_batch(pairs, config, step).network_input))
+        for step in range(24)
     ]
     mean = [
         (torch.stack([m for m, _ in layer]).mean(0), torch.stack([v for _, v in layer]).mean(0))
@@ -135,7 +146,7 @@ def compare(
     for way, predict in ways.items():
         rows = []
         for pair in pairs:
-            widefield, truth = pair.crop(everything)
+            widefield, truth = pair.crop_widefield(everything), pair.crop_confocal(everything)
             tiles: tuple[Shape, ...] = ((64, 64, 64), (64, 96, 96))
             results = [predict(widefield, tile) for tile in tiles]
             main = results[-1][0]

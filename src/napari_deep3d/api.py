@@ -188,6 +188,8 @@ def train(
     *,
     preset: str = "laptop",
     name: str = "",
+    start: str = "",
+    minutes: float | None = None,
     resume: bool = False,
     on_event: OnEvent | None = None,
     stop: Stop = never,
@@ -203,6 +205,10 @@ def train(
         ``laptop`` or ``paper``: where the settings start from.
     name
         Name of the model; the run folder's by default.
+    start
+        Model or model file to go on from; from scratch by default.
+    minutes
+        How long it may take, instead of a number of steps.
     resume
         Continue a run from its newest checkpoint with its own settings.
     on_event, stop
@@ -211,7 +217,8 @@ def train(
         Any field of :class:`napari_deep3d.core.config.TrainConfig`.
     """
     config = train_config(preset, settings)
-    return drain(train_model(pairs, run, config, name=name, resume=resume, stop=stop), on_event)
+    job = train_model(pairs, run, config, name=name, start=start, minutes=minutes, resume=resume, stop=stop)
+    return drain(job, on_event)
 
 
 def train_config(preset: str, *settings: Mapping[str, Any]) -> TrainConfig:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from napari_deep3d.cli import options
-from napari_deep3d.cli.console import BAD_INPUT, INTERRUPTED, Display, Interruption, report
+from napari_deep3d.cli.console import BAD_INPUT, FAILED, INTERRUPTED, Display, Interruption, report
 from napari_deep3d.cli.models import models
 from napari_deep3d.core.config import (
     DEFAULT_MODEL,
@@ -170,30 +170,31 @@ def train(
     config: Annotated[Path | None, typer.Option(help="TOML file of settings.")] = None,
     settings: Annotated[list[str] | None, typer.Option("--set", help="A setting NAME=VALUE; may be repeated.")] = None,
     name: Annotated[str, typer.Option(help="Name of the model; the run folder's by default.")] = "",
+    start: Annotated[str, typer.Option(help="Model or model file to go on from; from scratch by default.")] = "",
+    minutes: Annotated[float | None, typer.Option(help="How long it may take, instead of iterations.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run with its own settings.")] = False,
     as_json: options.Json = False,
 ) -> None:
     """Train a model on registered pairs."""
-    if resume and (preset or config or settings):
-        raise InputError("--resume continues with the run's own settings; leave --preset, --config and --set out.")
+    if resume and (preset or config or settings or name or start or minutes is not None):
+        raise InputError("--resume continues with the run's own settings; leave all options but -o and --json out.")
     from napari_deep3d.api import train_config
     from napari_deep3d.jobs.train import train_model
 
     chosen = train_config(preset or "laptop", read_toml(config) if config else {}, parse_assignments(settings or []))
     interruption = Interruption()
     with interruption.listening():
-        done = Display().run(train_model(pairs, output, chosen, name=name, resume=resume, stop=interruption.stop))
-    report(
-        {
-            "model": str(done.model),
-            "iterations": done.iterations,
-            "seconds": done.seconds,
-            "iterations_per_second": done.iterations_per_second,
-            "loss": done.loss,
-            "validation": done.validation,
-        },
-        as_json,
-    )
+        job = train_model(
+            pairs, output, chosen, name=name, start=start, minutes=minutes, resume=resume, stop=interruption.stop
+        )
+        try:
+            done = Display().run(job)
+        except StoppedError:
+            raise typer.Exit(INTERRUPTED) from None
+    if done.first_process:
+        report(done.report(), as_json)
+    if done.reason:
+        raise typer.Exit(FAILED)
     _end(done.complete)
 
 

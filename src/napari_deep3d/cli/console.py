@@ -20,7 +20,7 @@ from napari_deep3d.core.events import Progress as ProgressEvent
 
 T = TypeVar("T")
 
-BAD_INPUT, INTERRUPTED = 2, 130
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
 @dataclass

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.volume import Shape, Spacing, check_spacing
@@ -53,7 +53,8 @@ def _explain(cls: type[Config], error: ValidationError) -> str:
         if problem["type"] == "extra_forbidden":
             lines.append(f"unknown name {name!r}; known are: {', '.join(sorted(cls.model_fields))}")
         else:
-            lines.append(f"{name} is {problem['input']!r}: {problem['msg'].removeprefix('Value error, ')}")
+            found = f"{name} is {problem['input']!r}: " if name else ""
+            lines.append(found + problem["msg"].removeprefix("Value error, "))
     return "; ".join(line.rstrip(".") for line in lines) + ". Correct it and try again."
 
 
@@ -145,19 +146,50 @@ class SimulateConfig(Config):
 class TrainConfig(Config):
     """How to train a generator on a folder of pairs."""
 
-    iterations: int = Field(3000, ge=1, le=1_000_000, description="steps of the optimiser")
-    batch_size: int = Field(2, ge=1, le=256, description="patches per step, of the largest patch size")
+    iterations: int = Field(3000, ge=1, le=1_000_000, description="steps of training")
+    batch_size: int = Field(
+        2,
+        ge=1,
+        le=256,
+        description="patches per step and process, of the largest patch size; if memory is short "
+        "they are taken one after another",
+    )
     patch: tuple[Patch, ...] = Field(
         ((12, 96, 96), (24, 96, 96), (48, 96, 96)),
         description="patch size Z,Y,X, or several to draw from: mixed depths let a whole stack be predicted at once",
     )
     width: int = Field(16, ge=2, le=128, description="channels of the network's first level")
-    learning_rate: float = Field(1e-3, gt=0, le=0.1, description="largest learning rate of the cycle")
-    weight_l1: float = Field(1.0, ge=0, le=1e3, description="weight of the absolute difference")
+    dimensions: Literal[2, 3] = Field(3, description="2 lets the network see each plane by itself, for comparison")
+    network_input: Literal["stack", "plane"] = Field(
+        "stack", description="plane: one wide-field plane and the distance from it (DeepZ+), for comparison"
+    )
+    z_step: Literal[1, 2, 4] = Field(
+        1, description="keep every 2nd or 4th wide-field plane and interpolate between: for stacks of few planes"
+    )
+    misregistration_um: Spacing | None = Field(
+        None, description="largest shift Z,Y,X in um put between the stacks of a pair, for comparison"
+    )
+    learning_rate: float = Field(1e-3, gt=0, le=0.1, description="largest learning rate of the generator")
+    weight_l1: float = Field(2.0, ge=0, le=1e3, description="weight of the absolute difference")
+    weight_gan: float = Field(1.0, ge=0, le=1e3, description="weight of the discriminator's verdict; 0 trains without")
+    weight_vgg: float = Field(
+        0.01, ge=0, le=1e3, description="weight of the difference in perceptual (VGG) features; 0 trains without"
+    )
+    vgg_share: float = Field(0.25, gt=0, le=1, description="share of a patch's planes that the VGG loss looks at")
+    discriminator_width: float = Field(
+        0.125, gt=0, le=1, description="channels of the discriminator as a share of those of Wu et al. 2019"
+    )
+    discriminator_learning_rate: float = Field(
+        1e-4, gt=0, le=0.1, description="largest learning rate of the discriminator"
+    )
+    ema: float = Field(
+        0.999, ge=0, lt=1, description="decay of the running mean of the weights that is tested beside them; 0: none"
+    )
     percentiles: tuple[float, float] = Field((0.1, 99.9), description="percentiles of a stack that become 0 and 1")
     precision: Precision = Field("auto", description="number format of the network while training")
     device: Device = Field("auto", description="where to compute")
     validation_share: float = Field(0.1, ge=0, le=0.5, description="share of the pairs held out for testing")
+    held_out: tuple[str, ...] = Field((), description="names of the pairs held out, instead of a share at random")
     checkpoint_every: int = Field(100, ge=1, description="steps between checkpoints")
     validate_every: int = Field(500, ge=1, description="steps between tests on the held-out pairs")
     log_every: int = Field(10, ge=1, description="steps between rows of metrics.csv")
@@ -185,11 +217,27 @@ class TrainConfig(Config):
             raise ValueError("two rising percentiles between 0 and 100 are allowed")
         return value
 
+    @field_validator("misregistration_um")
+    @classmethod
+    def _shift(cls, value: Spacing | None) -> Spacing | None:
+        if value is not None and not all(0 <= size <= 1000 for size in value):
+            raise ValueError("three sizes Z,Y,X in um from 0 to 1000 are allowed")
+        return value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.network_input == "plane" and self.dimensions == 3:
+            raise ValueError("one plane has no third dimension: network_input=plane needs dimensions=2")
+        if self.weight_l1 == self.weight_gan == self.weight_vgg == 0:
+            raise ValueError("weight_l1, weight_gan and weight_vgg are all 0: there is nothing to learn from")
+        return self
+
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "laptop": {},
-    "paper": {"patch": (12, 256, 256), "batch_size": 24, "iterations": 6000},
+    "paper": {"patch": (12, 256, 256), "batch_size": 24, "iterations": 6000, "vgg_share": 1.0},
 }
+"""Where the settings of a training start from; both have the paper's losses and their weights (Eq. 1)."""
 
 
 def merge(cls: type[C], *sources: Mapping[str, Any]) -> C:

@@ -62,16 +62,29 @@ class Metrics:
 
 
 @dataclass(frozen=True)
+class Preview:
+    """What a training can do after a step, on a box that it does not learn from; axes (Z, Y, X), about 0 to 1."""
+
+    step: int
+    widefield: NDArray[np.float32] = field(repr=False)
+    prediction: NDArray[np.float32] = field(repr=False)
+    confocal: NDArray[np.float32] = field(repr=False)
+    spacing_um: tuple[float, float, float] | None = None
+
+
+@dataclass(frozen=True)
 class Notice:
     """A sentence that the user should read, such as a warning about the input."""
 
     message: str
 
 
-Event = Progress | TileDone | Metrics | Notice
+Event = Progress | TileDone | Metrics | Preview | Notice
 Job = Generator[Event, None, T]
 Stop = Callable[[], bool]
 """Asked between steps; true means: finish now and return what there is."""
+Pause = Callable[[], bool]
+"""Asked between steps; while it is true the job waits."""
 
 
 class StoppedError(Exception):
@@ -81,6 +94,14 @@ class StoppedError(Exception):
 def never() -> bool:
     """Never stop."""
     return False
+
+
+def wait(paused: Pause, stop: Stop) -> float:
+    """Wait while a job is paused and not asked to stop; return the seconds that it took."""
+    start = time.perf_counter()
+    while paused() and not stop():
+        time.sleep(0.05)
+    return time.perf_counter() - start
 
 
 def drain(job: Job[T], on_event: Callable[[Event], object] | None = None) -> T:

@@ -28,10 +28,14 @@ class Grid:
         Voxels of the stack.
     zoom
         Model voxels per voxel of the stack; 1 where they are the same.
+    first_on_first
+        Whether the first planes lie on each other, as where planes were left out of a stack; otherwise, and along y
+        and x always, the edges of both fields do.
     """
 
     shape: Shape
     zoom: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    first_on_first: bool = False
 
     @property
     def is_identity(self) -> bool:
@@ -42,7 +46,19 @@ class Grid:
     def model_shape(self) -> Shape:
         """Voxels of the model's grid."""
         z, y, x = (max(1, round(n * zoom)) for n, zoom in zip(self.shape, self.zoom, strict=True))
+        if self.first_on_first:
+            z = max(1, round((self.shape[0] - 1) * self.zoom[0]) + 1)
         return z, y, x
+
+    @property
+    def _origin(self) -> tuple[float, float, float]:
+        """Where the first voxel of the model's grid lies, in voxels of the stack."""
+        z, y, x = (0.5 / zoom - 0.5 for zoom in self.zoom)
+        return (0.0, y, x) if self.first_on_first else (z, y, x)
+
+    def model_step_um(self, spacing_um: Spacing) -> float:
+        """Distance in um between planes of the model's grid, for a stack's voxel size."""
+        return spacing_um[0] / self.zoom[0]
 
     def to_model(self, region: Region) -> Region:
         """The box of the model's grid that covers a box of the stack."""
@@ -61,28 +77,28 @@ class Grid:
             return read_box(stack, region)
         sigma = [max(0.0, (1 / zoom - 1) / 2) for zoom in self.zoom]
         source = [
-            self._source(box, zoom, size, spread)
-            for box, zoom, size, spread in zip(region, self.zoom, self.shape, sigma, strict=True)
+            self._source(box, zoom, size, spread, origin)
+            for box, zoom, size, spread, origin in zip(region, self.zoom, self.shape, sigma, self._origin, strict=True)
         ]
         voxels = read_box(stack, (source[0], source[1], source[2]))
         offset = [
-            (box.start + 0.5) / zoom - 0.5 - piece.start
-            for box, zoom, piece in zip(region, self.zoom, source, strict=True)
+            box.start / zoom + origin - piece.start
+            for box, zoom, piece, origin in zip(region, self.zoom, source, self._origin, strict=True)
         ]
         return _affine(ndi.gaussian_filter(voxels, sigma), [1 / zoom for zoom in self.zoom], offset, sizes_of(region))
 
     @staticmethod
-    def _source(box: slice, zoom: float, size: int, spread: float) -> slice:
+    def _source(box: slice, zoom: float, size: int, spread: float, origin: float) -> slice:
         margin = ceil(4 * spread) + 1
-        low, high = floor((box.start + 0.5) / zoom - 0.5), ceil((box.stop - 0.5) / zoom - 0.5) + 1
+        low, high = floor(box.start / zoom + origin), ceil((box.stop - 1) / zoom + origin) + 1
         start = min(max(0, low - margin), size - 1)
         return slice(start, max(start + 1, min(size, high + margin)))
 
     def back(self, values: Array, model_region: Region, region: Region) -> Array:
         """Resample values on a box of the model's grid to a box of the stack within it."""
         offset = [
-            (box.start + 0.5) * zoom - 0.5 - piece.start
-            for box, zoom, piece in zip(region, self.zoom, model_region, strict=True)
+            (box.start - origin) * zoom - piece.start
+            for box, zoom, piece, origin in zip(region, self.zoom, model_region, self._origin, strict=True)
         ]
         if self.is_identity:
             corner = [round(o) for o in offset]
@@ -140,7 +156,7 @@ def target_spacing(spacing_um: Spacing, low_um: Spacing, high_um: Spacing) -> Sp
     return z, y, x
 
 
-def grid_for(shape: Shape, spacing_um: Spacing, model_um: Spacing) -> Grid:
+def grid_for(shape: Shape, spacing_um: Spacing, model_um: Spacing, first_on_first: bool = False) -> Grid:
     """The grid of a stack for a model that wants voxels of ``model_um``."""
     z, y, x = (own / wanted for own, wanted in zip(spacing_um, model_um, strict=True))
-    return Grid(shape, (z, y, x))
+    return Grid(shape, (z, y, x), first_on_first and z > 1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from napari_deep3d.core.config import PredictConfig
-from napari_deep3d.core.resampling import Grid, grid_for, target_spacing
+from napari_deep3d.core.resampling import TOLERANCE, Grid, grid_for, target_spacing
 from napari_deep3d.core.tiling import TilePlan, choose_tile, plan_tiles
 from napari_deep3d.core.volume import Shape, Spacing, Volume, format_spacing
 from napari_deep3d.jobs.models import model_info
@@ -67,7 +67,7 @@ def plan_prediction(volume: Volume, config: PredictConfig) -> Plan:
     device = choose_device(config.device)
     dtype = choose_precision(device, config.precision)
     wanted = target_spacing(spacing, info.spacing_min_um, info.spacing_max_um)
-    grid = grid_for(volume.shape, spacing, wanted)
+    grid = grid_for(volume.shape, spacing, wanted, first_on_first=info.z_step > 1)
     tile = _tile(volume.shape, info, grid, device, config)
     layout = plan_tiles(volume.shape, tile, BLEND)
     return Plan(
@@ -88,8 +88,9 @@ def plan_prediction(volume: Volume, config: PredictConfig) -> Plan:
 
 
 def _resampling_notice(spacing: Spacing, wanted: Spacing, info: ModelInfo, grid: Grid) -> list[str]:
-    if grid.is_identity:
-        return []
+    z_known = spacing[0] <= info.spacing_max_um[0] * info.z_step * (1 + TOLERANCE)
+    if grid.is_identity or (info.z_step > 1 and z_known and grid.zoom[1:] == (1.0, 1.0)):
+        return []  # or planes are interpolated as they were in training
     low, high = format_spacing(info.spacing_min_um), format_spacing(info.spacing_max_um)
     return [
         f"Voxels of {format_spacing(spacing)} are unlike those the model knows ({low} to {high}): the stack is "

@@ -126,6 +126,8 @@ def predict_volume(volume: Volume, config: PredictConfig, out: Any = None, stop:
     clock, outcome = Clock(), Outcome(stopped=True)
     generator, _ = load_model(find_model(config.model))
     reader = _Reader(volume, plan.grid, bounds)
+    if plan.model.network_input == "plane":
+        reader = _PlaneReader(volume, plan.grid, bounds, plan.grid.model_step_um(plan.spacing_um))
     yield Progress(0, plan.tiles, "measuring the stack")
     try:
         network = yield from tap(_network(generator, reader, plan, stop), take)
@@ -171,6 +173,20 @@ class _Reader:
 
     def __call__(self, region: tuple[slice, slice, slice]) -> Array:
         return self.grid.read(_Finite(self.volume.data, self.bounds), region)
+
+
+@dataclass(frozen=True)
+class _PlaneReader(_Reader):
+    """Reads what DeepZ+ sees of a box: the stack's middle plane, and each plane's distance from it."""
+
+    step_um: float
+
+    def __call__(self, region: tuple[slice, slice, slice]) -> Array:
+        from napari_deep3d.nn.deepz import plane_and_distance
+
+        middle = self.grid.model_shape[0] // 2
+        plane = super().__call__((slice(middle, middle + 1), region[1], region[2]))[0]
+        return plane_and_distance(plane, (np.arange(region[0].start, region[0].stop) - middle) * self.step_um)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,8 @@
-"""Train a generator on a pairs folder, in a run folder that can be resumed."""
+"""Train a generator on pairs, in a run folder that can be resumed."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -11,148 +10,275 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_deep3d.core.config import TrainConfig, read_toml
+from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.events import Event, Job, Metrics, Stop, never, tap
-from napari_deep3d.jobs.models import check_name
-from napari_deep3d.jobs.pairs import read_pairs
+from napari_deep3d.core.events import Job, Pause, Stop, never, tap
+from napari_deep3d.jobs.models import check_name, find_model
+from napari_deep3d.jobs.pairs import LoadedPair, load_pairs, prepare_pairs, write_pairs
+from napari_deep3d.jobs.run_folder import (
+    CHECKPOINTS,
+    LAST_FILE,
+    METRICS_FILE,
+    MODEL_FILE,
+    PAIRS,
+    MetricsFile,
+    read_run,
+    write_run,
+)
 from napari_deep3d.jobs.simulate import check_folder
+from napari_deep3d.jobs.train_plan import fit_to_time, voxels_at_once
 
 if TYPE_CHECKING:
     from napari_deep3d.core.volume import Spacing
     from napari_deep3d.nn.model_file import ModelInfo
     from napari_deep3d.nn.patches import TrainingPair
+    from napari_deep3d.nn.processes import Processes
     from napari_deep3d.nn.training import Trained
 
-COLUMNS = ("step", "loss", "learning_rate", "validation_rmse", "validation_ssim")
-CONFIG_FILE, METRICS_FILE, MODEL_FILE, CHECKPOINTS = (
-    "config.toml",
-    "metrics.csv",
-    "model.safetensors",
-    "checkpoints",
-)
+Source = str | Path | Sequence[LoadedPair]
+FIXED_BY_START = ("width", "dimensions", "network_input", "percentiles")
+"""Settings that a model to start from decides."""
+START_LEARNING_RATE = 3e-4
+"""Largest learning rate of a training that goes on from a model, where none is given: a larger one would forget."""
+HALO_BOX = (96, 192, 192)
+"""Voxels on which a finished network's reach is measured."""
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """A finished or stopped training: where the model is, and its last figures."""
+    """A finished or stopped training: where the model is, and its last figures.
 
+    ``reason`` says why it ended before its time by itself; it is empty otherwise. ``first_process`` is false in all
+    but one of several processes that train together.
+    """
+
+    name: str
     model: Path
+    run: Path
     iterations: int
     seconds: float
     iterations_per_second: float
     loss: float
-    validation: dict[str, float]
+    validation: Mapping[str, float]
     complete: bool
+    reason: str = ""
+    first_process: bool = True
+
+    def report(self) -> dict[str, Any]:
+        """All of it as plain values."""
+        return {
+            "model": str(self.model),
+            "iterations": self.iterations,
+            "seconds": self.seconds,
+            "iterations_per_second": self.iterations_per_second,
+            "loss": self.loss,
+            "validation": dict(self.validation),
+            "name": self.name,
+            "complete": self.complete,
+            "reason": self.reason,
+        }
 
 
 def train_model(
-    pairs: str | Path,
+    pairs: Source | None,
     run: str | Path,
     config: TrainConfig,
     *,
     name: str = "",
+    start: str = "",
+    minutes: float | None = None,
     resume: bool = False,
+    preview_every: int = 0,
     stop: Stop = never,
+    paused: Pause = never,
 ) -> Job[TrainResult]:
-    """Train on a pairs folder and leave ``model.safetensors`` in the run folder.
+    """Train, and leave ``model.safetensors`` and ``last.safetensors`` in the run folder.
 
     Parameters
     ----------
     pairs
-        Folder with ``widefield`` and ``confocal``.
+        Folder with ``widefield`` and ``confocal``, or pairs at hand, which are then written to the run folder. None
+        with ``resume`` for those of the run.
     run
         Run folder; made if it is not there. Without ``resume`` it must be empty.
     config
         Ignored with ``resume``, which goes on with the config of the run.
     name
         Name of the model; the run folder's by default.
+    start
+        Model or model file to go on from; what kind of network it is, it says itself.
+    minutes
+        How long it may take, instead of the config's number of steps: the speed is measured first.
     resume
         Continue from the newest checkpoint.
-    stop
-        Asked between steps; the model as it stands is then saved.
+    preview_every
+        Steps between Preview events; 0 for none.
+    stop, paused
+        Asked between steps. Stopped, the model as it stands is saved.
 
     Raises
     ------
     InputError
-        If pairs, run folder or config cannot be used.
+        If pairs, run folder or config cannot be used, or the run folder cannot be written to any more.
+    StoppedError
+        If it was stopped before there was anything to keep.
     """
     from napari_deep3d.nn.devices import choose_device
-    from napari_deep3d.nn.model_file import save_model
-    from napari_deep3d.nn.training import train_generator, training_precision
+    from napari_deep3d.nn.processes import joined
 
     folder = Path(run)
     if resume:
-        config = _config_of(folder)
-        name = name or _name_of(folder)
-    name = check_name(name or folder.resolve().name)
-    training_precision(choose_device(config.device), config)
-    opened = read_pairs(pairs, config.percentiles)
+        begun = read_run(folder)
+        config, name, start = begun.config, begun.name, begun.start
+        pairs = begun.pairs if pairs is None else pairs
+    if pairs is None:
+        raise InputError("no pairs were given; a pairs folder, or pairs at hand, are needed.")
+    with joined(choose_device(config.device)) as processes:
+        request = _Request(pairs, folder, config, name, start, minutes, resume, preview_every, stop, paused)
+        return (yield from _train(request, processes))
+
+
+@dataclass(frozen=True)
+class _Request:
+    pairs: Source
+    folder: Path
+    config: TrainConfig
+    name: str
+    start: str
+    minutes: float | None
+    resume: bool
+    preview_every: int
+    stop: Stop
+    paused: Pause
+
+
+def _train(request: _Request, processes: Processes) -> Job[TrainResult]:
+    from napari_deep3d.nn.devices import choose_device
+    from napari_deep3d.nn.trainer import training_precision
+    from napari_deep3d.nn.training import Control, split_pairs, train_generator
+
+    folder, config = request.folder, request.config
+    name = check_name(request.name or folder.resolve().name)
+    weights, config = _begin_from(request.start, config)
+    device = choose_device(config.device)
+    precision = str(training_precision(device, config)).removeprefix("torch.")
+    at_hand = load_pairs(request.pairs) if isinstance(request.pairs, str | Path) else list(request.pairs)
+    opened = prepare_pairs(at_hand, config.percentiles)
     spacings = _spacings(opened)
-    if not resume:
-        folder = check_folder(run, overwrite=False)
-        (folder / CONFIG_FILE).write_text(config.to_toml(), encoding="utf-8")
-    (folder / CHECKPOINTS).mkdir(exist_ok=True)
-    job = train_generator(opened, config, folder / CHECKPOINTS, stop=stop)
-    trained = yield from tap(job, _MetricsFile(folder / METRICS_FILE))
-    info = _describe(trained, opened, config, name, spacings)
-    path = save_model(folder / MODEL_FILE, trained.generator, info)
+    training, _ = split_pairs(opened, config)
+    if not request.resume and processes.is_first:
+        check_folder(folder, overwrite=False)
+    if request.minutes is not None and not request.resume:
+        if processes.count > 1:
+            raise InputError("a time can be given to a single process only; set iterations instead.")
+        config = yield from fit_to_time(training, config, _checked_minutes(request.minutes), request.stop)
+    if not request.resume and processes.is_first:
+        _begin_folder(request, config, name, at_hand)
+    processes.wait_for_all()
+    control = Control(
+        stop=request.stop,
+        paused=request.paused,
+        preview_every=request.preview_every,
+        processes=processes,
+        voxels_at_once=voxels_at_once(config, device.type, precision),
+        start=weights,
+    )
+    job = train_generator(opened, config, folder / CHECKPOINTS, control)
+    metrics = MetricsFile(folder / METRICS_FILE, _steps_kept(folder)) if processes.is_first else _ignore
+    trained = yield from tap(job, metrics)
+    if processes.is_first:
+        _save(folder, trained, opened, config, name, spacings, request.start)
+    return _result(folder, name, trained, config, processes)
+
+
+def _begin_folder(request: _Request, config: TrainConfig, name: str, at_hand: Sequence[LoadedPair]) -> None:
+    """Write what the run is; pairs that are in no folder go into it."""
+    folder = request.folder
+    try:
+        if isinstance(request.pairs, str | Path):
+            where = Path(request.pairs)
+        else:
+            where = folder / PAIRS
+            write_pairs(where, at_hand)
+        write_run(folder, config, name, where, request.start)
+    except OSError as error:
+        raise InputError(f"cannot write to {folder}: {error.strerror}. Give a folder that you may write to.") from None
+
+
+def _steps_kept(folder: Path) -> int:
+    from napari_deep3d.nn.checkpoint import newest_step
+
+    return newest_step(folder / CHECKPOINTS)
+
+
+def _ignore(_event: object) -> None:
+    pass
+
+
+def _checked_minutes(minutes: float) -> float:
+    if not 0 < minutes <= 60 * 24 * 30:
+        raise InputError(f"{minutes:g} minutes were given; more than 0 and at most a month are allowed.")
+    return minutes
+
+
+def _begin_from(start: str, config: TrainConfig) -> tuple[Mapping[str, Any] | None, TrainConfig]:
+    """Weights of a model to start from, and the settings with what it decides."""
+    if not start:
+        return None, config
+    from napari_deep3d.nn.model_file import load_model
+
+    generator, info = load_model(find_model(start))
+    decided = {name: getattr(info, name) for name in FIXED_BY_START}
+    wrong = [
+        name for name in FIXED_BY_START if name in config.model_fields_set and getattr(config, name) != decided[name]
+    ]
+    if wrong:
+        raise InputError(
+            f"the model {info.name} to start from has {', '.join(f'{n}={decided[n]}' for n in wrong)}; "
+            f"{', '.join(f'{n}={getattr(config, n)}' for n in wrong)} was asked for. Leave that out, or start from "
+            "scratch."
+        )
+    rate = {} if "learning_rate" in config.model_fields_set else {"learning_rate": START_LEARNING_RATE}
+    return generator.state_dict(), TrainConfig.checked(**(config.model_dump(exclude_unset=True) | decided | rate))
+
+
+def _save(
+    folder: Path,
+    trained: Trained,
+    pairs: Sequence[TrainingPair],
+    config: TrainConfig,
+    name: str,
+    spacings: tuple[Spacing, Spacing, Spacing],
+    start: str,
+) -> None:
+    from napari_deep3d.nn.model_file import save_model
+
+    info = _describe(trained, pairs, config, name, spacings, start)
+    bare = info.model_copy(update={"scores": {}, "training": info.training | {"weights": "the last ones"}})
+    try:
+        save_model(folder / LAST_FILE, trained.last, bare)
+        save_model(folder / MODEL_FILE, trained.generator, info)
+    except OSError as error:
+        raise InputError(
+            f"cannot write the model to {folder}: {error.strerror}. The last checkpoint is kept: make room, then go on "
+            "with --resume (Resume in the window)."
+        ) from None
+
+
+def _result(folder: Path, name: str, trained: Trained, config: TrainConfig, processes: Processes) -> TrainResult:
     return TrainResult(
-        model=path,
+        name=name,
+        model=folder / MODEL_FILE,
+        run=folder,
         iterations=trained.step,
         seconds=trained.seconds,
         iterations_per_second=trained.steps_made / max(trained.seconds, 1e-9),
-        loss=trained.loss,
-        validation=trained.validation,
+        loss=trained.losses.get("loss", float("nan")),
+        validation=dict(trained.validation),
         complete=trained.step >= config.iterations,
+        reason=trained.reason,
+        first_process=processes.is_first,
     )
-
-
-def _config_of(run: Path) -> TrainConfig:
-    path = run / CONFIG_FILE
-    if not path.is_file():
-        raise InputError(
-            f"{run} is not a run folder to resume: it has no {CONFIG_FILE}. Give the folder of an earlier training, "
-            "or leave --resume out to start a new one."
-        )
-    return TrainConfig.checked(**read_toml(path))
-
-
-def _name_of(run: Path) -> str:
-    """The name of the model that a run has left, if it has."""
-    from napari_deep3d.nn.model_file import read_info
-
-    path = run / MODEL_FILE
-    return read_info(path).name if path.exists() else ""
-
-
-class _MetricsFile:
-    """Appends metrics to a CSV file, a row per event; rows of steps that a crash lost and that are made again go."""
-
-    def __init__(self, path: Path) -> None:
-        self._path, self._started = path, False
-
-    def __call__(self, event: Event) -> None:
-        if not isinstance(event, Metrics):
-            return
-        if not self._started:
-            _begin_rows(self._path, event.step)
-            self._started = True
-        with self._path.open("a", newline="", encoding="utf-8") as file:
-            values = {name: f"{value:.6g}" for name, value in event.values.items()}
-            csv.DictWriter(file, COLUMNS, restval="").writerow({"step": event.step, **values})
-
-
-def _begin_rows(path: Path, step: int) -> None:
-    """Start the metrics file, or drop rows of steps that a crash lost and that are made again."""
-    kept: list[dict[str, str]] = []
-    if path.exists():
-        with path.open(newline="", encoding="utf-8") as file:
-            kept = [row for row in csv.DictReader(file) if int(row["step"]) < step]
-    with path.open("w", newline="", encoding="utf-8") as file:
-        rows = csv.DictWriter(file, COLUMNS, restval="")
-        rows.writeheader()
-        rows.writerows(kept)
 
 
 def _describe(
@@ -161,6 +287,7 @@ def _describe(
     config: TrainConfig,
     name: str,
     spacings: tuple[Spacing, Spacing, Spacing],
+    start: str,
 ) -> ModelInfo:
     from napari_deep3d.nn.model_file import ModelInfo
 
@@ -169,15 +296,20 @@ def _describe(
     return ModelInfo(
         name=name,
         width=config.width,
+        dimensions=config.dimensions,
+        network_input=config.network_input,
+        z_step=config.z_step,
         percentiles=config.percentiles,
         spacing_um=middle,
         spacing_min_um=low,
         spacing_max_um=high,
-        halo=_halo(trained, pairs),
+        halo=_halo(trained, pairs, config),
         training={
             "program": f"napari-deep3d {version('napari-deep3d')}",
             "pairs": len(pairs),
             "steps": trained.step,
+            "weights": trained.weights,
+            "start": start or "scratch",
             "config": settings,
         },
         scores={f"validation_{key}": round(value, 4) for key, value in trained.validation.items()},
@@ -199,18 +331,19 @@ def _spacings(pairs: Sequence[TrainingPair]) -> tuple[Spacing, Spacing, Spacing]
     return low, middle, high
 
 
-def _halo(trained: Trained, pairs: Sequence[TrainingPair]) -> tuple[int, int, int]:
+def _halo(trained: Trained, pairs: Sequence[TrainingPair], config: TrainConfig) -> tuple[int, int, int]:
     import torch
 
     from napari_deep3d.nn.frozen import FrozenNetwork
+    from napari_deep3d.nn.patches import network_input
     from napari_deep3d.nn.receptive_field import measure_halo
+    from napari_deep3d.nn.validation import middle
 
-    everything = (slice(None), slice(None), slice(None))
-    stacks = [pair.crop(everything)[0][:96, :192, :192] for pair in list(pairs)[:2]]
     lateral = range(16, 81, 16)
     halos = []
-    for stack in stacks:
-        network = FrozenNetwork(trained.generator, [stack], torch.device("cpu"), torch.float32)
-        halos.append(measure_halo(network, stack, (range(4, 33, 4), lateral, lateral)))
+    for pair in list(pairs)[:2]:
+        seen = network_input(pair, middle(pair.shape, HALO_BOX), config)
+        network = FrozenNetwork(trained.generator, [seen], torch.device("cpu"), torch.float32)
+        halos.append(measure_halo(network, seen, (range(4, 33, 4), lateral, lateral)))
     z, y, x = (max(halo[axis] for halo in halos) for axis in range(3))
     return z, y, x

@@ -1,40 +1,110 @@
-"""Checkpoints of a training: weights, optimiser and step in one safetensors file, written whole or not at all."""
+"""Checkpoints of a training: both networks, their optimisers, the running mean, and how far it has come.
+
+All of it is one safetensors file, written whole or not at all. The learning rates and the random numbers of a step
+depend on its number and the seed alone, so they need no state of their own.
+"""
 
 from __future__ import annotations
 
+import json
 import os
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from napari_deep3d.core.errors import InputError
+from napari_deep3d.nn.trainer import Trainer
 
 KEPT = 2
 """The newest checkpoints that stay: one may be damaged by a failing disk."""
+BEST_FILE = "best.safetensors"
 
 
-def save_checkpoint(folder: Path, step: int, network: nn.Module, optimiser: torch.optim.Optimizer) -> Path:
-    """Write ``step_NNNNNNN.safetensors`` and remove all but the newest checkpoints."""
-    tensors = {f"network/{name}": value.contiguous() for name, value in network.state_dict().items()}
-    for index, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser/{index}/{name}": torch.as_tensor(value) for name, value in state.items()}
-    path = folder / f"step_{step:07d}.safetensors"
-    part = folder / f".{path.name}.part-{os.getpid()}"
-    try:
-        save_file({name: _own(value) for name, value in tensors.items()}, part, metadata={"step": str(step)})
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+@dataclass(frozen=True)
+class Best:
+    """The weights that did best on the held-out pairs: after which step, which ones, and their scores."""
+
+    step: int
+    of: str
+    rmse: float
+    ssim: float
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a training has come.
+
+    Attributes
+    ----------
+    step
+        Steps that are done.
+    best
+        The best weights so far, kept in a file of their own; None before the first test.
+    is_best
+        Whether the newest test was the best one.
+    voxels_at_once
+        Voxels of a batch that are taken at a time: sums in another order would round otherwise.
+    """
+
+    step: int = 0
+    best: Best | None = None
+    is_best: bool = True
+    voxels_at_once: int = sys.maxsize
+
+
+def save_checkpoint(folder: Path, standing: Standing, trainer: Trainer) -> Path:
+    """Write ``step_NNNNNNN.safetensors`` and remove all but the newest checkpoints.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written; the older ones are kept.
+    """
+    path = folder / f"step_{standing.step:07d}.safetensors"
+    write_tensors(path, _state(trainer), {"standing": json.dumps(asdict(standing))})
     for old in checkpoints(folder)[:-KEPT]:
         old.unlink()
     return path
 
 
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a safetensors file that appears whole under its name, or not at all."""
+    part = path.with_name(f".{path.name}.part-{os.getpid()}")
+    try:
+        save_file({name: _own(value) for name, value in tensors.items()}, part, metadata=dict(metadata))
+        part.replace(path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(
+            f"cannot write {path}: {_reason(error)}. What was written before is kept: make room, then go on with "
+            "--resume (Resume in the window)."
+        ) from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error).splitlines()[0]
+
+
 def _own(tensor: Tensor) -> Tensor:
     return tensor.detach().cpu().contiguous()
+
+
+def _state(trainer: Trainer) -> dict[str, Tensor]:
+    tensors: dict[str, Tensor] = {}
+    for index, (network, optimiser) in enumerate(zip(trainer.networks, trainer.optimisers, strict=True)):
+        tensors |= {f"network/{index}/{name}": value for name, value in network.state_dict().items()}
+        for number, state in optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser/{index}/{number}/{name}": torch.as_tensor(v) for name, v in state.items()}
+    if trainer.average is not None:
+        tensors |= {f"average/{name}": value for name, value in trainer.average.state_dict().items()}
+    return tensors
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -42,8 +112,14 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("step_*.safetensors"))
 
 
-def load_newest(folder: Path, network: nn.Module, optimiser: torch.optim.Optimizer) -> int:
-    """Restore the newest readable checkpoint and return its step; 0 if there is none.
+def newest_step(folder: Path) -> int:
+    """Steps that the newest checkpoint of a folder has, by its name; 0 if there is none."""
+    found = checkpoints(folder)
+    return int(found[-1].stem.removeprefix("step_")) if found else 0
+
+
+def load_newest(folder: Path, trainer: Trainer) -> Standing:
+    """Restore the newest readable checkpoint and return how far it had come; a fresh start if there is none.
 
     Raises
     ------
@@ -55,26 +131,31 @@ def load_newest(folder: Path, network: nn.Module, optimiser: torch.optim.Optimiz
         try:
             tensors = load_file(path)
             with safe_open(path, framework="pt") as file:
-                step = int(file.metadata()["step"])
-            _restore(tensors, network, optimiser)
-        except (SafetensorError, OSError, KeyError, ValueError, RuntimeError):
+                values = json.loads(file.metadata()["standing"])
+            _restore(tensors, trainer)
+            best = values.pop("best")
+            return Standing(**values, best=best and Best(**best))
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError):
             continue
-        return step
     if found:
         raise InputError(
-            f"none of the {len(found)} checkpoints in {folder} can be read, or they are of another network. "
+            f"none of the {len(found)} checkpoints in {folder} can be read, or they are of another network or version. "
             "Start a new run in another folder."
         )
-    return 0
+    return Standing()
 
 
-def _restore(tensors: dict[str, Tensor], network: nn.Module, optimiser: torch.optim.Optimizer) -> None:
-    weights = {name.removeprefix("network/"): v for name, v in tensors.items() if name.startswith("network/")}
-    network.load_state_dict(weights)
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, value in tensors.items():
-        kind, _, rest = name.partition("/")
-        if kind == "optimiser":
-            index, _, field = rest.partition("/")
-            state.setdefault(int(index), {})[field] = value
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+def _restore(tensors: dict[str, Tensor], trainer: Trainer) -> None:
+    for index, (network, optimiser) in enumerate(zip(trainer.networks, trainer.optimisers, strict=True)):
+        network.load_state_dict(_below(tensors, f"network/{index}/"))
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in _below(tensors, f"optimiser/{index}/").items():
+            number, _, entry = name.partition("/")
+            state.setdefault(int(number), {})[entry] = value
+        optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    if trainer.average is not None:
+        trainer.average.load_state_dict(_below(tensors, "average/"))
+
+
+def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

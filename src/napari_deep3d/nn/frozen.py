@@ -115,7 +115,8 @@ class FrozenNetwork:
     generator
         The generator; not changed.
     pieces
-        Normalised pieces (Z, Y, X) of equal shape of the stack that will be predicted.
+        What the network sees of the stack that will be predicted: normalised pieces (Z, Y, X) of equal shape, or
+        (C, Z, Y, X) for a network of several input channels.
     device, dtype
         Where and in which number format to compute; the last layer is computed in float32.
     stop
@@ -133,7 +134,7 @@ class FrozenNetwork:
         self.device, self.dtype = device, dtype
         ready = prepare(generator, device, dtype)
         with stopping(ready, stop):
-            prediction, statistics = predict_measuring(ready, self._tensor(np.stack(pieces)[:, None]))
+            prediction, statistics = predict_measuring(ready, self._tensor(np.stack([_channels(p) for p in pieces])))
         # A stack measured whole is predicted already.
         self._known = (pieces[0], _to_array(prediction)) if len(pieces) == 1 else None
         self.network = prepare(freeze(generator, statistics), device, dtype)
@@ -145,12 +146,12 @@ class FrozenNetwork:
 
     @torch.no_grad()
     def __call__(self, stack: Array) -> Array:
-        """Predict a normalised stack (Z, Y, X)."""
+        """Predict a normalised stack (Z, Y, X) from what the network sees of it."""
         if self._known is not None and np.array_equal(stack, self._known[0]):
             return self._known[1]
         try:
             with stopping(self.network, self._stop):
-                prediction: Tensor = self.network(self._tensor(stack[None, None]))
+                prediction: Tensor = self.network(self._tensor(_channels(stack)[None]))
         except torch.OutOfMemoryError:
             self.release()
             raise
@@ -160,6 +161,10 @@ class FrozenNetwork:
         """Give cached GPU memory back to other programs."""
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
+
+
+def _channels(seen: Array) -> Array:
+    return seen[None] if seen.ndim == 3 else seen
 
 
 def _to_array(prediction: Tensor) -> Array:

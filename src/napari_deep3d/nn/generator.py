@@ -8,12 +8,36 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the name everybody uses)
 from torch import Tensor, nn
 
-POOLING = ((2, 2, 2), (2, 2, 2), (1, 2, 2), (1, 2, 2))
+Size = tuple[int, int, int]
+
+POOLING: tuple[Size, ...] = ((2, 2, 2), (2, 2, 2), (1, 2, 2), (1, 2, 2))
 """Down-sampling Z, Y, X of the four levels. Patches may be 12 planes deep, so planes are halved only twice."""
 STRIDE = (4, 16, 16)
 """Product of the pooling: a tile must start at a multiple of it to see the same grid as the whole stack."""
+KERNEL: Size = (3, 3, 3)
+CHANNELS_IN = {"stack": 1, "plane": 2}
+"""Input channels by what the network sees: a stack, or a plane and the distance from it."""
 MAX_CHANNEL_FACTOR = 8
 EPSILON = 1e-5
+
+
+class Convolution(nn.Conv3d):
+    """A convolution that keeps the size, and is computed in float32 where bfloat16 cannot be trusted.
+
+    On a processor the weight gradient of oneDNN's bfloat16 convolution is garbage where the input is exactly two
+    planes deep (seen with torch 2.13 and AVX-512).
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: Size = KERNEL, stride: int = 1) -> None:
+        z, y, x = (k // 2 for k in kernel)
+        super().__init__(channels_in, channels_out, kernel, stride, padding=(z, y, x))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, Z, Y, X)."""
+        if x.shape[2] == 2 and x.device.type == "cpu" and torch.is_grad_enabled() and torch.is_autocast_enabled("cpu"):
+            with torch.autocast("cpu", enabled=False):
+                return super().forward(x.float())
+        return super().forward(x)
 
 
 class StackNorm(nn.Module):
@@ -62,10 +86,10 @@ class StackNorm(nn.Module):
 class Block(nn.Module):
     """Two 3x3x3 convolutions, two ReLUs and one norm, with a residual mapping across."""
 
-    def __init__(self, channels_in: int, channels_out: int) -> None:
+    def __init__(self, channels_in: int, channels_out: int, kernel: Size = KERNEL) -> None:
         super().__init__()
-        self.first = nn.Conv3d(channels_in, channels_out, 3, padding=1)
-        self.second = nn.Conv3d(channels_out, channels_out, 3, padding=1)
+        self.first = Convolution(channels_in, channels_out, kernel)
+        self.second = Convolution(channels_out, channels_out, kernel)
         self.norm: nn.Module = StackNorm(channels_out)
         self.shortcut = nn.Identity() if channels_in == channels_out else nn.Conv3d(channels_in, channels_out, 1)
 
@@ -82,11 +106,11 @@ class Up(nn.Module):
     on the small grid; the 3x3x3 convolutions of the block that follows do the smoothing.
     """
 
-    def __init__(self, channels_in: int, channels_out: int, factor: tuple[int, int, int]) -> None:
+    def __init__(self, channels_in: int, channels_out: int, factor: Size, kernel: Size = KERNEL) -> None:
         super().__init__()
         self.factor = tuple(float(f) for f in factor)
         self.convolution = nn.Conv3d(channels_in, channels_out, 1)
-        self.block = Block(2 * channels_out, channels_out)
+        self.block = Block(2 * channels_out, channels_out, kernel)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """Enlarge ``x`` to the size of ``skip`` and merge them."""
@@ -101,25 +125,33 @@ class Generator(nn.Module):
     ----------
     width
         Channels of the first level; doubled on each level down to eightfold (the paper gives no widths).
+    dimensions
+        3, or 2 for the paper's comparison: convolutions and pooling then stay within a plane. The norms take their
+        statistics over the stack either way, so that its planes keep their relative brightness.
+    channels_in
+        Channels of the input: 1, or 2 for a plane and a distance (DeepZ+).
     """
 
-    def __init__(self, width: int = 16) -> None:
+    def __init__(self, width: int = 16, dimensions: int = 3, channels_in: int = 1) -> None:
         super().__init__()
-        self.width = width
+        self.width, self.dimensions, self.channels_in = width, dimensions, channels_in
+        kernel = KERNEL if dimensions == 3 else (1, 3, 3)
+        self.pooling = POOLING if dimensions == 3 else ((1, 2, 2),) * len(POOLING)
         channels = [width * min(2**level, MAX_CHANNEL_FACTOR) for level in range(len(POOLING) + 1)]
-        self.stem = Block(1, channels[0])
-        self.downs = nn.ModuleList(Block(a, b) for a, b in pairwise(channels))
+        self.stem = Block(channels_in, channels[0], kernel)
+        self.downs = nn.ModuleList(Block(a, b, kernel) for a, b in pairwise(channels))
         self.ups = nn.ModuleList(
-            Up(channels[level + 1], channels[level], POOLING[level]) for level in reversed(range(len(POOLING)))
+            Up(channels[level + 1], channels[level], self.pooling[level], kernel)
+            for level in reversed(range(len(POOLING)))
         )
         self.head = nn.Conv3d(channels[0], 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map normalised wide-field (N, 1, Z, Y, X) of any size to normalised confocal of the same size."""
+        """Map normalised wide-field (N, C, Z, Y, X) of any size to normalised confocal (N, 1, Z, Y, X)."""
         size = x.shape[2:]
         x = pad_to_stride(x)
         levels = [self.stem(x)]
-        for factor, down in zip(POOLING, self.downs, strict=True):
+        for factor, down in zip(self.pooling, self.downs, strict=True):
             levels.append(down(F.max_pool3d(levels[-1], factor)))
         y = levels.pop()
         for up in self.ups:

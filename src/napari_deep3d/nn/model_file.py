@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from safetensors import SafetensorError, safe_open
@@ -13,7 +13,12 @@ from safetensors import SafetensorError, safe_open
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.volume import Shape, Spacing, check_spacing
 
-FORMAT_VERSION = 1
+if TYPE_CHECKING:
+    from napari_deep3d.nn.generator import Generator
+
+FORMAT_VERSION = 2
+READABLE_VERSIONS = (1, 2)
+"""Version 1 knew the three-dimensional network on whole stacks alone, which is what version 2 takes as default."""
 HEADER_KEY = "napari-deep3d"
 
 
@@ -22,6 +27,7 @@ class ModelInfo(BaseModel):
 
     ``spacing_um`` is the middle of the voxel sizes trained on, ``spacing_min_um`` and ``spacing_max_um`` their
     bounds; ``halo`` the voxels around a tile that its prediction depends on (the measured receptive field).
+    ``dimensions``, ``network_input`` and ``z_step`` are as in :class:`napari_deep3d.core.config.TrainConfig`.
     """
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())
@@ -31,6 +37,9 @@ class ModelInfo(BaseModel):
     title: str = ""
     description: str = ""
     width: int = Field(ge=1, le=1024)
+    dimensions: Literal[2, 3] = 3
+    network_input: Literal["stack", "plane"] = "stack"
+    z_step: Literal[1, 2, 4] = 1
     percentiles: tuple[float, float] = (0.1, 99.9)
     spacing_um: Spacing
     spacing_min_um: Spacing
@@ -104,9 +113,10 @@ def _parse(path: Path, header: str) -> ModelInfo:
     try:
         values = json.loads(header)
         version = values.get("format_version")
-        if version != FORMAT_VERSION:
+        if version not in READABLE_VERSIONS:
+            known = " and ".join(str(number) for number in READABLE_VERSIONS)
             raise InputError(
-                f"{path} has model format version {version}; this program reads version {FORMAT_VERSION}. "
+                f"{path} has model format version {version}; this program reads versions {known}. "
                 "Install the napari-deep3d that fits the model, or train it again."
             )
         return ModelInfo.model_validate(values)
@@ -134,6 +144,12 @@ def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0][:160] if str(error) else type(error).__name__
 
 
+def _network(info: ModelInfo) -> Generator:
+    from napari_deep3d.nn.generator import CHANNELS_IN, Generator
+
+    return Generator(info.width, info.dimensions, CHANNELS_IN[info.network_input])
+
+
 def load_model(path: str | Path) -> tuple[Any, ModelInfo]:
     """Read a model: the generator (float32, evaluation mode) and its header.
 
@@ -145,14 +161,12 @@ def load_model(path: str | Path) -> tuple[Any, ModelInfo]:
     import torch
     from safetensors.torch import load_file
 
-    from napari_deep3d.nn.generator import Generator
-
     info = read_info(path)
     try:
         weights = load_file(path)
         with torch.device("meta"):  # a damaged header must not ask for more memory than the file has weights
-            Generator(info.width).load_state_dict(weights, assign=True)
-        generator = Generator(info.width)
+            _network(info).load_state_dict(weights, assign=True)
+        generator = _network(info)
         generator.load_state_dict({name: value.float() for name, value in weights.items()})
     except (SafetensorError, RuntimeError, OSError) as error:
         raise InputError(

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.events import Region
 from napari_deep3d.core.metrics import intensity_range, is_flat, normalise
-from napari_deep3d.core.volume import Shape, Spacing, Volume, all_finite
+from napari_deep3d.core.volume import MIN_LATERAL, MIN_PLANES, Shape, Spacing, Volume, all_finite
+from napari_deep3d.nn.deepz import plane_and_distance
 
 Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class TrainingPair:
-    """A registered pair and the intensities that become 0 and 1 in each stack."""
+    """A registered pair and the intensities that become 0 and 1 in each stack.
+
+    ``shift`` (Z, Y, X) is a misalignment in voxels put between the stacks for comparison: the pair is then what
+    both have in common.
+    """
 
     name: str
     widefield: Volume
     confocal: Volume
     widefield_range: tuple[float, float]
     confocal_range: tuple[float, float]
+    shift: Shape = (0, 0, 0)
 
     @classmethod
     def prepare(cls, name: str, widefield: Volume, confocal: Volume, percentiles: tuple[float, float]) -> TrainingPair:
@@ -53,49 +60,119 @@ class TrainingPair:
 
     @property
     def shape(self) -> Shape:
-        """Voxels Z, Y, X."""
-        return self.widefield.shape
+        """Voxels Z, Y, X that both stacks have."""
+        z, y, x = (size - abs(by) for size, by in zip(self.widefield.shape, self.shift, strict=True))
+        return z, y, x
 
     @property
     def spacing_um(self) -> Spacing | None:
         """Voxel size, if the wide-field file states it."""
         return self.widefield.spacing_um
 
-    def crop(self, box: tuple[slice, slice, slice]) -> tuple[Array, Array]:
-        """Normalised wide-field and confocal voxels of a box, axes (Z, Y, X)."""
-        return (
-            normalise(self.widefield.data[box], self.widefield_range),
-            normalise(self.confocal.data[box], self.confocal_range),
+    def crop_widefield(self, box: Region) -> Array:
+        """Normalised wide-field voxels of a box, axes (Z, Y, X)."""
+        return normalise(self.widefield.data[_moved(box, self.shift)], self.widefield_range)
+
+    def crop_confocal(self, box: Region) -> Array:
+        """Normalised confocal voxels of a box, axes (Z, Y, X)."""
+        z, y, x = (-by for by in self.shift)
+        return normalise(self.confocal.data[_moved(box, (z, y, x))], self.confocal_range)
+
+    def misaligned(self, rng: np.random.Generator, largest_um: Spacing) -> TrainingPair:
+        """The pair with a random shift between its stacks, as if it had not been registered."""
+        spacing = self.spacing_um or (1.0, 1.0, 1.0)
+        room = [(size - least) for size, least in zip(self.shape, (MIN_PLANES, MIN_LATERAL, MIN_LATERAL), strict=True)]
+        z, y, x = (
+            int(np.clip(round(rng.uniform(-um, um) / step), -most, most))
+            for um, step, most in zip(largest_um, spacing, room, strict=True)
         )
+        return replace(self, shift=(z, y, x))
 
 
-def draw_batch(pairs: Sequence[TrainingPair], config: TrainConfig, step: int) -> tuple[Array, Array]:
-    """The patches of one training step, axes (N, 1, Z, Y, X): wide-field and confocal.
-
-    The random numbers depend on seed and step alone, so a resumed training sees what an unbroken one would. One
-    patch size is drawn for the step; smaller patches come in larger numbers, so that steps cost about the same.
-    """
-    rng = np.random.default_rng((config.seed, step))
-    largest = max(int(np.prod(size)) for size in config.patch)
-    size = config.patch[int(rng.integers(len(config.patch)))]
-    count = max(1, round(config.batch_size * largest / int(np.prod(size))))
-    size = _fit(size, pairs)
-    patches = [_draw_patch(rng, pairs[int(rng.integers(len(pairs)))], size) for _ in range(count)]
-    widefield, confocal = (np.stack(side)[:, None] for side in zip(*patches, strict=True))
-    return widefield, confocal
-
-
-def _fit(size: Shape, pairs: Sequence[TrainingPair]) -> Shape:
-    """The patch size, cut to the smallest pair."""
-    z, y, x = (min(want, *(pair.shape[axis] for pair in pairs)) for axis, want in enumerate(size))
+def _moved(box: Region, shift: Shape) -> Region:
+    """The box in a stack that begins ``max(0, shift)`` voxels before what both stacks have in common."""
+    z, y, x = (slice(part.start + max(0, by), part.stop + max(0, by)) for part, by in zip(box, shift, strict=True))
     return z, y, x
 
 
-def _draw_patch(rng: np.random.Generator, pair: TrainingPair, size: Shape) -> tuple[Array, Array]:
+@dataclass(frozen=True)
+class Batch:
+    """The patches of one step: network input (N, C, Z, Y, X) and confocal (N, 1, Z, Y, X)."""
+
+    network_input: Array
+    confocal: Array
+
+
+def draw_batch(pairs: Sequence[TrainingPair], config: TrainConfig, step: int, rank: int = 0) -> Batch:
+    """Draw the patches that a process trains on in one step, ``rank`` being its number.
+
+    The random numbers depend on seed, step and the patch's number alone, so a resumed training sees what an unbroken
+    one would, and several processes together see what one with a larger batch would. One patch size is drawn for
+    the step; smaller patches come in larger numbers, so that steps cost about the same.
+    """
+    size, number = patch_size(pairs, config, step)
+    patches = [
+        _draw_patch(np.random.default_rng((config.seed, step, rank * number + index)), pairs, config, size)
+        for index in range(number)
+    ]
+    network_input, confocal = (np.stack(side) for side in zip(*patches, strict=True))
+    return Batch(network_input, confocal[:, None])
+
+
+def patch_size(pairs: Sequence[TrainingPair], config: TrainConfig, step: int) -> tuple[Shape, int]:
+    """Patch size Z, Y, X of a step, cut to the smallest pair, and the number of patches of a process."""
+    largest = max(int(np.prod(size)) for size in config.patch)
+    size = config.patch[int(np.random.default_rng((config.seed, step)).integers(len(config.patch)))]
+    number = max(1, round(config.batch_size * largest / int(np.prod(size))))
+    z, y, x = (min(want, *(pair.shape[axis] for pair in pairs)) for axis, want in enumerate(size))
+    return (z, y, x), number
+
+
+def _draw_patch(
+    rng: np.random.Generator, pairs: Sequence[TrainingPair], config: TrainConfig, size: Shape
+) -> tuple[Array, Array]:
+    """Network input (C, Z, Y, X) and confocal (Z, Y, X) at a random place, flipped and turned at random."""
+    pair = pairs[int(rng.integers(len(pairs)))]
     corner = [int(rng.integers(have - want + 1)) for have, want in zip(pair.shape, size, strict=True)]
     z, y, x = (slice(start, start + want) for start, want in zip(corner, size, strict=True))
-    sides = pair.crop((z, y, x))
-    flips = tuple(slice(None, None, int(rng.choice((-1, 1)))) for _ in range(3))
+    seen = network_input(pair, (z, y, x), config, int(rng.integers(pair.shape[0])), int(rng.integers(config.z_step)))
+    flips = tuple(axis for axis in (-3, -2, -1) if rng.random() < 0.5)
     turn = size[1] == size[2] and rng.random() < 0.5
-    first, second = (side[flips].swapaxes(1, 2) if turn else side[flips] for side in sides)
-    return first, second
+    first, second = (np.flip(side, flips) for side in (seen, pair.crop_confocal((z, y, x))))
+    return (first.swapaxes(-1, -2), second.swapaxes(-1, -2)) if turn else (first, second)
+
+
+def network_input(pair: TrainingPair, box: Region, config: TrainConfig, plane: int = -1, first: int = 0) -> Array:
+    """What the network sees of a box of a pair, axes (C, Z, Y, X).
+
+    Parameters
+    ----------
+    pair, box
+        The wide-field stack, and where.
+    config
+        Says whether the network sees the stack, a stack of few planes, or a single plane and a distance.
+    plane
+        For a network that sees one plane: which one; the middle one by default.
+    first
+        For a stack of few planes: the first of the planes that are kept.
+    """
+    if config.network_input == "plane":
+        plane = pair.shape[0] // 2 if plane < 0 else plane
+        seen = pair.crop_widefield((slice(plane, plane + 1), box[1], box[2]))[0]
+        step_um = (pair.spacing_um or (1.0, 1.0, 1.0))[0]
+        return plane_and_distance(seen, (np.arange(box[0].start, box[0].stop) - plane) * step_um)
+    if config.z_step == 1:
+        return pair.crop_widefield(box)[None]
+    return _sparse(pair, box, config.z_step, first)[None]
+
+
+def _sparse(pair: TrainingPair, box: Region, step: int, first: int) -> Array:
+    """The box with only every ``step``-th plane kept, counted from ``first``, and the others interpolated linearly."""
+    last = first + (pair.shape[0] - 1 - first) // step * step
+    wanted = np.clip(np.arange(box[0].start, box[0].stop), first, last)
+    below = first + (wanted - first) // step * step
+    above = np.minimum(below + step, last)
+    start = int(below[0])
+    slab = pair.crop_widefield((slice(start, int(above[-1]) + 1), box[1], box[2]))
+    share = ((wanted - below) / step).astype(np.float32)[:, None, None]
+    return np.asarray((1 - share) * slab[below - start] + share * slab[above - start], dtype=np.float32)

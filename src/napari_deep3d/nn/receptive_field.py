@@ -27,7 +27,7 @@ def measure_halo(network: Network, stack: Array, candidates: tuple[Sequence[int]
     network
         Maps a normalised stack (Z, Y, X) to its prediction, with fixed norm statistics.
     stack
-        Normalised wide-field stack to measure on.
+        What the network sees of a normalised wide-field stack, axes (Z, Y, X) or (C, Z, Y, X).
     candidates
         Halos to choose from for each axis, rising; the last one is taken if none is enough.
     """
@@ -44,8 +44,8 @@ def measure_halo(network: Network, stack: Array, candidates: tuple[Sequence[int]
 
 def _errors_from_cut(network: Network, stack: Array, whole: Array, axis: int) -> NDArray[np.float64]:
     """RMS difference of half and whole prediction, by distance from the cut along an axis."""
-    middle = stack.shape[axis] // 2 // 16 * 16 or stack.shape[axis] // 2
-    half = np.moveaxis(stack, axis, 0)[:middle]
-    predicted = network(np.ascontiguousarray(np.moveaxis(half, 0, axis)))
+    size = whole.shape[axis]
+    middle = size // 2 // 16 * 16 or size // 2
+    predicted = network(np.ascontiguousarray(np.take(stack, range(middle), axis - 3)))
     difference = np.moveaxis(predicted, axis, 0) - np.moveaxis(whole, axis, 0)[:middle]
     return np.asarray(np.sqrt((difference.astype(np.float64) ** 2).mean(axis=(1, 2)))[::-1])

@@ -1,202 +1,293 @@
-"""Training of the generator on registered pairs: the plain part, absolute difference (L1) alone."""
+"""Training of WFCON-Net on registered pairs: steps, tests on held-out pairs, checkpoints (Li et al. 2021, Eq. 1)."""
 
 from __future__ import annotations
 
-import math
-from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+import copy
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from safetensors.torch import load_file
 from torch import Tensor
 
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.events import Clock, Job, Metrics, Notice, Stop, never
-from napari_deep3d.core.metrics import rmse, ssim
-from napari_deep3d.nn.checkpoint import load_newest, save_checkpoint
-from napari_deep3d.nn.devices import choose_device, choose_precision
+from napari_deep3d.core.events import Clock, Job, Metrics, Notice, Pause, Stop, StoppedError, never, wait
+from napari_deep3d.nn.checkpoint import BEST_FILE, Best, Standing, load_newest, save_checkpoint, write_tensors
 from napari_deep3d.nn.generator import Generator
-from napari_deep3d.nn.patches import TrainingPair, draw_batch
+from napari_deep3d.nn.patches import TrainingPair
+from napari_deep3d.nn.processes import Processes
+from napari_deep3d.nn.schedule import learning_rate
+from napari_deep3d.nn.trainer import DivergedError, Trainer
+from napari_deep3d.nn.validation import preview, score_pairs
 
-WARM_UP_SHARE = 0.05
-WEIGHT_DECAY = 1e-2
 VALIDATION_PAIRS = 4
-GRADIENT_NORM = 1.0
-MIN_BFLOAT16_PLANES = 12
+MISREGISTRATION_SEED = 0x5417
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained generator (on the CPU), the steps it has made, and its last figures."""
+    """What a training leaves, on the CPU.
+
+    Attributes
+    ----------
+    generator
+        The one to use: the best on the held-out pairs, or as it stands where that is newer and not worse.
+    last
+        The generator as it stands.
+    step, steps_made
+        Steps that are done in all, and those of this call.
+    losses, validation
+        Mean losses of the last steps; scores of ``generator`` on held-out pairs, empty if there were none.
+    weights
+        Which weights these are, in words.
+    reason
+        Why it ended before its time by itself; empty otherwise.
+    """
 
     generator: Generator
+    last: Generator
     step: int
-    loss: float
-    validation: dict[str, float]
-    seconds: float
     steps_made: int
+    losses: Mapping[str, float]
+    validation: Mapping[str, float]
+    weights: str
+    seconds: float
+    reason: str = ""
 
 
-def learning_rate(config: TrainConfig, step: int) -> float:
-    """Learning rate of a step: linear warm-up, then half a cosine down to a hundredth."""
-    warm = max(1, int(WARM_UP_SHARE * config.iterations))
-    if step < warm:
-        return config.learning_rate * (step + 1) / warm
-    done = (step - warm) / max(1, config.iterations - warm)
-    return config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, done))))
+@dataclass(frozen=True)
+class Control:
+    """How the outside steers a training: ``stop`` and ``paused`` are asked between steps; see :class:`Preview`."""
+
+    stop: Stop = never
+    paused: Pause = never
+    preview_every: int = 0
+    processes: Processes = field(default_factory=Processes)
+    voxels_at_once: int = sys.maxsize
+    start: Mapping[str, Tensor] | None = None
 
 
 def split_pairs(pairs: Sequence[TrainingPair], config: TrainConfig) -> tuple[list[TrainingPair], list[TrainingPair]]:
-    """Training pairs and held-out pairs; with fewer than three pairs none is held out."""
-    order = np.random.default_rng((config.seed, 0x5EED)).permutation(len(pairs))
-    held = max(1, round(config.validation_share * len(pairs))) if config.validation_share else 0
-    held = held if len(pairs) >= 3 else 0
-    return [pairs[i] for i in sorted(order[held:])], [pairs[i] for i in sorted(order[:held])]
-
-
-def train_generator(
-    pairs: Sequence[TrainingPair], config: TrainConfig, checkpoint_folder: Path, *, stop: Stop = never
-) -> Job[Trained]:
-    """Train from the newest checkpoint of a folder, or from scratch.
-
-    Yields Metrics (``loss``, ``learning_rate``, ``validation_rmse``, ``validation_ssim``), Progress and Notice.
-    On stop the generator as it stands is checkpointed and returned.
+    """Training pairs and held-out pairs: those named, else a random share; none of fewer than three pairs.
 
     Raises
     ------
     InputError
-        If there is no pair, or the loss is no longer a number.
+        If a name is unknown, or nothing is left to train on.
     """
+    if config.held_out:
+        names = {pair.name for pair in pairs}
+        unknown = sorted(set(config.held_out) - names)
+        if unknown or names <= set(config.held_out):
+            raise InputError(
+                f"held_out names {', '.join(unknown) or 'every pair'}; names of some of the pairs are allowed: "
+                f"{', '.join(sorted(names))}. Correct it."
+            )
+        held = [pair for pair in pairs if pair.name in config.held_out]
+        return [pair for pair in pairs if pair.name not in config.held_out], held
+    order = np.random.default_rng((config.seed, 0x5EED)).permutation(len(pairs))
+    number = max(1, round(config.validation_share * len(pairs))) if config.validation_share else 0
+    number = number if len(pairs) >= 3 else 0
+    return [pairs[i] for i in sorted(order[number:])], [pairs[i] for i in sorted(order[:number])]
+
+
+def train_generator(
+    pairs: Sequence[TrainingPair], config: TrainConfig, checkpoint_folder: Path, control: Control | None = None
+) -> Job[Trained]:
+    """Train from the newest checkpoint of a folder, or from the start.
+
+    Yields Metrics (``loss`` and its weighted parts ``l1``, ``gan``, ``vgg``; ``discriminator``, ``learning_rate``;
+    ``validation_rmse``, ``validation_ssim``), Preview, Progress and Notice. On stop, or when a loss is no longer a
+    number, the generator as it stands is checkpointed and returned.
+
+    Raises
+    ------
+    InputError
+        If there is no pair, memory does not suffice for a single patch, or a checkpoint cannot be written.
+    """
+    control = control or Control()
     if not pairs:
         raise InputError("there is no pair to train on; at least one registered pair is needed.")
     training, held_out = split_pairs(pairs, config)
-    trainer = Trainer(config, training, held_out[:VALIDATION_PAIRS])
-    first = load_newest(checkpoint_folder, trainer.generator, trainer.optimiser)
-    if first:
-        yield Notice(f"resumed at step {first}")
+    if config.misregistration_um is not None:
+        rng = np.random.default_rng((config.seed, MISREGISTRATION_SEED))
+        training = [pair.misaligned(rng, config.misregistration_um) for pair in training]
+    trainer = Trainer(config, training, control.processes, control.voxels_at_once)
+    if control.start is not None:
+        begin_from(trainer, control.start)
+    run = _Run(trainer, held_out, checkpoint_folder, control)
+    yield from run.resume()
     if not held_out:
-        yield Notice("fewer than three pairs, or no share held out: no validation")
-    clock, done, saved = Clock(), first, first
-    while done < config.iterations and not stop():
-        trainer.step(done)
-        done += 1
-        if _due(done, config.log_every, config):
-            yield Metrics(done, {"loss": trainer.recent_loss, "learning_rate": learning_rate(config, done - 1)})
-            yield clock.progress(done - first, config.iterations - first, f"step {done} of {config.iterations}")
-        if held_out and _due(done, config.validate_every, config):
-            trainer.validate()
-            yield Metrics(done, {f"validation_{name}": value for name, value in trainer.validation.items()})
-        if _due(done, config.checkpoint_every, config):
-            saved = done
-            save_checkpoint(checkpoint_folder, done, trainer.generator, trainer.optimiser)
-    if held_out and not trainer.validation and done == config.iterations:
-        trainer.validate()
-    if saved < done:
-        save_checkpoint(checkpoint_folder, done, trainer.generator, trainer.optimiser)
-    generator = trainer.generator.cpu().eval()
-    return Trained(generator, done, trainer.recent_loss, trainer.validation, clock.seconds, done - first)
+        yield Notice("fewer than three pairs, or none held out: no test on unseen pairs")
+    return (yield from run.go())
 
 
-def _due(done: int, every: int, config: TrainConfig) -> bool:
-    return done % every == 0 or done == config.iterations
+def begin_from(trainer: Trainer, weights: Mapping[str, Tensor]) -> None:
+    """Let a training continue from the weights of a generator.
 
-
-class Trainer:
-    """Generator, optimiser and figures of a training.
-
-    Parameters
-    ----------
-    config
-        The settings.
-    pairs, held_out
-        Pairs to learn from, and pairs to test on.
+    Raises
+    ------
+    InputError
+        If they are of another network.
     """
+    networks = [trainer.generator] if trainer.average is None else [trainer.generator, trainer.average]
+    for network in networks:
+        try:
+            network.load_state_dict({name: value.float() for name, value in weights.items()})
+        except RuntimeError:
+            raise InputError(
+                f"the model to start from is of another network than width={trainer.config.width}, "
+                f"dimensions={trainer.config.dimensions}, network_input={trainer.config.network_input}. Use its own "
+                "settings, or start from scratch."
+            ) from None
 
-    def __init__(self, config: TrainConfig, pairs: Sequence[TrainingPair], held_out: Sequence[TrainingPair]) -> None:
-        self.config, self.pairs, self.held_out = config, pairs, held_out
-        device = choose_device(config.device)
-        self.dtype = training_precision(device, config)
-        torch.manual_seed(config.seed)
-        self.generator = Generator(config.width).to(device)
-        self.generator.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-        self.optimiser = torch.optim.AdamW(
-            self.generator.parameters(), lr=config.learning_rate, weight_decay=WEIGHT_DECAY
-        )
-        self._losses: deque[float] = deque(maxlen=config.log_every)
+
+class _Run:
+    """A training under way."""
+
+    def __init__(self, trainer: Trainer, held_out: Sequence[TrainingPair], folder: Path, control: Control) -> None:
+        self.trainer, self.config, self.control, self.folder = trainer, trainer.config, control, folder
+        self.held_out = list(held_out)[:VALIDATION_PAIRS]
+        self.shown = (self.held_out or trainer.pairs)[0]
+        self.standing, self.first, self.saved = Standing(), 0, 0
         self.validation: dict[str, float] = {}
+        self.waited = 0.0
 
     @property
-    def recent_loss(self) -> float:
-        """Mean loss of the last steps; nan before the first."""
-        return float(np.mean(self._losses)) if self._losses else math.nan
+    def step(self) -> int:
+        return self.standing.step
 
-    def step(self, step: int) -> None:
-        """Make one update.
+    def resume(self) -> Job[None]:
+        """Go on from the newest checkpoint, if there is one."""
+        standing = load_newest(self.folder, self.trainer)
+        if standing.step:
+            yield Notice(f"resumed at step {standing.step}")
+            self.trainer.voxels_at_once = standing.voxels_at_once
+        self.standing, self.first, self.saved = standing, standing.step, standing.step
+        if standing.best is not None:
+            self.validation = {"rmse": standing.best.rmse, "ssim": standing.best.ssim}
 
-        Raises
-        ------
-        InputError
-            If the loss is no longer a number; the weights are then still those before the step.
-        """
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.config, step)
-        widefield, confocal = (to_tensor(s, self.generator) for s in draw_batch(self.pairs, self.config, step))
-        with self._autocast(widefield):
-            prediction = self.generator(widefield)
-        loss = self.config.weight_l1 * (prediction.float() - confocal).abs().mean()
-        if not torch.isfinite(loss):
-            raise self._diverged("loss", loss, step)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.generator.parameters(), GRADIENT_NORM)
-        if not torch.isfinite(norm):
-            raise self._diverged("gradient", norm, step)
-        self.optimiser.step()
-        self._losses.append(float(loss.detach()))
+    def go(self) -> Job[Trained]:
+        """Make the steps that are left."""
+        config, clock, reason = self.config, Clock(), ""
+        alone = self.control.processes.count == 1
+        self.trainer.stop = self.control.stop if alone else never
+        while self.step < config.iterations and not self._asked_to_stop():
+            try:
+                self.trainer.step(self.step)
+            except StoppedError:
+                break
+            except DivergedError as error:
+                reason = f"{error}; training has ended there. Start a new run with a lower learning_rate."
+                yield Notice(reason)
+                break
+            self.standing = replace(self.standing, step=self.step + 1)
+            yield from self._after_step(clock)
+        if self.saved < self.step:
+            self._save()
+        return self._result(clock.seconds - self.waited, reason)
 
-    @staticmethod
-    def _diverged(what: str, value: Tensor, step: int) -> InputError:
-        return InputError(
-            f"the {what} became {float(value.detach())} at step {step + 1}; the last checkpoint is kept. "
-            "Start a new run with a lower learning_rate or precision=float32."
+    def _asked_to_stop(self) -> bool:
+        self.waited += wait(self.control.paused, self.control.stop)
+        return self.control.processes.agreed(self.control.stop, self.trainer.device)
+
+    def _after_step(self, clock: Clock) -> Job[None]:
+        config, step = self.config, self.step
+        while self.trainer.notices:
+            yield Notice(self.trainer.notices.pop(0))
+        if self._due(config.log_every):
+            yield Metrics(step, {**self.trainer.recent(), "learning_rate": learning_rate(config, step - 1)})
+            done, total = step - self.first, config.iterations - self.first
+            progress = clock.progress(done, total, f"step {step} of {config.iterations}")
+            left = (clock.seconds - self.waited) * (total - done) / done
+            yield replace(progress, seconds_left=left)
+        if self.control.preview_every and (step % self.control.preview_every == 0 or step == self.first + 1):
+            yield from self._unless_stopped(self._preview)
+        if self.held_out and self._due(config.validate_every):
+            yield from self._unless_stopped(self._validate)
+        if self._due(config.checkpoint_every):
+            self._save()
+
+    def _due(self, every: int) -> bool:
+        return self.step % every == 0 or self.step == self.config.iterations
+
+    def _unless_stopped(self, make: Callable[[], Job[None]]) -> Job[None]:
+        try:
+            yield from make()
+        except StoppedError:
+            return
+
+    def _preview(self) -> Job[None]:
+        trainer = self.trainer
+        if self.control.processes.is_first:
+            yield preview(
+                self.step, trainer.generator, self.shown, self.config, trainer.device, trainer.dtype, self.control.stop
+            )
+
+    # Tests on held-out pairs
+
+    def _validate(self) -> Job[None]:
+        trainer = self.trainer
+        found = {"the weights": self._score(trainer.generator)}
+        if trainer.average is not None:
+            found["the running mean of the weights"] = self._score(trainer.average)
+        of = min(found, key=lambda name: found[name][0])
+        rmse, ssim = found[of]
+        best = self.standing.best
+        is_best = best is None or rmse <= best.rmse
+        if is_best:
+            best = Best(self.step, of, rmse, ssim)
+            network = trainer.generator if of == "the weights" else trainer.average
+            assert network is not None
+            if self.control.processes.is_first:
+                write_tensors(self.folder / BEST_FILE, network.state_dict(), {"step": str(self.step)})
+        self.standing = replace(self.standing, best=best, is_best=is_best)
+        self.validation = {"rmse": rmse, "ssim": ssim}
+        yield Metrics(self.step, {"validation_rmse": rmse, "validation_ssim": ssim})
+
+    def _score(self, generator: Generator) -> tuple[float, float]:
+        """Mean RMSE and SSIM; each process takes a share of the pairs."""
+        trainer, processes = self.trainer, self.control.processes
+        mine = [self.held_out[i] for i in processes.share(range(len(self.held_out)))]
+        stop = self.control.stop if processes.count == 1 else never
+        rows = score_pairs(generator, mine, self.config, trainer.device, trainer.dtype, stop)
+        total = torch.tensor(np.array(rows).reshape(-1, 2).sum(axis=0), dtype=torch.float32, device=trainer.device)
+        rmse, ssim = (processes.mean(total) * processes.count / len(self.held_out)).tolist()
+        return rmse, ssim
+
+    # What is kept
+
+    def _save(self) -> None:
+        self.standing = replace(self.standing, voxels_at_once=self.trainer.voxels_at_once)
+        if self.control.processes.is_first:
+            save_checkpoint(self.folder, self.standing, self.trainer)
+        self.control.processes.wait_for_all()
+        self.saved = self.step
+
+    def _result(self, seconds: float, reason: str) -> Trained:
+        last = copy.deepcopy(self.trainer.generator).cpu().eval()
+        generator, weights, scores = last, f"as after step {self.step}", {}
+        best = self.standing.best
+        if best is not None:
+            scores = self.validation
+            is_over = self.step == self.config.iterations or bool(reason)
+            if is_over or not self.standing.is_best:
+                generator = copy.deepcopy(last)
+                generator.load_state_dict(load_file(self.folder / BEST_FILE))
+                weights = f"{best.of} after step {best.step}, best on held-out pairs"
+                scores = {"rmse": best.rmse, "ssim": best.ssim}
+        return Trained(
+            generator=generator,
+            last=last,
+            step=self.step,
+            steps_made=self.step - self.first,
+            losses=self.trainer.recent(),
+            validation=scores,
+            weights=weights,
+            seconds=seconds,
+            reason=reason,
         )
-
-    def _autocast(self, batch: Tensor) -> torch.autocast:
-        """The number format of a pass over a batch (N, 1, Z, Y, X).
-
-        On a processor thin batches stay in float32: where a level of the network is two planes deep, the weight
-        gradient of oneDNN's bfloat16 convolution is garbage (seen with torch 2.13 and AVX-512).
-        """
-        thin = batch.device.type == "cpu" and batch.shape[2] < MIN_BFLOAT16_PLANES
-        return torch.autocast(batch.device.type, self.dtype, enabled=self.dtype != torch.float32 and not thin)
-
-    @torch.no_grad()
-    def validate(self) -> None:
-        """Score whole-stack predictions of the held-out pairs against confocal in [0, 1]."""
-        scores = []
-        for pair in self.held_out:
-            widefield, confocal = pair.crop((slice(None), slice(None), slice(None)))
-            x = to_tensor(widefield[None, None], self.generator)
-            with self._autocast(x):
-                prediction = self.generator(x)[0, 0].float().cpu().numpy()
-            scores.append((rmse(prediction, confocal), ssim(prediction, confocal)))
-        mean_rmse, mean_ssim = np.mean(scores, axis=0)
-        self.validation = {"rmse": float(mean_rmse), "ssim": float(mean_ssim)}
-
-
-def training_precision(device: torch.device, config: TrainConfig) -> torch.dtype:
-    """Number format of a training: bfloat16 or float32; float16 would need its losses scaled."""
-    dtype = choose_precision(device, config.precision)
-    if dtype == torch.float16 and config.precision == "float16":
-        raise InputError("training in float16 is not supported; choose auto, bfloat16 or float32.")
-    return torch.float32 if dtype == torch.float16 else dtype
-
-
-def to_tensor(batch: NDArray[np.float32], like: torch.nn.Module) -> Tensor:
-    """A batch (N, 1, Z, Y, X) on the network's device, channels last."""
-    device = next(like.parameters()).device
-    return torch.from_numpy(np.ascontiguousarray(batch)).to(device, memory_format=torch.channels_last_3d)

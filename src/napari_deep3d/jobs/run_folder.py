@@ -1,0 +1,163 @@
+"""The folder of a training: its settings, figures, checkpoints and models, and how to find one again."""
+
+from __future__ import annotations
+
+import csv
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import platformdirs
+import tomli_w
+
+from napari_deep3d.core.config import TrainConfig, read_toml
+from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.events import Event, Metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+FORMAT_VERSION = 2
+RUN_FILE, CONFIG_FILE, METRICS_FILE = "run.toml", "config.toml", "metrics.csv"
+MODEL_FILE, LAST_FILE = "model.safetensors", "last.safetensors"
+CHECKPOINTS, PAIRS = "checkpoints", "pairs"
+FOLDER_VARIABLE = "NAPARI_DEEP3D_RUNS"
+LOSSES = ("loss", "l1", "gan", "vgg", "discriminator", "learning_rate")
+COLUMNS = ("step", *LOSSES, "validation_rmse", "validation_ssim")
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """A training that was begun.
+
+    Attributes
+    ----------
+    path, name
+        Its folder, and the name of its model.
+    pairs
+        The pairs folder.
+    start
+        The model that it began from; empty for none.
+    steps_done, iterations
+        How far it has come, and how far it goes.
+    config
+        Its settings.
+    """
+
+    path: Path
+    name: str
+    pairs: Path
+    start: str
+    steps_done: int
+    iterations: int
+    config: TrainConfig
+
+    @property
+    def complete(self) -> bool:
+        """Whether all steps are done."""
+        return self.steps_done >= self.iterations
+
+
+def runs_folder() -> Path:
+    """Where the window keeps trainings: $NAPARI_DEEP3D_RUNS, or the user's data folder."""
+    given = os.environ.get(FOLDER_VARIABLE)
+    return Path(given) if given else platformdirs.user_data_path("napari-deep3d") / "runs"
+
+
+def write_run(folder: Path, config: TrainConfig, name: str, pairs: Path, start: str) -> None:
+    """Write what a run is, so that it can be resumed; ``pairs`` within the folder are noted as such."""
+    inside = pairs.resolve().is_relative_to(folder.resolve())
+    where = pairs.resolve().relative_to(folder.resolve()) if inside else pairs.resolve()
+    about = {"format_version": FORMAT_VERSION, "name": name, "pairs": str(where), "start": start}
+    (folder / CONFIG_FILE).write_text(config.to_toml(), encoding="utf-8")
+    (folder / RUN_FILE).write_text(tomli_w.dumps(about), encoding="utf-8")
+    (folder / CHECKPOINTS).mkdir(exist_ok=True)
+
+
+def read_run(folder: str | Path) -> RunInfo:
+    """Read what a run is and how far it has come; no voxels, no weights, no torch.
+
+    Raises
+    ------
+    InputError
+        If the folder is not a run, or one of another version.
+    """
+    folder = Path(folder)
+    if not (folder / CONFIG_FILE).is_file():
+        raise InputError(
+            f"{folder} is not a run folder to resume: it has no {CONFIG_FILE}. Give the folder of an earlier training, "
+            "or start a new one."
+        )
+    about = read_toml(folder / RUN_FILE) if (folder / RUN_FILE).is_file() else {}
+    version = about.get("format_version", 1)
+    if version != FORMAT_VERSION:
+        raise InputError(
+            f"{folder} is a run folder of version {version}; this program resumes version {FORMAT_VERSION}. Resume it "
+            f"with the napari-deep3d that began it, or start a new run from its {MODEL_FILE} (--start)."
+        )
+    config = TrainConfig.checked(**read_toml(folder / CONFIG_FILE))
+    steps = _newest_step(folder / CHECKPOINTS)
+    name, pairs = str(about.get("name", folder.name)), folder / str(about.get("pairs", PAIRS))
+    return RunInfo(folder, name, pairs, str(about.get("start", "")), steps, config.iterations, config)
+
+
+def list_unfinished(folder: str | Path | None = None) -> list[RunInfo]:
+    """List the trainings of a folder that were begun and not ended, the newest first."""
+    root = runs_folder() if folder is None else Path(folder)
+    found = []
+    for path in sorted(root.glob(f"*/{RUN_FILE}"), key=lambda file: -file.stat().st_mtime):
+        try:
+            run = read_run(path.parent)
+        except (InputError, tomllib.TOMLDecodeError):
+            continue
+        if not run.complete and run.steps_done:
+            found.append(run)
+    return found
+
+
+def _newest_step(folder: Path) -> int:
+    steps = [path.stem.removeprefix("step_") for path in folder.glob("step_*.safetensors")]
+    return max((int(step) for step in steps if step.isdigit()), default=0)
+
+
+class MetricsFile:
+    """Writes metrics to a CSV file, a row per step; rows of steps that a crash lost and that are made again go."""
+
+    def __init__(self, path: Path, first_step: int) -> None:
+        self._path = path
+        self._write(row for row in _rows(path) if int(row["step"]) <= first_step)
+
+    def __call__(self, event: Event) -> None:
+        """Take note of an event."""
+        if not isinstance(event, Metrics):
+            return
+        values = {name: f"{value:.6g}" for name, value in event.values.items() if name in COLUMNS}
+        try:
+            with self._path.open("a", newline="", encoding="utf-8") as file:
+                csv.DictWriter(file, COLUMNS, restval="").writerow({"step": event.step, **values})
+        except OSError as error:
+            raise InputError(
+                f"cannot write {self._path}: {error.strerror}. The last checkpoint is kept: make room, then go on with "
+                "--resume (Resume in the window)."
+            ) from None
+
+    def _write(self, rows: Iterable[dict[str, str]]) -> None:
+        kept = list(rows)
+        part = self._path.with_name(f".{self._path.name}.part-{os.getpid()}")
+        with part.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, COLUMNS, restval="")
+            writer.writeheader()
+            writer.writerows(kept)
+        part.replace(self._path)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    """The whole rows of a metrics file; a last one that was cut off is left out."""
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        text = file.read()
+    rows = csv.DictReader(text[: text.rfind("\n") + 1].splitlines())
+    return [row for row in rows if None not in row.values() and None not in row and row["step"].isdigit()]
