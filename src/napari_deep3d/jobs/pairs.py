@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 KINDS = (WIDEFIELD, CONFOCAL)
 SUFFIXES = (".tif", ".tiff", ".zarr")
+WRITTEN_SUFFIX = ".ome.tif"
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,26 @@ def load_pairs(folder: str | Path) -> list[LoadedPair]:
     return [LoadedPair(name, *volumes) for name, volumes in zip(pair_names(folder), sides, strict=True)]
 
 
+def hold_in_memory(pairs: Sequence[LoadedPair], limit_bytes: float) -> list[LoadedPair]:
+    """Read pairs into memory if all of them together fit into a limit: random patches of packed files are slow."""
+    volumes = [volume for pair in pairs for volume in (pair.widefield, pair.confocal)]
+    needed = sum(float(np.prod(v.data.shape)) * np.dtype(v.data.dtype).itemsize for v in volumes)
+    return [_held(pair) for pair in pairs] if needed <= limit_bytes else list(pairs)
+
+
+def _held(pair: LoadedPair) -> LoadedPair:
+    widefield, confocal = (replace(v, data=np.asarray(v.data[:, :, :])) for v in (pair.widefield, pair.confocal))
+    return replace(pair, widefield=widefield, confocal=confocal)
+
+
 def write_pairs(folder: Path, pairs: Sequence[LoadedPair]) -> None:
-    """Write pairs as a pairs folder, ``NAME.ome.tif`` in each of its two folders."""
+    """Write pairs as a pairs folder, ``NAME.ome.tif`` in each of its two folders, with the wide-field voxel size."""
     for pair in pairs:
+        spacing = pair.widefield.known_spacing_um
         for kind, volume in zip(KINDS, (pair.widefield, pair.confocal), strict=True):
             (folder / kind).mkdir(parents=True, exist_ok=True)
-            path = folder / kind / f"{pair.name}.ome.tif"
-            write_stack(path, np.asarray(volume.data[:, :, :]), volume.known_spacing_um, channel_name=kind)
+            path = folder / kind / f"{pair.name}{WRITTEN_SUFFIX}"
+            write_stack(path, np.asarray(volume.data[:, :, :]), spacing, channel_name=kind)
 
 
 def prepare_pairs(pairs: Sequence[LoadedPair], percentiles: tuple[float, float]) -> list[TrainingPair]:
@@ -72,13 +86,16 @@ def prepare_pairs(pairs: Sequence[LoadedPair], percentiles: tuple[float, float])
     Raises
     ------
     InputError
-        If there is none, two have the same name, or one cannot be trained on.
+        If two have the same name or a name is no file's, or one cannot be trained on.
     """
     from napari_deep3d.nn.patches import TrainingPair
 
     twice = sorted({pair.name for pair in pairs if [other.name for other in pairs].count(pair.name) > 1})
     if twice:
         raise InputError(f"several pairs are called {', '.join(twice)}; names must differ. Rename them.")
+    for pair in pairs:
+        if Path(pair.name).name != pair.name or pair.name.startswith("."):
+            raise InputError(f"a pair is called {pair.name!r}, which cannot be the name of a file. Rename it.")
     return [TrainingPair.prepare(pair.name, pair.widefield, pair.confocal, percentiles) for pair in pairs]
 
 

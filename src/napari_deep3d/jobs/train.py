@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import psutil
 
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.events import Job, Pause, Stop, never, tap
+from napari_deep3d.core.events import Job, Notice, Pause, Stop, never, tap
 from napari_deep3d.jobs.models import check_name, find_model
-from napari_deep3d.jobs.pairs import LoadedPair, load_pairs, prepare_pairs, write_pairs
+from napari_deep3d.jobs.pairs import LoadedPair, hold_in_memory, load_pairs, prepare_pairs, write_pairs
 from napari_deep3d.jobs.run_folder import (
     CHECKPOINTS,
     LAST_FILE,
@@ -40,6 +41,8 @@ FIXED_BY_START = ("width", "dimensions", "network_input", "percentiles")
 """Settings that a model to start from decides."""
 START_LEARNING_RATE = 3e-4
 """Largest learning rate of a training that goes on from a model, where none is given: a larger one would forget."""
+PAIRS_MEMORY_SHARE = 0.25
+"""Of the free memory: pairs that need less are held in it."""
 HALO_BOX = (96, 192, 192)
 """Voxels on which a finished network's reach is measured."""
 
@@ -123,7 +126,7 @@ def train_model(
     StoppedError
         If it was stopped before there was anything to keep.
     """
-    from napari_deep3d.nn.devices import choose_device
+    from napari_deep3d.nn.devices import choose_device, release_memory
     from napari_deep3d.nn.processes import joined
 
     folder = Path(run)
@@ -135,7 +138,10 @@ def train_model(
         raise InputError("no pairs were given; a pairs folder, or pairs at hand, are needed.")
     with joined(choose_device(config.device)) as processes:
         request = _Request(pairs, folder, config, name, start, minutes, resume, preview_every, stop, paused)
-        return (yield from _train(request, processes))
+        try:
+            return (yield from _train(request, processes))
+        finally:
+            release_memory()
 
 
 @dataclass(frozen=True)
@@ -153,7 +159,7 @@ class _Request:
 
 
 def _train(request: _Request, processes: Processes) -> Job[TrainResult]:
-    from napari_deep3d.nn.devices import choose_device
+    from napari_deep3d.nn.devices import choose_device, device_label
     from napari_deep3d.nn.trainer import training_precision
     from napari_deep3d.nn.training import Control, split_pairs, train_generator
 
@@ -161,17 +167,21 @@ def _train(request: _Request, processes: Processes) -> Job[TrainResult]:
     name = check_name(request.name or folder.resolve().name)
     weights, config = _begin_from(request.start, config)
     device = choose_device(config.device)
-    precision = str(training_precision(device, config)).removeprefix("torch.")
+    dtype = training_precision(device, config)
     at_hand = load_pairs(request.pairs) if isinstance(request.pairs, str | Path) else list(request.pairs)
+    at_hand = hold_in_memory(at_hand, PAIRS_MEMORY_SHARE * psutil.virtual_memory().available)
     opened = prepare_pairs(at_hand, config.percentiles)
     spacings = _spacings(opened)
     training, _ = split_pairs(opened, config)
+    at_once = voxels_at_once(config, device.type, str(dtype).removeprefix("torch."))
     if not request.resume and processes.is_first:
         check_folder(folder, overwrite=False)
+    yield Notice(f"{len(opened)} pairs, {device_label(device, dtype)}")
     if request.minutes is not None and not request.resume:
         if processes.count > 1:
             raise InputError("a time can be given to a single process only; set iterations instead.")
-        config = yield from fit_to_time(training, config, _checked_minutes(request.minutes), request.stop)
+        minutes = _checked_minutes(request.minutes)
+        config = yield from fit_to_time(training, config, minutes, at_once, request.stop)
     if not request.resume and processes.is_first:
         _begin_folder(request, config, name, at_hand)
     processes.wait_for_all()
@@ -180,7 +190,7 @@ def _train(request: _Request, processes: Processes) -> Job[TrainResult]:
         paused=request.paused,
         preview_every=request.preview_every,
         processes=processes,
-        voxels_at_once=voxels_at_once(config, device.type, precision),
+        voxels_at_once=at_once,
         start=weights,
     )
     job = train_generator(opened, config, folder / CHECKPOINTS, control)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import psutil
 
@@ -13,15 +14,18 @@ from napari_deep3d.core.events import Job, Notice, Progress, Stop, StoppedError
 from napari_deep3d.jobs.pairs import PairFacts
 from napari_deep3d.jobs.plan import free_memory
 
+if TYPE_CHECKING:
+    from napari_deep3d.nn.patches import TrainingPair
+
 MEMORY_SHARE = 0.6
 BYTES_PER_CHANNEL = {"bfloat16": 75.0, "float32": 100.0}
 """Memory at the peak of a step, per voxel and channel of the first level; measured on a processor."""
 BYTES_PER_VGG_VOXEL, BYTES_PER_GAN_VOXEL, BYTES_OF_NETWORKS = 1000.0, 150.0, 3.0e7
-FLOP_PER_CHANNEL_2 = 2100.0
+FLOP_PER_CHANNEL_2 = 1440.0
 """Floating-point operations per voxel of a step, of the generator, for a width of 1; they grow with its square."""
 FLOP_PER_VGG_VOXEL, FLOP_PER_GAN_VOXEL = 1.1e6, 2.0e4
-EFFICIENCY = 0.25
-"""Share of the rate of a large matrix product that a step reaches; measured."""
+EFFICIENCY = {"cpu": 0.5, "cuda": 0.25, "mps": 0.25}
+"""Share of the rate of a large matrix product that a step reaches; measured on a processor, guessed for GPUs."""
 PROBE_STEPS = 4
 WARM_UP_STEPS = 2
 CHECKPOINT_SECONDS = 60.0
@@ -70,7 +74,7 @@ def plan_training(pairs: Sequence[PairFacts], config: TrainConfig, *, minutes: f
     voxels = _voxels(pairs, config)
     free = free_memory(device)
     limit = voxels_at_once(config, device.type, precision)
-    seconds_per_step = voxels * _flop_per_voxel(config) / (_rate(device, dtype) * EFFICIENCY)
+    seconds_per_step = voxels * _flop_per_voxel(config) / (_rate(device, dtype) * EFFICIENCY[device.type])
     steps = config.iterations if minutes is None else max(LEAST_STEPS, int(60 * minutes / seconds_per_step))
     notices = []
     if limit < voxels:
@@ -138,7 +142,9 @@ def _rate(device: object, dtype: object) -> float:
     return float(2 * size**3 / min(seconds))
 
 
-def fit_to_time(pairs: Sequence[object], config: TrainConfig, minutes: float, stop: Stop) -> Job[TrainConfig]:
+def fit_to_time(
+    pairs: Sequence[TrainingPair], config: TrainConfig, minutes: float, voxels_at_once: int, stop: Stop
+) -> Job[TrainConfig]:
     """Measure the speed of a few steps, and set the number of steps, tests and checkpoints so that they fit a time.
 
     Parameters
@@ -147,6 +153,8 @@ def fit_to_time(pairs: Sequence[object], config: TrainConfig, minutes: float, st
         Prepared training pairs.
     config, minutes
         Settings, and how long the training may take.
+    voxels_at_once
+        Voxels of a batch that fit into memory.
     stop
         Asked between steps.
 
@@ -157,7 +165,7 @@ def fit_to_time(pairs: Sequence[object], config: TrainConfig, minutes: float, st
     """
     from napari_deep3d.nn.trainer import Trainer
 
-    trainer = Trainer(config, pairs)  # type: ignore[arg-type]
+    trainer = Trainer(config, pairs, voxels_at_once=voxels_at_once)
     probes = max(PROBE_STEPS, len(config.patch)) * 2
     start = time.perf_counter()
     for number in range(WARM_UP_STEPS + probes):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import platform
 
 import torch
@@ -54,6 +56,15 @@ def cpu_has_bfloat16() -> bool:
     """Whether the processor multiplies bfloat16 in hardware; without that it is slower than float32."""
     has = torch.cpu.get_capabilities()
     return any(bool(has.get(name)) for name in ("amx_bf16", "avx512_bf16", "bf16"))
+
+
+def release_memory() -> None:
+    """Give memory that nothing uses any more back to other programs."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    if platform.libc_ver()[0] == "glibc":  # which else keeps hundreds of megabytes of it
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def device_label(device: torch.device, dtype: torch.dtype) -> str:

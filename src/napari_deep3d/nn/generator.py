@@ -15,6 +15,8 @@ POOLING: tuple[Size, ...] = ((2, 2, 2), (2, 2, 2), (1, 2, 2), (1, 2, 2))
 STRIDE = (4, 16, 16)
 """Product of the pooling: a tile must start at a multiple of it to see the same grid as the whole stack."""
 KERNEL: Size = (3, 3, 3)
+ONE: Size = (1, 1, 1)
+SAFE_PIXELS = 4
 CHANNELS_IN = {"stack": 1, "plane": 2}
 """Input channels by what the network sees: a stack, or a plane and the distance from it."""
 MAX_CHANNEL_FACTOR = 8
@@ -24,8 +26,9 @@ EPSILON = 1e-5
 class Convolution(nn.Conv3d):
     """A convolution that keeps the size, and is computed in float32 where bfloat16 cannot be trusted.
 
-    On a processor the weight gradient of oneDNN's bfloat16 convolution is garbage where the input is exactly two
-    planes deep (seen with torch 2.13 and AVX-512).
+    On a processor oneDNN's bfloat16 convolutions return garbage, or write where they must not, for some small inputs:
+    two planes deep, fewer than four rows or columns, a single channel of a single plane (seen with torch 2.13 and
+    AVX-512; all other sizes agreed with float32).
     """
 
     def __init__(self, channels_in: int, channels_out: int, kernel: Size = KERNEL, stride: int = 1) -> None:
@@ -34,10 +37,15 @@ class Convolution(nn.Conv3d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, Z, Y, X)."""
-        if x.shape[2] == 2 and x.device.type == "cpu" and torch.is_grad_enabled() and torch.is_autocast_enabled("cpu"):
+        if x.device.type == "cpu" and torch.is_autocast_enabled("cpu") and _is_small(x):
             with torch.autocast("cpu", enabled=False):
                 return super().forward(x.float())
         return super().forward(x)
+
+
+def _is_small(x: Tensor) -> bool:
+    depth = x.shape[2]
+    return depth == 2 or min(x.shape[3:]) < SAFE_PIXELS or (depth == 1 and x.shape[1] == 1)
 
 
 class StackNorm(nn.Module):
@@ -91,7 +99,7 @@ class Block(nn.Module):
         self.first = Convolution(channels_in, channels_out, kernel)
         self.second = Convolution(channels_out, channels_out, kernel)
         self.norm: nn.Module = StackNorm(channels_out)
-        self.shortcut = nn.Identity() if channels_in == channels_out else nn.Conv3d(channels_in, channels_out, 1)
+        self.shortcut = nn.Identity() if channels_in == channels_out else Convolution(channels_in, channels_out, ONE)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, Z, Y, X) to the same size."""
@@ -109,7 +117,7 @@ class Up(nn.Module):
     def __init__(self, channels_in: int, channels_out: int, factor: Size, kernel: Size = KERNEL) -> None:
         super().__init__()
         self.factor = tuple(float(f) for f in factor)
-        self.convolution = nn.Conv3d(channels_in, channels_out, 1)
+        self.convolution = Convolution(channels_in, channels_out, ONE)
         self.block = Block(2 * channels_out, channels_out, kernel)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
@@ -144,7 +152,7 @@ class Generator(nn.Module):
             Up(channels[level + 1], channels[level], self.pooling[level], kernel)
             for level in reversed(range(len(POOLING)))
         )
-        self.head = nn.Conv3d(channels[0], 1, 1)
+        self.head = Convolution(channels[0], 1, ONE)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map normalised wide-field (N, C, Z, Y, X) of any size to normalised confocal (N, 1, Z, Y, X)."""

@@ -12,6 +12,7 @@ from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Region
 from napari_deep3d.core.metrics import intensity_range, is_flat, normalise
+from napari_deep3d.core.pair_check import MOST_SATURATED, saturated_share
 from napari_deep3d.core.volume import MIN_LATERAL, MIN_PLANES, Shape, Spacing, Volume, all_finite
 from napari_deep3d.nn.deepz import plane_and_distance
 
@@ -40,7 +41,7 @@ class TrainingPair:
         Raises
         ------
         InputError
-            If the stacks differ in shape, or one is constant or has voxels that are not finite.
+            If the stacks differ in shape, or one is constant, mostly saturated or has voxels that are not finite.
         """
         if widefield.shape != confocal.shape:
             raise InputError(
@@ -54,6 +55,12 @@ class TrainingPair:
                 raise InputError(
                     f"pair {name}: {volume.name} is constant or not finite; stacks with structure and without NaN or "
                     "infinity are needed. Remove the pair from the folder."
+                )
+            share = saturated_share(volume, intensity_range(volume.data, (0, 100))[1])
+            if share > MOST_SATURATED:
+                raise InputError(
+                    f"pair {name}: {share:.0%} of {volume.name} is saturated (at its largest value); at most "
+                    f"{MOST_SATURATED:.0%} is allowed. Acquire it again with less light or exposure, or remove the pair."
                 )
             ranges.append(bounds)
         return cls(name, widefield, confocal, ranges[0], ranges[1])

@@ -25,6 +25,7 @@ from napari_deep3d.nn.trainer import DivergedError, Trainer
 from napari_deep3d.nn.validation import preview, score_pairs
 
 VALIDATION_PAIRS = 4
+WEIGHTS, MEAN = "the weights", "the running mean of the weights"
 MISREGISTRATION_SEED = 0x5417
 
 
@@ -232,16 +233,16 @@ class _Run:
 
     def _validate(self) -> Job[None]:
         trainer = self.trainer
-        found = {"the weights": self._score(trainer.generator)}
+        found = {WEIGHTS: self._score(trainer.generator)}
         if trainer.average is not None:
-            found["the running mean of the weights"] = self._score(trainer.average)
+            found[MEAN] = self._score(trainer.average)
         of = min(found, key=lambda name: found[name][0])
         rmse, ssim = found[of]
         best = self.standing.best
         is_best = best is None or rmse <= best.rmse
         if is_best:
             best = Best(self.step, of, rmse, ssim)
-            network = trainer.generator if of == "the weights" else trainer.average
+            network = trainer.generator if of == WEIGHTS else trainer.average
             assert network is not None
             if self.control.processes.is_first:
                 write_tensors(self.folder / BEST_FILE, network.state_dict(), {"step": str(self.step)})
@@ -280,6 +281,9 @@ class _Run:
                 generator.load_state_dict(load_file(self.folder / BEST_FILE))
                 weights = f"{best.of} after step {best.step}, best on held-out pairs"
                 scores = {"rmse": best.rmse, "ssim": best.ssim}
+            elif best.of == MEAN and self.trainer.average is not None:
+                generator = copy.deepcopy(self.trainer.average).cpu().eval()
+                weights = f"{MEAN} as after step {self.step}"
         return Trained(
             generator=generator,
             last=last,
