@@ -24,7 +24,7 @@ from napari_deep3d.jobs.register import RegisteredFolder, RegisteredPair
 SPACING_UM = (0.5, 0.2, 0.2)
 ORIGIN_UM = (1.0, 2.0, 3.0)
 CPU: dict[str, Any] = {"device": "cpu", "precision": "float32"}
-TINY: dict[str, Any] = {"patch": (8, 32, 32), "width": 2, "batch_size": 1, **CPU}
+TINY: dict[str, Any] = {"patch": (8, 32, 32), "width": 2, "discriminator_width": 0.02, "batch_size": 1, **CPU}
 
 
 @pytest.fixture
@@ -199,6 +199,14 @@ def test_train(pairs: Path, tmp_path: Path, stack: NDArray[np.uint16]) -> None:
     assert any(isinstance(event, Metrics) for event in events)
     predicted = predict(stack, model=str(result.model), spacing_um=SPACING_UM)
     assert predicted.model == "run"
+
+
+def test_train_goes_on_from_a_model_for_a_time(pairs: Path, tmp_path: Path, tiny_model: Path) -> None:
+    own = {name: value for name, value in TINY.items() if name != "width"}
+    result = napari_deep3d.train(pairs, tmp_path / "run", start=str(tiny_model), minutes=1e-3, name="mine", **own)
+    assert (result.name, result.iterations, result.complete) == ("mine", 20, True)
+    with pytest.raises(InputError, match="has width=2; width=4 was asked for"):
+        napari_deep3d.train(pairs, tmp_path / "other", start=str(tiny_model), **own, width=4)
 
 
 def test_train_stops(pairs: Path, tmp_path: Path) -> None:

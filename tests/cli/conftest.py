@@ -13,6 +13,12 @@ from napari_deep3d.io import write_stack
 
 
 @pytest.fixture(autouse=True)
+def _no_collection_of_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking through everything that pytest holds takes a second after each training."""
+    monkeypatch.setattr("napari_deep3d.nn.devices.release_memory", lambda: None)
+
+
+@pytest.fixture(autouse=True)
 def _own_surroundings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No model of the user, and no terminal settings, reach a test."""
     monkeypatch.setenv("NAPARI_DEEP3D_MODELS", str(tmp_path_factory.mktemp("models")))

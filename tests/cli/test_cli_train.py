@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import signal
+import subprocess
+import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -13,16 +15,19 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from cli_helpers import SPACING_UM, Run, contents, names
+from cli_helpers import COMMAND, SPACING_UM, Run, contents, names
 
 from napari_deep3d.io import write_stack
 from napari_deep3d.jobs.models import model_info
 from napari_deep3d.nn import training
+from napari_deep3d.nn.generator import Generator
+from napari_deep3d.nn.model_file import read_info, save_model
 
 TINY = {
     "iterations": "4",
     "patch": "8,32,32",
     "width": "2",
+    "discriminator_width": "0.02",
     "batch_size": "1",
     "checkpoint_every": "2",
     "validate_every": "2",
@@ -64,7 +69,9 @@ def test_train_then_predict(run: Run, pairs: Path, recording: Path, tmp_path: Pa
     model = tmp_path / "cells" / "model.safetensors"
     assert told["model"] == str(model)
     assert model_info(str(model)).name == "cells"
-    assert names(tmp_path / "cells") == {"config.toml", "metrics.csv", "checkpoints", "model.safetensors"}
+    files = {"run.toml", "config.toml", "metrics.csv", "checkpoints", "model.safetensors", "last.safetensors"}
+    assert names(tmp_path / "cells") == files
+    assert (told["name"], told["complete"], told["reason"]) == ("cells", True, "")
     assert steps(tmp_path / "cells") == [1, 2, 3, 4]
     predicted = run("predict", recording, "-o", tmp_path / "out.tif", "--model", model, "--json")
     assert (predicted.code, predicted.json["model"]) == (0, "cells")
@@ -141,6 +148,28 @@ def test_resume_a_finished_run(run: Run, pairs: Path, tmp_path: Path) -> None:
         ("percentiles=[99, 1]", "percentiles"),
         ("precision=float16", "float16"),
         ("device=tpu", "device"),
+        ("width=129", "width"),
+        ("batch_size=0", "batch_size"),
+        ("dimensions=4", "dimensions"),
+        ("network_input=pixel", "network_input"),
+        ("network_input=plane", "network_input=plane needs dimensions=2"),
+        ("z_step=3", "z_step"),
+        ("misregistration_um=[1, 2]", "misregistration_um"),
+        ("misregistration_um=[1, 2, -1]", "from 0 to 1000"),
+        ("misregistration_um=[nan, 2, 1]", "from 0 to 1000"),
+        ("weight_gan=-1", "weight_gan"),
+        ("weight_vgg=1e9", "weight_vgg"),
+        ("vgg_share=0", "vgg_share"),
+        ("vgg_share=1.1", "vgg_share"),
+        ("discriminator_width=0", "discriminator_width"),
+        ("discriminator_width=2", "discriminator_width"),
+        ("discriminator_learning_rate=1", "discriminator_learning_rate"),
+        ("ema=1", "ema"),
+        ("ema=-0.1", "ema"),
+        ("held_out=['7.ome.tif']", "held_out names 7.ome.tif; names of some of the pairs are allowed: 0.ome.tif"),
+        ("held_out=['0.ome.tif', '1.ome.tif', '2.ome.tif']", "held_out names every pair"),
+        ("validate_every=0", "validate_every"),
+        ("checkpoint_every=0", "checkpoint_every"),
     ],
 )
 def test_settings_out_of_bounds(run: Run, pairs: Path, tmp_path: Path, word: str, what: str) -> None:
@@ -184,6 +213,34 @@ def damaged(pairs: Path) -> None:
     path.write_bytes(path.read_bytes()[:5000])
 
 
+def planes_of_nothing(pairs: Path) -> None:
+    data = np.random.default_rng(0).random((8, 32, 32), dtype=np.float32)
+    data[3] = np.nan
+    write_stack(pairs / "confocal" / "1.ome.tif", data, SPACING_UM, overwrite=True)
+
+
+def two_channels(pairs: Path) -> None:
+    data = np.random.default_rng(0).integers(0, 99, (8, 2, 32, 32), dtype=np.uint16)
+    metadata = {"axes": "ZCYX", "PhysicalSizeZ": 0.5, "PhysicalSizeY": 0.2, "PhysicalSizeX": 0.2}
+    tifffile.imwrite(pairs / "widefield" / "1.ome.tif", data, ome=True, metadata=metadata)
+
+
+def saturated(pairs: Path) -> None:
+    data = np.random.default_rng(0).integers(0, 2000, (8, 32, 32)).clip(0, 255).astype(np.uint8)
+    write_stack(pairs / "widefield" / "1.ome.tif", data, SPACING_UM, overwrite=True)
+
+
+def no_stack(pairs: Path) -> None:
+    for kind in ("widefield", "confocal"):
+        tifffile.imwrite(pairs / kind / "1.ome.tif", np.zeros((32, 32), np.uint16))
+
+
+def too_few_planes(pairs: Path) -> None:
+    for kind in ("widefield", "confocal"):
+        data = np.random.default_rng(0).integers(0, 99, (3, 32, 32), dtype=np.uint16)
+        write_stack(pairs / kind / "1.ome.tif", data, SPACING_UM, overwrite=True)
+
+
 def no_voxel_size(pairs: Path) -> None:
     for path in pairs.rglob("*.tif"):
         tifffile.imwrite(path, tifffile.imread(path), ome=False, metadata=None)
@@ -197,6 +254,11 @@ BAD_PAIRS: dict[Callable[[Path], None], str] = {
     constant: "constant",
     damaged: "is cut off",
     no_voxel_size: "voxel size",
+    planes_of_nothing: "pair 1.ome.tif: 1 is constant or not finite",
+    two_channels: "channel",
+    saturated: "pair 1.ome.tif: 87% of 1 is saturated",
+    no_stack: "single plane",
+    too_few_planes: "too small: 3 planes",
 }
 
 
@@ -224,10 +286,156 @@ def test_a_run_folder_in_use(run: Run, pairs: Path, tmp_path: Path) -> None:
         (("--config", "no.toml"), "no.toml"),
         (("--config", "{pairs}"), "config file"),
         (("--config", "{pairs}/widefield/0.ome.tif"), "not a TOML file"),
-        (("--resume", "--set", "iterations=9"), "leave --preset, --config and --set out"),
+        (("--resume", "--set", "iterations=9"), "leave all options but -o and --json out"),
+        (("--resume", "--preset", "laptop"), "leave all options but -o and --json out"),
+        (("--resume", "--config", "no.toml"), "leave all options but -o and --json out"),
+        (("--resume", "--name", "new"), "leave all options but -o and --json out"),
+        (("--resume", "--start", "generalist"), "leave all options but -o and --json out"),
+        (("--resume", "--minutes", "0"), "leave all options but -o and --json out"),
+        (("--minutes", "0"), "more than 0 and at most a month"),
+        (("--minutes", "-3"), "more than 0 and at most a month"),
+        (("--minutes", "nan"), "more than 0 and at most a month"),
+        (("--minutes", "1e9"), "more than 0 and at most a month"),
+        (("--start", "no-such-model"), "there is no model 'no-such-model'"),
+        (("--start", "no.safetensors"), "there is no model file no.safetensors"),
+        (("--start", "{pairs}/widefield/0.ome.tif"), "not a safetensors file"),
+        (("--set", "weight_l1=0", "--set", "weight_gan=0", "--set", "weight_vgg=0"), "nothing to learn from"),
         (("--resume",), "not a run folder to resume"),
     ],
 )
 def test_nonsense(run: Run, pairs: Path, tmp_path: Path, words: tuple[str, ...], what: str) -> None:
     words = tuple(word.format(pairs=pairs) for word in words)
     refused(run, what, tmp_path, "train", pairs, "-o", tmp_path / "run", *words)
+
+
+def test_usage(run: Run, pairs: Path, tmp_path: Path) -> None:
+    before = contents(tmp_path)
+    done = run("train", pairs, "-o", tmp_path / "run", "--minutes", "soon")
+    assert (done.code, done.out) == (2, "")
+    assert "Traceback" not in done.err
+    assert contents(tmp_path) == before
+
+
+def test_a_run_folder_of_another_version(run: Run, pairs: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "config.toml").write_text("iterations = 5\n")  # as the first version left it
+    refused(
+        run,
+        "run folder of version 1; this program resumes version 2",
+        tmp_path,
+        "train",
+        pairs,
+        "-o",
+        folder,
+        "--resume",
+    )
+
+
+def test_a_run_folder_of_nonsense(run: Run, pairs: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "run.toml").write_text("format_version = 2\n")
+    (folder / "config.toml").write_text("iterations = 0\nepochs = 3\n")
+    refused(run, "unknown name 'epochs'", tmp_path, "train", pairs, "-o", folder, "--resume")
+
+
+def test_a_file_in_the_way(run: Run, pairs: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("mine")
+    refused(run, "is a file", tmp_path, "train", pairs, "-o", tmp_path / "run", *setting())
+    refused(run, "cannot write to", tmp_path, "train", pairs, "-o", tmp_path / "run" / "deeper", *setting())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a folder that not even root can write to")
+def test_a_folder_that_cannot_be_written(run: Run, pairs: Path, tmp_path: Path) -> None:
+    refused(run, "cannot write to /proc/nothing", tmp_path, "train", pairs, "-o", "/proc/nothing", *setting())
+
+
+def test_patches_larger_than_the_stacks_are_cut(run: Run, pairs: Path, tmp_path: Path) -> None:
+    for path in [path for path in pairs.rglob("*.tif") if not path.name.startswith("0")]:
+        path.unlink()
+    words = setting(iterations="1", patch="24,96,96")
+    done = run("train", pairs, "-o", tmp_path / "run", *words, "--json")
+    assert (done.code, done.json["validation"]) == (0, {}), done.err
+
+
+def test_start_and_minutes(run: Run, pairs: Path, tiny_model: Path, tmp_path: Path) -> None:
+    words = ("--start", tiny_model, "--minutes", "0.001", "--json")
+    own = [word for word in setting() if word not in ("width=2", "iterations=4")]
+    own = [word for word, after in zip(own, [*own[1:], ""], strict=True) if word != "--set" or after != "--set"]
+    done = run("train", pairs, "-o", tmp_path / "run", *own, *words)
+    assert done.code == 0, done.err
+    assert done.json["iterations"] == 20
+    assert "20 steps in 0.001 minutes" in done.err
+    info = read_info(done.json["model"])
+    assert (info.width, info.training["start"]) == (2, str(tiny_model))
+
+
+def test_start_with_another_width(run: Run, pairs: Path, tiny_model: Path, tmp_path: Path) -> None:
+    words = (*setting(width="4"), "--start", tiny_model)
+    refused(run, "has width=2; width=4 was asked for", tmp_path, "train", pairs, "-o", tmp_path / "run", *words)
+
+
+def test_start_from_a_damaged_model(run: Run, pairs: Path, tiny_model: Path, tmp_path: Path) -> None:
+    save_model(tiny_model, Generator(3), read_info(tiny_model))
+    words = (*setting(), "--start", tiny_model)
+    refused(run, "do not fit the network", tmp_path, "train", pairs, "-o", tmp_path / "run", *words)
+
+
+def test_a_training_that_diverges(run: Run, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has failed, but what it learned before is kept and told."""
+    factors = iter([1.0, 1.0, 1.0, float("nan")])
+    monkeypatch.setattr("napari_deep3d.nn.trainer.l1_loss", lambda a, b: (a - b).abs().mean() * next(factors))
+    done = run("train", pairs, "-o", tmp_path / "run", *setting(), "--json")
+    assert done.code == 1
+    assert (done.json["iterations"], done.json["complete"]) == (3, False)
+    assert done.json["reason"].startswith("the loss (l1) became nan at step 4")
+    assert f"note: {done.json['reason']}" in done.err
+    assert "Traceback" not in done.err
+    assert (tmp_path / "run" / "model.safetensors").is_file()
+
+
+def test_ctrl_c_while_the_speed_is_measured(
+    run: Run, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = training.Trainer.step
+
+    def pressed(*arguments: Any) -> None:
+        step(*arguments)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(training.Trainer, "step", pressed)
+    done = run("train", pairs, "-o", tmp_path / "run", *setting(), "--minutes", "5", "--json")
+    assert (done.code, done.out) == (130, "")
+    assert "Traceback" not in done.err
+
+
+# Killed
+
+
+LONGER = setting(iterations="16", checkpoint_every="5", validate_every="4")
+
+
+@pytest.mark.parametrize("step", [3, 9])
+def test_killed_and_resumed_is_an_unbroken_training(run: Run, pairs: Path, tmp_path: Path, step: int) -> None:
+    """Before the first checkpoint and after it, as a power cut would; bit for bit the same model."""
+    command = [*COMMAND, "train", str(pairs), "-o", str(tmp_path / "run"), *LONGER]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith(f"step {step}:"):
+                break
+        process.kill()
+        process.communicate(timeout=60)
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+    resumed = run("train", pairs, "-o", tmp_path / "run", "--resume", "--json")
+    assert resumed.code == 0, resumed.err
+    assert resumed.json["complete"] is True
+    assert ("resumed at step" in resumed.err) == (step > 5)
+    whole = tmp_path / "whole" / "run"
+    assert run("train", pairs, "-o", whole, *LONGER).code == 0
+    for name in ("model.safetensors", "last.safetensors"):
+        assert (tmp_path / "run" / name).read_bytes() == (whole / name).read_bytes()
+    rows = [sorted((folder / "metrics.csv").read_text().splitlines()) for folder in (tmp_path / "run", whole)]
+    assert rows[0] == rows[1]
+    assert not [name for name in names(tmp_path / "run") | names(tmp_path / "run" / "checkpoints") if ".part-" in name]

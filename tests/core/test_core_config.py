@@ -43,6 +43,28 @@ TRAIN, PREDICT, SIMULATE = TrainConfig, PredictConfig, SimulateConfig
         (TRAIN, "patch", "12,x,96"),
         (TRAIN, "patch", "12,96"),
         (TRAIN, "precision", "int8"),
+        (TRAIN, "dimensions", 4),
+        (TRAIN, "network_input", "pixel"),
+        (TRAIN, "z_step", 3),
+        (TRAIN, "misregistration_um", (1.0, -1.0, 1.0)),
+        (TRAIN, "misregistration_um", (1.0, 1001.0, 1.0)),
+        (TRAIN, "misregistration_um", (float("nan"), 1.0, 1.0)),
+        (TRAIN, "misregistration_um", (1.0, 1.0)),
+        (TRAIN, "weight_gan", -0.1),
+        (TRAIN, "weight_gan", float("inf")),
+        (TRAIN, "weight_vgg", 1001.0),
+        (TRAIN, "vgg_share", 0.0),
+        (TRAIN, "vgg_share", 1.1),
+        (TRAIN, "discriminator_width", 0.0),
+        (TRAIN, "discriminator_width", 1.1),
+        (TRAIN, "discriminator_learning_rate", 0.0),
+        (TRAIN, "discriminator_learning_rate", 0.2),
+        (TRAIN, "ema", 1.0),
+        (TRAIN, "ema", -0.1),
+        (TRAIN, "held_out", 3),
+        (TRAIN, "checkpoint_every", 0),
+        (TRAIN, "validate_every", 0),
+        (TRAIN, "log_every", 0),
         (TRAIN, "seed", -1),
         (PREDICT, "device", "tpu"),
         (PREDICT, "spacing_um", (0.5, 0.0, 0.1)),
@@ -68,6 +90,13 @@ def test_value_out_of_bounds_is_refused_by_name(cls: type[Config], name: str, va
         (TRAIN, "patch", (4, 16, 16)),
         (TRAIN, "percentiles", (0.0, 100.0)),
         (TRAIN, "validation_share", 0.0),
+        (TRAIN, "misregistration_um", (0.0, 0.0, 1000.0)),
+        (TRAIN, "weight_gan", 0.0),
+        (TRAIN, "vgg_share", 1.0),
+        (TRAIN, "discriminator_width", 1.0),
+        (TRAIN, "ema", 0.0),
+        (TRAIN, "z_step", 4),
+        (TRAIN, "held_out", ["a.tif", "b.tif"]),
         (PREDICT, "tile", (1, 1, 1)),
         (PREDICT, "memory_bytes", 128_000_000),
         (SIMULATE, "shape", (8, 32, 32)),
@@ -75,6 +104,21 @@ def test_value_out_of_bounds_is_refused_by_name(cls: type[Config], name: str, va
 )
 def test_value_at_its_bound_is_taken(cls: type[Config], name: str, value: object) -> None:
     cls.checked(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"network_input": "plane"}, "network_input=plane needs dimensions=2"),
+        ({"weight_l1": 0, "weight_gan": 0, "weight_vgg": 0}, "nothing to learn from"),
+    ],
+)
+def test_values_that_do_not_fit_together_are_refused(values: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError, match=rf"{words}\. Correct it and try again\.$"):
+        TrainConfig.checked(**values)
+    for name in values:  # and one less is taken
+        TrainConfig.checked(**{other: value for other, value in values.items() if other != name})
+    TrainConfig.checked(network_input="plane", dimensions=2)
 
 
 def test_message_states_what_was_got_and_what_is_allowed() -> None:
@@ -118,6 +162,9 @@ def test_several_patches_are_kept_in_order() -> None:
     [
         TrainConfig(),
         TrainConfig.checked(patch="8,32,32", learning_rate=3e-4, percentiles=(1, 99), seed=7, device="cpu"),
+        TrainConfig.checked(
+            dimensions=2, network_input="plane", misregistration_um=(0.5, 0, 1), held_out=["a.tif"], ema=0, weight_gan=0
+        ),
         PredictConfig(),
         PredictConfig(tile=(8, 64, 64), spacing_um=(0.5, 0.1, 0.1), memory_bytes=2**30),
         SimulateConfig(pairs=3, shape=(8, 32, 48), seed=9),
@@ -169,7 +216,14 @@ def test_later_sources_win() -> None:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_presets_are_valid(preset: str) -> None:
-    merge(TrainConfig, PRESETS[preset])
+    config = merge(TrainConfig, PRESETS[preset])
+    assert (config.weight_gan, config.weight_l1, config.weight_vgg) == (1, 2, 0.01)  # lambda and zeta of Eq. 1
+
+
+def test_preset_of_the_paper_is_as_it_says() -> None:
+    config = merge(TrainConfig, PRESETS["paper"])
+    assert (config.patch, config.batch_size, config.iterations) == (((12, 256, 256),), 24, 6000)
+    assert (config.dimensions, config.network_input, config.z_step, config.vgg_share) == (3, "stack", 1, 1.0)
 
 
 def test_a_message_is_one_sentence_after_the_other() -> None:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from napari_deep3d.core.events import Clock, Event, Job, Notice, Progress, drain, never, tap
+from napari_deep3d.core.events import Clock, Event, Job, Notice, Progress, drain, never, tap, wait
 
 
 def job(log: list[str]) -> Job[int]:
@@ -69,3 +69,20 @@ def test_clock_tells_the_time_left_at_the_rate_so_far(monkeypatch: pytest.Monkey
 
 def test_never_stops() -> None:
     assert never() is False
+
+
+def test_waiting_lasts_while_it_is_paused() -> None:
+    asked = iter([True, True, True, False])
+    start = time.perf_counter()
+    waited = wait(lambda: next(asked), never)
+    assert 0.15 <= waited <= time.perf_counter() - start
+    assert next(asked, None) is None
+
+
+def test_waiting_ends_when_it_is_stopped() -> None:
+    asked = iter([False, False, True])
+    assert wait(lambda: True, lambda: next(asked)) >= 0.1
+
+
+def test_what_is_not_paused_does_not_wait() -> None:
+    assert wait(never, lambda: pytest.fail("stop was asked")) < 0.05

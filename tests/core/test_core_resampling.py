@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_deep3d.core.resampling import Grid, grid_for, target_spacing
+from napari_deep3d.core.resampling import Grid, Resampled, grid_for, target_spacing
 
 zooms = st.tuples(*[st.sampled_from([0.3, 0.4, 0.5, 0.8, 1.0, 1.3, 2.0, 2.7])] * 3)
 shapes = st.tuples(st.integers(4, 14), st.integers(16, 30), st.integers(16, 30))
@@ -158,3 +158,68 @@ def test_grid_zoom_is_own_size_over_wanted_size() -> None:
     assert grid.model_shape == (20, 20, 15)
     assert not grid.is_identity
     assert grid_for((10, 20, 30), (0.5, 0.1, 0.2), (0.5, 0.1, 0.2)).is_identity
+
+
+# Stacks of few planes: the first planes lie on each other
+
+planes = st.integers(4, 12)
+
+
+@small
+@given(planes, st.sampled_from([2, 3, 4]))
+def test_planes_of_a_stack_of_few_planes_are_those_of_the_model_grid(depth: int, zoom: int) -> None:
+    """Plane k of the stack is plane k * zoom, exactly; those between are interpolated; and back it is exact again."""
+    stack = np.random.default_rng(depth).random((depth, 16, 17), dtype=np.float32)
+    grid = Grid(stack.shape, (float(zoom), 1.0, 1.0), first_on_first=True)
+    assert grid.model_shape == ((depth - 1) * zoom + 1, 16, 17)
+    region = everything(grid.model_shape)
+    model = grid.read(stack, region)
+    np.testing.assert_array_equal(model[::zoom], stack)
+    for between in range(1, zoom):
+        share = between / zoom
+        np.testing.assert_allclose(model[between::zoom], (1 - share) * stack[:-1] + share * stack[1:], atol=1e-6)
+    np.testing.assert_array_equal(grid.back(model, region, everything(stack.shape)), stack)
+
+
+@small
+@given(planes, st.sampled_from([2.0, 4.0, 1.6]), st.sampled_from([1.0, 0.7]), st.data())
+def test_box_of_few_planes_reads_and_returns_the_same_as_the_whole_cut(
+    depth: int, zoom: float, lateral: float, data: st.DataObject
+) -> None:
+    stack = np.random.default_rng(1).random((depth, 20, 24), dtype=np.float32)
+    grid = Grid(stack.shape, (zoom, lateral, lateral), first_on_first=True)
+    start = data.draw(st.integers(0, depth - 1))
+    box = (slice(start, data.draw(st.integers(start + 1, depth))), slice(3, 11), slice(0, 24))
+    covered = grid.to_model(box)
+    whole = grid.read(stack, everything(grid.model_shape))
+    part = grid.read(stack, covered)
+    np.testing.assert_allclose(part, whole[covered], atol=1e-5)
+    inner = (slice(box[0].start, max(box[0].start + 1, box[0].stop - 1)), slice(4, 10), slice(4, 20))
+    expected = grid.back(whole, everything(grid.model_shape), inner)
+    np.testing.assert_allclose(grid.back(part, covered, inner), expected, atol=1e-5)
+
+
+def test_first_planes_lie_on_each_other_only_where_planes_become_more() -> None:
+    dense = grid_for((10, 20, 30), (0.5, 0.1, 0.2), (0.5, 0.1, 0.2), first_on_first=True)
+    assert dense.is_identity
+    assert dense == Grid((10, 20, 30))
+    assert not grid_for((10, 20, 30), (0.25, 0.1, 0.2), (0.5, 0.1, 0.2), first_on_first=True).first_on_first
+    sparse = grid_for((10, 20, 30), (1.0, 0.1, 0.2), (0.5, 0.1, 0.2), first_on_first=True)
+    assert (sparse.first_on_first, sparse.zoom, sparse.model_shape) == (True, (2.0, 1.0, 1.0), (19, 20, 30))
+    assert grid_for((10, 20, 30), (1.0, 0.1, 0.2), (0.5, 0.1, 0.2)).model_shape == (20, 20, 30)
+
+
+def test_distance_of_model_planes_follows_the_zoom() -> None:
+    assert Grid((10, 20, 20), (2.0, 1.0, 1.0), True).model_step_um((1.0, 0.2, 0.2)) == 0.5
+
+
+@pytest.mark.parametrize("first_on_first", [False, True])
+def test_stack_seen_on_another_grid_is_read_like_an_array(first_on_first: bool) -> None:
+    stack = np.random.default_rng(0).integers(0, 99, (6, 20, 24)).astype(np.uint16)
+    grid = Grid(stack.shape, (2.0, 0.5, 1.3), first_on_first)
+    seen = Resampled(stack, grid)
+    whole = grid.read(stack, everything(grid.model_shape))
+    assert (seen.shape, seen.dtype) == (whole.shape, np.float32)
+    np.testing.assert_allclose(seen[:], whole, atol=1e-4)
+    np.testing.assert_allclose(seen[3], whole[3], atol=1e-4)
+    np.testing.assert_allclose(seen[2:5, 4, -6:], whole[2:5, 4, -6:], atol=1e-4)

@@ -14,6 +14,12 @@ from napari_deep3d.io import write_stack
 SPACING_UM = (0.5, 0.2, 0.2)
 
 
+@pytest.fixture(autouse=True)
+def _no_collection_of_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looking through everything that pytest holds takes a second after each training."""
+    monkeypatch.setattr("napari_deep3d.nn.devices.release_memory", lambda: None)
+
+
 @pytest.fixture
 def make_model(tmp_path: Path) -> Callable[..., Path]:
     """Write a model file: two channels, random norm weights; keywords replace what its header says."""
@@ -74,6 +80,8 @@ def train_config() -> TrainConfig:
         batch_size=1,
         patch=(8, 32, 32),
         width=2,
+        discriminator_width=0.02,
+        ema=0.5,
         precision="float32",
         device="cpu",
         checkpoint_every=2,

@@ -9,7 +9,7 @@ import pytest
 
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.io import write_stack
-from napari_deep3d.jobs.pairs import read_pairs
+from napari_deep3d.jobs.pairs import hold_in_memory, list_pairs, load_pairs, pair_names, read_pairs, write_pairs
 
 
 def test_pairs_come_sorted_with_both_sides(pairs_folder: Path) -> None:
@@ -63,3 +63,33 @@ def test_endings_may_be_in_capitals(pairs_folder: Path) -> None:
         for path in list((pairs_folder / kind).iterdir()):
             path.rename(path.with_suffix(".TIF"))
     assert len(read_pairs(pairs_folder, (0, 100))) == 3
+
+
+def test_pairs_are_listed_without_their_voxels(pairs_folder: Path) -> None:
+    found = list_pairs(pairs_folder)
+    assert [(pair.name, pair.shape) for pair in found] == [(f"{i}.tif", (8, 32, 32)) for i in range(3)]
+    assert [pair.spacing_um for pair in found] == [pytest.approx((0.3 + 0.1 * i, 0.2, 0.2)) for i in range(3)]
+    assert pair_names(pairs_folder) == ["0.tif", "1.tif", "2.tif"]
+
+
+def test_written_pairs_are_read_again(pairs_folder: Path, tmp_path: Path) -> None:
+    pairs = load_pairs(pairs_folder)
+    write_pairs(tmp_path / "copy", pairs)
+    again = load_pairs(tmp_path / "copy")
+    assert [pair.name for pair in again] == ["0.tif.ome.tif", "1.tif.ome.tif", "2.tif.ome.tif"]
+    for pair, other in zip(pairs, again, strict=True):
+        np.testing.assert_array_equal(np.asarray(pair.widefield.data[...]), np.asarray(other.widefield.data[...]))
+        np.testing.assert_array_equal(np.asarray(pair.confocal.data[...]), np.asarray(other.confocal.data[...]))
+        assert pair.widefield.spacing_um == other.widefield.spacing_um == other.confocal.spacing_um
+
+
+def test_pairs_are_held_in_memory_if_all_of_them_fit(pairs_folder: Path) -> None:
+    pairs = load_pairs(pairs_folder)
+    needed = 3 * 2 * 8 * 32 * 32 * 2
+    held, left = hold_in_memory(pairs, needed), hold_in_memory(pairs, needed - 1)
+    for pair, own, other in zip(pairs, held, left, strict=True):
+        assert isinstance(own.widefield.data, np.ndarray)
+        assert isinstance(own.confocal.data, np.ndarray)
+        np.testing.assert_array_equal(own.confocal.data, np.asarray(pair.confocal.data[...]))
+        assert (own.name, own.widefield.spacing_um) == (pair.name, pair.widefield.spacing_um)
+        assert other is pair

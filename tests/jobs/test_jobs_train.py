@@ -3,23 +3,58 @@
 from __future__ import annotations
 
 import csv
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
-from napari_deep3d.core.config import TrainConfig, read_toml
+from napari_deep3d.core.config import PredictConfig, TrainConfig, read_toml
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.events import Event, Notice, drain
+from napari_deep3d.core.events import Event, Metrics, Notice, Preview, StoppedError, drain
+from napari_deep3d.core.volume import Volume
 from napari_deep3d.io import write_stack
-from napari_deep3d.jobs.train import COLUMNS, TrainResult, train_model
+from napari_deep3d.jobs.pairs import LoadedPair, load_pairs
+from napari_deep3d.jobs.predict import predict_volume
+from napari_deep3d.jobs.run_folder import COLUMNS, read_run
+from napari_deep3d.jobs.train import START_LEARNING_RATE, TrainResult, train_model
+from napari_deep3d.nn.checkpoint import checkpoints
 from napari_deep3d.nn.model_file import load_model, read_info
+from napari_deep3d.nn.trainer import Trainer
 
 
-def after(steps: int):
-    asked = iter(range(10**6))
-    return lambda: next(asked) >= steps
+class Until:
+    """Notes events, and says stop once a step has told its loss."""
+
+    def __init__(self, step: int) -> None:
+        self.step, self.events = step, list[Event]()
+
+    def __call__(self, event: Event) -> None:
+        self.events.append(event)
+
+    def stop(self) -> bool:
+        rows = (event for event in self.events if isinstance(event, Metrics))
+        return any(row.step >= self.step and "loss" in row.values for row in rows)
+
+
+def train_until(step: int, pairs: Any, run: Path, config: TrainConfig, **more: Any) -> TrainResult:
+    until = Until(step)
+    return drain(train_model(pairs, run, config, stop=until.stop, **more), until)
+
+
+def changed(config: TrainConfig, **values: Any) -> TrainConfig:
+    return TrainConfig.checked(**config.model_dump(exclude_unset=True) | values)
+
+
+def notices(events: list[Event]) -> list[str]:
+    return [event.message for event in events if isinstance(event, Notice)]
 
 
 def rows_of(run: Path) -> list[dict[str, str]]:
@@ -38,8 +73,12 @@ def test_run_folder_holds_model_config_metrics_and_checkpoints(trained: TrainRes
     assert trained.iterations == 4
     assert np.isfinite(trained.loss)
     assert set(trained.validation) == {"rmse", "ssim"}
+    assert trained.name == "run"
+    assert (trained.run, trained.reason, trained.first_process) == (tmp_path / "run", "", True)
     names = {path.name for path in (tmp_path / "run").iterdir()}
-    assert names == {"config.toml", "metrics.csv", "model.safetensors", "checkpoints"}
+    assert names == {"run.toml", "config.toml", "metrics.csv", "model.safetensors", "last.safetensors", "checkpoints"}
+    kept = {path.name for path in (tmp_path / "run" / "checkpoints").iterdir()}
+    assert kept == {f"{kind}_000000{step}.safetensors" for kind in ("step", "best") for step in (2, 4)}
 
 
 def test_model_states_what_it_was_trained_on(trained: TrainResult, train_config: TrainConfig) -> None:
@@ -55,6 +94,8 @@ def test_model_states_what_it_was_trained_on(trained: TrainResult, train_config:
     assert info.halo[1] % 16 == 0
     assert info.training["pairs"] == 3
     assert info.training["steps"] == 4
+    assert info.training["start"] == "scratch"
+    assert (info.dimensions, info.network_input, info.z_step) == (3, "stack", 1)
     assert TrainConfig.checked(**info.training["config"]) == train_config
     assert info.scores["validation_rmse"] == pytest.approx(trained.validation["rmse"], abs=1e-4)
 
@@ -68,16 +109,18 @@ def test_metrics_have_a_row_per_step(trained: TrainResult, tmp_path: Path) -> No
     assert tuple(rows[0]) == COLUMNS
     losses = [row for row in rows if row["loss"]]
     assert [int(row["step"]) for row in losses] == [1, 2, 3, 4]
+    assert all(float(row[name]) > 0 for row in losses for name in ("l1", "gan", "vgg", "discriminator"))
     assert [int(row["step"]) for row in rows if row["validation_rmse"]] == [2, 4]
     assert float(losses[-1]["loss"]) == pytest.approx(trained.loss, rel=1e-4)
     assert all(float(row["learning_rate"]) > 0 for row in losses)
 
 
 def test_stopped_and_resumed_gives_the_model_of_an_unbroken_training(
-    trained: TrainResult, pairs_folder: Path, tmp_path: Path, train_config: TrainConfig
+    pairs_folder: Path, tmp_path: Path, train_config: TrainConfig
 ) -> None:
     run = tmp_path / "broken"
-    stopped = drain(train_model(pairs_folder, run, train_config, stop=after(2)))
+    train_config = changed(train_config, validate_every=4)
+    stopped = train_until(2, pairs_folder, run, train_config)
     assert not stopped.complete
     assert stopped.iterations == 2
     assert read_info(stopped.model).training["steps"] == 2
@@ -86,9 +129,9 @@ def test_stopped_and_resumed_gives_the_model_of_an_unbroken_training(
     assert any(isinstance(event, Notice) and "resumed at step 2" in event.message for event in events)
     assert resumed.complete
     assert resumed.iterations == 4
-    ours, whole = (load_model(result.model)[0].state_dict() for result in (resumed, trained))
-    for name, value in ours.items():
-        torch.testing.assert_close(value, whole[name], rtol=0, atol=0)
+    whole = drain(train_model(pairs_folder, tmp_path / "whole" / "broken", train_config))
+    for name in ("model.safetensors", "last.safetensors"):
+        assert (resumed.run / name).read_bytes() == (whole.run / name).read_bytes()
     assert [row["step"] for row in rows_of(run) if row["loss"]] == ["1", "2", "3", "4"]
 
 
@@ -114,7 +157,7 @@ def test_resuming_a_finished_training_keeps_its_scores(
 
 
 def test_resumed_model_keeps_its_name(pairs_folder: Path, tmp_path: Path, train_config: TrainConfig) -> None:
-    drain(train_model(pairs_folder, tmp_path / "run", train_config, name="liver", stop=after(1)))
+    train_until(1, pairs_folder, tmp_path / "run", train_config, name="liver")
     resumed = drain(train_model(pairs_folder, tmp_path / "run", train_config, resume=True))
     assert read_info(resumed.model).name == "liver"
 
@@ -163,3 +206,350 @@ def test_voxel_size_range_is_axis_by_axis(pairs_folder: Path, tmp_path: Path, tr
     info = read_info(drain(train_model(pairs_folder, tmp_path / "run", one)).model)
     assert info.spacing_min_um == pytest.approx((0.2, 0.1, 0.2))
     assert info.spacing_max_um == pytest.approx((0.5, 0.2, 0.3))
+
+
+def test_last_weights_are_kept_beside_the_best(
+    pairs_folder: Path, tmp_path: Path, train_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([0.2, 0.9, 0.3, 0.9])
+    monkeypatch.setattr("napari_deep3d.nn.training.score_pairs", lambda *_: [(next(scores), 0.5)])
+    done = drain(train_model(pairs_folder, tmp_path / "run", train_config))
+    best, last = (load_model(done.run / name) for name in ("model.safetensors", "last.safetensors"))
+    assert best[1].training["weights"] == "the weights after step 2, best on held-out pairs"
+    assert best[1].scores == {"validation_rmse": 0.2, "validation_ssim": 0.5}
+    assert (last[1].training["weights"], last[1].scores) == ("the last ones", {})
+    assert not torch.equal(best[0].head.weight, last[0].head.weight)
+
+
+def test_previews_are_passed_on(pairs_folder: Path, tmp_path: Path, train_config: TrainConfig) -> None:
+    events: list[Event] = []
+    drain(train_model(pairs_folder, tmp_path / "run", train_config, preview_every=3), events.append)
+    assert [event.step for event in events if isinstance(event, Preview)] == [1, 3]
+
+
+def test_training_that_diverged_says_why_and_leaves_a_model(
+    pairs_folder: Path, tmp_path: Path, train_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter([1.0, 1.0, 1.0, float("nan")])
+    monkeypatch.setattr("napari_deep3d.nn.trainer.l1_loss", lambda a, b: (a - b).abs().mean() * next(losses))
+    events: list[Event] = []
+    ended = drain(train_model(pairs_folder, tmp_path / "run", train_config), events.append)
+    assert (ended.iterations, ended.complete) == (3, False)
+    assert "the loss (l1) became nan at step 4" in ended.reason
+    assert ended.reason in notices(events)
+    assert ended.report()["reason"] == ended.reason
+    assert read_info(ended.model).training["steps"] == 3
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "last.safetensors"])
+def test_model_that_cannot_be_written_is_an_error_and_the_training_can_go_on(
+    pairs_folder: Path, tmp_path: Path, train_config: TrainConfig, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    def full(tensors: Any, path: Path, metadata: Any = None) -> None:
+        if path.name.startswith(f".{file}"):
+            raise SafetensorError("I/O error: No space left on device")
+        save_file(tensors, path, metadata)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("safetensors.torch.save_file", full)
+        with pytest.raises(InputError, match=r"cannot write the model to .*run: .*No space left.*--resume"):
+            drain(train_model(pairs_folder, tmp_path / "run", train_config))
+    assert not (tmp_path / "run" / file).exists()
+    done = drain(train_model(None, tmp_path / "run", train_config, resume=True))
+    assert done.complete
+    assert read_info(done.model).training["steps"] == 4
+
+
+def test_figures_that_cannot_be_written_are_an_error(
+    pairs_folder: Path, tmp_path: Path, train_config: TrainConfig
+) -> None:
+    job = train_model(pairs_folder, tmp_path / "run", train_config)
+    while not (tmp_path / "run" / "metrics.csv").exists():
+        next(job)
+    (tmp_path / "run" / "metrics.csv").unlink()
+    (tmp_path / "run" / "metrics.csv").mkdir()
+    with pytest.raises(InputError, match=r"cannot write .*metrics\.csv: .*--resume"):
+        drain(job)
+
+
+def test_damaged_newest_checkpoint_leaves_no_step_twice_in_the_metrics(
+    pairs_folder: Path, tmp_path: Path, train_config: TrainConfig
+) -> None:
+    run = tmp_path / "run"
+    train_until(3, pairs_folder, run, train_config)
+    checkpoints(run / "checkpoints")[-1].write_bytes(b"junk")
+    events: list[Event] = []
+    drain(train_model(pairs_folder, run, train_config, resume=True), events.append)
+    assert "resumed at step 2" in notices(events)
+    assert [row["step"] for row in rows_of(run) if row["loss"]] == ["1", "2", "3", "4"]
+
+
+# Pairs at hand, such as layers
+
+
+@pytest.fixture
+def at_hand(pairs_folder: Path) -> list[LoadedPair]:
+    """The pairs of the folder in memory, in an order of their own, by names without an ending."""
+    pairs = load_pairs(pairs_folder)
+    return [LoadedPair(str(i), pairs[i].widefield, pairs[i].confocal) for i in (2, 0, 1)]
+
+
+def test_pairs_at_hand_train_the_model_that_their_files_do(
+    trained: TrainResult, at_hand: list[LoadedPair], tmp_path: Path, train_config: TrainConfig
+) -> None:
+    done = drain(train_model(at_hand, tmp_path / "hand" / "run", train_config))
+    assert done.model.read_bytes() == trained.model.read_bytes()
+    written = load_pairs(tmp_path / "hand" / "run" / "pairs")
+    assert [pair.name for pair in written] == ["0.ome.tif", "1.ome.tif", "2.ome.tif"]
+    for pair, own in zip(written, (at_hand[1], at_hand[2], at_hand[0]), strict=True):
+        np.testing.assert_array_equal(np.asarray(pair.confocal.data[...]), np.asarray(own.confocal.data[...]))
+        assert pair.widefield.spacing_um == own.widefield.spacing_um
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_training_on_pairs_at_hand_is_resumed_from_the_run_folder_alone(
+    at_hand: list[LoadedPair], tmp_path: Path, train_config: TrainConfig, moved: bool
+) -> None:
+    """Wherever it is by now; the held-out pair keeps its name, the others their order."""
+    config = changed(train_config, held_out=("1",), validate_every=4)
+    whole = drain(train_model(at_hand, tmp_path / "whole" / "run", config))
+    run = tmp_path / "run"
+    train_until(2, at_hand, run, config)
+    if moved:
+        (tmp_path / "elsewhere").mkdir()
+        run = run.rename(tmp_path / "elsewhere" / "run")
+    done = drain(train_model(None, run, config, resume=True))
+    assert done.model.read_bytes() == whole.model.read_bytes()
+
+
+def test_pairs_at_hand_need_a_voxel_size(at_hand: list[LoadedPair], tmp_path: Path, train_config: TrainConfig) -> None:
+    at_hand[1] = LoadedPair("bare", Volume(np.asarray(at_hand[1].widefield.data[...]), None), at_hand[1].confocal)
+    with pytest.raises(InputError, match="no voxel size"):
+        drain(train_model(at_hand, tmp_path / "run", train_config))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("0", "several pairs are called 0"), ("a/b", "'a/b'"), ("..", "'..'"), ("", "''")]
+)
+def test_names_of_pairs_at_hand_must_fit(
+    at_hand: list[LoadedPair], tmp_path: Path, train_config: TrainConfig, name: str, words: str
+) -> None:
+    at_hand[2] = LoadedPair(name, at_hand[2].widefield, at_hand[2].confocal)
+    with pytest.raises(InputError, match=words):
+        drain(train_model(at_hand, tmp_path / "run", train_config))
+    assert not (tmp_path / "run").exists()
+
+
+def test_no_pairs_at_all_are_an_error(tmp_path: Path, train_config: TrainConfig) -> None:
+    for nothing in (None, []):
+        with pytest.raises(InputError, match="no pair"):
+            drain(train_model(nothing, tmp_path / "run", train_config))
+    assert not (tmp_path / "run").exists()
+
+
+# Going on from a model
+
+
+@pytest.fixture
+def flat_model(make_model: Callable[..., Path], tmp_path: Path) -> Path:
+    """A model of three channels on single planes of a stack."""
+    from napari_deep3d.nn.generator import Generator
+    from napari_deep3d.nn.model_file import save_model
+
+    info = read_info(make_model(name="flat", width=3, dimensions=2, percentiles=(1.0, 99.0)))
+    torch.manual_seed(3)
+    return save_model(tmp_path / "flat.safetensors", Generator(3, 2), info)
+
+
+def test_model_to_start_from_decides_the_network(pairs_folder: Path, tmp_path: Path, flat_model: Path) -> None:
+    config = TrainConfig.checked(
+        iterations=1, patch=(8, 32, 32), batch_size=1, weight_gan=0, weight_vgg=0, ema=0, precision="float32"
+    )
+    done = drain(train_model(pairs_folder, tmp_path / "run", config, start=str(flat_model), stop=lambda: True))
+    network, info = load_model(done.model)
+    assert (info.width, info.dimensions, info.percentiles) == (3, 2, (1.0, 99.0))
+    assert info.training["start"] == str(flat_model)
+    for name, value in load_model(flat_model)[0].state_dict().items():
+        assert torch.equal(network.state_dict()[name], value), name
+    saved = read_run(tmp_path / "run")
+    assert (saved.config.width, saved.config.learning_rate, saved.start) == (3, START_LEARNING_RATE, str(flat_model))
+
+
+def test_learning_rate_that_was_asked_for_stays(pairs_folder: Path, tmp_path: Path, flat_model: Path) -> None:
+    config = TrainConfig.checked(iterations=1, patch=(8, 32, 32), learning_rate=2e-3, weight_vgg=0, weight_gan=0)
+    drain(train_model(pairs_folder, tmp_path / "run", config, start=str(flat_model), stop=lambda: True))
+    assert read_run(tmp_path / "run").config.learning_rate == 2e-3
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"width": 2}, "has width=3; width=2 was asked for"),
+        ({"dimensions": 3, "width": 4}, "has width=3, dimensions=2; width=4, dimensions=3 was asked for"),
+        ({"percentiles": (0.0, 100.0)}, "percentiles"),
+    ],
+)
+def test_settings_that_contradict_the_model_to_start_from_are_refused(
+    pairs_folder: Path, tmp_path: Path, flat_model: Path, values: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(InputError, match=words):
+        drain(train_model(pairs_folder, tmp_path / "run", TrainConfig.checked(**values), start=str(flat_model)))
+    assert not (tmp_path / "run").exists()
+
+
+def test_resumed_training_needs_the_model_to_start_from_no_more(
+    pairs_folder: Path, tmp_path: Path, make_model: Callable[..., Path], train_config: TrainConfig
+) -> None:
+    """It may have been moved meanwhile, and its weights are in the checkpoint."""
+    start = make_model()
+    train_until(1, pairs_folder, tmp_path / "run", train_config, start=str(start))
+    start.unlink()
+    done = drain(train_model(None, tmp_path / "run", train_config, resume=True))
+    assert done.complete
+    assert read_info(done.model).training["start"] == str(start)
+
+
+# A time instead of a number of steps
+
+
+def test_time_decides_the_number_of_steps(pairs_folder: Path, tmp_path: Path, train_config: TrainConfig) -> None:
+    events: list[Event] = []
+    done = drain(train_model(pairs_folder, tmp_path / "run", train_config, minutes=0.001), events.append)
+    assert (done.iterations, done.complete) == (20, True)  # which is the least
+    assert read_run(tmp_path / "run").iterations == 20
+    assert any("20 steps in 0.001 minutes" in notice for notice in notices(events))
+
+
+def test_time_may_be_stopped_before_it_is_known(pairs_folder: Path, tmp_path: Path, train_config: TrainConfig) -> None:
+    with pytest.raises(StoppedError):
+        drain(train_model(pairs_folder, tmp_path / "run", train_config, minutes=1, stop=lambda: True))
+
+
+@pytest.mark.parametrize("minutes", [0, -1, float("nan"), float("inf")])
+def test_time_must_be_one(pairs_folder: Path, tmp_path: Path, train_config: TrainConfig, minutes: float) -> None:
+    with pytest.raises(InputError, match="more than 0 and at most a month are allowed"):
+        drain(train_model(pairs_folder, tmp_path / "run", train_config, minutes=minutes))
+    assert not (tmp_path / "run").exists()
+
+
+def test_loss_that_is_no_number_while_the_speed_is_measured_is_an_error(
+    pairs_folder: Path, tmp_path: Path, train_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_deep3d.nn.trainer.l1_loss", lambda a, _: a.mean() * float("nan"))
+    with pytest.raises(InputError, match=r"became nan .* while the speed was measured\. Choose a lower learning_rate"):
+        drain(train_model(pairs_folder, tmp_path / "run", train_config, minutes=1))
+
+
+# Other networks: trained, then predicting
+
+
+def predict(model: Path, data: np.ndarray, spacing: tuple[float, float, float]) -> Any:
+    config = PredictConfig.checked(model=str(model), device="cpu", precision="float32")
+    return drain(predict_volume(Volume(data, spacing), config))
+
+
+@pytest.fixture
+def recording() -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 1000, (9, 40, 48)).astype(np.uint16)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [{"dimensions": 2}, {"dimensions": 2, "network_input": "plane"}, {"z_step": 2}, {"dimensions": 2, "z_step": 4}],
+    ids=lambda kind: "-".join(map(str, kind.values())),
+)
+def test_other_networks_train_and_predict(
+    pairs_folder: Path, tmp_path: Path, train_config: TrainConfig, recording: np.ndarray, kind: dict[str, Any]
+) -> None:
+    done = drain(
+        train_model(pairs_folder, tmp_path / "run", changed(train_config, iterations=6, learning_rate=0.02, **kind))
+    )
+    info = read_info(done.model)
+    assert {name: getattr(info, name) for name in kind} == kind
+    found = predict(done.model, recording, (0.4, 0.2, 0.2))
+    assert found.data.shape == recording.shape
+    assert np.isfinite(found.data).all()
+    assert found.data.std() > 0
+    assert found.notices == ()
+
+
+@pytest.mark.parametrize("step", [2, 4])
+def test_model_for_few_planes_takes_a_stack_of_few_planes(
+    pairs_folder: Path, tmp_path: Path, train_config: TrainConfig, recording: np.ndarray, step: int
+) -> None:
+    """Twice as far apart they are interpolated, as they were in training: nothing to warn of."""
+    done = drain(train_model(pairs_folder, tmp_path / "run", changed(train_config, iterations=1, z_step=step)))
+    spacing = (0.5 * step, 0.2, 0.2)
+    found = predict(done.model, recording, spacing)
+    assert (found.data.shape, found.spacing_um) == (recording.shape, spacing)
+    assert np.isfinite(found.data).all()
+    assert found.notices == ()
+    beyond = predict(done.model, recording, (0.5 * step * 1.5, 0.2, 0.2))
+    assert any("unlike those the model knows" in notice for notice in beyond.notices)
+
+
+def test_model_for_whole_stacks_warns_of_few_planes(trained: TrainResult, recording: np.ndarray) -> None:
+    found = predict(trained.model, recording, (1.0, 0.2, 0.2))
+    assert any("unlike those the model knows" in notice for notice in found.notices)
+
+
+def test_model_of_one_plane_sees_no_other(
+    pairs_folder: Path, tmp_path: Path, train_config: TrainConfig, recording: np.ndarray
+) -> None:
+    config = changed(train_config, iterations=1, dimensions=2, network_input="plane", percentiles=(0.0, 100.0))
+    done = drain(train_model(pairs_folder, tmp_path / "run", config))
+    first = predict(done.model, recording, (0.4, 0.2, 0.2)).data
+    others = recording[::-1].copy()  # the middle one stays
+    np.testing.assert_array_equal(predict(done.model, others, (0.4, 0.2, 0.2)).data, first)
+    others[4] = recording[3]
+    assert not np.array_equal(predict(done.model, others, (0.4, 0.2, 0.2)).data, first)
+
+
+# Several processes
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="gloo finds no network on other systems' build machines")
+def test_two_processes_train_what_one_with_twice_the_batch_does(
+    pairs_folder: Path, tmp_path: Path, train_config: TrainConfig
+) -> None:
+    config = changed(train_config, held_out=("0.tif", "2.tif"), iterations=3, validate_every=3)
+    drain(train_model(pairs_folder, tmp_path / "alone", changed(config, batch_size=2)))
+    (tmp_path / "config.toml").write_text(config.to_toml())
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    words = ["train", str(pairs_folder), "-o", str(tmp_path / "together"), "--config", str(tmp_path / "config.toml")]
+    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [*launch, "-m", "napari_deep3d.cli", *words, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=one_thread)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\n") == 1  # the first process alone talks
+    assert json.loads(done.stdout)["iterations"] == 3
+    rows, expected = rows_of(tmp_path / "together"), rows_of(tmp_path / "alone")
+    assert [row["step"] for row in rows] == [row["step"] for row in expected] == ["1", "2", "3", "3"]
+    for row, other in zip(rows, expected, strict=True):
+        for name in COLUMNS:
+            assert bool(row[name]) == bool(other[name])
+            close = pytest.approx(float(other[name] or 0), rel=1e-4 if row["step"] == "1" else 2e-3, abs=1e-6)
+            assert float(row[name] or 0) == close or name == "validation_ssim", name
+    drain(train_model(pairs_folder, tmp_path / "half", config))
+    together, alone, half, begun = (_weights(tmp_path / run, config) for run in ("together", "alone", "half", ""))
+    moved = (alone - begun).norm()
+    # Adam's steps are as large where a gradient is rounding alone.
+    assert (together - alone).norm() < 0.2 * moved < 0.8 * moved < (half - alone).norm()
+
+
+def _weights(run: Path, config: TrainConfig) -> torch.Tensor:
+    """The weights of both networks after a training, but for offsets before a norm; those of a start for no folder."""
+    found = checkpoints(run / "checkpoints")
+    tensors = load_file(found[-1]) if found else {}
+    return torch.cat(
+        [
+            tensors.get(f"network/{index}/{name}", value).ravel()
+            for index, network in enumerate(Trainer(config, []).networks)
+            for name, value in network.state_dict().items()
+            if index or not name.endswith("second.bias")
+        ]
+    )

@@ -44,18 +44,30 @@ def pairs(smooth: np.ndarray) -> list[TrainingPair]:
     return found
 
 
+TINY = {
+    "iterations": 4,
+    "batch_size": 1,
+    "patch": (8, 32, 32),
+    "width": 2,
+    "discriminator_width": 0.02,
+    "ema": 0.5,
+    "learning_rate": 1e-3,
+    "precision": "float32",
+    "device": "cpu",
+    "checkpoint_every": 2,
+    "validate_every": 4,
+    "log_every": 1,
+    "validation_share": 0.34,
+}
+
+
 @pytest.fixture
 def config() -> TrainConfig:
-    return TrainConfig.checked(
-        iterations=4,
-        batch_size=1,
-        patch=(8, 32, 32),
-        width=2,
-        learning_rate=1e-3,
-        precision="float32",
-        device="cpu",
-        checkpoint_every=2,
-        validate_every=4,
-        log_every=1,
-        validation_share=0.34,
-    )
+    """All losses, and the running mean of the weights."""
+    return TrainConfig.checked(**TINY)
+
+
+@pytest.fixture
+def plain() -> TrainConfig:
+    """The absolute difference alone."""
+    return TrainConfig.checked(**TINY | {"weight_gan": 0, "weight_vgg": 0, "ema": 0})

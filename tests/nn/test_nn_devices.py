@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 import torch
 
@@ -73,3 +75,15 @@ def test_device_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
     assert device_label(CPU, torch.bfloat16) == "CPU (bfloat16)"
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "NVIDIA X")
     assert device_label(torch.device("cuda", 0), torch.float16) == "GPU: NVIDIA X (float16)"
+
+
+def test_memory_that_nothing_uses_is_given_back() -> None:
+    class Large:
+        """Holds itself, so that only a search finds that nobody needs it."""
+
+        def __init__(self) -> None:
+            self.itself = self
+
+    gone = weakref.ref(Large())
+    devices.release_memory()
+    assert gone() is None

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from napari_deep3d.nn.generator import EPSILON, POOLING, STRIDE, Generator, StackNorm, norms, pad_to_stride
+from napari_deep3d.nn.frozen import freeze, measure_statistics
+from napari_deep3d.nn.generator import (
+    EPSILON,
+    KERNEL,
+    POOLING,
+    STRIDE,
+    Block,
+    Convolution,
+    Generator,
+    StackNorm,
+    norms,
+    pad_to_stride,
+)
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -133,3 +147,119 @@ def test_blocks_of_the_way_up_see_the_way_down(generator: Generator) -> None:
 
 def test_one_norm_per_block(generator: Generator) -> None:
     assert len(norms(generator)) == 1 + 2 * len(POOLING)
+
+
+# The two-dimensional one, for comparison
+
+
+def flat(channels_in: int = 1) -> Generator:
+    torch.manual_seed(0)
+    network = Generator(2, 2, channels_in)
+    for layer in norms(network):
+        torch.nn.init.uniform_(layer.weight, 0.5, 1.5)
+        torch.nn.init.uniform_(layer.bias, -0.5, 0.5)
+    return network.eval()
+
+
+def changed_planes(network: torch.nn.Module, x: torch.Tensor, plane: int) -> list[int]:
+    """The planes of the output that another input plane changes."""
+    other = x.clone()
+    other[:, :, plane] += noise(*x.shape[3:], seed=1)
+    difference = (network(other) - network(x)).abs().amax(dim=(0, 1, 3, 4))
+    return np.flatnonzero(difference.numpy()).tolist()
+
+
+@torch.no_grad()
+def test_two_dimensional_network_mixes_nothing_between_planes() -> None:
+    x = noise(1, 1, 9, 32, 32)
+    network = freeze(flat(), measure_statistics(flat(), x))
+    for plane in (0, 4, 8):
+        assert changed_planes(network, x, plane) == [plane]
+
+
+@torch.no_grad()
+def test_three_dimensional_network_mixes_planes(generator: Generator) -> None:
+    x = noise(1, 1, 9, 32, 32)
+    network = freeze(generator, measure_statistics(generator, x))
+    assert set(changed_planes(network, x, 4)) > {3, 4, 5}
+
+
+@torch.no_grad()
+def test_norms_of_the_two_dimensional_network_see_the_whole_stack() -> None:
+    """So that planes keep their relative brightness: a dim plane must not come out as bright as the others."""
+    assert changed_planes(flat(), noise(1, 1, 8, 32, 32), 4) == list(range(8))
+
+
+@torch.no_grad()
+def test_order_of_planes_does_not_matter_to_the_two_dimensional_network() -> None:
+    x, order = noise(1, 1, 8, 32, 32), torch.tensor([3, 1, 7, 0, 2, 6, 5, 4])
+    torch.testing.assert_close(flat()(x[:, :, order]), flat()(x)[:, :, order], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("dimensions", [2, 3])
+@torch.no_grad()
+def test_second_input_channel_takes_part(dimensions: int) -> None:
+    network = Generator(2, dimensions, 2).eval()
+    x = noise(2, 2, 5, 20, 33)
+    assert network(x).shape == (2, 1, 5, 20, 33)
+    for channel in (0, 1):
+        other = x.clone()
+        other[:, channel, 0] += 1
+        assert not torch.allclose(network(other), network(x))
+    with pytest.raises(RuntimeError, match="channels"):
+        network(x[:, :1])
+
+
+# Convolutions
+
+
+@pytest.mark.parametrize("kernel", [KERNEL, (1, 3, 3)])
+@torch.no_grad()
+def test_convolution_of_stride_one_keeps_the_size(kernel: tuple[int, int, int]) -> None:
+    assert Convolution(1, 2, kernel)(noise(1, 1, 2, 5, 4)).shape == (1, 2, 2, 5, 4)
+
+
+def gradients(layer: torch.nn.Module, x: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    layer.zero_grad()
+    with torch.autocast("cpu", dtype, enabled=dtype != torch.float32):
+        y = layer(x).float()
+    (y * noise(*y.shape, seed=3)).sum().backward()
+    return torch.cat([p.grad.ravel() for p in layer.parameters() if p.grad is not None])
+
+
+@pytest.mark.parametrize("size", [(1, 12, 12), (2, 12, 12), (3, 12, 12), (1, 1, 1), (2, 1, 1), (3, 1, 6), (4, 6, 1)])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_bfloat16_convolution_has_the_gradient_of_float32(size: tuple[int, int, int], stride: int) -> None:
+    """Also where the input is two planes deep, or a column: oneDNN's bfloat16 convolution returns garbage there."""
+    torch.manual_seed(0)
+    layer = Convolution(8, 16, stride=stride)
+    x = noise(2, 8, *size).to(memory_format=torch.channels_last_3d)
+    exact = gradients(layer, x, torch.float32)
+    for _ in range(3):
+        coarse = gradients(layer, x, torch.bfloat16)
+        assert torch.nn.functional.cosine_similarity(exact, coarse, dim=0) > 0.999
+
+
+@pytest.mark.parametrize("planes", [4, 8, 12])
+def test_bfloat16_network_has_the_gradient_of_float32(planes: int) -> None:
+    """Also where the lowest level is two planes deep."""
+    torch.manual_seed(0)
+    network = Generator(8).to(memory_format=torch.channels_last_3d)
+    x = noise(1, 1, planes, 32, 32)
+    exact = gradients(network, x, torch.float32)
+    for _ in range(2):
+        coarse = gradients(network, x, torch.bfloat16)
+        assert torch.isfinite(coarse).all()
+        assert torch.nn.functional.cosine_similarity(exact, coarse, dim=0) > 0.9
+
+
+@pytest.mark.parametrize("channels_in", [3, 4])
+def test_block_is_as_the_paper_says(channels_in: int) -> None:
+    """Two convolutions, one norm, two ReLUs, and a residual mapping across."""
+    block = Block(channels_in, 4)
+    x = noise(1, channels_in, 3, 8, 8)
+    first = F.relu(F.conv3d(x, block.first.weight, block.first.bias, padding=1))
+    inner = block.norm(F.conv3d(first, block.second.weight, block.second.bias, padding=1))
+    expected = F.relu(inner + block.shortcut(x))
+    torch.testing.assert_close(block(x), expected, rtol=1e-4, atol=1e-5)
+    assert isinstance(block.shortcut, torch.nn.Identity) == (channels_in == 4)

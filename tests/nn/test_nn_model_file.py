@@ -141,11 +141,44 @@ def rewrite(path: Path, header: str | None = None, **changes: Any) -> Path:
     return path
 
 
-@pytest.mark.parametrize("version", [0, 2, None, "1"])
+@pytest.mark.parametrize("version", [0, FORMAT_VERSION + 1, None, "1"])
 def test_other_format_version_is_refused(path: Path, info: ModelInfo, version: object) -> None:
     header = json.dumps(info.model_dump(mode="json") | {"format_version": version})
-    with pytest.raises(InputError, match=rf"model format version {version}; this program reads version 1"):
+    with pytest.raises(InputError, match=rf"model format version {version}; this program reads versions 1 and 2"):
         read_info(rewrite(path, header))
+
+
+def test_model_of_the_first_format_is_read_as_the_network_that_it_knew(
+    path: Path, info: ModelInfo, generator: Generator
+) -> None:
+    header = info.model_dump(mode="json") | {"format_version": 1}
+    for later in ("dimensions", "network_input", "z_step"):
+        del header[later]
+    loaded, old = load_model(rewrite(path, json.dumps(header)))
+    assert (old.format_version, old.dimensions, old.network_input, old.z_step) == (1, 3, "stack", 1)
+    x = torch.rand(1, 1, 8, 32, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(loaded(x), generator(x), rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize(("dimensions", "seen", "channels"), [(2, "stack", 1), (2, "plane", 2)])
+def test_kind_of_network_survives_its_file(
+    tmp_path: Path, info: ModelInfo, dimensions: int, seen: str, channels: int
+) -> None:
+    network = Generator(2, dimensions, channels)
+    kind = {"dimensions": dimensions, "network_input": seen, "z_step": 2}
+    path = save_model(tmp_path / "kind.safetensors", network, info.model_copy(update=kind))
+    loaded, header = load_model(path)
+    assert (loaded.dimensions, loaded.channels_in, header.z_step) == (dimensions, channels, 2)
+    wrong = info.model_copy(update={"dimensions": 3}).model_dump_json()
+    with pytest.raises(InputError, match="do not fit the network its header describes"):
+        load_model(rewrite(path, wrong))
+
+
+@pytest.mark.parametrize("change", [{"dimensions": 4}, {"network_input": "pixel"}, {"z_step": 3}])
+def test_kind_of_network_that_there_is_none_of_is_refused(path: Path, info: ModelInfo, change: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="has a damaged header"):
+        read_info(rewrite(path, json.dumps(info.model_dump(mode="json") | change)))
 
 
 @pytest.mark.parametrize("header", ["{", "[1]", "5", '{"format_version": 1}', '{"format_version": 1, "width": "x"}'])

@@ -35,7 +35,7 @@ app.add_typer(models, name="models")
 def main() -> None:
     """Run the command line: exit 0 done, 2 bad input or usage, 130 interrupted."""
     try:
-        app()
+        app(prog_name="napari-deep3d")
     except InputError as error:
         print(f"napari-deep3d: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(BAD_INPUT)

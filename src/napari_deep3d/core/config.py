@@ -148,7 +148,7 @@ class TrainConfig(Config):
 
     iterations: int = Field(3000, ge=1, le=1_000_000, description="steps of training")
     batch_size: int = Field(
-        2,
+        1,
         ge=1,
         le=256,
         description="patches per step and process, of the largest patch size; if memory is short "

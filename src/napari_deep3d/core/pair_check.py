@@ -38,7 +38,7 @@ def check_pair(confocal: Volume, widefield: Volume) -> list[str]:
                 f"the {kind} stack {volume.name} is constant (every voxel is {bounds[0]:g}): nothing to align. "
                 "Choose another channel or file."
             )
-        share = _saturated_share(volume, bounds[1])
+        share = saturated_share(volume, bounds[1])
         if share > MOST_SATURATED:
             raise InputError(
                 f"{share:.0%} of the {kind} stack {volume.name} is saturated (at its largest value, {bounds[1]:g}); at "
@@ -49,7 +49,7 @@ def check_pair(confocal: Volume, widefield: Volume) -> list[str]:
     return notices
 
 
-def _saturated_share(volume: Volume, largest: float) -> float:
+def saturated_share(volume: Volume, largest: float) -> float:
     """Share of voxels that have the largest value, from every fourth row and column of at most 32 planes."""
     planes = np.unique(np.linspace(0, volume.shape[0] - 1, 32).round().astype(int))
     return float(np.mean([np.mean(np.asarray(volume.data[int(z)])[::4, ::4] >= largest) for z in planes]))

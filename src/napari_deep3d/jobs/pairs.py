@@ -94,7 +94,7 @@ def prepare_pairs(pairs: Sequence[LoadedPair], percentiles: tuple[float, float])
     if twice:
         raise InputError(f"several pairs are called {', '.join(twice)}; names must differ. Rename them.")
     for pair in pairs:
-        if Path(pair.name).name != pair.name or pair.name.startswith("."):
+        if not pair.name or Path(pair.name).name != pair.name or pair.name.startswith("."):
             raise InputError(f"a pair is called {pair.name!r}, which cannot be the name of a file. Rename it.")
     return [TrainingPair.prepare(pair.name, pair.widefield, pair.confocal, percentiles) for pair in pairs]
 

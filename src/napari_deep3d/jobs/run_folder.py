@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import os
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import platformdirs
 import tomli_w
@@ -15,9 +16,6 @@ import tomli_w
 from napari_deep3d.core.config import TrainConfig, read_toml
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Event, Metrics
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 FORMAT_VERSION = 2
 RUN_FILE, CONFIG_FILE, METRICS_FILE = "run.toml", "config.toml", "metrics.csv"
@@ -98,7 +96,7 @@ def read_run(folder: str | Path) -> RunInfo:
             f"with the napari-deep3d that began it, or start a new run from its {MODEL_FILE} (--start)."
         )
     config = TrainConfig.checked(**read_toml(folder / CONFIG_FILE))
-    steps = _newest_step(folder / CHECKPOINTS)
+    steps = newest_step(folder / CHECKPOINTS)
     name, pairs = str(about.get("name", folder.name)), folder / str(about.get("pairs", PAIRS))
     return RunInfo(folder, name, pairs, str(about.get("start", "")), steps, config.iterations, config)
 
@@ -117,7 +115,8 @@ def list_unfinished(folder: str | Path | None = None) -> list[RunInfo]:
     return found
 
 
-def _newest_step(folder: Path) -> int:
+def newest_step(folder: Path) -> int:
+    """Steps that the newest checkpoint of a folder has, by its name; 0 if there is none."""
     steps = [path.stem.removeprefix("step_") for path in folder.glob("step_*.safetensors")]
     return max((int(step) for step in steps if step.isdigit()), default=0)
 
@@ -126,31 +125,40 @@ class MetricsFile:
     """Writes metrics to a CSV file, a row per step; rows of steps that a crash lost and that are made again go."""
 
     def __init__(self, path: Path, first_step: int) -> None:
-        self._path = path
-        self._write(row for row in _rows(path) if int(row["step"]) <= first_step)
+        self._path, self._begun = path, False
+        self._keep_to(first_step)
 
     def __call__(self, event: Event) -> None:
         """Take note of an event."""
         if not isinstance(event, Metrics):
             return
+        if not self._begun:  # fewer rows than at first, where the newest checkpoint was damaged
+            self._keep_to(event.step - 1 if "loss" in event.values else event.step)
+            self._begun = True
         values = {name: f"{value:.6g}" for name, value in event.values.items() if name in COLUMNS}
-        try:
-            with self._path.open("a", newline="", encoding="utf-8") as file:
-                csv.DictWriter(file, COLUMNS, restval="").writerow({"step": event.step, **values})
-        except OSError as error:
-            raise InputError(
-                f"cannot write {self._path}: {error.strerror}. The last checkpoint is kept: make room, then go on with "
-                "--resume (Resume in the window)."
-            ) from None
+        with _writing(self._path), self._path.open("a", newline="", encoding="utf-8") as file:
+            csv.DictWriter(file, COLUMNS, restval="").writerow({"step": event.step, **values})
 
-    def _write(self, rows: Iterable[dict[str, str]]) -> None:
-        kept = list(rows)
+    def _keep_to(self, step: int) -> None:
+        kept = [row for row in _rows(self._path) if int(row["step"]) <= step]
         part = self._path.with_name(f".{self._path.name}.part-{os.getpid()}")
-        with part.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS, restval="")
-            writer.writeheader()
-            writer.writerows(kept)
-        part.replace(self._path)
+        with _writing(self._path):
+            with part.open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, COLUMNS, restval="")
+                writer.writeheader()
+                writer.writerows(kept)
+            part.replace(self._path)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"cannot write {path}: {error.strerror}. The last checkpoint is kept: make room, then go on with --resume "
+            "(Resume in the window)."
+        ) from None
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Job, Notice, Pause, Stop, never, tap
 from napari_deep3d.jobs.models import check_name, find_model
-from napari_deep3d.jobs.pairs import LoadedPair, hold_in_memory, load_pairs, prepare_pairs, write_pairs
+from napari_deep3d.jobs.pairs import WRITTEN_SUFFIX, LoadedPair, hold_in_memory, load_pairs, prepare_pairs, write_pairs
 from napari_deep3d.jobs.run_folder import (
     CHECKPOINTS,
     LAST_FILE,
@@ -23,6 +23,7 @@ from napari_deep3d.jobs.run_folder import (
     MODEL_FILE,
     PAIRS,
     MetricsFile,
+    newest_step,
     read_run,
     write_run,
 )
@@ -126,7 +127,7 @@ def train_model(
     StoppedError
         If it was stopped before there was anything to keep.
     """
-    from napari_deep3d.nn.devices import choose_device, release_memory
+    from napari_deep3d.nn.devices import choose_device
     from napari_deep3d.nn.processes import joined
 
     folder = Path(run)
@@ -138,10 +139,7 @@ def train_model(
         raise InputError("no pairs were given; a pairs folder, or pairs at hand, are needed.")
     with joined(choose_device(config.device)) as processes:
         request = _Request(pairs, folder, config, name, start, minutes, resume, preview_every, stop, paused)
-        try:
-            return (yield from _train(request, processes))
-        finally:
-            release_memory()
+        return (yield from _train(request, processes))
 
 
 @dataclass(frozen=True)
@@ -159,28 +157,28 @@ class _Request:
 
 
 def _train(request: _Request, processes: Processes) -> Job[TrainResult]:
-    from napari_deep3d.nn.devices import choose_device, device_label
+    from napari_deep3d.nn.devices import choose_device, device_label, release_memory
     from napari_deep3d.nn.trainer import training_precision
     from napari_deep3d.nn.training import Control, split_pairs, train_generator
 
     folder, config = request.folder, request.config
     name = check_name(request.name or folder.resolve().name)
-    weights, config = _begin_from(request.start, config)
+    begun = request.resume and _steps_kept(folder) > 0
+    weights, config = _begin_from("" if begun else request.start, config)
     device = choose_device(config.device)
     dtype = training_precision(device, config)
-    at_hand = load_pairs(request.pairs) if isinstance(request.pairs, str | Path) else list(request.pairs)
-    at_hand = hold_in_memory(at_hand, PAIRS_MEMORY_SHARE * psutil.virtual_memory().available)
+    at_hand = hold_in_memory(_at_hand(request), PAIRS_MEMORY_SHARE * psutil.virtual_memory().available)
     opened = prepare_pairs(at_hand, config.percentiles)
     spacings = _spacings(opened)
     training, _ = split_pairs(opened, config)
     at_once = voxels_at_once(config, device.type, str(dtype).removeprefix("torch."))
+    minutes = None if request.resume else _checked_minutes(request.minutes)
     if not request.resume and processes.is_first:
         check_folder(folder, overwrite=False)
     yield Notice(f"{len(opened)} pairs, {device_label(device, dtype)}")
-    if request.minutes is not None and not request.resume:
+    if minutes is not None:
         if processes.count > 1:
             raise InputError("a time can be given to a single process only; set iterations instead.")
-        minutes = _checked_minutes(request.minutes)
         config = yield from fit_to_time(training, config, minutes, at_once, request.stop)
     if not request.resume and processes.is_first:
         _begin_folder(request, config, name, at_hand)
@@ -195,10 +193,26 @@ def _train(request: _Request, processes: Processes) -> Job[TrainResult]:
     )
     job = train_generator(opened, config, folder / CHECKPOINTS, control)
     metrics = MetricsFile(folder / METRICS_FILE, _steps_kept(folder)) if processes.is_first else _ignore
-    trained = yield from tap(job, metrics)
+    try:
+        trained = yield from tap(job, metrics)
+    finally:
+        del job
+        release_memory()
     if processes.is_first:
         _save(folder, trained, opened, config, name, spacings, request.start)
     return _result(folder, name, trained, config, processes)
+
+
+def _at_hand(request: _Request) -> list[LoadedPair]:
+    """The pairs, in the order and by the names that they will have again when the run is resumed."""
+    if not isinstance(request.pairs, str | Path):
+        for pair in request.pairs:
+            pair.widefield.known_spacing_um  # noqa: B018 (which the files need)
+        return sorted(request.pairs, key=lambda pair: pair.name + WRITTEN_SUFFIX)
+    loaded = load_pairs(request.pairs)
+    if Path(request.pairs).resolve() != (request.folder / PAIRS).resolve():
+        return loaded
+    return [replace(pair, name=pair.name.removesuffix(WRITTEN_SUFFIX)) for pair in loaded]
 
 
 def _begin_folder(request: _Request, config: TrainConfig, name: str, at_hand: Sequence[LoadedPair]) -> None:
@@ -216,8 +230,6 @@ def _begin_folder(request: _Request, config: TrainConfig, name: str, at_hand: Se
 
 
 def _steps_kept(folder: Path) -> int:
-    from napari_deep3d.nn.checkpoint import newest_step
-
     return newest_step(folder / CHECKPOINTS)
 
 
@@ -225,8 +237,8 @@ def _ignore(_event: object) -> None:
     pass
 
 
-def _checked_minutes(minutes: float) -> float:
-    if not 0 < minutes <= 60 * 24 * 30:
+def _checked_minutes(minutes: float | None) -> float | None:
+    if minutes is not None and not 0 < minutes <= 60 * 24 * 30:
         raise InputError(f"{minutes:g} minutes were given; more than 0 and at most a month are allowed.")
     return minutes
 
@@ -261,6 +273,8 @@ def _save(
     spacings: tuple[Spacing, Spacing, Spacing],
     start: str,
 ) -> None:
+    from safetensors import SafetensorError
+
     from napari_deep3d.nn.model_file import save_model
 
     info = _describe(trained, pairs, config, name, spacings, start)
@@ -268,10 +282,10 @@ def _save(
     try:
         save_model(folder / LAST_FILE, trained.last, bare)
         save_model(folder / MODEL_FILE, trained.generator, info)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         raise InputError(
-            f"cannot write the model to {folder}: {error.strerror}. The last checkpoint is kept: make room, then go on "
-            "with --resume (Resume in the window)."
+            f"cannot write the model to {folder}: {error}. The last checkpoint is kept: make room, then go on with "
+            "--resume (Resume in the window)."
         ) from None
 
 

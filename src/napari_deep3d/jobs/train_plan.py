@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from napari_deep3d.core.config import TrainConfig
+from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Job, Notice, Progress, Stop, StoppedError
 from napari_deep3d.jobs.pairs import PairFacts
 from napari_deep3d.jobs.plan import free_memory
@@ -30,7 +31,7 @@ PROBE_STEPS = 4
 WARM_UP_STEPS = 2
 CHECKPOINT_SECONDS = 60.0
 TESTS = 10
-LEAST_STEPS = 20
+LEAST_STEPS, MOST_STEPS = 20, 1_000_000
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,10 @@ def plan_training(pairs: Sequence[PairFacts], config: TrainConfig, *, minutes: f
     Raises
     ------
     InputError
-        If the device is not there, or cannot compute in the number format.
+        If there is no pair, or the device is not there or cannot compute in the number format.
     """
+    if not pairs:
+        raise InputError("there is no pair to train on; at least one registered pair is needed.")
     import torch
 
     from napari_deep3d.nn.devices import choose_device, device_label
@@ -75,7 +78,9 @@ def plan_training(pairs: Sequence[PairFacts], config: TrainConfig, *, minutes: f
     free = free_memory(device)
     limit = voxels_at_once(config, device.type, precision)
     seconds_per_step = voxels * _flop_per_voxel(config) / (_rate(device, dtype) * EFFICIENCY[device.type])
-    steps = config.iterations if minutes is None else max(LEAST_STEPS, int(60 * minutes / seconds_per_step))
+    steps = config.iterations
+    if minutes is not None:
+        steps = min(MOST_STEPS, max(LEAST_STEPS, int(60 * minutes / seconds_per_step)))
     notices = []
     if limit < voxels:
         notices.append("The patches of one step do not fit into memory together; they are taken one after another.")
@@ -162,8 +167,10 @@ def fit_to_time(
     ------
     StoppedError
         If it was stopped.
+    InputError
+        If a loss is no longer a number.
     """
-    from napari_deep3d.nn.trainer import Trainer
+    from napari_deep3d.nn.trainer import DivergedError, Trainer
 
     trainer = Trainer(config, pairs, voxels_at_once=voxels_at_once)
     probes = max(PROBE_STEPS, len(config.patch)) * 2
@@ -173,10 +180,13 @@ def fit_to_time(
             raise StoppedError
         if number == WARM_UP_STEPS:
             start = time.perf_counter()
-        trainer.step(number)
+        try:
+            trainer.step(number)
+        except DivergedError as error:
+            raise InputError(f"{error} while the speed was measured. Choose a lower learning_rate.") from None
         yield Progress(0, probes, "measuring the speed")
     per_step = (time.perf_counter() - start) / probes
-    steps = max(LEAST_STEPS, int(60 * minutes / per_step))
+    steps = min(MOST_STEPS, max(LEAST_STEPS, int(60 * minutes / per_step)))
     yield Notice(f"{per_step:.2g} s a step: {steps} steps in {minutes:g} minutes")
     return config.model_copy(
         update={

@@ -23,7 +23,6 @@ from napari_deep3d.nn.trainer import Trainer
 
 KEPT = 2
 """The newest checkpoints that stay: one may be damaged by a failing disk."""
-BEST_FILE = "best.safetensors"
 
 
 @dataclass(frozen=True)
@@ -48,6 +47,8 @@ class Standing:
         The best weights so far, kept in a file of their own; None before the first test.
     is_best
         Whether the newest test was the best one.
+    tested
+        The step after which the newest test was made; 0 before the first.
     voxels_at_once
         Voxels of a batch that are taken at a time: sums in another order would round otherwise.
     """
@@ -55,6 +56,7 @@ class Standing:
     step: int = 0
     best: Best | None = None
     is_best: bool = True
+    tested: int = 0
     voxels_at_once: int = sys.maxsize
 
 
@@ -70,7 +72,16 @@ def save_checkpoint(folder: Path, standing: Standing, trainer: Trainer) -> Path:
     write_tensors(path, _state(trainer), {"standing": json.dumps(asdict(standing))})
     for old in checkpoints(folder)[:-KEPT]:
         old.unlink()
+    if standing.best is not None:
+        older = [file for file in sorted(folder.glob("best_*.safetensors")) if file < best_file(folder, standing.best)]
+        for file in older[: 1 - KEPT]:  # the one before belongs to the checkpoint before
+            file.unlink()
     return path
+
+
+def best_file(folder: Path, best: Best) -> Path:
+    """Where the best weights are kept."""
+    return folder / f"best_{best.step:07d}.safetensors"
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
@@ -110,12 +121,6 @@ def _state(trainer: Trainer) -> dict[str, Tensor]:
 def checkpoints(folder: Path) -> list[Path]:
     """The checkpoints of a folder, oldest first."""
     return sorted(folder.glob("step_*.safetensors"))
-
-
-def newest_step(folder: Path) -> int:
-    """Steps that the newest checkpoint of a folder has, by its name; 0 if there is none."""
-    found = checkpoints(folder)
-    return int(found[-1].stem.removeprefix("step_")) if found else 0
 
 
 def load_newest(folder: Path, trainer: Trainer) -> Standing:

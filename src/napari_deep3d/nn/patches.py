@@ -60,7 +60,7 @@ class TrainingPair:
             if share > MOST_SATURATED:
                 raise InputError(
                     f"pair {name}: {share:.0%} of {volume.name} is saturated (at its largest value); at most "
-                    f"{MOST_SATURATED:.0%} is allowed. Acquire it again with less light or exposure, or remove the pair."
+                    f"{MOST_SATURATED:.0%} is allowed. Acquire it again with less light or exposure, or remove it."
                 )
             ranges.append(bounds)
         return cls(name, widefield, confocal, ranges[0], ranges[1])

@@ -16,7 +16,7 @@ from torch import Tensor
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Clock, Job, Metrics, Notice, Pause, Stop, StoppedError, never, wait
-from napari_deep3d.nn.checkpoint import BEST_FILE, Best, Standing, load_newest, save_checkpoint, write_tensors
+from napari_deep3d.nn.checkpoint import Best, Standing, best_file, load_newest, save_checkpoint, write_tensors
 from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.patches import TrainingPair
 from napari_deep3d.nn.processes import Processes
@@ -177,6 +177,8 @@ class _Run:
         config, clock, reason = self.config, Clock(), ""
         alone = self.control.processes.count == 1
         self.trainer.stop = self.control.stop if alone else never
+        if self.step and self.held_out and self.standing.tested < self.step and self._due(config.validate_every):
+            yield from self._unless_stopped(self._validate)  # which a stop had cut short
         while self.step < config.iterations and not self._asked_to_stop():
             try:
                 self.trainer.step(self.step)
@@ -245,8 +247,8 @@ class _Run:
             network = trainer.generator if of == WEIGHTS else trainer.average
             assert network is not None
             if self.control.processes.is_first:
-                write_tensors(self.folder / BEST_FILE, network.state_dict(), {"step": str(self.step)})
-        self.standing = replace(self.standing, best=best, is_best=is_best)
+                write_tensors(best_file(self.folder, best), network.state_dict(), {"step": str(self.step)})
+        self.standing = replace(self.standing, best=best, is_best=is_best, tested=self.step)
         self.validation = {"rmse": rmse, "ssim": ssim}
         yield Metrics(self.step, {"validation_rmse": rmse, "validation_ssim": ssim})
 
@@ -278,7 +280,7 @@ class _Run:
             is_over = self.step == self.config.iterations or bool(reason)
             if is_over or not self.standing.is_best:
                 generator = copy.deepcopy(last)
-                generator.load_state_dict(load_file(self.folder / BEST_FILE))
+                generator.load_state_dict(load_file(best_file(self.folder, best)))
                 weights = f"{best.of} after step {best.step}, best on held-out pairs"
                 scores = {"rmse": best.rmse, "ssim": best.ssim}
             elif best.of == MEAN and self.trainer.average is not None:
