@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import psutil
 
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.events import Job, Notice, Pause, Stop, never, tap
+from napari_deep3d.core.events import Job, Notice, Pause, Stop, drain, never, tap
 from napari_deep3d.jobs.models import check_name, find_model
 from napari_deep3d.jobs.pairs import WRITTEN_SUFFIX, LoadedPair, hold_in_memory, load_pairs, prepare_pairs, write_pairs
 from napari_deep3d.jobs.run_folder import (
     CHECKPOINTS,
-    LAST_FILE,
     METRICS_FILE,
     MODEL_FILE,
     PAIRS,
@@ -29,11 +26,9 @@ from napari_deep3d.jobs.run_folder import (
 )
 from napari_deep3d.jobs.simulate import check_folder
 from napari_deep3d.jobs.train_plan import fit_to_time, voxels_at_once
+from napari_deep3d.jobs.trained_model import save_trained, voxel_sizes
 
 if TYPE_CHECKING:
-    from napari_deep3d.core.volume import Spacing
-    from napari_deep3d.nn.model_file import ModelInfo
-    from napari_deep3d.nn.patches import TrainingPair
     from napari_deep3d.nn.processes import Processes
     from napari_deep3d.nn.training import Trained
 
@@ -44,8 +39,6 @@ START_LEARNING_RATE = 3e-4
 """Largest learning rate of a training that goes on from a model, where none is given: a larger one would forget."""
 PAIRS_MEMORY_SHARE = 0.25
 """Of the free memory: pairs that need less are held in it."""
-HALO_BOX = (96, 192, 192)
-"""Voxels on which a finished network's reach is measured."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +132,8 @@ def train_model(
         raise InputError("no pairs were given; a pairs folder, or pairs at hand, are needed.")
     with joined(choose_device(config.device)) as processes:
         request = _Request(pairs, folder, config, name, start, minutes, resume, preview_every, stop, paused)
-        return (yield from _train(request, processes))
+        job = _train(request, processes)
+        return (yield from job) if processes.is_first else drain(job)
 
 
 @dataclass(frozen=True)
@@ -169,7 +163,7 @@ def _train(request: _Request, processes: Processes) -> Job[TrainResult]:
     dtype = training_precision(device, config)
     at_hand = hold_in_memory(_at_hand(request), PAIRS_MEMORY_SHARE * psutil.virtual_memory().available)
     opened = prepare_pairs(at_hand, config.percentiles)
-    spacings = _spacings(opened)
+    voxel_sizes(opened)  # without them the model could not be used
     training, _ = split_pairs(opened, config)
     at_once = voxels_at_once(config, device.type, str(dtype).removeprefix("torch."))
     minutes = None if request.resume else _checked_minutes(request.minutes)
@@ -199,7 +193,7 @@ def _train(request: _Request, processes: Processes) -> Job[TrainResult]:
         del job
         release_memory()
     if processes.is_first:
-        _save(folder, trained, opened, config, name, spacings, request.start)
+        save_trained(folder, trained, opened, config, name, request.start)
     return _result(folder, name, trained, config, processes)
 
 
@@ -264,31 +258,6 @@ def _begin_from(start: str, config: TrainConfig) -> tuple[Mapping[str, Any] | No
     return generator.state_dict(), TrainConfig.checked(**(config.model_dump(exclude_unset=True) | decided | rate))
 
 
-def _save(
-    folder: Path,
-    trained: Trained,
-    pairs: Sequence[TrainingPair],
-    config: TrainConfig,
-    name: str,
-    spacings: tuple[Spacing, Spacing, Spacing],
-    start: str,
-) -> None:
-    from safetensors import SafetensorError
-
-    from napari_deep3d.nn.model_file import save_model
-
-    info = _describe(trained, pairs, config, name, spacings, start)
-    bare = info.model_copy(update={"scores": {}, "training": info.training | {"weights": "the last ones"}})
-    try:
-        save_model(folder / LAST_FILE, trained.last, bare)
-        save_model(folder / MODEL_FILE, trained.generator, info)
-    except (OSError, SafetensorError) as error:
-        raise InputError(
-            f"cannot write the model to {folder}: {error}. The last checkpoint is kept: make room, then go on with "
-            "--resume (Resume in the window)."
-        ) from None
-
-
 def _result(folder: Path, name: str, trained: Trained, config: TrainConfig, processes: Processes) -> TrainResult:
     return TrainResult(
         name=name,
@@ -303,71 +272,3 @@ def _result(folder: Path, name: str, trained: Trained, config: TrainConfig, proc
         reason=trained.reason,
         first_process=processes.is_first,
     )
-
-
-def _describe(
-    trained: Trained,
-    pairs: Sequence[TrainingPair],
-    config: TrainConfig,
-    name: str,
-    spacings: tuple[Spacing, Spacing, Spacing],
-    start: str,
-) -> ModelInfo:
-    from napari_deep3d.nn.model_file import ModelInfo
-
-    low, middle, high = spacings
-    settings: dict[str, Any] = config.model_dump(mode="json")
-    return ModelInfo(
-        name=name,
-        width=config.width,
-        dimensions=config.dimensions,
-        network_input=config.network_input,
-        z_step=config.z_step,
-        percentiles=config.percentiles,
-        spacing_um=middle,
-        spacing_min_um=low,
-        spacing_max_um=high,
-        halo=_halo(trained, pairs, config),
-        training={
-            "program": f"napari-deep3d {version('napari-deep3d')}",
-            "pairs": len(pairs),
-            "steps": trained.step,
-            "weights": trained.weights,
-            "start": start or "scratch",
-            "config": settings,
-        },
-        scores={f"validation_{key}": round(value, 4) for key, value in trained.validation.items()},
-    )
-
-
-def _spacings(pairs: Sequence[TrainingPair]) -> tuple[Spacing, Spacing, Spacing]:
-    """Smallest, middle and largest voxel size of the pairs, axis by axis."""
-    known = [pair.spacing_um for pair in pairs if pair.spacing_um is not None]
-    if not known:
-        raise InputError(
-            "no pair states its voxel size; without it the model cannot be used on other stacks. "
-            "Save the stacks with their voxel size in um (OME-TIFF, or ImageJ TIFF with unit micron)."
-        )
-    sizes = np.array(known)
-    low, middle, high = (
-        (float(v[0]), float(v[1]), float(v[2])) for v in (sizes.min(0), np.median(sizes, 0), sizes.max(0))
-    )
-    return low, middle, high
-
-
-def _halo(trained: Trained, pairs: Sequence[TrainingPair], config: TrainConfig) -> tuple[int, int, int]:
-    import torch
-
-    from napari_deep3d.nn.frozen import FrozenNetwork
-    from napari_deep3d.nn.patches import network_input
-    from napari_deep3d.nn.receptive_field import measure_halo
-    from napari_deep3d.nn.validation import middle
-
-    lateral = range(16, 81, 16)
-    halos = []
-    for pair in list(pairs)[:2]:
-        seen = network_input(pair, middle(pair.shape, HALO_BOX), config)
-        network = FrozenNetwork(trained.generator, [seen], torch.device("cpu"), torch.float32)
-        halos.append(measure_halo(network, seen, (range(4, 33, 4), lateral, lateral)))
-    z, y, x = (max(halo[axis] for halo in halos) for axis in range(3))
-    return z, y, x

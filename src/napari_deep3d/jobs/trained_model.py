@@ -1,0 +1,136 @@
+"""The files of a finished training: its models, and what they say of themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_deep3d.core.config import TrainConfig
+from napari_deep3d.core.errors import InputError
+from napari_deep3d.jobs.run_folder import LAST_FILE, MODEL_FILE
+
+if TYPE_CHECKING:
+    from napari_deep3d.core.volume import Spacing
+    from napari_deep3d.nn.model_file import ModelInfo
+    from napari_deep3d.nn.patches import TrainingPair
+    from napari_deep3d.nn.training import Trained
+
+HALO_BOX = (96, 192, 192)
+"""Voxels on which a finished network's reach is measured."""
+
+
+def save_trained(
+    folder: Path,
+    trained: Trained,
+    pairs: Sequence[TrainingPair],
+    config: TrainConfig,
+    name: str,
+    start: str,
+) -> None:
+    """Write the model to use and the last one to the run folder.
+
+    Parameters
+    ----------
+    folder
+        The run folder.
+    trained, pairs, config
+        What was trained, on what, and how.
+    name, start
+        Name of the model, and of the one that it began from; empty for none.
+
+    Raises
+    ------
+    InputError
+        If they cannot be written.
+    """
+    from safetensors import SafetensorError
+
+    from napari_deep3d.nn.model_file import save_model
+
+    info = _describe(trained, pairs, config, name, start)
+    bare = info.model_copy(update={"scores": {}, "training": info.training | {"weights": "the last ones"}})
+    try:
+        save_model(folder / LAST_FILE, trained.last, bare)
+        save_model(folder / MODEL_FILE, trained.generator, info)
+    except (OSError, SafetensorError) as error:
+        raise InputError(
+            f"cannot write the model to {folder}: {error}. The last checkpoint is kept: make room, then go on with "
+            "--resume (Resume in the window)."
+        ) from None
+
+
+def _describe(
+    trained: Trained,
+    pairs: Sequence[TrainingPair],
+    config: TrainConfig,
+    name: str,
+    start: str,
+) -> ModelInfo:
+    from napari_deep3d.nn.model_file import ModelInfo
+
+    low, typical, high = voxel_sizes(pairs)
+    settings: dict[str, Any] = config.model_dump(mode="json")
+    return ModelInfo(
+        name=name,
+        width=config.width,
+        dimensions=config.dimensions,
+        network_input=config.network_input,
+        z_step=config.z_step,
+        percentiles=config.percentiles,
+        spacing_um=typical,
+        spacing_min_um=low,
+        spacing_max_um=high,
+        halo=_halo(trained, pairs, config),
+        training={
+            "program": f"napari-deep3d {version('napari-deep3d')}",
+            "pairs": len(pairs),
+            "steps": trained.step,
+            "weights": trained.weights,
+            "start": start or "scratch",
+            "config": settings,
+        },
+        scores={f"validation_{key}": round(value, 4) for key, value in trained.validation.items()},
+    )
+
+
+def voxel_sizes(pairs: Sequence[TrainingPair]) -> tuple[Spacing, Spacing, Spacing]:
+    """Smallest, middle and largest voxel size of the pairs, axis by axis.
+
+    Raises
+    ------
+    InputError
+        If no pair states it.
+    """
+    known = [pair.spacing_um for pair in pairs if pair.spacing_um is not None]
+    if not known:
+        raise InputError(
+            "no pair states its voxel size; without it the model cannot be used on other stacks. "
+            "Save the stacks with their voxel size in um (OME-TIFF, or ImageJ TIFF with unit micron)."
+        )
+    sizes = np.array(known)
+    low, middle, high = (
+        (float(v[0]), float(v[1]), float(v[2])) for v in (sizes.min(0), np.median(sizes, 0), sizes.max(0))
+    )
+    return low, middle, high
+
+
+def _halo(trained: Trained, pairs: Sequence[TrainingPair], config: TrainConfig) -> tuple[int, int, int]:
+    import torch
+
+    from napari_deep3d.nn.frozen import FrozenNetwork
+    from napari_deep3d.nn.patches import network_input
+    from napari_deep3d.nn.receptive_field import measure_halo
+    from napari_deep3d.nn.validation import middle
+
+    lateral = range(16, 81, 16)
+    halos = []
+    for pair in list(pairs)[:2]:
+        seen = network_input(pair, middle(pair.shape, HALO_BOX), config)
+        network = FrozenNetwork(trained.generator, [seen], torch.device("cpu"), torch.float32)
+        halos.append(measure_halo(network, seen, (range(4, 33, 4), lateral, lateral)))
+    z, y, x = (max(halo[axis] for halo in halos) for axis in range(3))
+    return z, y, x
