@@ -29,7 +29,7 @@ from napari_deep3d.jobs.pairs import read_pairs
 from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.patches import TrainingPair
 from napari_deep3d.nn.trainer import Trainer
-from napari_deep3d.nn.validation import Predictor, middle
+from napari_deep3d.nn.validation import Predictor
 
 Array = NDArray[np.float32]
 COMMON: dict[str, Any] = {
@@ -67,9 +67,8 @@ def scores(generator: Generator, pairs: list[TrainingPair], trainer: Trainer) ->
     """Mean scores of whole-stack predictions."""
     rows = []
     for pair in pairs:
-        whole = middle(pair.shape, pair.shape)
         predict = Predictor(generator, pair, trainer.config, trainer.device, trainer.dtype)
-        rows.append(row(predict(whole), pair.crop_confocal(whole)))
+        rows.append(row(predict(pair.whole), pair.crop_confocal(pair.whole)))
     return dict(zip(SCORES, np.mean(rows, axis=0).tolist(), strict=True))
 
 

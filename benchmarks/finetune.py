@@ -79,9 +79,8 @@ def evaluate(folder: Path, model: str) -> dict[str, float]:
     """Mean scores on the test pairs; those of the wide-field stacks themselves for ``model=''``."""
     rows = []
     for pair in read_pairs(folder, PERCENTILES):
-        everything = (slice(None), slice(None), slice(None))
-        truth = pair.crop_confocal(everything)
-        widefield = np.asarray(pair.widefield.data[everything])
+        truth = pair.crop_confocal(pair.whole)
+        widefield = np.asarray(pair.widefield.data[pair.whole])
         image = normalise(widefield, intensity_range(widefield, PERCENTILES))
         if model:
             image = predict(widefield, spacing_um=pair.spacing_um, model=model).data

@@ -142,11 +142,10 @@ def compare(
     name: str, ways: dict[str, Callable[[Array, Shape], tuple[Array, float]]], pairs: list[TrainingPair]
 ) -> None:
     """Print RMSE, SSIM, tile mismatch and dependence on the tile of every way of predicting."""
-    everything = (slice(None), slice(None), slice(None))
     for way, predict in ways.items():
         rows = []
         for pair in pairs:
-            widefield, truth = pair.crop_widefield(everything), pair.crop_confocal(everything)
+            widefield, truth = pair.crop_widefield(pair.whole), pair.crop_confocal(pair.whole)
             tiles: tuple[Shape, ...] = ((64, 64, 64), (64, 96, 96))
             results = [predict(widefield, tile) for tile in tiles]
             main = results[-1][0]

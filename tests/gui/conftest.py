@@ -29,6 +29,13 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakePrediction:
     return prediction
 
 
+@pytest.fixture(autouse=True)
+def _own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep models and trainings of the tests apart from the user's."""
+    monkeypatch.setenv("NAPARI_DEEP3D_MODELS", str(tmp_path / "models"))
+    monkeypatch.setenv("NAPARI_DEEP3D_RUNS", str(tmp_path / "runs"))
+
+
 @pytest.fixture
 def viewer(make_napari_viewer: Any) -> Any:
     """A napari viewer."""

@@ -1,17 +1,31 @@
-"""A prediction and a registration that go on when they are told to, and where the tests' layers lie."""
+"""A prediction, a registration and a training that go on when told to, and where the tests' layers lie."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
-from napari_deep3d.core.config import PredictConfig, RegisterConfig
-from napari_deep3d.core.events import Clock, Job, Stop, StoppedError, TileDone, never
+from napari_deep3d.core.config import PredictConfig, RegisterConfig, TrainConfig
+from napari_deep3d.core.events import (
+    Clock,
+    Job,
+    Metrics,
+    Notice,
+    Pause,
+    Preview,
+    Progress,
+    Stop,
+    StoppedError,
+    TileDone,
+    never,
+    wait,
+)
 from napari_deep3d.core.registration_result import Registration, ShiftMap
 from napari_deep3d.core.transform import Transform
 from napari_deep3d.core.volume import Volume
@@ -131,3 +145,87 @@ class FakeRegistration:
             plain_correlation=plain,
             notices=self.notices,
         )
+
+
+class FakeTraining:
+    """A training of eight steps. It waits for ``gate`` before each, and leaves a folder as a real one does."""
+
+    STEPS = 8
+
+    def __init__(self) -> None:
+        self.gate = threading.Semaphore(1000)
+        self.error: Exception | None = None
+        self.error_at = 3
+        self.reason = ""
+        self.asked: list[dict[str, Any]] = []
+        self.ended = threading.Event()
+        self.work: Callable[[], object] = lambda: None
+        self.region = np.random.default_rng(0).random((8, 24, 32), dtype=np.float32)
+
+    def hold(self) -> None:
+        """Wait before the first step."""
+        self.gate = threading.Semaphore(0)
+
+    def __call__(
+        self, pairs: Any, run: Path, config: TrainConfig, *, stop: Stop = never, paused: Pause = never, **rest: Any
+    ) -> Job[Any]:
+        from napari_deep3d.jobs.run_folder import read_run
+
+        self.asked.append({"pairs": pairs, "run": run, "config": config, **rest})
+        first, name = 0, rest["name"]
+        if rest["resume"]:
+            first, name = read_run(run).steps_done, read_run(run).name
+        yield Progress(0, self.STEPS, "measuring the speed")
+        yield Notice("one thing to know")
+        for step in range(first + 1, self.STEPS + 1):
+            while not self.gate.acquire(timeout=0.01) and not stop():
+                pass
+            wait(paused, stop)
+            if stop():
+                break
+            if self.error is not None and step == self.error_at:
+                raise self.error
+            self.work()
+            first = step
+            self._keep(run, name, step)
+            yield from self._events(step)
+        self._keep(run, name, first)
+        self.ended.set()
+        return self._result(run, name, first)
+
+    def _events(self, step: int) -> Job[None]:
+        losses = {"loss": 3 / step, "l1": 2 / step, "gan": 0.5, "vgg": 0.1, "discriminator": 0.6, "learning_rate": 1e-3}
+        yield Metrics(step, losses)
+        if step % 4 == 0:
+            yield Metrics(step, {"validation_rmse": 0.4 / step, "validation_ssim": 0.9})
+        yield Preview(step, self.region, np.full_like(self.region, step / 10), self.region / 2, SPACING_UM)
+        yield Progress(step, self.STEPS, f"step {step} of {self.STEPS}", 60.0 * (self.STEPS - step))
+
+    def _keep(self, run: Path, name: str, step: int) -> None:
+        from napari_deep3d.jobs.run_folder import CHECKPOINTS, MODEL_FILE, write_run
+
+        run.mkdir(parents=True, exist_ok=True)
+        write_run(run, TrainConfig(iterations=self.STEPS), name, run / "pairs", "")
+        (run / CHECKPOINTS / f"step_{step}.safetensors").touch()
+        write_model(run / MODEL_FILE, name, step)
+
+    def _result(self, run: Path, name: str, step: int) -> Any:
+        from napari_deep3d.jobs.run_folder import MODEL_FILE
+        from napari_deep3d.jobs.train import TrainResult
+
+        is_complete = step == self.STEPS and not self.reason
+        scores = {"rmse": 0.05, "ssim": 0.91}
+        return TrainResult(
+            name, run / MODEL_FILE, run, step, 120.0, 2.5, 0.3, scores, complete=is_complete, reason=self.reason
+        )
+
+
+def write_model(path: Path, name: str, steps: int = 0) -> Path:
+    """A model file with a very small network."""
+    from napari_deep3d.nn.generator import Generator
+    from napari_deep3d.nn.model_file import ModelInfo, save_model
+
+    sizes = {f"spacing_{kind}um": SPACING_UM for kind in ("", "min_", "max_")}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    info = ModelInfo(name=name, width=2, training={"steps": steps}, **sizes)
+    return save_model(path, Generator(width=2), info)

@@ -152,3 +152,15 @@ def test_predict_hands_over_stack_and_result(dock: Any, viewer: Any, qtbot: Any,
     assert dock.tabs.tabText(dock.tabs.currentIndex()) == "Compare"
     assert [layer.name for layer in dock.compare_panel.ticked()] == ["cell", "cell (confocal-like)"]
     assert dock.compare_panel.view.is_active
+
+
+def test_stacks_beside_a_time_series_fill_the_view(panel: Any, viewer: Any, stack: Data) -> None:
+    panel.enter_button.click()
+    center, zoom = viewer.scene.camera.center, viewer.scene.camera.zoom
+    panel.leave_button.click()
+    viewer.add_image(stack[None], name="series", scale=(1, *PLACE["scale"]), units=("s", *PLACE["units"]))
+    panel.list.item(panel.list.count() - 1).setCheckState(Qt.CheckState.Unchecked)
+    panel.enter_button.click()
+    assert viewer.dims.order == (0, 2, 1, 3)
+    assert viewer.scene.camera.center == pytest.approx(center)
+    assert viewer.scene.camera.zoom == pytest.approx(zoom)

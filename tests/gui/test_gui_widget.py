@@ -31,7 +31,7 @@ def test_the_dock_is_narrow_and_opens_fast(viewer: Any, fake: FakePrediction) ->
     viewer.window.add_dock_widget(widget, name="Deep3D")
     assert time.perf_counter() - start < 2
     assert widget.width() <= 380
-    assert [widget.tabs.tabText(i) for i in range(widget.tabs.count())] == ["Predict", "Register", "Compare"]
+    assert [widget.tabs.tabText(i) for i in range(widget.tabs.count())] == ["Predict", "Register", "Train", "Compare"]
     assert widget.tabs.currentIndex() == 0
 
 
@@ -75,6 +75,7 @@ def test_menus_open_the_dock_at_a_panel_and_the_sample(
         for command, panel in (
             ("show_compare", "Compare"),
             ("show_register", "Register"),
+            ("show_train", "Train"),
             ("show_predict", "Predict"),
         ):
             commands.execute_command(f"napari-deep3d.{command}").result()

@@ -17,6 +17,11 @@ def show_register(viewer: Viewer) -> None:
     _show(viewer, "Register")
 
 
+def show_train(viewer: Viewer) -> None:
+    """Open the dock at Train."""
+    _show(viewer, "Train")
+
+
 def show_compare(viewer: Viewer) -> None:
     """Open the dock at Compare."""
     _show(viewer, "Compare")

@@ -16,6 +16,7 @@ from napari_deep3d.gui.view_state import Before, Orientation, cut
 Contrast = Literal["each", "common", "layers"]
 
 GAP_PIXELS = 4
+MARGIN = 0.95
 
 
 class SideBySide:
@@ -38,10 +39,14 @@ class SideBySide:
         """Whether the side by side view is on."""
         return self._before is not None
 
+    def remember(self) -> Before:
+        """Remember the view as it is now, unless one is already: for who adds layers before :meth:`show`."""
+        self._before = self._before or Before(self._viewer)
+        return self._before
+
     def show(self, layers: Sequence[Image], orientation: Orientation, contrast: Contrast = "each") -> None:
         """Show these layers, in their order, and hide the others."""
-        viewer = self._viewer
-        before = self._before = self._before or Before(viewer)
+        viewer, before = self._viewer, self.remember()
         for layer in viewer.layers:
             before.note(layer)
             layer.visible = layer in layers
@@ -51,13 +56,14 @@ class SideBySide:
         self._arrange(layers)
         bar = viewer.canvas.overlays.scale_bar
         bar.visible, bar.gridded = True, True
-        viewer.fit_to_view(layers=list(layers))
+        self._fit(layers)
 
-    def leave(self) -> None:
-        """Put the viewer back as it was before the first :meth:`show`."""
+    def leave(self) -> Before | None:
+        """Put the viewer back as it was before the first :meth:`show`; return what was put back."""
         before, self._before = self._before, None
         if before is not None:
             before.restore()
+        return before
 
     def _set_contrast(self, before: Before, layers: Sequence[Image], contrast: Contrast) -> None:
         for layer in layers:  # back to the user's own first, from which the other choices start
@@ -92,6 +98,22 @@ class SideBySide:
         grid = viewer.canvas.grid
         grid.stride, grid.shape, grid.spacing = 1, (rows, math.ceil(count / rows)), GAP_PIXELS
         grid.enabled = True
+
+    def _fit(self, layers: Sequence[Image]) -> None:
+        """Zoom so that the layers fill their cells of the grid."""
+        viewer = self._viewer
+        ndim = viewer.dims.ndim
+        if all(layer.ndim == ndim for layer in layers):
+            viewer.fit_to_view(layers=list(layers))
+            return
+        # napari 0.9.2 cannot fit layers of fewer axes than the window has
+        axes = [axis - ndim for axis in viewer.dims.displayed]
+        ends = np.array([layer.extent.world[:, axes] for layer in layers])  # from voxel centre to voxel centre
+        voxel = np.max([layer.extent.step[axes] for layer in layers], axis=0)
+        low, high = ends.min(axis=(0, 1)), ends.max(axis=(0, 1))
+        viewer.scene.camera.center = [float(middle) for middle in (low + high) / 2]
+        sizes = high - low + voxel
+        viewer.scene.camera.zoom = MARGIN * float(min(np.array(viewer.canvas.viewbox_size(viewer.layers)) / sizes))
 
 
 def _extent(layers: Sequence[Image], axis: int) -> float:

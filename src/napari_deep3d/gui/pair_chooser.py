@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from napari.layers import Image
@@ -24,17 +25,21 @@ SAME_LAYER = "The same layer is chosen twice; choose the other microscope's stac
 SPLIT = "Split the channels into layers"
 
 
+PairGuess = Callable[[list[Image]], tuple[Image | None, Image | None]]
+"""Tells which of the image layers are likely the wide-field and the confocal one."""
+
+
 class StackPart(QWidget):  # type: ignore[misc]
     """The choice of one stack: its layer, a line of facts, and its voxel size where that is missing."""
 
-    def __init__(self, viewer: Any, label: str, guess: Guess) -> None:
+    def __init__(self, viewer: Any, label: str, guess: Guess, why: str, action: str) -> None:
         super().__init__()
         self._viewer = viewer
         self._shown: Image | None = None
         self.choice = StackChoice()
         self.chooser = StackChooser(viewer, self.choice, label, f"The {label.lower()} stack of the sample", guess)
         self.facts, self.problem = Line(), Line(RED)
-        self.voxel_size = VoxelSize(self.choice, WHY, "Estimate shift")
+        self.voxel_size = VoxelSize(self.choice, why, action)
         self.voxel_size.apply_requested.connect(self.apply_spacing)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -95,6 +100,15 @@ class StackPart(QWidget):  # type: ignore[misc]
 class PairChooser(QWidget):  # type: ignore[misc]
     """The choice of both stacks; until the user chooses, they are guessed from the layers' names.
 
+    Parameters
+    ----------
+    viewer
+        Its layers are offered.
+    guess
+        Chooses layers while the user has not.
+    why, action
+        What needs the voxel size, and the button that writes it to layers without one.
+
     Attributes
     ----------
     changed
@@ -103,12 +117,15 @@ class PairChooser(QWidget):  # type: ignore[misc]
 
     changed = Signal()
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(
+        self, viewer: Any, guess: PairGuess | None = None, why: str = WHY, action: str = "Estimate shift"
+    ) -> None:
         super().__init__()
         self._viewer = viewer
         self._is_guess = True
-        self.widefield = StackPart(viewer, "Wide-field", lambda images: guess_pair(images)[0])
-        self.confocal = StackPart(viewer, "Confocal", lambda images: guess_pair(images)[1])
+        guess = self._guess_pair = guess or guess_pair
+        self.widefield = StackPart(viewer, "Wide-field", lambda images: guess(images)[0], why, action)
+        self.confocal = StackPart(viewer, "Confocal", lambda images: guess(images)[1], why, action)
         self.problem = Line(RED)
         self.split_button = QPushButton(SPLIT)
         self.split_button.setToolTip("For a layer that holds the wide-field and the confocal stack as channels")
@@ -167,7 +184,7 @@ class PairChooser(QWidget):  # type: ignore[misc]
     def _guess(self, _event: Any = None) -> None:
         if not self._is_guess:
             return
-        guesses = guess_pair(image_layers(self._viewer.layers))
+        guesses = self._guess_pair(image_layers(self._viewer.layers))
         for part, layer in zip((self.widefield, self.confocal), guesses, strict=True):
             if layer is not None and part.choice.layer != layer:
                 part.choice.choose_layer(layer)

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, Q
 from napari_deep3d.core.alignment import AlignedPair
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.registration_result import Registration
+from napari_deep3d.core.volume import Volume
 from napari_deep3d.gui.aligned_layers import add_aligned, add_psf, align_all, channel_volume, other_channels
 from napari_deep3d.gui.channel_list import ChannelList
 from napari_deep3d.gui.geometry import Pair
@@ -20,6 +21,8 @@ from napari_deep3d.gui.parts import RED, Line
 from napari_deep3d.gui.peak import Peak
 from napari_deep3d.gui.run_button import RunButton
 from napari_deep3d.gui.runner import Cancelled, Failed
+from napari_deep3d.gui.training_set import pair_name
+from napari_deep3d.jobs.pairs import LoadedPair
 from napari_deep3d.jobs.registration_file import load_transform, save_transform
 
 FILES = "Registration (*.json)"
@@ -36,23 +39,30 @@ class ResultActions(QWidget):  # type: ignore[misc]
         Signal: the aligned pair is there and its layers are added next; the overlay should leave.
     busy_changed
         Signal: alignment began or ended.
+    pair_added
+        Signal, with a LoadedPair that is to be trained on.
     """
 
     loaded = Signal(object)
     applied = Signal()
     busy_changed = Signal()
+    pair_added = Signal(object)
 
     def __init__(self, viewer: Any) -> None:
         super().__init__()
         self._viewer = viewer
         self._pair: Pair | None = None
         self._peak: Peak | None = None
+        self._aligned: LoadedPair | None = None
         self.channels, self.message = ChannelList(), Line()
         self.apply = RunButton("Apply: make an aligned pair")
         self.apply.button.setToolTip(
             "Two new layers whose voxels lie on each other; the stacks themselves stay as they are"
         )
         self.apply.asked.connect(self._on_apply)
+        self.train_button = QPushButton("Add to training set")
+        self.train_button.setToolTip("Put the aligned pair on the list of the Train tab")
+        self.train_button.clicked.connect(self._on_train)
         self.psf_button = QPushButton("Show PSF")
         self.psf_button.setToolTip("Add the blur between the stacks as a layer, at true scale")
         self.psf_button.clicked.connect(self._on_psf)
@@ -67,7 +77,7 @@ class ResultActions(QWidget):  # type: ignore[misc]
         layout.setContentsMargins(0, 0, 0, 0)
         for button in (self.psf_button, self.save_button, self.load_button):
             row.addWidget(button)
-        for widget in (self.channels, self.apply):
+        for widget in (self.channels, self.apply, self.train_button):
             layout.addWidget(widget)
         layout.addLayout(row)
         layout.addWidget(self.message)
@@ -76,6 +86,8 @@ class ResultActions(QWidget):  # type: ignore[misc]
         """Offer what can be done with a pair and its registration; nothing while another job runs."""
         self._pair, self._peak = pair, peak
         is_usable = peak is not None and not peak.registration.refusal
+        if peak is None:
+            self._aligned = None
         is_idle = not (is_busy or self.apply.is_running)
         others = [] if pair is None or peak is None else other_channels(self._viewer.layers, pair)
         if is_idle:
@@ -83,6 +95,7 @@ class ResultActions(QWidget):  # type: ignore[misc]
         self.channels.setEnabled(is_idle)
         self.apply.setVisible(peak is not None)
         self.apply.setEnabled(is_usable and not is_busy)
+        self.train_button.setVisible(self._aligned is not None and is_idle)
         self.psf_button.setVisible(peak is not None)
         self.psf_button.setEnabled(peak is not None and peak.has_profiles)
         self.save_button.setVisible(peak is not None)
@@ -99,6 +112,7 @@ class ResultActions(QWidget):  # type: ignore[misc]
         except InputError as error:
             self.message.show_text(str(error), RED)
             return
+        self._aligned = None
         align = partial(align_all, stacks, pair.widefield.volume, peak.registration.transform)
         self.message.show_text("")
         finish = partial(self._on_applied, pair, channels, peak.registration)
@@ -116,7 +130,15 @@ class ResultActions(QWidget):  # type: ignore[misc]
             self.applied.emit()
             added = add_aligned(self._viewer, pair, channels, end, registration)
             self.message.show_text(f"{len(added)} aligned layers were added; the stacks themselves are hidden.", "")
+            self._aligned = _loaded(pair, end[0])
         self.busy_changed.emit()
+
+    def _on_train(self) -> None:
+        pair, self._aligned = self._aligned, None
+        self.train_button.hide()
+        if pair is not None:
+            self.pair_added.emit(pair)
+            self.message.show_text(f"{pair.name!r} is on the list of the Train tab.", "")
 
     def _on_psf(self) -> None:
         if self._pair is not None and self._peak is not None:
@@ -148,3 +170,12 @@ class ResultActions(QWidget):  # type: ignore[misc]
             else:
                 self.message.show_text(f"Loaded {Path(name).name}.", "")
                 self.loaded.emit(registration)
+
+
+def _loaded(pair: Pair, aligned: AlignedPair) -> LoadedPair:
+    """The aligned stacks as a pair to train on."""
+    widefield, confocal = (
+        Volume(data, aligned.spacing_um, name=stack.layer.name)
+        for data, stack in ((aligned.widefield, pair.widefield), (aligned.confocal, pair.confocal))
+    )
+    return LoadedPair(pair_name(pair.widefield.layer.name), widefield, confocal)

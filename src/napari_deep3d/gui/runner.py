@@ -114,6 +114,24 @@ class Run(QObject):  # type: ignore[misc]
         self.ended.emit(Cancelled())
 
 
+class PauseSwitch:
+    """Handed to a job that can be paused: it asks between steps, and waits while the switch is on."""
+
+    def __init__(self) -> None:
+        self._is_on = threading.Event()
+
+    def __call__(self) -> bool:
+        """Whether the job is to wait."""
+        return self._is_on.is_set()
+
+    def turn(self, on: bool) -> None:
+        """Pause the job, or let it go on."""
+        if on:
+            self._is_on.set()
+        else:
+            self._is_on.clear()
+
+
 def _work(make_job: Callable[[Stop], Job[Any]], stop: Stop) -> Generator[Event, None, Any]:
     """Run the job in the worker; return an error, since a RuntimeError raised here would hang the worker."""
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from napari_deep3d.core.events import Progress
-from napari_deep3d.core.volume import Volume, format_spacing
+from napari_deep3d.core.volume import Shape, Spacing, Volume, format_spacing
 
 
 def format_seconds(seconds: float) -> str:
@@ -26,11 +26,14 @@ def format_seconds(seconds: float) -> str:
 
 def format_facts(volume: Volume) -> str:
     """One line about a stack, axes Z, Y, X: ``76 x 2048 x 2048, 0.5 x 0.108 x 0.108 um``."""
-    z, y, x = volume.shape
-    size = f"{z} x {y} x {x}"
-    if volume.spacing_um is None:
-        return f"{size}, voxel size unknown"
-    return f"{size}, {format_spacing(volume.spacing_um)}"
+    return format_size(volume.shape, volume.spacing_um)
+
+
+def format_size(shape: Shape, spacing_um: Spacing | None) -> str:
+    """Size and voxel size of a stack, axes Z, Y, X: ``76 x 2048 x 2048, 0.5 x 0.108 x 0.108 um``."""
+    z, y, x = shape
+    spacing = "voxel size unknown" if spacing_um is None else format_spacing(spacing_um)
+    return f"{z} x {y} x {x}, {spacing}"
 
 
 def format_progress(progress: Progress) -> str:
@@ -48,3 +51,8 @@ def format_rate(voxels_per_second: float) -> str:
     if voxels_per_second >= 1e5:
         return f"{voxels_per_second / 1e6:.3g} million voxels/s"
     return f"{voxels_per_second:,.0f} voxels/s"
+
+
+def format_memory(needed_bytes: float, free_bytes: float) -> str:
+    """What it takes of what is free: ``2.1 GB of 18 GB free memory``."""
+    return f"{needed_bytes / 1e9:.1f} GB of {free_bytes / 1e9:.3g} GB free memory"

@@ -69,7 +69,16 @@ class Before:
         for layer, state in self._layers.items():
             if layer in self._viewer.layers:
                 state.restore(layer)
+        self.restore_view()
+
+    def restore_view(self) -> None:
+        """Put sections, camera, grid and scale bar back."""
         _restore_view(self._viewer, self._view)
+
+    def is_seen(self) -> bool:
+        """Whether camera, grid and scale bar are as they were: nobody has changed the view since it was put back."""
+        now = _view_state(self._viewer)
+        return all(now[key] == self._view[key] for key in ("camera", "grid", "bar"))
 
 
 def cut(viewer: Any, axes: LayerAxes, ndim: int, orientation: Orientation) -> None:
@@ -104,7 +113,7 @@ def _restore_view(viewer: Any, view: dict[str, Any]) -> None:
         "camera": viewer.scene.camera,  # last: the others move it
     }
     if view["ndim"] != viewer.dims.ndim:  # layers of other dimensions came or went: their axes are not these
-        view["dims"] = {"ndisplay": view["dims"]["ndisplay"], "order": tuple(range(viewer.dims.ndim))}
+        view = view | {"dims": {"ndisplay": view["dims"]["ndisplay"], "order": tuple(range(viewer.dims.ndim))}}
     for key, target in targets.items():
         for name, value in view[key].items():
             setattr(target, name, value)

@@ -72,6 +72,12 @@ class TrainingPair:
         return z, y, x
 
     @property
+    def whole(self) -> Region:
+        """The box of all its voxels."""
+        z, y, x = (slice(0, size) for size in self.shape)
+        return z, y, x
+
+    @property
     def spacing_um(self) -> Spacing | None:
         """Voxel size, if the wide-field file states it."""
         return self.widefield.spacing_um
