@@ -25,7 +25,7 @@ BYTES_PER_VGG_VOXEL, BYTES_PER_GAN_VOXEL, BYTES_OF_NETWORKS = 1000.0, 150.0, 3.0
 FLOP_PER_CHANNEL_2 = 1440.0
 """Floating-point operations per voxel of a step, of the generator, for a width of 1; they grow with its square."""
 FLOP_PER_VGG_VOXEL, FLOP_PER_GAN_VOXEL = 1.1e6, 2.0e4
-EFFICIENCY = {"cpu": 0.5, "cuda": 0.25, "mps": 0.25}
+EFFICIENCY = {"cpu": 0.6, "cuda": 0.25, "mps": 0.25}
 """Share of the rate of a large matrix product that a step reaches; measured on a processor, guessed for GPUs."""
 PROBE_STEPS = 4
 WARM_UP_STEPS = 2
