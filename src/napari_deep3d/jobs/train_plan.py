@@ -27,8 +27,8 @@ FLOP_PER_CHANNEL_2 = 1440.0
 FLOP_PER_VGG_VOXEL, FLOP_PER_GAN_VOXEL = 1.1e6, 2.0e4
 EFFICIENCY = {"cpu": 0.6, "cuda": 0.25, "mps": 0.25}
 """Share of the rate of a large matrix product that a step reaches; measured on a processor, guessed for GPUs."""
-PROBE_STEPS = 4
-WARM_UP_STEPS = 2
+PROBES = 3
+"""Rounds of one step of each patch size, after one that does not count; the quickest says the speed."""
 CHECKPOINT_SECONDS = 60.0
 TESTS = 10
 LEAST_STEPS, MOST_STEPS = 20, 1_000_000
@@ -147,6 +147,16 @@ def _rate(device: object, dtype: object) -> float:
     return float(2 * size**3 / min(seconds))
 
 
+def _one_of_each_size(pairs: Sequence[TrainingPair], config: TrainConfig) -> list[int]:
+    """Find for every patch size a step that draws it."""
+    from napari_deep3d.nn.patches import patch_size
+
+    found: dict[object, int] = {}
+    for step in range(20 * len(config.patch)):
+        found.setdefault(patch_size(pairs, config, step), step)
+    return list(found.values())
+
+
 def fit_to_time(
     pairs: Sequence[TrainingPair], config: TrainConfig, minutes: float, voxels_at_once: int, stop: Stop
 ) -> Job[TrainConfig]:
@@ -173,19 +183,20 @@ def fit_to_time(
     from napari_deep3d.nn.trainer import DivergedError, Trainer
 
     trainer = Trainer(config, pairs, voxels_at_once=voxels_at_once)
-    probes = max(PROBE_STEPS, len(config.patch)) * 2
-    start = time.perf_counter()
-    for number in range(WARM_UP_STEPS + probes):
-        if stop():
-            raise StoppedError
-        if number == WARM_UP_STEPS:
-            start = time.perf_counter()
-        try:
-            trainer.step(number)
-        except DivergedError as error:
-            raise InputError(f"{error} while the speed was measured. Choose a lower learning_rate.") from None
-        yield Progress(0, probes, "measuring the speed")
-    per_step = (time.perf_counter() - start) / probes
+    each = _one_of_each_size(pairs, config)
+    seconds = []
+    for _ in range(1 + PROBES):  # the first step of a size is slow: kernels are made for it
+        start = time.perf_counter()
+        for number in each:
+            if stop():
+                raise StoppedError
+            try:
+                trainer.step(number)
+            except DivergedError as error:
+                raise InputError(f"{error} while the speed was measured. Choose a lower learning_rate.") from None
+            yield Progress(0, len(each), "measuring the speed")
+        seconds.append((time.perf_counter() - start) / len(each))
+    per_step = min(seconds[1:])
     steps = min(MOST_STEPS, max(LEAST_STEPS, int(60 * minutes / per_step)))
     yield Notice(f"{per_step:.2g} s a step: {steps} steps in {minutes:g} minutes")
     return config.model_copy(

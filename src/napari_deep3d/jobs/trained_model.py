@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from napari_deep3d.nn.patches import TrainingPair
     from napari_deep3d.nn.training import Trained
 
+LARGEST_HALO = (32, 80, 80)
+"""Of a training that was stopped: measuring it would keep whoever stopped it waiting for seconds."""
 HALO_BOX = (96, 192, 192)
 """Voxels on which a finished network's reach is measured."""
 
@@ -84,7 +86,7 @@ def _describe(
         spacing_um=typical,
         spacing_min_um=low,
         spacing_max_um=high,
-        halo=_halo(trained, pairs, config),
+        halo=_halo(trained, pairs, config) if trained.step >= config.iterations else LARGEST_HALO,
         training={
             "program": f"napari-deep3d {version('napari-deep3d')}",
             "pairs": len(pairs),
@@ -126,11 +128,12 @@ def _halo(trained: Trained, pairs: Sequence[TrainingPair], config: TrainConfig) 
     from napari_deep3d.nn.receptive_field import measure_halo
     from napari_deep3d.nn.validation import middle
 
-    lateral = range(16, 81, 16)
+    z, y, x = LARGEST_HALO
+    candidates = (range(4, z + 1, 4), range(16, y + 1, 16), range(16, x + 1, 16))
     halos = []
     for pair in list(pairs)[:2]:
         seen = network_input(pair, middle(pair.shape, HALO_BOX), config)
         network = FrozenNetwork(trained.generator, [seen], torch.device("cpu"), torch.float32)
-        halos.append(measure_halo(network, seen, (range(4, 33, 4), lateral, lateral)))
+        halos.append(measure_halo(network, seen, candidates))
     z, y, x = (max(halo[axis] for halo in halos) for axis in range(3))
     return z, y, x
