@@ -10,7 +10,7 @@ GPU := $(shell command -v nvidia-smi 2>/dev/null)
 CONSTRAINTS := $(if $(GPU),,-c ci/constraints.txt)
 CONFOCAL_SAMPLE ?= ../shared/data/cells3d/nuclei.tif
 
-.PHONY: demo test setup system lint types layers plugin pytest samples model figures registration clean
+.PHONY: demo test setup system lint types layers plugin pytest samples model figures registration training clean
 
 demo: setup
 	$(BIN)/napari-deep3d demo
@@ -61,6 +61,15 @@ registration: setup
 	$(BIN)/python benchmarks/registration_confidence.py
 	$(BIN)/python benchmarks/registration.py
 	$(BIN)/python benchmarks/registration_speed.py
+
+training: setup
+	$(BIN)/napari-deep3d simulate -o data/ablation-train --pairs 40 --shape 64,128,128 --seed 41 --from $(CONFOCAL_SAMPLE)
+	$(BIN)/napari-deep3d simulate -o data/ablation-test --pairs 12 --shape 64,128,128 --seed 7041 --from $(CONFOCAL_SAMPLE)
+	$(BIN)/python benchmarks/ablation.py data/ablation-train data/ablation-test
+	$(BIN)/python benchmarks/ablation.py data/ablation-train data/ablation-test --table
+	$(BIN)/python benchmarks/finetune.py
+	$(BIN)/python benchmarks/training_speed.py
+	$(BIN)/python benchmarks/kill_resume.py
 
 clean:
 	rm -rf $(VENV) demo

@@ -1,6 +1,8 @@
 """Pictures of the Train panel: empty, with pairs, while it trains, at the end. With real trainings.
 
-Usage: python benchmarks/train_window.py [--pairs FOLDER] [--out /tmp] [--steps 60]
+Usage: python benchmarks/train_window.py [--pairs FOLDER] [--out runs/pictures] [--steps 60] [--start scratch]
+
+The picture in the docs is train_8_done.png of: --start generalist --steps 100
 
 It needs a screen; without one: xvfb-run -a -s "-screen 0 1400x900x24" python benchmarks/train_window.py
 Models and runs go to folders of their own, which are removed.
@@ -76,7 +78,7 @@ class Window:
         area = self.widget.tabs.currentWidget()
         area.verticalScrollBar().setValue(area.verticalScrollBar().maximum())
 
-    def go_through(self, pairs: Path, steps: int) -> None:
+    def go_through(self, pairs: Path, steps: int, start: str) -> None:
         """Bring the panel into each of its states."""
         panel = self.panel
         self.picture("1_empty")
@@ -92,7 +94,7 @@ class Window:
         panel.options.time.setCurrentIndex(3)
         fields = panel.options.advanced.fields
         fields["iterations"].value, fields["batch_size"].value = steps, 1
-        panel.options.start.setCurrentIndex(panel.options.start.count() - 1)
+        panel.options.start.setCurrentIndex(panel.options.start.findText(start))
         self.scroll_down()
         self.picture("4_advanced")
         wait_until(lambda: "steps" in panel.plan.line.text())
@@ -117,15 +119,17 @@ class Window:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=Path, help="pairs folder with five pairs; by default they are simulated")
-    parser.add_argument("--out", type=Path, default=Path("/tmp"))
+    parser.add_argument("--out", type=Path, default=Path("runs/pictures"))
     parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--start", default="scratch", help="what to start from, as the panel lists it")
     chosen = parser.parse_args()
+    chosen.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         os.environ["NAPARI_DEEP3D_RUNS"] = str(Path(folder) / "runs")
         os.environ["NAPARI_DEEP3D_MODELS"] = str(Path(folder) / "models")
         pairs = simulated_pairs(chosen.pairs or Path(folder) / "pairs")
         window = Window(chosen.out)
-        window.go_through(pairs, chosen.steps)
+        window.go_through(pairs, chosen.steps, chosen.start)
         window.viewer.close()
 
 

@@ -25,6 +25,7 @@ from napari_deep3d.jobs.pairs import LoadedPair, load_pairs
 from napari_deep3d.jobs.predict import predict_volume
 from napari_deep3d.jobs.run_folder import COLUMNS, read_run
 from napari_deep3d.jobs.train import START_LEARNING_RATE, TrainResult, train_model
+from napari_deep3d.jobs.trained_model import LARGEST_HALO
 from napari_deep3d.nn.checkpoint import checkpoints
 from napari_deep3d.nn.model_file import load_model, read_info
 from napari_deep3d.nn.trainer import Trainer
@@ -553,3 +554,16 @@ def _weights(run: Path, config: TrainConfig) -> torch.Tensor:
             if index or not name.endswith("second.bias")
         ]
     )
+
+
+def test_model_of_a_stopped_training_has_a_halo_that_is_safe_without_being_measured(
+    pairs_folder: Path, tmp_path: Path, train_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(*_: object) -> None:
+        raise AssertionError("measured, while somebody waits for the training to stop")
+
+    monkeypatch.setattr("napari_deep3d.nn.receptive_field.measure_halo", slow)
+    stopped = train_until(2, pairs_folder, tmp_path / "run", train_config)
+    assert read_info(stopped.model).halo == LARGEST_HALO
+    with pytest.raises(AssertionError, match="measured"):
+        drain(train_model(None, tmp_path / "run", train_config, resume=True))
