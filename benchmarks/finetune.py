@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from napari_deep3d import predict, train
 from napari_deep3d.core.config import DEFAULT_MODEL
 from napari_deep3d.core.metrics import intensity_range, normalise, score
-from napari_deep3d.core.simulation import MARGIN_UM, Pair, draw_scene, even_shape, expose, form_images
+from napari_deep3d.core.simulation import Pair, draw_scene, take_images
 from napari_deep3d.core.volume import Shape, Spacing
 from napari_deep3d.io import write_stack
 from napari_deep3d.jobs.pairs import read_pairs
@@ -54,17 +54,7 @@ def simulate_membranes(seed: int, number: int) -> Pair:
     """A pair of the new kind, thick and scattering; the microscope is drawn as for any other pair."""
     rng = np.random.default_rng((seed, number))
     scene = draw_scene(rng, "nuclei")
-    margin = [round(m / s) for m, s in zip(MARGIN_UM, scene.spacing_um, strict=True)]
-    z, y, x = (n + 2 * m for n, m in zip(SHAPE, margin, strict=True))
-    sample = membranes(rng, even_shape((z, y, x)), scene.spacing_um)
-    inner = tuple(slice(m, m + n) for m, n in zip(margin, SHAPE, strict=True))
-    widefield, clean = (image[inner] for image in form_images(sample, scene))
-    return Pair(
-        widefield=expose(rng, widefield, scene.photons, scene.background, scene.read_noise),
-        confocal=expose(rng, clean, scene.confocal_photons, 0.005, 0.5),
-        clean=clean,
-        scene=scene,
-    )
+    return take_images(rng, scene, SHAPE, lambda field: membranes(rng, field, scene.spacing_um))
 
 
 def write_pairs(folder: Path, seed: int, count: int) -> None:

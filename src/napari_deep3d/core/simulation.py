@@ -17,7 +17,7 @@ All random choices are bounded by the constants of this module; one seed gives o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
@@ -145,9 +145,24 @@ def simulate_pair(
     """
     rng = np.random.default_rng(seed)
     scene = draw_scene(rng, kind or _draw_kind(rng, bool(confocal_stacks)))
+    return take_images(rng, scene, shape, lambda field: draw_sample(rng, scene, field, confocal_stacks))
+
+
+def take_images(rng: np.random.Generator, scene: Scene, shape: Shape, draw: Callable[[Shape], Array]) -> Pair:
+    """Take both images of a sample.
+
+    Parameters
+    ----------
+    rng, scene
+        Random numbers; microscopes, tissue and light.
+    shape
+        Voxels (Z, Y, X) of the pair.
+    draw
+        Draws the sample on a field of the given shape, which is wider than the pair by its blur.
+    """
     margin = tuple(round(m / s) for m, s in zip(MARGIN_UM, scene.spacing_um, strict=True))
     field = even_shape(tuple(n + 2 * m for n, m in zip(shape, margin, strict=True)))
-    sample = draw_sample(rng, scene, field, confocal_stacks)
+    sample = draw(field)
     inner = tuple(slice(m, m + n) for m, n in zip(margin, shape, strict=True))
     widefield, clean = (image[inner] for image in form_images(sample, scene))
     return Pair(
