@@ -133,7 +133,8 @@ def test_steps_are_those_of_the_paper(pairs: Pairs, strong: TrainConfig) -> None
     for network, other in zip(trainer.networks, (reference.generator, reference.discriminator), strict=True):
         for (name, value), expected in zip(network.named_parameters(), other.parameters(), strict=True):
             if not name.endswith("second.bias"):  # whose gradient is rounding: the norm takes it away
-                torch.testing.assert_close(value, expected, rtol=1e-3, atol=1e-4)
+                # as a whole: where a gradient is rounding alone, Adam makes full steps of it
+                assert (value - expected).norm() <= 1e-3 * expected.norm(), name
 
 
 def test_a_careless_order_would_be_seen(pairs: Pairs, strong: TrainConfig) -> None:
