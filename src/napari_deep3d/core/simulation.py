@@ -188,7 +188,7 @@ def even_shape(shape: tuple[int, ...]) -> Shape:
 def draw_sample(rng: np.random.Generator, scene: Scene, field: Shape, stacks: Sequence[NDArray[np.generic]]) -> Array:
     """Draw the sample of a scene on a field of voxels (Z, Y, X), or take a piece of a real confocal stack."""
     if scene.kind == "confocal":
-        return samples.from_confocal(rng, field, stacks[int(rng.integers(len(stacks)))])
+        return samples.from_confocal(rng, field, scene.spacing_um, stacks[int(rng.integers(len(stacks)))], None)
     draw = samples.nuclei if scene.kind == "nuclei" else samples.neurons
     sample = draw(rng, field, scene.spacing_um)
     while not sample.any():
