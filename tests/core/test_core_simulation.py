@@ -143,7 +143,7 @@ def test_blur_from_above_does_not_come_in_from_below(scene: Scene) -> None:
     sample[0] = 0
     sample[0, 16, 16] = 1000
     peaks = form_images(sample, scene, np.zeros(20))[0].max(axis=(1, 2))
-    assert (np.diff(peaks[2:]) < 0).all()
+    assert peaks[10:].max() < 0.02 * peaks[0]
 
 
 def test_haze_lowers_contrast_and_confocal_loses_signal_with_depth(scene: Scene) -> None:

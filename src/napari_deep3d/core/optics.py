@@ -146,13 +146,23 @@ def pinhole(radius_um: float, pixel_um: float) -> Array:
 
 
 def transfer_function(psf: Array, shape: tuple[int, ...]) -> NDArray[np.complex64]:
-    """Fourier transform (real FFT) of a PSF centred in a window, on a periodic grid of ``shape`` (Z, Y, X)."""
-    grid = np.zeros(shape, dtype=np.float32)
-    keep = [min(n, s - (1 - s % 2)) for n, s in zip(psf.shape, shape, strict=True)]
-    middle = psf[tuple(slice(n // 2 - k // 2, n // 2 - k // 2 + k) for n, k in zip(psf.shape, keep, strict=True))]
-    grid[tuple(slice(0, k) for k in keep)] = middle
-    centred = np.roll(grid, [-(k // 2) for k in keep], axis=(0, 1, 2))
-    return np.asarray(scipy.fft.rfftn(centred), dtype=np.complex64)
+    """Fourier transform (real FFT) of a PSF centred in a window, on a periodic grid of ``shape`` (Z, Y, X).
+
+    Of a PSF larger than the grid, what lies beyond one side comes in on the other.
+    """
+    for axis, size in enumerate(shape):
+        psf = _folded(psf, axis, size)
+    return np.asarray(scipy.fft.rfftn(psf), dtype=np.complex64)
+
+
+def _folded(psf: Array, axis: int, size: int) -> Array:
+    """The PSF on a periodic axis, its centre at index 0."""
+    moved = np.moveaxis(psf, axis, 0)
+    grid = np.zeros((size, *moved.shape[1:]), dtype=np.float32)
+    for start in range(0, len(moved), size):
+        piece = moved[start : start + size]
+        grid[: len(piece)] += piece
+    return np.moveaxis(np.roll(grid, -(len(moved) // 2), axis=0), 0, axis)
 
 
 def convolve(sample: Array, psf: Array, open_ended: bool = False) -> Array:
