@@ -85,22 +85,29 @@ def draw_balls(density: Array, spacing_um: Spacing, centres_um: Floats, radii_um
 def splat(density: Array, spacing_um: Spacing, points_um: Floats, mass_um3: Floats) -> None:
     """Add points (N, 3) to ``density``, each shared among its eight voxels; ``mass_um3`` is brightness times volume."""
     step = np.array(spacing_um)
-    place = points_um / step
-    base = np.floor(place).astype(np.int64)
-    share = place - base
-    value = mass_um3 / step.prod()
-    for corner in product((0, 1), repeat=3):
-        voxel = base + corner
-        weight = value * np.prod(np.where(corner, share, 1 - share), axis=1)
-        keep = np.all((voxel >= 0) & (voxel < density.shape), axis=1)
-        flat = np.ravel_multi_index(tuple(voxel[keep].T), density.shape)
-        np.add.at(density.reshape(-1), flat, weight[keep].astype(np.float32))
+    value = (mass_um3 / step.prod()).astype(np.float32)
+    below, share, inside = [], [], []  # per axis, for the lower and the upper neighbour
+    for axis, count in enumerate(density.shape):
+        place = points_um[:, axis] / step[axis]
+        floor = np.floor(place).astype(np.int64)
+        upper = (place - floor).astype(np.float32)
+        below.append((floor, floor + 1))
+        share.append((1 - upper, upper))
+        inside.append(tuple((i >= 0) & (i < count) for i in below[-1]))
+    for i, j, k in product((0, 1), repeat=3):
+        keep = inside[0][i] & inside[1][j] & inside[2][k]
+        flat = (below[0][i] * density.shape[1] + below[1][j]) * density.shape[2] + below[2][k]
+        weight = value * share[0][i] * share[1][j] * share[2][k]
+        np.add.at(density.reshape(-1), flat[keep], weight[keep])
 
 
 def _near(density: Array, step: Floats, points_um: Floats, radii_um: Floats) -> NDArray[np.bool_]:
     """Those points whose ball reaches the field."""
-    reach = radii_um[..., None] + step
-    return np.asarray(np.all((points_um > -reach) & (points_um < np.array(density.shape) * step + reach), axis=-1))
+    near = np.ones(radii_um.shape, dtype=bool)
+    for axis, count in enumerate(density.shape):
+        place, reach = points_um[..., axis], radii_um + step[axis]
+        near &= (place > -reach) & (place < count * step[axis] + reach)
+    return near
 
 
 def _spaced(length_um: Floats, distance_um: Floats) -> NDArray[np.bool_]:
