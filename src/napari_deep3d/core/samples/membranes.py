@@ -30,7 +30,7 @@ CELL_CONTRAST = (0.0, 0.8)
 MOSAIC_CHANCE, STAINED = 0.35, (0.1, 0.7)
 """Share of the samples in which only some cells are stained; how many."""
 PATCH_GRAIN_UM, PATCH_CONTRAST = (0.5, 3.0), (0.1, 0.7)
-CANDIDATES, BLOCK, SMALLEST_BLOCK = 4, 0.4, (1, 3, 3)
+CANDIDATES, BLOCK, SMALLEST_BLOCK = 6, 0.25, (1, 3, 3)
 """Nearest cells looked at for each voxel; side of the blocks of voxels that share them,
 in radii and at least in voxels."""
 SHEET_CHANCE, SHELL_CHANCE = 0.85, 0.4

@@ -14,9 +14,9 @@ SIZE_SPREAD = (0.0, 0.4)
 """Standard deviation of the logarithm of the radii in a sample."""
 BRIGHTNESS_SPREAD = (0.1, 1.0)
 """The same of the brightness."""
-PER_UM3 = (1e-3, 0.3)
-COUNT = (15, 120_000)
-MAX_FILLING = 0.08
+PER_UM3 = (5e-3, 0.6)
+COUNT = (30, 120_000)
+MAX_FILLING = 0.1
 """Share of the field that spots fill at most."""
 CLUSTER_UM, PER_CLUSTER = (0.5, 6.0), (5, 100)
 BODY_UM, UM3_PER_BODY, MAX_BODIES = (3.0, 10.0), (2_000.0, 20_000.0), 400
