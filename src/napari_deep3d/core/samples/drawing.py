@@ -2,7 +2,8 @@
 
 What is thinner than a voxel is spread over its eight neighbours by its mass, so that its brightness follows its
 volume; what is thicker is drawn as overlapping balls, by the larger of what stands and what is new (its mass is then
-true within a few per cent for level tubes, but up to a fifth too large for upright ones, two fifths near a voxel's width).
+true within a few per cent for level tubes, but up to a fifth too large for upright ones, or two fifths where they are
+about as thin as a voxel).
 """
 
 from __future__ import annotations
