@@ -9,7 +9,8 @@ from napari_deep3d.core.samples.drawing import stamp_tube
 from napari_deep3d.core.samples.glow import autofluorescence
 from napari_deep3d.core.samples.kinds import Kind, draw
 from napari_deep3d.core.samples.neurons import neurons
+from napari_deep3d.core.samples.noise import Array
 from napari_deep3d.core.samples.nuclei import chromatin, nuclei
 from napari_deep3d.core.samples.real import from_confocal
 
-__all__ = ["Kind", "autofluorescence", "chromatin", "draw", "from_confocal", "neurons", "nuclei", "stamp_tube"]
+__all__ = ["Array", "Kind", "autofluorescence", "chromatin", "draw", "from_confocal", "neurons", "nuclei", "stamp_tube"]

@@ -1,7 +1,9 @@
 """Tubes and balls drawn into a density: each voxel holds the share of it that they fill.
 
 What is thinner than a voxel is spread over its eight neighbours by its mass, so that its brightness follows its
-volume; what is thicker is drawn as overlapping balls, by the larger of what stands and what is new.
+volume; what is thicker is drawn as overlapping balls, by the larger of what stands and what is new (its mass is then
+true within a few per cent for level tubes, but up to a fifth too large for upright ones, or two fifths where they are
+about as thin as a voxel).
 """
 
 from __future__ import annotations
@@ -65,7 +67,9 @@ def draw_tubes(density: Array, spacing_um: Spacing, tubes: Tubes) -> None:
     mass = brightness[few] * np.pi * tubes.radii_um[few] ** 2 * length[few]
     splat(density, spacing_um, tubes.path_um[few], mass)
     few = near & ~thin & _spaced(length, np.maximum(BALL_STEP * tubes.radii_um, 0.35 * step[1]))
-    _stamp_balls(density, step, tubes.path_um[few], tubes.radii_um[few], brightness[few], upright[few])
+    _stamp_balls(
+        density, step, tubes.path_um[few], tubes.radii_um[few], brightness[few], upright[few], upright[few] ** 2
+    )
 
 
 def draw_balls(density: Array, spacing_um: Spacing, centres_um: Floats, radii_um: Floats, brightness: Floats) -> None:
@@ -79,28 +83,37 @@ def draw_balls(density: Array, spacing_um: Spacing, centres_um: Floats, radii_um
     few = near & thin
     splat(density, spacing_um, centres_um[few], brightness[few] * 4 / 3 * np.pi * radii_um[few] ** 3)
     few = near & ~thin
-    _stamp_balls(density, step, centres_um[few], radii_um[few], brightness[few], np.zeros(few.sum()))
+    _stamp_balls(
+        density, step, centres_um[few], radii_um[few], brightness[few], np.zeros(few.sum()), np.ones(few.sum())
+    )
 
 
 def splat(density: Array, spacing_um: Spacing, points_um: Floats, mass_um3: Floats) -> None:
     """Add points (N, 3) to ``density``, each shared among its eight voxels; ``mass_um3`` is brightness times volume."""
     step = np.array(spacing_um)
-    place = points_um / step
-    base = np.floor(place).astype(np.int64)
-    share = place - base
-    value = mass_um3 / step.prod()
-    for corner in product((0, 1), repeat=3):
-        voxel = base + corner
-        weight = value * np.prod(np.where(corner, share, 1 - share), axis=1)
-        keep = np.all((voxel >= 0) & (voxel < density.shape), axis=1)
-        flat = np.ravel_multi_index(tuple(voxel[keep].T), density.shape)
-        np.add.at(density.reshape(-1), flat, weight[keep].astype(np.float32))
+    value = (mass_um3 / step.prod()).astype(np.float32)
+    below, share, inside = [], [], []  # per axis, for the lower and the upper neighbour
+    for axis, count in enumerate(density.shape):
+        place = points_um[:, axis] / step[axis]
+        floor = np.floor(place).astype(np.int64)
+        upper = (place - floor).astype(np.float32)
+        below.append((floor, floor + 1))
+        share.append((1 - upper, upper))
+        inside.append(tuple((i >= 0) & (i < count) for i in below[-1]))
+    for i, j, k in product((0, 1), repeat=3):
+        keep = inside[0][i] & inside[1][j] & inside[2][k]
+        flat = (below[0][i] * density.shape[1] + below[1][j]) * density.shape[2] + below[2][k]
+        weight = value * share[0][i] * share[1][j] * share[2][k]
+        np.add.at(density.reshape(-1), flat[keep], weight[keep])
 
 
 def _near(density: Array, step: Floats, points_um: Floats, radii_um: Floats) -> NDArray[np.bool_]:
     """Those points whose ball reaches the field."""
-    reach = radii_um[..., None] + step
-    return np.asarray(np.all((points_um > -reach) & (points_um < np.array(density.shape) * step + reach), axis=-1))
+    near = np.ones(radii_um.shape, dtype=bool)
+    for axis, count in enumerate(density.shape):
+        place, reach = points_um[..., axis], radii_um + step[axis]
+        near &= (place > -reach) & (place < count * step[axis] + reach)
+    return near
 
 
 def _spaced(length_um: Floats, distance_um: Floats) -> NDArray[np.bool_]:
@@ -110,21 +123,36 @@ def _spaced(length_um: Floats, distance_um: Floats) -> NDArray[np.bool_]:
 
 
 def _stamp_balls(
-    density: Array, step: Floats, centres_um: Floats, radii_um: Floats, brightness: Floats, upright: Floats
+    density: Array,
+    step: Floats,
+    centres_um: Floats,
+    radii_um: Floats,
+    brightness: Floats,
+    upright: Floats,
+    bounded: Floats,
 ) -> None:
     order = np.argsort(-radii_um, kind="stable")
     start = 0
     while start < len(order):
         box = np.prod(2 * np.ceil(radii_um[order[start]] / step + 1) + 1)
         some = order[start : start + max(1, int(CHUNK / box))]
-        _stamp(density, step, centres_um[some], radii_um[some], brightness[some], upright[some])
+        _stamp(density, step, centres_um[some], radii_um[some], brightness[some], upright[some], bounded[some])
         start += len(some)
 
 
 def _stamp(
-    density: Array, step: Floats, centres_um: Floats, radii_um: Floats, brightness: Floats, upright: Floats
+    density: Array,
+    step: Floats,
+    centres_um: Floats,
+    radii_um: Floats,
+    brightness: Floats,
+    upright: Floats,
+    bounded: Floats,
 ) -> None:
-    """Stamp balls of similar size; those of an upright tube are drawn out along Z by up to a plane."""
+    """Stamp balls of similar size; those of an upright tube are drawn out along Z by up to a plane.
+
+    ``bounded`` is 1 where the structure ends within its radius in all lateral directions, 0 for a level tube.
+    """
     reach = np.ceil(radii_um.max() / step + (1.0, 0.5, 0.5)).astype(int)
     nearest = np.rint(centres_um / step).astype(int)
     planes, rows, columns = (nearest[:, [a]] + np.arange(-reach[a], reach[a] + 1) for a in range(3))
@@ -132,6 +160,8 @@ def _stamp(
         (voxels * step[a] - centres_um[:, [a]]).astype(np.float32) for a, voxels in enumerate((planes, rows, columns))
     )
     cover, chord = _lateral(np.hypot(y[:, :, None], x[:, None, :]), radii_um.astype(np.float32), np.float32(step[1]))
+    across = np.minimum(1, 2 * chord / np.float32(step[1]))  # the column is not filled across, either
+    cover = cover * (1 - bounded.astype(np.float32)[:, None, None] * (1 - across))
     slant = np.sqrt(np.maximum(1 - upright**2, 1e-4)).astype(np.float32)[:, None, None]
     chord = np.minimum(chord / slant, chord + np.float32(step[0]) * (chord > 0))[:, None]
     half = np.float32(step[0] / 2)

@@ -7,7 +7,7 @@ import numpy as np
 from napari_deep3d.core.samples.blobs import box_around
 from napari_deep3d.core.samples.courses import Growth, Stems, directions, grow, starts
 from napari_deep3d.core.samples.drawing import draw_balls, draw_tubes
-from napari_deep3d.core.samples.neurons import add_soma
+from napari_deep3d.core.samples.neurons import SOMA_CONTRAST, SOMA_GRAIN_UM, add_soma
 from napari_deep3d.core.samples.noise import Array, Floats, log_uniform, smooth_noise
 from napari_deep3d.core.volume import Shape, Spacing
 
@@ -41,7 +41,7 @@ def glia(rng: np.random.Generator, shape: Shape, spacing_um: Spacing) -> Array:
     radii = rng.uniform(*SOMA_UM) * rng.uniform(0.8, 1.2, len(centres))
     if rng.random() < BUSHY_CHANCE:
         _add_bushes(rng, density, spacing_um, centres, brightness)
-    texture = np.exp(np.float32(0.25) * smooth_noise(rng, shape, spacing_um, 0.5))
+    texture = np.exp(np.float32(SOMA_CONTRAST) * smooth_noise(rng, shape, spacing_um, SOMA_GRAIN_UM))
     for centre, radius, bright in zip(centres, radii, brightness, strict=True):
         add_soma(rng, density, texture, spacing_um, centre, radius, bright)
     _add_processes(rng, density, spacing_um, centres, radii, brightness)

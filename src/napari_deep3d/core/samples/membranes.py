@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
@@ -11,10 +13,14 @@ from napari_deep3d.core.samples.courses import starts
 from napari_deep3d.core.samples.noise import Array, Floats, log_uniform, smooth_noise
 from napari_deep3d.core.volume import Shape, Spacing
 
+Numbers = TypeVar("Numbers", NDArray[np.int32], Array)
+
 CELL_UM = (2.5, 9.0)
 """Radius of a cell."""
 STRETCH = (0.5, 1.8)
 """Size of all cells along each axis, in the radius."""
+SMALLEST_CELL = 4.0
+"""Smallest radius in lateral voxels: the walls of smaller cells would run together."""
 MAX_CELLS = 20_000
 THICKNESS_UM = (0.1, 0.4)
 WARP, WARP_GRAIN = (0.05, 0.3), 0.6
@@ -24,8 +30,9 @@ CELL_CONTRAST = (0.0, 0.8)
 MOSAIC_CHANCE, STAINED = 0.35, (0.1, 0.7)
 """Share of the samples in which only some cells are stained; how many."""
 PATCH_GRAIN_UM, PATCH_CONTRAST = (0.5, 3.0), (0.1, 0.7)
-CANDIDATES, BLOCK = 5, 0.35
-"""Nearest cells looked at for each voxel; side in radii of the blocks of voxels that share them."""
+CANDIDATES, BLOCK, SMALLEST_BLOCK = 6, 0.25, (1, 3, 3)
+"""Nearest cells looked at for each voxel; side of the blocks of voxels that share them,
+in radii and at least in voxels."""
 SHEET_CHANCE, SHELL_CHANCE = 0.85, 0.4
 """Share of the samples with borders of cells, and with vesicles."""
 SHELL_UM, UM3_PER_SHELL, MAX_SHELLS = (0.4, 4.0), (100.0, 4_000.0), 250
@@ -47,7 +54,7 @@ def membranes(rng: np.random.Generator, shape: Shape, spacing_um: Spacing) -> Ar
 
 def _borders(rng: np.random.Generator, shape: Shape, spacing_um: Spacing) -> Array:
     """Walls half-way between neighbouring cell centres, in a space that is stretched and smoothly warped."""
-    radius = rng.uniform(*CELL_UM)
+    radius = max(rng.uniform(*CELL_UM), SMALLEST_CELL * spacing_um[1])
     stretch = log_uniform(rng, STRETCH, 3)
     seeds, brightness = _cells(rng, np.array(shape) * spacing_um, radius * stretch, radius)
     axes = [np.arange(n) * d for n, d in zip(shape, spacing_um, strict=True)]
@@ -55,13 +62,17 @@ def _borders(rng: np.random.Generator, shape: Shape, spacing_um: Spacing) -> Arr
     place = [smooth_noise(rng, shape, spacing_um, WARP_GRAIN * radius) * np.float32(warp) for _ in range(3)]
     for axis in range(3):
         place[axis] += axes[axis].astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
-    step = np.maximum(1, (BLOCK * radius / np.array(spacing_um)).astype(int))
+    step = np.maximum(SMALLEST_BLOCK, (BLOCK * radius / np.array(spacing_um)).astype(int))
     nearest = _candidates(seeds / stretch, [p / s for p, s in zip(place, stretch, strict=True)], step)
     first, second, closest, other = _two_nearest(seeds, stretch, place, nearest, step)
-    to_other = ((seeds[other] - seeds[closest]) / stretch**2).astype(np.float32)
-    slope = np.linalg.norm(to_other, axis=-1) + np.float32(1e-6)
+    slope, width = np.full(shape, 1e-9, np.float32), np.zeros(shape, np.float32)
+    for scaled, size in zip((seeds / stretch**2).astype(np.float32).T, spacing_um, strict=True):
+        to_other = scaled[other] - scaled[closest]
+        slope += to_other**2
+        width += np.float32(size) * np.abs(to_other)
+    slope = np.sqrt(slope)
+    width /= slope  # of a voxel across the wall
     from_wall = (second - first) / (2 * slope)
-    width = np.abs(to_other) @ np.array(spacing_um, dtype=np.float32) / slope  # of a voxel across the wall
     half = np.float32(rng.uniform(*THICKNESS_UM) / 2)
     covered = np.minimum(half, from_wall + width / 2) - np.maximum(-half, from_wall - width / 2)
     wall = np.clip(covered / width, 0, 1)
@@ -86,11 +97,12 @@ def _candidates(seeds: Floats, place: list[Array], step: NDArray[np.int_]) -> li
     shape = place[0].shape
     middles = tuple(np.minimum(np.arange(s // 2, n + s // 2, s), n - 1) for n, s in zip(shape, step, strict=True))
     points = np.stack([p[np.ix_(*middles)] for p in place], axis=-1)
-    _, index = KDTree(seeds).query(points, k=CANDIDATES)
-    return [np.asarray(index[..., k], dtype=np.int32) for k in range(CANDIDATES)]
+    index: NDArray[np.int32] = np.asarray(KDTree(seeds).query(points, k=CANDIDATES)[1], dtype=np.int32)
+    return [index[..., k] for k in range(CANDIDATES)]
 
 
-def _repeated(blocks: NDArray[np.generic], shape: tuple[int, ...], step: NDArray[np.int_]) -> NDArray[np.generic]:
+def _repeated(blocks: Numbers, shape: tuple[int, ...], step: NDArray[np.int_]) -> Numbers:
+    """Each block's value for all of its voxels."""
     for axis in range(3):
         blocks = blocks.repeat(step[axis], axis).take(np.arange(shape[axis]), axis)
     return blocks
@@ -130,5 +142,7 @@ def _add_shells(rng: np.random.Generator, density: Array, spacing_um: Spacing) -
             continue
         from_wall = np.abs(distance(rng, box, spacing_um, centre, semi) - 1) * np.float32(semi.mean())
         width = np.float32(np.mean(spacing_um))
-        covered = np.clip((thickness / 2 + width / 2 - from_wall) / width, 0, min(1.0, thickness / width))
-        density[box] = np.maximum(density[box], covered.astype(np.float32) * np.float32(rng.uniform(*SHELL_BRIGHTNESS)))
+        covered = np.minimum((thickness / 2 + width / 2 - from_wall) / width, np.minimum(1, thickness / width))
+        density[box] = np.maximum(
+            density[box], covered.astype(np.float32).clip(0) * np.float32(rng.uniform(*SHELL_BRIGHTNESS))
+        )

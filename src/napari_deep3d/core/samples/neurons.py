@@ -15,6 +15,8 @@ MAX_NEURONS, MARGIN_UM = 60, 10.0
 """Neurons drawn at most; how far outside the field some of them lie."""
 SOMA_UM = (3.0, 8.0)
 SOMA_EDGE_UM = 0.15
+SOMA_CONTRAST, SOMA_GRAIN_UM = 0.2, 0.35
+"""Cytoplasm: standard deviation of the logarithm of its density, and its grain."""
 NUCLEUS_RADIUS, NUCLEUS_LOSS = (0.4, 0.65), (0.2, 0.8)
 """The dim nucleus: its radius in the soma's; the share of the soma's density that it lacks."""
 BRIGHTNESS = (0.15, 1.0)
@@ -26,7 +28,8 @@ APICAL_CHANCE, APICAL_UM = 0.5, (0.7, 2.0)
 APICAL_GROWTH = Growth(length_um=(40.0, 120.0), levels=2, forks=(2, 5), taper=(0.4, 0.7), bend=0.15, shrink=0.5)
 FIBRES_PER_UM3, FIBRE_UM, FIBRE_LENGTH_UM = (1e-4, 2.5e-3), (0.08, 0.5), (15.0, 80.0)
 """Passing axons and dendrites of neurons elsewhere."""
-MAX_FIBRES = 2500
+FIBRES = (8, 2500)
+"""Bounds of their number."""
 FIBRE_BRIGHTNESS = (0.1, 1.0)
 VARICOSITY_CHANCE, VARICOSITY_GAP_UM, VARICOSITY_SIZE = 0.6, (2.5, 8.0), (1.5, 4.0)
 """Swellings of axons: share of the samples, distance, radius in that of the axon."""
@@ -46,10 +49,10 @@ def neurons(rng: np.random.Generator, shape: Shape, spacing_um: Spacing) -> Arra
     field_um = np.array(shape) * spacing_um
     density = np.zeros(shape, dtype=np.float32)
     _add_cells(rng, density, spacing_um, field_um)
-    count = log_uniform(rng, FIBRES_PER_UM3) * np.prod(field_um + 2 * MARGIN_UM)
-    add_fibres(rng, density, spacing_um, int(np.clip(count, 2, MAX_FIBRES)))
+    fibres = float(log_uniform(rng, FIBRES_PER_UM3) * np.prod(field_um + 2 * MARGIN_UM))
+    add_fibres(rng, density, spacing_um, int(np.clip(fibres, *FIBRES)))
     if rng.random() < PUNCTA_CHANCE:
-        count = int(min(log_uniform(rng, PUNCTA_PER_UM3) * field_um.prod(), MAX_PUNCTA))
+        count = int(min(1 + log_uniform(rng, PUNCTA_PER_UM3) * field_um.prod(), MAX_PUNCTA))
         radii = rng.uniform(*PUNCTUM_UM, count)
         draw_balls(density, spacing_um, starts(rng, field_um, count), radii, rng.uniform(0.1, 1.0, count))
     return density
@@ -61,7 +64,8 @@ def _add_cells(rng: np.random.Generator, density: Array, spacing_um: Spacing, fi
     if len(centres) == 0:
         return
     radii, brightness = rng.uniform(*SOMA_UM, len(centres)), log_uniform(rng, BRIGHTNESS, len(centres))
-    texture = np.exp(np.float32(0.25) * smooth_noise(rng, density.shape, spacing_um, 0.5))  # type: ignore[arg-type]
+    z, y, x = density.shape
+    texture = np.exp(np.float32(SOMA_CONTRAST) * smooth_noise(rng, (z, y, x), spacing_um, SOMA_GRAIN_UM))
     for centre, radius, bright in zip(centres, radii, brightness, strict=True):
         add_soma(rng, density, texture, spacing_um, centre, radius, bright)
     trees = grow(rng, spacing_um, _stems(rng, centres, radii, brightness, DENDRITES, DENDRITE_UM), DENDRITE_GROWTH)
@@ -120,6 +124,7 @@ def add_fibres(rng: np.random.Generator, density: Array, spacing_um: Spacing, co
     field_um = np.array(density.shape) * spacing_um
     length = rng.uniform(*FIBRE_LENGTH_UM, count)
     begin = starts(rng, field_um, count, MARGIN_UM)
+    begin[: FIBRES[0] // 2] = starts(rng, field_um, FIBRES[0] // 2)  # a small field shows some, too
     path = run(rng, spacing_um, begin, directions(rng, count, flat=0.7), length, rng.uniform(0.2, 0.8), 5.0)
     count = len(path)
     thick = log_uniform(rng, FIBRE_UM, count)[:, None] * np.ones(path.shape[1])

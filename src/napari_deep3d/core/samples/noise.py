@@ -39,8 +39,7 @@ def smooth_noise(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, gr
     # white noise blurred by a Gaussian: its variance falls by 2 sqrt(pi) sigma per axis (until below a voxel)
     gain = np.prod([_deviation(s) for s in grid_sigma])
     seen = np.prod(np.sqrt(grain_um / sigma))
-    shifts = rng.uniform(0, 1, 3) * (coarse - 1 - (np.array(shape) - 1) / ratio)
-    positions = [s + np.arange(n) / r for s, n, r in zip(shifts, shape, ratio, strict=True)]
+    positions = [np.arange(n) / r for n, r in zip(shape, ratio, strict=True)]
     return interpolate(grains * np.float32(seen / gain), positions)
 
 

@@ -23,7 +23,8 @@ FILLING = (0.03, 0.9)
 MAX_NUCLEI = 700
 MARGIN_RADII = 0.5
 """Nuclei may lie so far outside the field, in radii."""
-SINGLE_CHANCE = 0.1
+SINGLE_CHANCE, SINGLE_ROOM = 0.15, 60.0
+"""A single nucleus: share of the samples whose field holds no more than so many nuclei."""
 CLUSTER_CHANCE = 0.35
 PER_CLUSTER = (3, 25)
 OVERLAP = (0.01, 0.3)
@@ -109,10 +110,10 @@ def _draw_look(rng: np.random.Generator, shape: Shape, spacing_um: Spacing) -> _
 
 def _centres(rng: np.random.Generator, field_um: Floats, radius_um: float) -> Floats:
     """Centres (N, 3) in um: a single one, evenly spread ones, or clusters."""
-    if rng.random() < SINGLE_CHANCE:
-        return starts(rng, field_um, 1)
     margin = MARGIN_RADII * radius_um
     room = np.prod(field_um + 2 * margin) / (4 * radius_um**3)
+    if room < SINGLE_ROOM and rng.random() < SINGLE_CHANCE:
+        return starts(rng, field_um, 1)
     count = int(np.clip(rng.uniform(*FILLING) * room, 1, MAX_NUCLEI))
     centres = starts(rng, field_um, count, margin)
     if count > 2 and rng.random() < CLUSTER_CHANCE:

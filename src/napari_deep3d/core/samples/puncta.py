@@ -14,8 +14,10 @@ SIZE_SPREAD = (0.0, 0.4)
 """Standard deviation of the logarithm of the radii in a sample."""
 BRIGHTNESS_SPREAD = (0.1, 1.0)
 """The same of the brightness."""
-PER_UM3 = (1e-3, 0.3)
-COUNT = (5, 120_000)
+PER_UM3 = (5e-3, 0.6)
+COUNT = (30, 120_000)
+MAX_FILLING = 0.1
+"""Share of the field that spots fill at most."""
 CLUSTER_UM, PER_CLUSTER = (0.5, 6.0), (5, 100)
 BODY_UM, UM3_PER_BODY, MAX_BODIES = (3.0, 10.0), (2_000.0, 20_000.0), 400
 """Cells on whose invisible surface spots lie: semi-axes, density."""
@@ -27,13 +29,15 @@ def puncta(rng: np.random.Generator, shape: Shape, spacing_um: Spacing) -> Array
     """Round spots, evenly spread, in clusters, on the surface of unseen cells or along unseen neurites."""
     field_um = np.array(shape) * spacing_um
     density = np.zeros(shape, dtype=np.float32)
-    count = int(np.clip(log_uniform(rng, PER_UM3) * field_um.prod(), *COUNT))
+    radius = float(log_uniform(rng, RADIUS_UM))
+    density_um3 = min(float(log_uniform(rng, PER_UM3)), MAX_FILLING / (4 / 3 * np.pi * radius**3))
+    count = int(np.clip(density_um3 * field_um.prod(), *COUNT))
     places = (_even, _clustered, _on_bodies, _along_courses)[rng.integers(4)]
     centres = places(rng, field_um, count)
     stray = rng.random(len(centres)) < rng.uniform(0, 0.3)
     stray[0] = True  # the first one is well inside the field
     centres[stray] = starts(rng, field_um, int(stray.sum()))
-    radii = log_uniform(rng, RADIUS_UM) * np.exp(rng.uniform(*SIZE_SPREAD) * rng.standard_normal(len(centres)))
+    radii = radius * np.exp(rng.uniform(*SIZE_SPREAD) * rng.standard_normal(len(centres)))
     bright = np.exp(rng.uniform(*BRIGHTNESS_SPREAD) * rng.standard_normal(len(centres)))
     draw_balls(density, spacing_um, centres, np.clip(radii, *RADIUS_UM), bright)
     return density
