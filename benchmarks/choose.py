@@ -1,4 +1,4 @@
-"""Short trainings that differ in one setting each, scored on validation pairs: what the bundled model's settings come from.
+"""Short trainings that differ in one setting each, scored on validation pairs: whence the bundled model's settings.
 
 Usage: python benchmarks/choose.py data/train data/validation [configs/study/base.toml ...] [--folder runs/study]
 

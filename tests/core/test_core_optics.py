@@ -115,7 +115,9 @@ def test_coarse_pixels_gather_the_light_of_fine_ones(scope: Microscope, spacing_
 def test_measured_psf_keeps_its_size_in_um_on_other_voxels() -> None:
     z, y, x = np.mgrid[-20:21, -40:41, -40:41]
     ball = np.exp(-((z * 0.2) ** 2 / 2 + ((y * 0.1) ** 2 + (x * 0.1) ** 2) / (2 * 0.3**2)))
-    measured = optics.MeasuredPsf((100 + 1000 * np.roll(ball, (2, 3, -4), (0, 1, 2))).astype(np.float32), (0.2, 0.1, 0.1))
+    measured = optics.MeasuredPsf(
+        (100 + 1000 * np.roll(ball, (2, 3, -4), (0, 1, 2))).astype(np.float32), (0.2, 0.1, 0.1)
+    )
     psf = measured.on_grid((0.3, 0.15, 0.15), 61)
     assert psf.shape[0] == 61
     assert psf.sum(dtype=np.float64) == pytest.approx(1, abs=1e-5)

@@ -34,14 +34,21 @@ def test_every_plane_holds_the_same_light(aberrations: tuple[float, ...]) -> Non
 
 
 @pytest.mark.parametrize(
-    ("aperture", "index", "pixel_um", "step_um"), [(1.2, 1.333, 0.08, 0.2), (1.4, 1.518, 0.06, 0.15), (0.5, 1.0, 0.2, 1.0)]
+    ("aperture", "index", "pixel_um", "step_um"),
+    [(1.2, 1.333, 0.08, 0.2), (1.4, 1.518, 0.06, 0.15), (0.5, 1.0, 0.2, 1.0)],
 )
 def test_widths_agree_with_the_vectorial_model_of_psfmodels(
     aperture: float, index: float, pixel_um: float, step_um: float
 ) -> None:
     heights = (np.arange(31) - 15) * step_um
     ours = point_image(
-        127, pixel_um, heights, numerical_aperture=aperture, immersion_index=index, sample_index=index, wavelength_um=0.52
+        127,
+        pixel_um,
+        heights,
+        numerical_aperture=aperture,
+        immersion_index=index,
+        sample_index=index,
+        wavelength_um=0.52,
     )
     theirs = psfmodels.make_psf(
         31, 127, dxy=pixel_um, dz=step_um, NA=aperture, wvl=0.52, ns=index, ni=index, ni0=index, oversample_factor=3,

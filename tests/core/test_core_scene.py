@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -51,7 +53,11 @@ def test_scene_stays_within_the_bounds(seed: int) -> None:
         (scene.compensated, "compensated"),
     ):
         assert within(value, name)
-    for value, name in ((camera.saturated, "saturated"), (stage.bleached, "bleached"), (camera.hot_pixels, "hot_pixels")):
+    for value, name in (
+        (camera.saturated, "saturated"),
+        (stage.bleached, "bleached"),
+        (camera.hot_pixels, "hot_pixels"),
+    ):
         assert value == 0 or within(value, name)
 
 
@@ -84,3 +90,15 @@ def test_bounds_can_be_set_and_must_rise() -> None:
         SceneBounds.checked(photons=(9, 3))
     with pytest.raises(InputError, match="unknown name 'fotons'"):
         SceneBounds.checked(fotons=(9, 30))
+
+
+def test_docs_give_the_bounds_of_every_choice() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "simulate.md").read_text(encoding="utf-8")
+    for name, field in SceneBounds.model_fields.items():
+        value = field.default
+        if name == "kinds":
+            for kind, share in value.items():
+                assert re.search(rf"\| {kind} \| {share:.0%}".replace("%", " %"), page), kind
+        else:
+            shown = f"{value[0]:g} to {value[1]:g}" if isinstance(value, tuple) else f"{value:g}"
+            assert f"| `{name}` | {shown} | {field.description} |" in page

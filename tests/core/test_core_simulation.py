@@ -23,9 +23,7 @@ CLEAR = Tissue(np.inf, 0.9, 1.0, np.inf, 0.0, True)
 def scene() -> Scene:
     drawn = draw_scene(np.random.default_rng(0), "nuclei")
     scope = Microscope(numerical_aperture=1.2, immersion_index=1.333, sample_index=1.333)
-    return replace(
-        drawn, microscope=scope, spacing_um=(0.3, 0.12, 0.12), tissue=CLEAR, stage=Stage(), compensated=1.0
-    )
+    return replace(drawn, microscope=scope, spacing_um=(0.3, 0.12, 0.12), tissue=CLEAR, stage=Stage(), compensated=1.0)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +57,9 @@ def test_pair_is_camera_counts_of_the_asked_shape(pair: Pair) -> None:
 def test_confocal_is_the_clean_image_with_noise(pair: Pair) -> None:
     assert 0.6 < np.corrcoef(pair.clean.ravel(), pair.confocal.ravel())[0, 1] < 0.99999
     # Noise does not depend on its neighbours: the mean over many voxels is the clean image's.
-    means = [image.astype(float).reshape(2, 8, 6, 8, 6, 8).mean(axis=(1, 3, 5)) for image in (pair.clean, pair.confocal)]
+    means = [
+        image.astype(float).reshape(2, 8, 6, 8, 6, 8).mean(axis=(1, 3, 5)) for image in (pair.clean, pair.confocal)
+    ]
     assert np.corrcoef(means[0].ravel(), means[1].ravel())[0, 1] > 0.99
 
 

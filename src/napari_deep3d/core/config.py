@@ -170,6 +170,12 @@ class TrainConfig(Config):
     misregistration_um: Spacing | None = Field(
         None, description="largest shift Z,Y,X in um put between the stacks of a pair, for comparison"
     )
+    blank_share: float = Field(
+        0.02,
+        ge=0,
+        le=0.5,
+        description="share of patches that hold noise alone and must give nothing, so that nothing is made of noise",
+    )
     learning_rate: float = Field(1e-3, gt=0, le=0.1, description="largest learning rate of the generator")
     weight_l1: float = Field(2.0, ge=0, le=1e3, description="weight of the absolute difference")
     weight_gan: float = Field(1.0, ge=0, le=1e3, description="weight of the discriminator's verdict; 0 trains without")
@@ -236,7 +242,7 @@ class TrainConfig(Config):
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "laptop": {},
-    "paper": {"patch": (12, 256, 256), "batch_size": 24, "iterations": 6000, "vgg_share": 1.0},
+    "paper": {"patch": (12, 256, 256), "batch_size": 24, "iterations": 6000, "vgg_share": 1.0, "blank_share": 0.0},
 }
 """Where the settings of a training start from; both have the paper's losses and their weights (Eq. 1)."""
 

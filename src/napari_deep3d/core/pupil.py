@@ -1,8 +1,8 @@
 """What a lens does to a point of light: the vectorial pupil function, plane by plane.
 
 An isotropic point emitter seen through a lens of high aperture, by the vectorial theory of Richards and Wolf (Proc. R.
-Soc. A 253, 358, 1959) written with Fourier transforms of the pupil (Hanser et al., J. Microsc. 216, 32, 2004). On top of
-it lie the spherical aberration that a mismatch of refractive indices brings at depth (Gibson and Lanni, JOSA A 9, 154,
+Soc. A 253, 358, 1959) written with Fourier transforms of the pupil (Hanser et al., J. Microsc. 216, 32, 2004). On it
+lie the spherical aberration that a mismatch of refractive indices brings at depth (Gibson and Lanni, JOSA A 9, 154,
 1992), less the shift of focus that comes with it, and low Zernike modes (Noll, JOSA 66, 207, 1976). Polynomials of
 higher order, coatings and Fresnel losses are left out.
 """
@@ -101,7 +101,7 @@ WEIGHTS = (1, 2, 1, 1, 1)
 
 
 def _polarisations(cosine: Grid, sine: Grid, phi: Grid) -> list[Grid]:
-    """Fields along x and y on the camera of dipoles along x, y and z; the field of y along x equals that of x along y."""
+    """Fields along x and y on the camera of dipoles along x, y and z; two of them are equal and left out once."""
     return [
         cosine * np.cos(phi) ** 2 + np.sin(phi) ** 2,
         (cosine - 1) * np.sin(phi) * np.cos(phi),

@@ -3,7 +3,7 @@
 Image formation, in the order in which the code does it:
 
 1. A sample (:mod:`napari_deep3d.core.samples`) of some thickness is drawn in a field wider and deeper than the stack,
-   because a wide-field image also holds the blur of what lies above, below and beside it. Autofluorescence comes on top.
+   because a wide-field image also holds the blur of what lies above, below and beside it. Autofluorescence is added.
 2. Wide-field: the tissue scatters and absorbs light by depth (:mod:`napari_deep3d.core.tissue`); the image is the
    convolution with the wide-field PSF, which changes with depth where refractive indices differ
    (:mod:`napari_deep3d.core.optics`); stage, lamp and camera do the rest (:mod:`napari_deep3d.core.camera`).
@@ -241,4 +241,3 @@ def _psfs(
         widefield = measured.on_grid(spacing_um, 2 * planes - 1)
         return widefield, optics.confocal_from_widefield(widefield, scope, spacing_um)
     return optics.widefield_psf(scope, spacing_um, 2 * planes - 1), optics.confocal_psf(scope, spacing_um, reach)
-

@@ -18,6 +18,9 @@ from napari_deep3d.nn.deepz import plane_and_distance
 
 Array = NDArray[np.float32]
 
+BLANK_LIGHT = (0.1, 10.0)
+"""How uneven the light of a blank patch is, in standard deviations of its noise."""
+
 
 @dataclass(frozen=True)
 class TrainingPair:
@@ -145,6 +148,8 @@ def _draw_patch(
     rng: np.random.Generator, pairs: Sequence[TrainingPair], config: TrainConfig, size: Shape
 ) -> tuple[Array, Array]:
     """Network input (C, Z, Y, X) and confocal (Z, Y, X) at a random place, flipped and turned at random."""
+    if config.network_input == "stack" and rng.random() < config.blank_share:
+        return blank_patch(rng, size, config.percentiles)
     pair = pairs[int(rng.integers(len(pairs)))]
     corner = [int(rng.integers(have - want + 1)) for have, want in zip(pair.shape, size, strict=True)]
     z, y, x = (slice(start, start + want) for start, want in zip(corner, size, strict=True))
@@ -153,6 +158,26 @@ def _draw_patch(
     turn = size[1] == size[2] and rng.random() < 0.5
     first, second = (np.flip(side, flips) for side in (seen, pair.crop_confocal((z, y, x))))
     return (first.swapaxes(-1, -2), second.swapaxes(-1, -2)) if turn else (first, second)
+
+
+def blank_patch(rng: np.random.Generator, size: Shape, percentiles: tuple[float, float]) -> tuple[Array, Array]:
+    """A stack without structure, and nothing as its confocal: noise, often on light that is uneven.
+
+    Bringing percentiles to 0 and 1 stretches noise over the whole range, and a network that never saw that makes
+    structure of it.
+
+    Returns
+    -------
+    Network input (1, Z, Y, X), normalised, and zeros (Z, Y, X).
+    """
+    noise = rng.standard_normal(size, dtype=np.float32)
+    if rng.random() < 0.6:
+        z, y, x = (np.linspace(-1, 1, n, dtype=np.float32) for n in size)
+        slope, bend = rng.normal(0, 1, 3), rng.normal(0, 1, 3)
+        light = (slope[0] * z + bend[0] * z**2)[:, None, None] + (slope[1] * y + bend[1] * y**2)[:, None]
+        noise += np.float32(np.exp(rng.uniform(*np.log(BLANK_LIGHT)))) * (light + slope[2] * x + bend[2] * x**2)
+    seen = normalise(noise, intensity_range(noise, percentiles))
+    return seen[None], np.zeros(size, dtype=np.float32)
 
 
 def network_input(pair: TrainingPair, box: Region, config: TrainConfig, plane: int = -1, first: int = 0) -> Array:
