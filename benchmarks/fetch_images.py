@@ -3,9 +3,9 @@
 Usage: python benchmarks/fetch_images.py
        napari-deep3d simulate -o data/choosing --from data/real/choosing/pollen.ome.tif
 
-Writes to data/real: ``raw``, the files as they are; ``training``, ``choosing`` and ``testing``, confocal stacks as OME-TIFF
-with the voxel size that they are taken to have; ``looking``, wide-field stacks; README.md, where all of it is from. Nothing
-of the packages is installed or run.
+Writes to data/real: ``raw``, the files as they are; ``training``, ``choosing`` and ``testing``, confocal stacks as
+OME-TIFF with the voxel size that they are taken to have; ``looking``, wide-field stacks; README.md, where all of it is
+from. Nothing of the packages is installed or run.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 Usage: python benchmarks/invented.py [--model NAME_OR_FILE] [-o runs/invented.json]
 
-Empty images are even or uneven light with photon and read noise. Their intensities are stretched to 0..1 before the model
-sees them, as those of every stack, so that noise looks as strong as structure: the hardest case. Of the prediction:
+Empty images are even or uneven light with photon and read noise. Their intensities are stretched to 0..1 before the
+model sees them, as those of every stack, so that noise looks as strong as structure: the hardest case. Of the
+prediction:
 
 - deviation, and height of its brightest voxels (99.9th percentile less median), as shares of those of a prediction of
   structure (beads and fibres, seen by a wide-field microscope with the same noise);
@@ -65,7 +66,9 @@ def empty_images() -> Iterator[tuple[str, Array, float]]:
 
 def sample(rng: np.random.Generator, width: int) -> Array:
     """Beads of 0.6 to 2 um and straight fibres in the first ``width`` columns; axes (Z, Y, X), 0 to 1."""
-    z, y, x = np.meshgrid(*(np.arange(n) * s for n, s in zip(SHAPE, SPACING_UM, strict=True)), indexing="ij", sparse=True)
+    z, y, x = np.meshgrid(
+        *(np.arange(n) * s for n, s in zip(SHAPE, SPACING_UM, strict=True)), indexing="ij", sparse=True
+    )
     field = np.array([SHAPE[0], SHAPE[1], width]) * SPACING_UM
     density = np.zeros(SHAPE, np.float32)
     for _ in range(25):
@@ -125,7 +128,8 @@ def main() -> None:
     rows: list[Row] = []
     for name, photons, noise in empty_images():
         try:
-            rows.append(emptiness(name, *(run(expose(rng, photons, noise)) for _ in range(2)), structure))
+            first, second = (run(expose(rng, photons, noise)) for _ in range(2))
+            rows.append(emptiness(name, first, second, structure))
         except InputError as error:
             rows.append({"image": f"{name}: refused ({error})"})
     width = SHAPE[2] // 2

@@ -17,6 +17,7 @@ from napari_deep3d.io import open_stack
 
 Array = NDArray[np.float32]
 Box = tuple[slice, slice, slice]
+Kind = Literal["confocal", "wide-field"]
 ROOT = Path(__file__).parent.parent
 SHARED = ROOT.parent / "shared" / "data"
 FETCHED = ROOT / "data" / "real"
@@ -34,7 +35,7 @@ class RealFile:
 
     name: str
     path: Path
-    microscope: Literal["confocal", "wide-field"]
+    microscope: Kind
     spacing_um: Spacing
     use: Literal["training", "choosing", "testing", "looking"]
     note: str
@@ -79,8 +80,8 @@ CONFOCAL = (
         "confocal",
         (0.5, 0.3, 0.3),
         "testing",
-        "fly neuron, background removed; RivuletStudio/rivuletpy tests, BSD-3-Clause; voxel size not given: assumed; cut "
-        "to its densest part, for most of the stack is empty",
+        "fly neuron, background removed; RivuletStudio/rivuletpy tests, BSD-3-Clause; voxel size not given: assumed; "
+        "cut to its densest part, for most of the stack is empty",
         box=np.s_[0:96, 170:326, 50:200],
     ),
     RealFile(
@@ -89,8 +90,8 @@ CONFOCAL = (
         "confocal",
         (0.5, 0.2, 0.2),
         "testing",
-        "mouse cortex, serial two-photon; brainglobe/cellfinder tests, BSD-3-Clause; real voxels 5 x 2 x 2 um: taken as a "
-        "tenth of that, so its cells are the size of small organelles",
+        "mouse cortex, serial two-photon; brainglobe/cellfinder tests, BSD-3-Clause; real voxels 5 x 2 x 2 um: taken "
+        "as a tenth of that, so its cells are the size of small organelles",
     ),
 )
 WIDEFIELD = (
@@ -100,8 +101,9 @@ WIDEFIELD = (
         "wide-field",
         (0.64, 0.258, 0.258),
         "looking",
-        "fluorescent bead of 2.5 um, 63x/1.4 oil, EPFL DeconvolutionLab reference data, reduced fourfold; from PyPI flowdec "
-        "1.1.0, Apache-2.0; voxel size that of the reference data times four, not in the file",
+        "fluorescent bead of 2.5 um, 63x/1.4 oil, EPFL DeconvolutionLab reference data, reduced fourfold; from PyPI "
+        "flowdec 1.1.0, Apache-2.0; voxel size not in the file: that of the reference data times four, with which the "
+        "bead's width is right",
     ),
     RealFile(
         "point",
@@ -112,12 +114,12 @@ WIDEFIELD = (
         "a measured point spread function, 0.85 air, aberrated; david-hoffman/pyOTF fixtures, Apache-2.0",
     ),
 )
-MICROSCOPES: tuple[Literal["confocal"], Literal["wide-field"]] = ("confocal", "wide-field")
+MICROSCOPES: tuple[Kind, Kind] = ("confocal", "wide-field")
 NUCLEUS = SHARED / "neubias" / "nucleus_confocal_widefield.tif"
 NUCLEUS_SPACING_UM: Spacing = (0.4994, 0.2559, 0.2559)
 PAIR = tuple(
     RealFile(
-        f"nucleus, {microscope}",
+        "nucleus",
         NUCLEUS,
         microscope,
         NUCLEUS_SPACING_UM,

@@ -2,9 +2,9 @@
 
 Usage: python benchmarks/real_images.py [--model NAME_OR_FILE] [--with-nucleus] [--file STACK ...] [-o runs/real]
 
-Resolution is by decorrelation analysis (resolution.py), which needs no reference, in x-y and along z. It measures how fine
-the finest contrast is that stands out from noise: a network that draws fine structure has a fine resolution whether the
-structure is true or not, so read the numbers beside the pictures.
+Resolution is by decorrelation analysis (resolution.py), which needs no reference, in x-y and along z. It measures how
+fine the finest contrast is that stands out from noise: a network that draws fine structure has a fine resolution,
+whether or not the structure is true, so read the numbers beside the pictures.
 """
 
 from __future__ import annotations

@@ -1,17 +1,17 @@
 """Resolution of a stack without a reference: decorrelation analysis.
 
-After Descloux, Grussmayer and Radenovic, Nat. Methods 16, 918 (2019). Let I(k) be the Fourier transform of an image whose
-edges fade out, and J = I / |I| the same with all amplitudes made equal. Their correlation within the radius r,
+After Descloux, Grussmayer and Radenovic, Nat. Methods 16, 918 (2019). Let I(k) be the Fourier transform of an image
+whose edges fade out, and J = I / |I| the same with all amplitudes made equal. Their correlation within the radius r,
 
     d(r) = sum_{|k| < r} Re(I J*) / sqrt(sum |I|^2 * sum_{|k| < r} |J|^2) = sum_{|k| < r} |I| / sqrt(sum |I|^2 * n(r)),
 
 with n(r) the number of frequencies within r, rises as long as signal is added and falls where only noise is. Low
-frequencies outweigh all others, so the image is high-pass filtered with ever narrower Gaussians, each giving a d(r) with
-its own peak. The farthest peak is the cut-off k_c; the resolution is 1 / k_c. Since d needs sums over |k| alone, the
-filters are applied to radial sums.
+frequencies outweigh all others, so the image is high-pass filtered with ever narrower Gaussians, each giving a d(r)
+with its own peak. The farthest peak is the cut-off k_c; the resolution is 1 / k_c. Since d needs sums over |k| alone,
+the filters are applied to radial sums. Several images of one stack are summed up as one.
 
-Frequencies are shares of the Nyquist frequency. A section with unequal voxels is analysed within a sector around one axis:
-along that axis its scale is that of its voxels.
+Frequencies are shares of the Nyquist frequency. A section with unequal voxels is analysed within a sector around one
+axis: along that axis its scale is that of its voxels.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ def _radial_sums(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Sums of |I| and |I|^2, and number of frequencies, in rings up to the Nyquist frequency."""
     size = images.shape[-2:]
-    faded = images - np.mean(images, axis=(1, 2), keepdims=True, dtype=np.float64)
+    values = np.asarray(images, dtype=np.float64)
+    faded = values - values.mean(axis=(1, 2), keepdims=True)
     amplitude = np.abs(scipy.fft.fft2(faded * np.outer(_fade(size[0]), _fade(size[1]))))
     ky, kx = np.meshgrid(*(2 * np.abs(scipy.fft.fftfreq(n)) for n in size), indexing="ij")
     radius = np.hypot(ky, kx)
@@ -77,9 +78,10 @@ def _radial_sums(
         along, across = (ky, kx) if axis == 0 else (kx, ky)
         keep &= across <= np.tan(np.radians(SECTOR_DEGREES)) * along
     ring = np.tile((radius[keep] * RADII).astype(int), len(images))
-    values = amplitude[:, keep].ravel()
-    sums = [np.bincount(ring, weights, minlength=RADII) for weights in (values, values**2, np.ones_like(values))]
-    return sums[0], sums[1], sums[2]
+    kept = amplitude[:, keep].ravel()
+    sums = (np.bincount(ring, part, RADII).astype(np.float64) for part in (kept, kept**2, np.ones_like(kept)))
+    amplitudes, powers, counts = sums
+    return amplitudes, powers, counts
 
 
 def _fade(size: int) -> NDArray[np.float64]:

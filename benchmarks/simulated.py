@@ -22,7 +22,8 @@ import numpy as np
 
 from napari_deep3d import predict
 from napari_deep3d.io import open_stack
-from napari_deep3d.jobs.pairs import CONFOCAL, WIDEFIELD, pair_names
+from napari_deep3d.jobs.pairs import pair_names
+from napari_deep3d.jobs.simulate import CONFOCAL, WIDEFIELD
 from richardson_lucy import best_richardson_lucy
 from scene_files import SceneFile, microscope_of, read_scene
 from stack_scores import Array, Row, markdown, scaled, score_row, structures, summarise

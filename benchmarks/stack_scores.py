@@ -47,10 +47,10 @@ def rank_correlation(image: Array, truth: Array, labels: NDArray[np.int32]) -> f
     index = np.arange(1, int(labels.max()) + 1)
     if len(index) < MIN_STRUCTURES:
         return float("nan")
-    means = [np.asarray(ndi.mean(stack, labels, index)) for stack in (image, truth)]
-    if min(np.ptp(values) for values in means) == 0:
+    own, true = (np.asarray(ndi.mean(stack, labels, index), dtype=np.float64) for stack in (image, truth))
+    if np.ptp(own) == 0 or np.ptp(true) == 0:
         return 0.0
-    return float(scipy.stats.spearmanr(*means).statistic)
+    return float(scipy.stats.spearmanr(own, true).statistic)
 
 
 def score_row(image: Array, truth: Array, labels: NDArray[np.int32]) -> Row:
