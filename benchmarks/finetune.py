@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from napari_deep3d import predict, train
 from napari_deep3d.core.config import DEFAULT_MODEL
 from napari_deep3d.core.metrics import intensity_range, normalise, score
-from napari_deep3d.core.simulation import Pair, draw_scene, take_images
+from napari_deep3d.core.scene import draw_scene
+from napari_deep3d.core.simulation import Pair, take_images
 from napari_deep3d.core.volume import Shape, Spacing
 from napari_deep3d.io import write_stack
 from napari_deep3d.jobs.pairs import read_pairs

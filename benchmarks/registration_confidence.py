@@ -19,7 +19,7 @@ from napari_deep3d.core.confidence import Evidence, concentration
 from napari_deep3d.core.events import drain, never
 from napari_deep3d.core.psf import shift_maps
 from napari_deep3d.core.registration import fine_lag
-from napari_deep3d.core.simulation import Kind
+from napari_deep3d.core.scene import Kind
 from napari_deep3d.core.volume import Shape, Volume
 from registration_pairs import MEAN_FREE_PATHS_UM, PHOTONS, TUNING_SEED, KnownPair, known_pair, thick_pairs, thin_pairs
 

@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from napari_deep3d.core import simulation
-from napari_deep3d.core.simulation import Kind, Scene
+from napari_deep3d.core.camera import expose
+from napari_deep3d.core.scene import Kind, Scene, draw_scene
+from napari_deep3d.core.tissue import depths_um
 from napari_deep3d.core.transform import Transform
 from napari_deep3d.core.volume import Shape, Spacing, Volume
 from napari_deep3d.io import open_stack
@@ -29,7 +31,7 @@ REAL_SAMPLES = ("cells3d/nuclei.tif", "neuron_fly_confocal.tif")
 MEAN_FREE_PATHS_UM = (25.0, 60.0, 200.0, np.inf)
 PHOTONS = (100.0, 300.0, 1000.0, 3000.0)
 TUNING_SEED, TEST_SEED = 100, 9000
-MARGIN_UM = (6.0, 5.0, 5.0)
+PIXEL_UM = (0.10, 0.27)
 THIN_UM = 3.0
 DENSE = 0.05
 """Share of bright voxels from which a sample counts as dense."""
@@ -60,9 +62,10 @@ class KnownPair:
         return np.asarray(self.truth.matrix[:3, 3] / self.widefield.known_spacing_um)
 
 
-def real_samples() -> list[NDArray[np.generic]]:
-    """Real confocal volumes to take samples from, axes (Z, Y, X); those that are there."""
-    return [np.asarray(open_stack(DATA / name).volume().data) for name in REAL_SAMPLES if (DATA / name).exists()]
+def real_samples() -> list[Volume]:
+    """Real confocal volumes to take samples from, voxel by voxel; those that are there."""
+    stacks = [np.asarray(open_stack(DATA / name).volume().data) for name in REAL_SAMPLES if (DATA / name).exists()]
+    return [Volume(stack, None) for stack in stacks]
 
 
 def known_pair(
@@ -79,7 +82,7 @@ def known_pair(
     turn_deg: float = 0.0,
     tilt_deg: float = 0.0,
     magnification: float = 1.0,
-    stacks: Sequence[NDArray[np.generic]] = (),
+    stacks: Sequence[Volume] = (),
 ) -> KnownPair:
     """Simulate one pair.
 
@@ -99,27 +102,31 @@ def known_pair(
         Of the wide-field stack against the confocal one, about their middle.
     """
     rng = np.random.default_rng(seed)
-    drawn = simulation.draw_scene(rng, kind)
-    pixel = pixel_um or drawn.spacing_um[1]
+    drawn = draw_scene(rng, kind)
+    pixel = pixel_um or float(rng.uniform(*PIXEL_UM))
     spacing: Spacing = (step_um, pixel, pixel)
-    scene = replace(drawn, spacing_um=spacing, mean_free_path_um=mean_free_path_um, photons=photons)
-    z, y, x = (round(m / s) for m, s in zip(MARGIN_UM, spacing, strict=True))
-    margin = (z, y, x)
-    field = simulation.even_shape(tuple(n + 2 * m for n, m in zip(shape, margin, strict=True)))
+    scene = replace(
+        drawn,
+        spacing_um=spacing,
+        tissue=replace(drawn.tissue, mean_free_path_um=mean_free_path_um),
+        camera=replace(drawn.camera, photons=photons),
+    )
+    field, inner = simulation.field_of(shape, spacing)
+    margin = tuple(box.start for box in inner)
     sample = simulation.draw_sample(rng, scene, field, stacks)
     if thin:
         sample = _slab(sample, step_um)
     shift = rng.uniform(-1, 1, 3) * (min(4, shape[0] / 6), 10, 10)
     if halfway:
         shift[0] = np.floor(shift[0]) + 0.5
-    wide, clean = simulation.form_images(sample, scene)
+    depths = depths_um(field[0], step_um, scene.tissue.deep_end_last)
+    wide, clean = simulation.form_images(sample, scene, depths)
     linear = Rotation.from_rotvec(np.deg2rad((turn_deg, tilt_deg, 0))).as_matrix() * magnification
     wide = _shifted(wide, shift) if np.allclose(linear, np.eye(3)) else _turned(wide, linear, shift, spacing)
-    inner = tuple(slice(m, m + n) for m, n in zip(margin, shape, strict=True))
-    confocal = simulation.expose(rng, clean[inner], scene.confocal_photons, 0.005, 0.5)
-    widefield = simulation.expose(rng, wide[inner], photons, scene.background, scene.read_noise)
+    confocal = expose(rng, clean[inner], scene.confocal)
+    widefield = expose(rng, wide[inner], scene.camera)
     facts = _facts(scene, clean[inner]) | {"thin": thin, "halfway": halfway}
-    truth = _truth(linear, shift, spacing, field, margin)
+    truth = _truth(linear, shift, spacing, field, (margin[0], margin[1], margin[2]))
     return KnownPair(Volume(confocal, spacing), Volume(widefield, spacing), truth, facts)
 
 
@@ -127,8 +134,8 @@ def _facts(scene: Scene, clean: NDArray[np.float32]) -> dict[str, Any]:
     density = float((clean > 0.1 * np.percentile(clean, 99.9)).mean())
     return {
         "kind": scene.kind,
-        "mean_free_path_um": scene.mean_free_path_um,
-        "photons": scene.photons,
+        "mean_free_path_um": scene.tissue.mean_free_path_um,
+        "photons": scene.camera.photons,
         "numerical_aperture": scene.microscope.numerical_aperture,
         "dense": density > DENSE,
     }
@@ -175,7 +182,7 @@ def _truth(
     return Transform.from_array(matrix)
 
 
-def thick_pairs(seed: int, count: int, stacks: Sequence[NDArray[np.generic]] = ()) -> Any:
+def thick_pairs(seed: int, count: int, stacks: Sequence[Volume] = ()) -> Any:
     """Yield thick pairs over kinds, haze and light; every fourth one is shifted halfway between planes.
 
     With ``stacks``, a third of the samples are real confocal volumes.

@@ -14,6 +14,7 @@ from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Event, Stop, drain, never
 from napari_deep3d.core.registration import register_volumes
 from napari_deep3d.core.registration_result import Registration
+from napari_deep3d.core.scene import SceneBounds
 from napari_deep3d.core.volume import Shape, Spacing, Volume
 from napari_deep3d.io import check_output, open_stack, write_stack
 from napari_deep3d.jobs.predict import Prediction, predict_volume
@@ -157,10 +158,13 @@ def simulate(
     pairs: int = 8,
     shape: Shape = (48, 160, 160),
     seed: int = 0,
+    kind: str = "",
     confocal_stacks: Sequence[str | Path] = (),
+    psfs: Sequence[str | Path] = (),
     overwrite: bool = False,
     on_event: OnEvent | None = None,
     stop: Stop = never,
+    **bounds: Any,
 ) -> Simulated:
     """Write a folder of simulated wide-field/confocal pairs.
 
@@ -170,15 +174,27 @@ def simulate(
         The pairs folder: ``widefield/NAME`` and ``confocal/NAME``.
     pairs, shape, seed
         Number of pairs, voxels (Z, Y, X) of each, and start of the random numbers.
-    confocal_stacks
-        Files of real confocal stacks to take samples from.
+    kind
+        Kind of all samples; by default a mixture.
+    confocal_stacks, psfs
+        Files of real confocal stacks to take samples from, and of measured wide-field PSFs.
     overwrite
         Whether files of a folder in use may be replaced.
     on_event, stop
         As in :func:`predict`.
+    **bounds
+        Any field of :class:`napari_deep3d.core.scene.SceneBounds`.
     """
-    config = SimulateConfig.checked(pairs=pairs, shape=shape, seed=seed)
-    job = simulate_pairs(output, config, confocal_stacks=confocal_stacks, overwrite=overwrite, stop=stop)
+    config = SimulateConfig.checked(pairs=pairs, shape=shape, seed=seed, kind=kind)
+    job = simulate_pairs(
+        output,
+        config,
+        confocal_stacks=confocal_stacks,
+        psfs=psfs,
+        bounds=SceneBounds.checked(**bounds),
+        overwrite=overwrite,
+        stop=stop,
+    )
     return drain(job, on_event)
 
 

@@ -73,17 +73,18 @@ def test_confocal_rejects_light_from_out_of_focus(widefield: np.ndarray, confoca
 
 
 def test_confocal_is_no_wider_laterally(widefield: np.ndarray, confocal: np.ndarray) -> None:
-    wide, narrow = widefield[PLANES // 2, 64], confocal[PLANES // 2, confocal.shape[1] // 2]
+    wide, narrow = (psf[PLANES // 2, psf.shape[1] // 2] for psf in (widefield, confocal))
     assert width(narrow) < width(wide)
 
 
 def test_width_follows_the_aperture(widefield: np.ndarray, weak: np.ndarray) -> None:
-    assert width(widefield[PLANES // 2, 64]) < width(weak[PLANES // 2, 64])
-    assert width(widefield[:, 64, 64]) < width(weak[:, 64, 64])
+    middle = widefield.shape[1] // 2
+    assert width(widefield[PLANES // 2, middle]) < width(weak[PLANES // 2, middle])
+    assert width(widefield[:, middle, middle]) < width(weak[:, middle, middle])
 
 
 def test_lateral_width_is_the_diffraction_limit(weak: np.ndarray) -> None:
-    assert width(weak[PLANES // 2, 64]) * 0.1 == pytest.approx(0.51 * 0.52 / 0.8, rel=0.12)
+    assert width(weak[PLANES // 2, weak.shape[1] // 2]) * 0.1 == pytest.approx(0.51 * 0.52 / 0.8, rel=0.12)
 
 
 def test_smaller_pinhole_rejects_more(scope: Microscope, confocal: np.ndarray) -> None:
@@ -100,10 +101,30 @@ def test_pinhole_of_one_airy_unit_is_the_first_dark_ring(scope: Microscope, monk
     assert radii == [pytest.approx(0.61 * scope.emission_um / scope.numerical_aperture)]
 
 
-def test_index_mismatch_at_depth_shifts_the_focus() -> None:
-    deep = Microscope(sample_index=1.45, depth_um=10.0)
-    psf = optics.confocal_psf(deep, (0.3, 0.1, 0.1), 31)
-    assert int(psf.sum(axis=(1, 2)).argmax()) != 15
+@pytest.mark.parametrize("spacing_um", [(0.3, 0.1, 0.1), (0.3, 0.3, 0.3), (0.5, 0.55, 0.55)])
+def test_coarse_pixels_gather_the_light_of_fine_ones(scope: Microscope, spacing_um: tuple[float, float, float]) -> None:
+    psf = optics.widefield_psf(scope, spacing_um, 3)
+    assert psf.shape[1] % 2 == 1
+    assert np.unravel_index(psf.argmax(), psf.shape) == tuple(n // 2 for n in psf.shape)
+    times = scope.fineness(spacing_um)
+    assert times % 2 == 1
+    assert spacing_um[1] / times <= scope.excitation_um / (3.2 * scope.numerical_aperture)
+    assert psf[1].max() == pytest.approx(optics.widefield_psf(scope, spacing_um, 1).max() / 3, rel=1e-3)
+
+
+def test_measured_psf_keeps_its_size_in_um_on_other_voxels() -> None:
+    z, y, x = np.mgrid[-20:21, -40:41, -40:41]
+    ball = np.exp(-((z * 0.2) ** 2 / 2 + ((y * 0.1) ** 2 + (x * 0.1) ** 2) / (2 * 0.3**2)))
+    measured = optics.MeasuredPsf((100 + 1000 * np.roll(ball, (2, 3, -4), (0, 1, 2))).astype(np.float32), (0.2, 0.1, 0.1))
+    psf = measured.on_grid((0.3, 0.15, 0.15), 61)
+    assert psf.shape[0] == 61
+    assert psf.sum(dtype=np.float64) == pytest.approx(1, abs=1e-5)
+    assert np.unravel_index(psf.argmax(), psf.shape) == tuple(n // 2 for n in psf.shape)
+    np.testing.assert_allclose(psf.sum(axis=(1, 2)), 1 / 61, rtol=1e-4)
+    assert width(psf[30, psf.shape[1] // 2]) * 0.15 == pytest.approx(2.355 * 0.3, rel=0.06)
+    confocal = optics.confocal_from_widefield(psf, Microscope(), (0.3, 0.15, 0.15))
+    assert confocal.sum(dtype=np.float64) == pytest.approx(1, abs=1e-5)
+    assert confocal[30].sum() > 3 * psf[30].sum()
 
 
 @pytest.mark.parametrize(("aperture", "index"), [(1.4, 1.333), (1.333, 1.333), (0.0, 1.0), (-0.5, 1.0)])
@@ -146,40 +167,17 @@ def test_convolution_conserves_light_and_has_no_negatives(confocal: np.ndarray) 
     assert image.sum(dtype=np.float64) == pytest.approx(sample.sum(dtype=np.float64), rel=1e-4)
 
 
-def test_psf_larger_than_the_sample_is_cut_around_its_centre() -> None:
+def test_psf_larger_than_the_sample_wraps_round_and_keeps_its_light() -> None:
     psf = np.random.default_rng(0).random((9, 9, 9), dtype=np.float32)
-    sample = np.zeros((5, 6, 7), np.float32)
-    sample[2, 3, 3] = 1
-    image = optics.convolve(sample, psf)
-    np.testing.assert_allclose(image[:, 1:, :], psf[2:7, 2:7, 1:8], atol=1e-5)
-    np.testing.assert_allclose(image[:, 0, :], 0, atol=1e-5)
+    sample = np.random.default_rng(1).random((5, 6, 7), dtype=np.float32)
+    expected = optics.convolve(np.tile(sample, (3, 3, 3)), psf)[5:10, 6:12, 7:14]
+    np.testing.assert_allclose(optics.convolve(sample, psf), expected, rtol=1e-4)
 
 
-def test_centre_psf_brings_the_brightest_plane_of_the_other_to_the_middle() -> None:
-    psf = np.zeros((9, 3, 3), np.float32)
-    like = np.zeros((9, 3, 3), np.float32)
-    psf[5, 1, 1], like[6, 1, 1] = 1, 1
-    assert int(optics.centre_psf(like, like).argmax()) == 4 * 9 + 4
-    assert int(optics.centre_psf(psf, like).argmax()) == 3 * 9 + 4
-
-
-@pytest.mark.parametrize("sigma_px", [0.4, 1.0, 3.0])
-def test_blur_neither_makes_nor_loses_light(sigma_px: float) -> None:
-    sample = np.zeros((3, 33, 32), np.float32)
-    sample[0, 16, 16] = 1
-    sample[1, 4:9, 8:20] = 1
-    sample[2, 0, 31] = 5
-    blurred = optics.blur_planes(sample, np.full(3, sigma_px))
-    assert blurred.min() >= 0
-    np.testing.assert_allclose(blurred.sum(axis=(1, 2)), sample.sum(axis=(1, 2)), rtol=0.01)
-
-
-def test_each_plane_is_blurred_by_its_own_width() -> None:
-    sample = np.zeros((3, 65, 65), np.float32)
-    sample[:, 32, 32] = 1
-    blurred = optics.blur_planes(sample, np.array([0.0, 2.0, 5.0]))
-    np.testing.assert_allclose(blurred[0], sample[0], atol=1e-6)
-    y = np.arange(65) - 32
-    for plane, sigma in ((1, 2.0), (2, 5.0)):
-        spread = (blurred[plane].sum(axis=1) * y**2).sum()
-        assert spread == pytest.approx(sigma**2, rel=0.03)
+def test_open_ended_convolution_loses_light_above_and_below() -> None:
+    psf = np.random.default_rng(0).random((9, 5, 5), dtype=np.float32)
+    sample = np.zeros((6, 8, 8), np.float32)
+    sample[5, 4, 4] = 1
+    image = optics.convolve(sample, psf, open_ended=True)
+    np.testing.assert_allclose(image[1:, 2:7, 2:7], psf[:5], atol=1e-5)
+    np.testing.assert_allclose(image[0], 0, atol=1e-5)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from napari_deep3d.core.config import SimulateConfig
 from napari_deep3d.core.errors import InputError
@@ -73,10 +74,19 @@ def test_overwrite_replaces_files_of_the_same_name(tmp_path: Path) -> None:
 
 def test_stop_keeps_the_finished_pairs(tmp_path: Path) -> None:
     events: list[Event] = []
-    config = SimulateConfig(pairs=5, shape=SHAPE)
+    config = SimulateConfig(pairs=30, shape=SHAPE)
     result = drain(simulate_pairs(tmp_path, config, stop=lambda: len(events) >= 1), events.append)
-    assert result.pairs == len(result.spacing_um) == 1
-    assert [path.name for path in (tmp_path / "confocal").iterdir()] == NAMES[:1]
+    assert 1 <= result.pairs == len(result.spacing_um) < 30  # those under way are finished
+    assert len(list((tmp_path / "confocal").iterdir())) == result.pairs
+
+
+def test_kind_is_that_of_all_samples_and_must_be_known(tmp_path: Path) -> None:
+    drain(simulate_pairs(tmp_path / "out", SimulateConfig(pairs=2, shape=SHAPE, kind="puncta")))
+    for path in (tmp_path / "out" / "widefield").iterdir():
+        assert '"kind": "puncta"' in (tifffile.TiffFile(path).ome_metadata or "").replace("&quot;", '"')
+    with pytest.raises(InputError, match=r"no kind of sample 'cats'; nuclei, .*confocal are allowed"):
+        drain(simulate_pairs(tmp_path / "no", SimulateConfig(pairs=1, shape=SHAPE, kind="cats")))
+    assert not (tmp_path / "no").exists()
 
 
 def test_real_confocal_stacks_are_read_from_files(tmp_path: Path) -> None:

@@ -136,17 +136,30 @@ def simulate(
     confocal: Annotated[
         list[Path] | None, typer.Option("--from", help="Real confocal stack to take samples from; may be repeated.")
     ] = None,
+    psf: Annotated[list[Path] | None, typer.Option(help="Measured wide-field PSF; may be repeated.")] = None,
+    kind: Annotated[str, typer.Option(help="Kind of all samples; by default a mixture.")] = "",
+    config: Annotated[Path | None, typer.Option(help="TOML file of bounds.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="A bound NAME=VALUE; may be repeated.")] = None,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
 ) -> None:
     """Make simulated wide-field/confocal pairs to train on."""
-    config = SimulateConfig.checked(pairs=pairs, shape=options.parse_shape(shape, "--shape"), seed=seed)
+    chosen = SimulateConfig.checked(pairs=pairs, shape=options.parse_shape(shape, "--shape"), seed=seed, kind=kind)
+    given = (read_toml(config) if config else {}) | parse_assignments(settings or [])
+    from napari_deep3d.core.scene import SceneBounds
     from napari_deep3d.jobs.simulate import simulate_pairs
 
+    bounds = SceneBounds.checked(**given)
     interruption = Interruption()
     with interruption.listening():
         job = simulate_pairs(
-            output, config, confocal_stacks=confocal or (), overwrite=overwrite, stop=interruption.stop
+            output,
+            chosen,
+            confocal_stacks=confocal or (),
+            psfs=psf or (),
+            bounds=bounds,
+            overwrite=overwrite,
+            stop=interruption.stop,
         )
         made = Display().run(job)
     report(
@@ -159,7 +172,7 @@ def simulate(
         },
         as_json,
     )
-    _end(made.pairs == config.pairs)
+    _end(made.pairs == chosen.pairs)
 
 
 @app.command()

@@ -134,6 +134,7 @@ class SimulateConfig(Config):
     pairs: int = Field(8, ge=1, le=10_000, description="number of pairs")
     shape: Patch = Field((48, 160, 160), description="voxels Z,Y,X of each pair")
     seed: int = Field(0, ge=0, description="start of the random numbers; the same seed gives the same pairs")
+    kind: str = Field("", description="kind of all samples; by default a mixture")
 
     @field_validator("shape")
     @classmethod

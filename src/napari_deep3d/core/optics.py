@@ -1,30 +1,23 @@
-"""Point spread functions of a wide-field and of a confocal microscope, and convolution with them.
-
-The models come from psfmodels: the vectorial model of Aguet et al. (Opt. Express 17, 6829, 2009), which
-includes the spherical aberration of Gibson and Lanni (JOSA A 9, 154, 1992) that a mismatch of refractive
-indices brings at depth.
-"""
+"""Point spread functions of a wide-field and of a confocal microscope, and convolution with them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
-import psfmodels
 import scipy.fft
-import scipy.signal
+import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
 from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.pupil import point_image
 from napari_deep3d.core.volume import Shape, Spacing, shape_of
 
 Array = NDArray[np.float32]
 
-PSF_PIXELS = 129
-"""Lateral window of the wide-field model; light beyond it is spread evenly (see :func:`widefield_psf`)."""
-CONFOCAL_PIXELS = 65
-OVERSAMPLING = 3
-"""Odd, or the peak lies between pixels."""
+FINE_PIXELS = 189
+"""Lateral window, in pixels fine enough for the lens; odd, so that the peak lies on a pixel."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +35,9 @@ class Microscope:
     pinhole_airy
         Diameter of the confocal pinhole in Airy units.
     depth_um
-        Depth below the cover glass at which the PSF is taken, in um.
+        Depth of the focus in um, counted from the depth for which the objective is corrected; may be negative.
+    aberrations
+        RMS in waves of low Zernike modes, see :data:`napari_deep3d.core.pupil.MODES`.
 
     Raises
     ------
@@ -57,6 +52,7 @@ class Microscope:
     emission_um: float = 0.52
     pinhole_airy: float = 1.0
     depth_um: float = 0.0
+    aberrations: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 < self.numerical_aperture < self.immersion_index:
@@ -65,33 +61,34 @@ class Microscope:
                 f"{self.immersion_index}; it must be above 0 and below that index. Correct one of them."
             )
 
+    def _point_image(self, spacing_um: Spacing, planes: int, excitation: bool = False) -> Array:
+        """Image of a point on fine pixels; see :func:`napari_deep3d.core.pupil.point_image`."""
+        heights = (np.arange(planes) - planes // 2) * spacing_um[0]
+        return point_image(
+            FINE_PIXELS,
+            min(spacing_um[1:]) / self.fineness(spacing_um),
+            heights,
+            numerical_aperture=self.numerical_aperture,
+            immersion_index=self.immersion_index,
+            sample_index=self.sample_index,
+            wavelength_um=self.excitation_um if excitation else self.emission_um,
+            depth_um=self.depth_um,
+            aberrations=self.aberrations,
+            excitation=excitation,
+        )
 
-def _model(scope: Microscope, wavelength_um: float, spacing_um: Spacing, planes: int, pixels: int) -> Array:
-    """Intensity PSF, axes (Z, Y, X), with equal pixels along y and x (the finer of the two)."""
-    psf = psfmodels.make_psf(
-        planes,
-        pixels,
-        dxy=min(spacing_um[1:]),
-        dz=spacing_um[0],
-        pz=scope.depth_um,
-        NA=scope.numerical_aperture,
-        wvl=wavelength_um,
-        ns=scope.sample_index,
-        ni=scope.immersion_index,
-        ni0=scope.immersion_index,
-        oversample_factor=OVERSAMPLING,
-        model="vectorial",
-        normalize=False,
-    )
-    return np.asarray(psf, dtype=np.float32)
+    def fineness(self, spacing_um: Spacing) -> int:
+        """Odd number of fine pixels to a pixel: enough for the lens's finest detail, lambda / (4 NA), almost."""
+        finest = min(self.emission_um, self.excitation_um) / (3.2 * self.numerical_aperture)
+        least = ceil(min(spacing_um[1:]) / finest)
+        return least + 1 - least % 2
 
 
 def widefield_psf(scope: Microscope, spacing_um: Spacing, planes: int) -> Array:
-    """PSF of the wide-field microscope, axes (Z, Y, X), sum 1, odd sizes.
+    """PSF of the wide-field microscope, axes (Z, Y, X), sum 1, odd sizes; pixels gather the light on their area.
 
-    A lens loses no light by defocus, so every plane of a PSF has the same sum. A window cuts off the light of
-    strongly defocused planes; here that light is put back, spread evenly over the window, because the blur that
-    reaches a voxel from far away comes evenly from all around.
+    A lens loses no light by defocus, so every plane has the same sum: what would leave the window comes back evenly
+    from all around, as the blur from far away does.
 
     Parameters
     ----------
@@ -102,27 +99,42 @@ def widefield_psf(scope: Microscope, spacing_um: Spacing, planes: int) -> Array:
     planes
         Odd number of planes; twice the depth of a stack minus one holds all its blur.
     """
-    psf = _model(scope, scope.emission_um, spacing_um, planes, PSF_PIXELS)
-    totals = psf.sum(axis=(1, 2), keepdims=True)
-    missing = totals.max() - totals
-    psf += missing / psf[0].size
+    psf = _binned(scope._point_image(spacing_um, planes), scope.fineness(spacing_um))
     return np.asarray(psf / psf.sum(), dtype=np.float32)
 
 
 def confocal_psf(scope: Microscope, spacing_um: Spacing, planes: int) -> Array:
-    """PSF of the confocal microscope, axes (Z, Y, X), sum 1.
+    """PSF of the confocal microscope, axes (Z, Y, X), sum 1, odd sizes.
 
     Excitation PSF times the emission PSF blurred by the pinhole (Wilson and Sheppard, Theory and Practice of
     Scanning Optical Microscopy, 1984). One Airy unit is 1.22 wavelengths / NA in the sample.
     """
-    excitation = _model(scope, scope.excitation_um, spacing_um, planes, CONFOCAL_PIXELS)
-    emission = _model(scope, scope.emission_um, spacing_um, planes, CONFOCAL_PIXELS)
-    radius_um = 0.5 * scope.pinhole_airy * 1.22 * scope.emission_um / scope.numerical_aperture
-    detection = scipy.signal.fftconvolve(
-        emission, pinhole(radius_um, min(spacing_um[1:]))[None], mode="same", axes=(1, 2)
-    )
-    psf = np.clip(excitation * detection, 0, None).astype(np.float32)
+    excitation = scope._point_image(spacing_um, planes, excitation=True)
+    emission = scope._point_image(spacing_um, planes)
+    fine = min(spacing_um[1:]) / scope.fineness(spacing_um)
+    psf = _binned(excitation * behind_pinhole(emission, scope, fine), scope.fineness(spacing_um))
     return np.asarray(psf / psf.sum(), dtype=np.float32)
+
+
+def behind_pinhole(emission: Array, scope: Microscope, pixel_um: float) -> Array:
+    """An emission PSF (Z, Y, X) as the detector behind the pinhole gathers it, on the same pixels."""
+    radius_um = 0.5 * scope.pinhole_airy * 1.22 * scope.emission_um / scope.numerical_aperture
+    disc = transfer_function(pinhole(radius_um, pixel_um)[None], (1, *emission.shape[1:]))
+    spectrum = scipy.fft.rfft2(emission) * disc
+    return np.maximum(scipy.fft.irfft2(spectrum, s=emission.shape[1:]), 0).astype(np.float32)
+
+
+def _binned(psf: Array, fineness: int) -> Array:
+    """The light on pixels ``fineness`` times as wide, the middle one around the peak; odd sizes."""
+    if fineness == 1:
+        return psf
+    reach = range(-(fineness // 2), fineness // 2 + 1)
+    rows = np.sum([np.roll(psf, by, axis=1) for by in reach], axis=0)
+    first = psf.shape[1] // 2 % fineness
+    rows = rows[:, first::fineness]
+    both = np.sum([np.roll(rows, by, axis=2) for by in reach], axis=0)[:, :, first::fineness]
+    odd = both.shape[1] - 1 + both.shape[1] % 2
+    return np.asarray(both[:, :odd, :odd], dtype=np.float32)
 
 
 def pinhole(radius_um: float, pixel_um: float) -> Array:
@@ -133,38 +145,86 @@ def pinhole(radius_um: float, pixel_um: float) -> Array:
     return np.asarray(disc / disc.sum(), dtype=np.float32)
 
 
-def centre_psf(psf: Array, like: Array) -> Array:
-    """Shift ``psf`` by whole planes so that the brightest plane of ``like`` comes to its middle."""
-    peak = int(np.unravel_index(int(like.argmax()), like.shape)[0])
-    return np.roll(psf, like.shape[0] // 2 - peak, axis=0)
+def transfer_function(psf: Array, shape: tuple[int, ...]) -> NDArray[np.complex64]:
+    """Fourier transform (real FFT) of a PSF centred in a window, on a periodic grid of ``shape`` (Z, Y, X).
+
+    Of a PSF larger than the grid, what lies beyond one side comes in on the other.
+    """
+    for axis, size in enumerate(shape):
+        psf = _folded(psf, axis, size)
+    return np.asarray(scipy.fft.rfftn(psf), dtype=np.complex64)
 
 
-def transfer_function(psf: Array, shape: Shape) -> NDArray[np.complex64]:
-    """Fourier transform (real FFT) of a PSF centred in a window, on a periodic grid of ``shape`` (Z, Y, X)."""
-    grid = np.zeros(shape, dtype=np.float32)
-    keep = [min(n, s - (1 - s % 2)) for n, s in zip(psf.shape, shape, strict=True)]
-    middle = psf[tuple(slice(n // 2 - k // 2, n // 2 - k // 2 + k) for n, k in zip(psf.shape, keep, strict=True))]
-    grid[tuple(slice(0, k) for k in keep)] = middle
-    centred = np.roll(grid, [-(k // 2) for k in keep], axis=(0, 1, 2))
-    return np.asarray(scipy.fft.rfftn(centred, workers=-1), dtype=np.complex64)
+def _folded(psf: Array, axis: int, size: int) -> Array:
+    """The PSF on a periodic axis, its centre at index 0."""
+    moved = np.moveaxis(psf, axis, 0)
+    grid = np.zeros((size, *moved.shape[1:]), dtype=np.float32)
+    for start in range(0, len(moved), size):
+        piece = moved[start : start + size]
+        grid[: len(piece)] += piece
+    return np.moveaxis(np.roll(grid, -(len(moved) // 2), axis=0), 0, axis)
 
 
-def convolve(sample: Array, psf: Array) -> Array:
-    """Periodic convolution of a sample with a PSF, axes (Z, Y, X); negative rounding is cut to 0."""
-    spectrum = scipy.fft.rfftn(sample, workers=-1) * transfer_function(psf, shape_of(sample))
-    image = scipy.fft.irfftn(spectrum, s=sample.shape, workers=-1)
+def convolve(sample: Array, psf: Array, open_ended: bool = False) -> Array:
+    """Convolution of a sample with a PSF, axes (Z, Y, X); negative rounding is cut to 0.
+
+    Periodic, so that light leaving on one side comes in on the other; with ``open_ended`` not along z, where it is
+    gone.
+    """
+    planes, rows, columns = shape_of(sample)
+    depth = scipy.fft.next_fast_len(2 * planes - 1, real=True) if open_ended else planes
+    shape: Shape = (depth, rows, columns)
+    spectrum = scipy.fft.rfftn(sample, shape)
+    spectrum *= transfer_function(psf, shape)
+    image = scipy.fft.irfftn(spectrum, s=shape, overwrite_x=True)[:planes]
     return np.maximum(image, 0).astype(np.float32)
 
 
-def blur_planes(sample: Array, sigma_px: NDArray[np.floating]) -> Array:
-    """Blur each plane laterally (periodic) by a Gaussian of its own width ``sigma_px`` (one per plane).
+@dataclass(frozen=True)
+class MeasuredPsf:
+    """A wide-field PSF that was measured, such as the image of a bead below the resolution.
 
-    The discrete Gaussian of Lindeberg (IEEE PAMI 12, 234, 1990): unlike a sampled one it is never negative, so that a
-    narrow blur of a point does not ring.
+    Attributes
+    ----------
+    data
+        Axes (Z, Y, X).
+    spacing_um
+        Its voxel size.
     """
-    ky = np.fft.fftfreq(sample.shape[1])[:, None]
-    kx = np.fft.rfftfreq(sample.shape[2])[None, :]
-    fall = 2 - np.cos(2 * np.pi * ky) - np.cos(2 * np.pi * kx)
-    gain = np.exp(-(np.asarray(sigma_px)[:, None, None] ** 2) * fall)
-    spectrum = scipy.fft.rfft2(sample, workers=-1) * gain.astype(np.float32)
-    return np.maximum(scipy.fft.irfft2(spectrum, s=sample.shape[1:], workers=-1), 0).astype(np.float32)
+
+    data: Array
+    spacing_um: Spacing
+
+    def on_grid(self, spacing_um: Spacing, planes: int) -> Array:
+        """The PSF on other voxels: background taken off, its peak in the middle, every plane the same light, sum 1.
+
+        Parameters
+        ----------
+        spacing_um
+            Voxel size wanted (Z, Y, X).
+        planes
+            Odd number of planes; those beyond the measured ones get their light spread evenly.
+        """
+        image = np.asarray(self.data, dtype=np.float32)
+        image = np.maximum(image - np.median(image), 0)
+        peak = np.unravel_index(int(image.argmax()), image.shape)
+        pairs = zip(image.shape[1:], self.spacing_um[1:], spacing_um[1:], strict=True)
+        counts = [planes, *(2 * int(n * own / 2 / step) + 1 for n, own, step in pairs)]
+        axes = [
+            (np.arange(count) - count // 2) * step / own + centre
+            for count, step, own, centre in zip(counts, spacing_um, self.spacing_um, peak, strict=True)
+        ]
+        psf = ndi.map_coordinates(image, np.meshgrid(*axes, indexing="ij"), order=1, mode="constant")
+        totals = psf.sum(axis=(1, 2), keepdims=True)
+        psf = psf + (totals.max() - totals) / psf[0].size
+        return np.asarray(psf / psf.sum(), dtype=np.float32)
+
+
+def confocal_from_widefield(widefield: Array, scope: Microscope, spacing_um: Spacing) -> Array:
+    """Confocal PSF of a microscope whose wide-field PSF is known only as measured, axes (Z, Y, X), sum 1.
+
+    The excitation is taken to be as the emission, its wavelength being nearly the same.
+    """
+    even = widefield - widefield.min(axis=(1, 2), keepdims=True)
+    psf = even * behind_pinhole(even, scope, min(spacing_um[1:]))
+    return np.asarray(psf / psf.sum(), dtype=np.float32)

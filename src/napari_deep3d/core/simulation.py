@@ -2,83 +2,51 @@
 
 Image formation, in the order in which the code does it:
 
-1. A sample (:mod:`napari_deep3d.core.samples`) is drawn in a field wider and deeper than the stack, because a
-   wide-field image also holds the blur of what lies above, below and beside it.
-2. Scattering. From depth d the fraction T = exp(-d / l) of the emitted light arrives unscattered (Beer-Lambert,
-   scattering mean free path l, 25 to 200 um in tissue: Jacques, Phys. Med. Biol. 58, R37, 2013). Scattered light
-   keeps to its direction (anisotropy g about 0.9), so on the camera it looks as if it came from a blurred source
-   at the same depth: a lateral Gaussian whose width grows with d. A part of it misses the objective.
-3. Wide-field image: convolution with the wide-field PSF, even background, photon (Poisson) noise, read noise.
-4. Confocal image: convolution with the confocal PSF, whose pinhole refuses scattered light; a little noise of
-   its own. Its loss with depth is taken to be compensated by laser power, as is usual.
+1. A sample (:mod:`napari_deep3d.core.samples`) of some thickness is drawn in a field wider and deeper than the stack,
+   because a wide-field image also holds the blur of what lies above, below and beside it. Autofluorescence comes on top.
+2. Wide-field: the tissue scatters and absorbs light by depth (:mod:`napari_deep3d.core.tissue`); the image is the
+   convolution with the wide-field PSF, which changes with depth where refractive indices differ
+   (:mod:`napari_deep3d.core.optics`); stage, lamp and camera do the rest (:mod:`napari_deep3d.core.camera`).
+3. Confocal: convolution with the confocal PSF, whose pinhole refuses scattered light; a loss with depth of which laser
+   power makes up a part; a detector's noise.
 
-All random choices are bounded by the constants of this module; one seed gives one pair.
+Both PSFs of a depth are centred on its best focus, so a pair is registered. All random choices are bounded by
+:class:`napari_deep3d.core.scene.SceneBounds` and the constants of the samples; one seed gives one pair.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy.fft
 from numpy.typing import NDArray
 
 from napari_deep3d.core import optics, samples
-from napari_deep3d.core.optics import Microscope
-from napari_deep3d.core.volume import Shape, Spacing
+from napari_deep3d.core.camera import expose, move
+from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.optics import MeasuredPsf
+from napari_deep3d.core.scene import Kind, Scene, SceneBounds, draw_kind, draw_scene
+from napari_deep3d.core.tissue import confocal_loss, depths_um, scatter
+from napari_deep3d.core.volume import Shape, Spacing, Volume
 
 Array = NDArray[np.float32]
-Kind = Literal["nuclei", "neurons", "confocal"]
+Draw = Callable[[Shape], Array]
 
-SPACING_Z_UM = (0.25, 0.6)
-SPACING_XY_UM = (0.10, 0.27)
-EMISSION_UM = (0.45, 0.62)
-STOKES_SHIFT_UM = (0.02, 0.07)
-PINHOLE_AIRY = (0.8, 1.5)
-IMMERSIONS = {1.0: (0.7, 0.95), 1.333: (0.9, 1.25), 1.518: (1.0, 1.42)}
-"""Refractive index of the immersion, and the range of numerical apertures of such objectives."""
-SAMPLE_INDEX = (1.33, 1.47)
-FOCUS_DEPTH_UM = (0.0, 10.0)
-MEAN_FREE_PATHS_UM = (25.0, 60.0, 200.0, np.inf)
-SCATTER_SLOPE = (0.1, 0.35)
-"""Width of the scattered light's blur per depth, um per um."""
-SCATTER_COLLECTED = (0.4, 0.9)
-PHOTONS = (100.0, 3000.0)
-BACKGROUND = (0.0, 0.3)
-READ_NOISE_ELECTRONS = (0.5, 3.0)
-CONFOCAL_PHOTONS = (100.0, 600.0)
-CAMERA_OFFSET = 100.0
-CONFOCAL_SHARE = 0.25
-"""Share of the pairs whose sample is a real confocal stack, where one is given."""
-NUCLEI_SHARE = 0.6
-"""Share of the drawn samples that are nuclei; the others are neurons."""
 MARGIN_UM = (6.0, 5.0, 5.0)
-
-
-@dataclass(frozen=True)
-class Scene:
-    """Everything random about a pair except the sample's own shape and the noise.
-
-    Lengths in um; ``mean_free_path_um`` infinite means a clear sample; ``photons`` are those of the brightest
-    wide-field voxels (99.9th percentile), ``background`` is a share of them.
-    """
-
-    kind: Kind
-    spacing_um: Spacing
-    microscope: Microscope
-    mean_free_path_um: float
-    scatter_slope: float
-    scatter_collected: float
-    photons: float
-    background: float
-    read_noise: float
-    confocal_photons: float
-    deep_end_last: bool
-
-    def description(self) -> dict[str, object]:
-        """As plain values, for a file."""
-        return asdict(replace(self, mean_free_path_um=min(self.mean_free_path_um, 1e6)))
+MOST_MARGIN = (16, 24, 24)
+"""Voxels at most; fields wrap round sideways, so there is light from outside in any case."""
+MEASURED_SHARE = 0.15
+"""Share of the scenes with a measured PSF, where one is given; their voxels are like its own."""
+MEASURED_SPACING = (0.7, 2.0)
+"""Their voxel size as a share of the PSF's."""
+CONFOCAL_REACH_UM = 12.0
+"""The confocal PSF ends here; what lies beyond is less than a thousandth."""
+DEPTH_NODES = (0.15, 0.85)
+"""Depths, as shares of the sample's thickness, at which PSFs are computed; between them images are blended."""
+SAME_INDEX = 0.003
+MOST_DRAWS = 20
 
 
 @dataclass(frozen=True)
@@ -94,41 +62,14 @@ class Pair:
     scene: Scene
 
 
-def draw_scene(rng: np.random.Generator, kind: Kind) -> Scene:
-    """Draw the microscope, the tissue and the light of a pair."""
-    index = float(rng.choice(list(IMMERSIONS)))
-    emission = rng.uniform(*EMISSION_UM)
-    lateral = rng.uniform(*SPACING_XY_UM)
-    scope = Microscope(
-        numerical_aperture=rng.uniform(*IMMERSIONS[index]),
-        immersion_index=index,
-        sample_index=rng.uniform(*SAMPLE_INDEX) if index > 1 else 1.0,
-        emission_um=emission,
-        excitation_um=emission - rng.uniform(*STOKES_SHIFT_UM),
-        pinhole_airy=rng.uniform(*PINHOLE_AIRY),
-        depth_um=rng.uniform(*FOCUS_DEPTH_UM),
-    )
-    return Scene(
-        kind=kind,
-        spacing_um=(rng.uniform(*SPACING_Z_UM), lateral, lateral),
-        microscope=scope,
-        mean_free_path_um=float(rng.choice(MEAN_FREE_PATHS_UM)),
-        scatter_slope=rng.uniform(*SCATTER_SLOPE),
-        scatter_collected=rng.uniform(*SCATTER_COLLECTED),
-        photons=float(np.exp(rng.uniform(*np.log(PHOTONS)))),
-        background=rng.uniform(*BACKGROUND),
-        read_noise=rng.uniform(*READ_NOISE_ELECTRONS),
-        confocal_photons=rng.uniform(*CONFOCAL_PHOTONS),
-        deep_end_last=bool(rng.random() < 0.5),
-    )
-
-
 def simulate_pair(
     seed: Sequence[int],
     shape: Shape,
     *,
-    confocal_stacks: Sequence[NDArray[np.generic]] = (),
+    confocal_stacks: Sequence[Volume] = (),
+    measured_psfs: Sequence[MeasuredPsf] = (),
     kind: Kind | None = None,
+    bounds: SceneBounds | None = None,
 ) -> Pair:
     """Simulate one pair.
 
@@ -139,16 +80,39 @@ def simulate_pair(
     shape
         Voxels (Z, Y, X) of the pair.
     confocal_stacks
-        Real confocal stacks, axes (Z, Y, X), to take a quarter of the samples from.
+        Real confocal stacks to take a part of the samples from.
+    measured_psfs
+        Measured wide-field PSFs that a part of the scenes has.
     kind
         Kind of sample; drawn if not given.
+    bounds
+        Of the random choices.
+
+    Raises
+    ------
+    InputError
+        If samples of real stacks are asked for and none is given, or nothing but black is drawn.
     """
     rng = np.random.default_rng(seed)
-    scene = draw_scene(rng, kind or _draw_kind(rng, bool(confocal_stacks)))
-    return take_images(rng, scene, shape, lambda field: draw_sample(rng, scene, field, confocal_stacks))
+    bounds = bounds or SceneBounds()
+    scene = draw_scene(rng, kind or draw_kind(rng, bounds, bool(confocal_stacks)), bounds)
+    if scene.kind == "confocal" and not confocal_stacks:
+        raise InputError("samples of the kind 'confocal' need a real confocal stack to be taken from. Give one.")
+    measured = None
+    if measured_psfs and rng.random() < MEASURED_SHARE:
+        measured = measured_psfs[int(rng.integers(len(measured_psfs)))]
+        scene = _like_measured(rng, scene, measured)
+    return take_images(rng, scene, shape, lambda field: draw_sample(rng, scene, field, confocal_stacks), measured)
 
 
-def take_images(rng: np.random.Generator, scene: Scene, shape: Shape, draw: Callable[[Shape], Array]) -> Pair:
+def _like_measured(rng: np.random.Generator, scene: Scene, psf: MeasuredPsf) -> Scene:
+    z, xy = psf.spacing_um[0] * rng.uniform(*MEASURED_SPACING), psf.spacing_um[1] * rng.uniform(*MEASURED_SPACING)
+    return replace(scene, spacing_um=(z, xy, xy), measured_psf=True)
+
+
+def take_images(
+    rng: np.random.Generator, scene: Scene, shape: Shape, draw: Draw, measured: MeasuredPsf | None = None
+) -> Pair:
     """Take both images of a sample.
 
     Parameters
@@ -158,73 +122,123 @@ def take_images(rng: np.random.Generator, scene: Scene, shape: Shape, draw: Call
     shape
         Voxels (Z, Y, X) of the pair.
     draw
-        Draws the sample on a field of the given shape, which is wider than the pair by its blur.
+        Draws the sample on a field of the given shape.
+    measured
+        A measured wide-field PSF instead of a computed one.
     """
-    margin = tuple(round(m / s) for m, s in zip(MARGIN_UM, scene.spacing_um, strict=True))
-    field = even_shape(tuple(n + 2 * m for n, m in zip(shape, margin, strict=True)))
-    sample = draw(field)
-    inner = tuple(slice(m, m + n) for m, n in zip(margin, shape, strict=True))
-    widefield, clean = (image[inner] for image in form_images(sample, scene))
+    field, inner = field_of(shape, scene.spacing_um)
+    sample, depths = place_sample(rng, scene, field, inner, draw)
+    widefield, clean = form_images(sample, scene, depths, measured)
     return Pair(
-        widefield=expose(rng, widefield, scene.photons, scene.background, scene.read_noise),
-        confocal=expose(rng, clean, scene.confocal_photons, 0.005, 0.5),
-        clean=clean,
+        widefield=expose(rng, move(rng, widefield[inner], scene.stage), scene.camera),
+        confocal=expose(rng, clean[inner], scene.confocal),
+        clean=clean[inner],
         scene=scene,
     )
 
 
-def _draw_kind(rng: np.random.Generator, with_confocal: bool) -> Kind:
-    if with_confocal and rng.random() < CONFOCAL_SHARE:
-        return "confocal"
-    return "nuclei" if rng.random() < NUCLEI_SHARE else "neurons"
+def field_of(shape: Shape, spacing_um: Spacing) -> tuple[Shape, tuple[slice, slice, slice]]:
+    """The field to draw, wider than a stack (Z, Y, X) by its blur, and the box of the stack within it."""
+    margin = [min(most, round(um / step)) for most, um, step in zip(MOST_MARGIN, MARGIN_UM, spacing_um, strict=True)]
+    z, y, x = (scipy.fft.next_fast_len(n + 2 * m, real=True) for n, m in zip(shape, margin, strict=True))
+    inner = tuple(slice(m, m + n) for m, n in zip(margin, shape, strict=True))
+    return (z, y, x), (inner[0], inner[1], inner[2])
 
 
-def even_shape(shape: tuple[int, ...]) -> Shape:
-    """Sizes rounded up to even numbers."""
-    z, y, x = (n + n % 2 for n in shape)
-    return z, y, x
-
-
-def draw_sample(rng: np.random.Generator, scene: Scene, field: Shape, stacks: Sequence[NDArray[np.generic]]) -> Array:
+def draw_sample(rng: np.random.Generator, scene: Scene, field: Shape, stacks: Sequence[Volume]) -> Array:
     """Draw the sample of a scene on a field of voxels (Z, Y, X), or take a piece of a real confocal stack."""
     if scene.kind == "confocal":
-        return samples.from_confocal(rng, field, stacks[int(rng.integers(len(stacks)))])
-    draw = samples.nuclei if scene.kind == "nuclei" else samples.neurons
-    sample = draw(rng, field, scene.spacing_um)
-    while not sample.any():
-        sample = draw(rng, field, scene.spacing_um)
-    return sample
+        stack = stacks[int(rng.integers(len(stacks)))]
+        return samples.from_confocal(rng, field, scene.spacing_um, stack.data, stack.spacing_um)
+    return samples.draw(rng, scene.kind, field, scene.spacing_um)
 
 
-def form_images(sample: Array, scene: Scene) -> tuple[Array, Array]:
-    """Noise-free wide-field and confocal images of a sample, axes (Z, Y, X), same shape as the sample."""
-    planes = sample.shape[0] - 1
-    widefield_psf = optics.widefield_psf(scene.microscope, scene.spacing_um, planes)
-    confocal_psf = optics.confocal_psf(scene.microscope, scene.spacing_um, planes)
-    widefield = optics.convolve(scatter(sample, scene), optics.centre_psf(widefield_psf, confocal_psf))
-    confocal = optics.convolve(sample, optics.centre_psf(confocal_psf, confocal_psf))
-    return widefield, confocal
+def place_sample(
+    rng: np.random.Generator, scene: Scene, field: Shape, inner: tuple[slice, slice, slice], draw: Draw
+) -> tuple[Array, NDArray[np.float64]]:
+    """A slab of the scene's thickness somewhere in the field, and the depth in um of every plane of the field.
+
+    A slab thicker than the field fills it, and the field may then lie anywhere within it.
+    """
+    step = scene.spacing_um[0]
+    thick = max(4, round(scene.thickness_um / step))
+    planes = min(thick, field[0])
+    low, high = inner[0].start, inner[0].stop
+    for _ in range(MOST_DRAWS):
+        first = _place(rng, planes, field[0], low, high)
+        sample = np.zeros(field, dtype=np.float32)
+        sample[first : first + planes] = draw((planes, field[1], field[2]))
+        if _is_visible(sample, inner):
+            break
+    else:
+        raise InputError(f"nothing but black was drawn in {MOST_DRAWS} samples of {scene.kind}. Choose a larger shape.")
+    if scene.tissue.autofluorescence:
+        glow = samples.autofluorescence(rng, (planes, field[1], field[2]), scene.spacing_um)
+        sample[first : first + planes] += scene.tissue.autofluorescence * glow
+    above = float(rng.uniform(0, max(0.0, thick * step - planes * step)))
+    surface = first if scene.tissue.deep_end_last else field[0] - (first + planes)
+    depths = depths_um(field[0], step, scene.tissue.deep_end_last) - surface * step + above
+    return sample, np.clip(depths, 0, above + planes * step)
 
 
-def scatter(sample: Array, scene: Scene) -> Array:
-    """The sample as its light leaves the tissue: each plane part sharp, part blurred and part lost, by depth."""
-    if not np.isfinite(scene.mean_free_path_um):
-        return sample
-    depth_um = np.arange(sample.shape[0]) * scene.spacing_um[0]
-    if not scene.deep_end_last:
-        depth_um = depth_um[::-1]
-    ballistic = np.exp(-depth_um / scene.mean_free_path_um).astype(np.float32)[:, None, None]
-    sigma_px = scene.scatter_slope * depth_um / scene.spacing_um[1]
-    scattered = optics.blur_planes(sample * (1 - ballistic), sigma_px)
-    return np.asarray(sample * ballistic + scene.scatter_collected * scattered, dtype=np.float32)
+def _place(rng: np.random.Generator, planes: int, field: int, low: int, high: int) -> int:
+    """First plane of a slab: anywhere with its middle within the stack."""
+    first = int(rng.integers(low, high)) - planes // 2
+    return int(np.clip(first, 0, field - planes))
 
 
-def expose(
-    rng: np.random.Generator, image: Array, photons: float, background: float, read_noise: float
-) -> NDArray[np.uint16]:
-    """Expose a noise-free image: ``photons`` at its 99.9th percentile, gain and offset of a 16-bit camera."""
-    bright = float(np.percentile(image, 99.9))
-    expected = photons * (image / bright + background)
-    electrons = rng.poisson(expected) + rng.normal(0, read_noise, image.shape)
-    gain = min(20.0, 50_000 / (photons * max(2.0, float(image.max()) / bright)))
-    return np.clip(np.rint(electrons * gain) + CAMERA_OFFSET, 0, 65_535).astype(np.uint16)
+def _is_visible(sample: Array, inner: tuple[slice, slice, slice]) -> bool:
+    """Whether the stack holds some of the sample's bright voxels."""
+    bright = 0.3 * float(np.percentile(sample[::2, ::2, ::2], 99.95))
+    return bright > 0 and float((sample[inner] > bright).mean()) > 2e-5
+
+
+def form_images(
+    sample: Array, scene: Scene, depths: NDArray[np.float64], measured: MeasuredPsf | None = None
+) -> tuple[Array, Array]:
+    """Noise-free wide-field and confocal images of a sample, axes (Z, Y, X), same shape as the sample.
+
+    Parameters
+    ----------
+    sample
+        Density, axes (Z, Y, X).
+    scene
+        Microscopes and tissue.
+    depths
+        Depth of each plane below the surface in um.
+    measured
+        A measured wide-field PSF instead of a computed one.
+    """
+    emerging = scatter(sample, scene.tissue, scene.spacing_um, depths)
+    widefield, confocal = np.zeros_like(sample), np.zeros_like(sample)
+    for depth, weights in _nodes(scene, depths, measured):
+        scope = replace(scene.microscope, depth_um=scene.microscope.depth_um + depth)
+        blurs = _psfs(scope, scene.spacing_um, sample.shape[0], measured)
+        share = weights.astype(np.float32)[:, None, None]
+        widefield += optics.convolve(emerging * share, blurs[0], open_ended=True)
+        confocal += optics.convolve(sample * share, blurs[1])
+    return widefield, confocal * confocal_loss(scene.tissue, scene.compensated, depths)[:, None, None]
+
+
+def _nodes(
+    scene: Scene, depths: NDArray[np.float64], measured: MeasuredPsf | None
+) -> list[tuple[float, NDArray[np.float64]]]:
+    """Depths whose PSFs are computed, and the weight of each plane's light in each."""
+    scope = scene.microscope
+    ends = [float(depths.min() + share * np.ptp(depths)) for share in DEPTH_NODES]
+    if measured is not None or abs(scope.sample_index - scope.immersion_index) < SAME_INDEX or ends[0] == ends[1]:
+        return [(float(depths.mean()), np.ones_like(depths))]
+    deep = np.clip((depths - ends[0]) / (ends[1] - ends[0]), 0, 1)
+    return [(ends[0], 1 - deep), (ends[1], deep)]
+
+
+def _psfs(
+    scope: optics.Microscope, spacing_um: Spacing, planes: int, measured: MeasuredPsf | None
+) -> tuple[Array, Array]:
+    """Wide-field and confocal PSF, the first over twice the depth."""
+    reach = min(2 * planes - 1, 2 * round(CONFOCAL_REACH_UM / spacing_um[0]) + 1, planes - 1 + planes % 2)
+    if measured is not None:
+        widefield = measured.on_grid(spacing_um, 2 * planes - 1)
+        return widefield, optics.confocal_from_widefield(widefield, scope, spacing_um)
+    return optics.widefield_psf(scope, spacing_um, 2 * planes - 1), optics.confocal_psf(scope, spacing_um, reach)
+

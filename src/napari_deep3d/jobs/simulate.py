@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_deep3d.core.config import SimulateConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Clock, Job, Stop, never
+from napari_deep3d.core.optics import MeasuredPsf
+from napari_deep3d.core.scene import Kind, SceneBounds
 from napari_deep3d.core.simulation import Pair, simulate_pair
-from napari_deep3d.core.volume import Shape
+from napari_deep3d.core.volume import Shape, Spacing, Volume
 from napari_deep3d.io import open_stack, write_stack
 
 WIDEFIELD, CONFOCAL = "widefield", "confocal"
 """The two folders of a pairs folder; files of the same name belong together."""
+KINDS: tuple[Kind, ...] = tuple(kind for part in get_args(Kind) for kind in get_args(part))
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class Simulated:
     output: Path
     pairs: int
     shape: Shape
-    spacing_um: list[tuple[float, float, float]]
+    spacing_um: list[Spacing]
     seed: int
 
 
@@ -36,33 +41,71 @@ def simulate_pairs(
     config: SimulateConfig,
     *,
     confocal_stacks: Sequence[str | Path] = (),
+    psfs: Sequence[str | Path] = (),
+    bounds: SceneBounds | None = None,
     overwrite: bool = False,
     stop: Stop = never,
 ) -> Job[Simulated]:
-    """Write simulated pairs to ``output/widefield`` and ``output/confocal``.
+    """Write simulated pairs to ``output/widefield`` and ``output/confocal``, as many at a time as there are processors.
 
     Parameters
     ----------
     output
         The pairs folder; made if it is not there, refused if it holds files and ``overwrite`` is false.
     config
-        Number, shape (Z, Y, X) and seed. Pair i depends on the seed and i alone.
-    confocal_stacks
-        Files of real confocal stacks to take samples from.
+        Number, shape (Z, Y, X), seed and kind. Pair i depends on the seed and i alone.
+    confocal_stacks, psfs
+        Files of real confocal stacks to take samples from, and of measured wide-field PSFs.
+    bounds
+        Of the random choices.
     stop
         Asked between pairs; the finished ones are kept.
+
+    Raises
+    ------
+    InputError
+        If a file or the output cannot be used, or the kind is unknown.
     """
+    kind = _known_kind(config.kind)
     stacks = [_read(path) for path in confocal_stacks]
+    measured = [MeasuredPsf(np.asarray(psf.data), psf.known_spacing_um) for psf in map(_read, psfs)]
     folder = check_folder(output, overwrite)
-    clock, spacings = Clock(), []
-    for index in range(config.pairs):
+
+    def make(index: int) -> tuple[int, Spacing] | None:
         if stop():
-            break
-        pair = simulate_pair((config.seed, index), config.shape, confocal_stacks=stacks)
+            return None
+        pair = simulate_pair(
+            (config.seed, index),
+            config.shape,
+            confocal_stacks=stacks,
+            measured_psfs=measured,
+            kind=kind,
+            bounds=bounds,
+        )
         _write(folder, f"pair_{index:04d}.ome.tif", pair)
-        spacings.append(pair.scene.spacing_um)
-        yield clock.progress(index + 1, config.pairs, f"simulated pair {index + 1} of {config.pairs}")
-    return Simulated(folder, len(spacings), config.shape, spacings, config.seed)
+        return index, pair.scene.spacing_um
+
+    clock, made = Clock(), dict[int, Spacing]()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        futures = [pool.submit(make, index) for index in range(config.pairs)]
+        try:
+            for future in as_completed(futures):
+                done = future.result()
+                if done is not None:
+                    made[done[0]] = done[1]
+                    yield clock.progress(len(made), config.pairs, f"simulated pair {len(made)} of {config.pairs}")
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return Simulated(folder, len(made), config.shape, [made[index] for index in sorted(made)], config.seed)
+
+
+def _known_kind(name: str) -> Kind | None:
+    for kind in KINDS:
+        if kind == name:
+            return kind
+    if name:
+        raise InputError(f"there is no kind of sample {name!r}; {', '.join(KINDS)} are allowed. Choose one, or none.")
+    return None
 
 
 def check_folder(path: str | Path, overwrite: bool) -> Path:
@@ -82,8 +125,9 @@ def check_folder(path: str | Path, overwrite: bool) -> Path:
     return folder
 
 
-def _read(path: str | Path) -> NDArray[np.generic]:
-    return np.asarray(open_stack(path).volume().data)
+def _read(path: str | Path) -> Volume:
+    volume = open_stack(path).volume()
+    return Volume(np.asarray(volume.data[:, :, :]), volume.spacing_um, name=volume.name)
 
 
 def _write(folder: Path, name: str, pair: Pair) -> None:

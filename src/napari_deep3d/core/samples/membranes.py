@@ -1,0 +1,148 @@
+"""Membranes: the borders of cells that fill a tissue, and hollow vesicles."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import KDTree
+
+from napari_deep3d.core.samples.blobs import box_around, distance
+from napari_deep3d.core.samples.courses import starts
+from napari_deep3d.core.samples.noise import Array, Floats, log_uniform, smooth_noise
+from napari_deep3d.core.volume import Shape, Spacing
+
+Numbers = TypeVar("Numbers", NDArray[np.int32], Array)
+
+CELL_UM = (2.5, 9.0)
+"""Radius of a cell."""
+STRETCH = (0.5, 1.8)
+"""Size of all cells along each axis, in the radius."""
+SMALLEST_CELL = 4.0
+"""Smallest radius in lateral voxels: the walls of smaller cells would run together."""
+MAX_CELLS = 20_000
+THICKNESS_UM = (0.1, 0.4)
+WARP, WARP_GRAIN = (0.05, 0.3), 0.6
+"""Curved walls: standard deviation of the shift, and its grain, in cell radii."""
+CELL_CONTRAST = (0.0, 0.8)
+"""Standard deviation of the logarithm of the cells' brightness."""
+MOSAIC_CHANCE, STAINED = 0.35, (0.1, 0.7)
+"""Share of the samples in which only some cells are stained; how many."""
+PATCH_GRAIN_UM, PATCH_CONTRAST = (0.5, 3.0), (0.1, 0.7)
+CANDIDATES, BLOCK, SMALLEST_BLOCK = 6, 0.25, (1, 3, 3)
+"""Nearest cells looked at for each voxel; side of the blocks of voxels that share them,
+in radii and at least in voxels."""
+SHEET_CHANCE, SHELL_CHANCE = 0.85, 0.4
+"""Share of the samples with borders of cells, and with vesicles."""
+SHELL_UM, UM3_PER_SHELL, MAX_SHELLS = (0.4, 4.0), (100.0, 4_000.0), 250
+SHELL_BRIGHTNESS = (0.3, 1.2)
+
+
+def membranes(rng: np.random.Generator, shape: Shape, spacing_um: Spacing) -> Array:
+    """Stained membranes: curved borders 0.1 to 0.4 um thick of cells that fill the field, and hollow vesicles."""
+    density = np.zeros(shape, dtype=np.float32)
+    sheets = rng.random() < SHEET_CHANCE
+    if sheets:
+        density += _borders(rng, shape, spacing_um)
+    if not sheets or rng.random() < SHELL_CHANCE:
+        _add_shells(rng, density, spacing_um)
+    patches = smooth_noise(rng, shape, spacing_um, rng.uniform(*PATCH_GRAIN_UM))
+    density *= np.exp(np.float32(rng.uniform(*PATCH_CONTRAST)) * patches)
+    return density
+
+
+def _borders(rng: np.random.Generator, shape: Shape, spacing_um: Spacing) -> Array:
+    """Walls half-way between neighbouring cell centres, in a space that is stretched and smoothly warped."""
+    radius = max(rng.uniform(*CELL_UM), SMALLEST_CELL * spacing_um[1])
+    stretch = log_uniform(rng, STRETCH, 3)
+    seeds, brightness = _cells(rng, np.array(shape) * spacing_um, radius * stretch, radius)
+    axes = [np.arange(n) * d for n, d in zip(shape, spacing_um, strict=True)]
+    warp = radius * rng.uniform(*WARP)
+    place = [smooth_noise(rng, shape, spacing_um, WARP_GRAIN * radius) * np.float32(warp) for _ in range(3)]
+    for axis in range(3):
+        place[axis] += axes[axis].astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
+    step = np.maximum(SMALLEST_BLOCK, (BLOCK * radius / np.array(spacing_um)).astype(int))
+    nearest = _candidates(seeds / stretch, [p / s for p, s in zip(place, stretch, strict=True)], step)
+    first, second, closest, other = _two_nearest(seeds, stretch, place, nearest, step)
+    slope, width = np.full(shape, 1e-9, np.float32), np.zeros(shape, np.float32)
+    for scaled, size in zip((seeds / stretch**2).astype(np.float32).T, spacing_um, strict=True):
+        to_other = scaled[other] - scaled[closest]
+        slope += to_other**2
+        width += np.float32(size) * np.abs(to_other)
+    slope = np.sqrt(slope)
+    width /= slope  # of a voxel across the wall
+    from_wall = (second - first) / (2 * slope)
+    half = np.float32(rng.uniform(*THICKNESS_UM) / 2)
+    covered = np.minimum(half, from_wall + width / 2) - np.maximum(-half, from_wall - width / 2)
+    wall = np.clip(covered / width, 0, 1)
+    return np.asarray(wall * (brightness[closest] + brightness[other]) / 2, dtype=np.float32)
+
+
+def _cells(rng: np.random.Generator, field_um: Floats, semi_um: Floats, margin_um: float) -> tuple[Floats, Array]:
+    """Centres (N, 3) and brightness (N,) of cells in and around the field."""
+    room = field_um + 4 * margin_um
+    count = int(np.clip(room.prod() / (4 * semi_um.prod()), CANDIDATES + 1, MAX_CELLS))
+    seeds = rng.uniform(-2 * margin_um, field_um + 2 * margin_um, (count, 3))
+    brightness = np.exp(rng.uniform(*CELL_CONTRAST) * rng.standard_normal(count))
+    if rng.random() < MOSAIC_CHANCE:
+        stained = rng.random(count) < rng.uniform(*STAINED)
+        stained[np.linalg.norm(seeds - field_um / 2, axis=1).argmin()] = True
+        brightness *= stained
+    return seeds, brightness.astype(np.float32)
+
+
+def _candidates(seeds: Floats, place: list[Array], step: NDArray[np.int_]) -> list[NDArray[np.int32]]:
+    """The nearest cells of the middle of each block of voxels, each repeated to all its voxels."""
+    shape = place[0].shape
+    middles = tuple(np.minimum(np.arange(s // 2, n + s // 2, s), n - 1) for n, s in zip(shape, step, strict=True))
+    points = np.stack([p[np.ix_(*middles)] for p in place], axis=-1)
+    index: NDArray[np.int32] = np.asarray(KDTree(seeds).query(points, k=CANDIDATES)[1], dtype=np.int32)
+    return [index[..., k] for k in range(CANDIDATES)]
+
+
+def _repeated(blocks: Numbers, shape: tuple[int, ...], step: NDArray[np.int_]) -> Numbers:
+    """Each block's value for all of its voxels."""
+    for axis in range(3):
+        blocks = blocks.repeat(step[axis], axis).take(np.arange(shape[axis]), axis)
+    return blocks
+
+
+def _two_nearest(
+    seeds: Floats, stretch: Floats, place: list[Array], nearest: list[NDArray[np.int32]], step: NDArray[np.int_]
+) -> tuple[Array, Array, NDArray[np.int32], NDArray[np.int32]]:
+    """Squared distances of each voxel to its two nearest cells in the stretched space, and which they are."""
+    shape = place[0].shape
+    first, second = np.full(shape, np.inf, np.float32), np.full(shape, np.inf, np.float32)
+    closest, other = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
+    for cells in nearest:
+        square = np.zeros(shape, np.float32)
+        for axis in range(3):
+            away = place[axis] - _repeated(seeds[cells, axis].astype(np.float32), shape, step)
+            away *= np.float32(1 / stretch[axis])
+            square += away * away
+        index = _repeated(cells, shape, step)
+        nearer = square < first
+        between = ~nearer & (square < second)
+        other = np.where(nearer, closest, np.where(between, index, other))
+        second = np.where(nearer, first, np.where(between, square, second))
+        closest, first = np.where(nearer, index, closest), np.where(nearer, square, first)
+    return first, second, closest, other
+
+
+def _add_shells(rng: np.random.Generator, density: Array, spacing_um: Spacing) -> None:
+    """Hollow vesicles, each with a wall as thin as the borders'."""
+    field_um = np.array(density.shape) * spacing_um
+    count = int(np.clip(field_um.prod() / log_uniform(rng, UM3_PER_SHELL), 1, MAX_SHELLS))
+    thickness = rng.uniform(*THICKNESS_UM)
+    for centre in starts(rng, field_um, count):
+        semi = log_uniform(rng, SHELL_UM) * rng.uniform(0.8, 1.25, 3)
+        box = box_around(density.shape, spacing_um, centre, 1.3 * float(semi.max()) + max(spacing_um))
+        if box is None:
+            continue
+        from_wall = np.abs(distance(rng, box, spacing_um, centre, semi) - 1) * np.float32(semi.mean())
+        width = np.float32(np.mean(spacing_um))
+        covered = np.minimum((thickness / 2 + width / 2 - from_wall) / width, np.minimum(1, thickness / width))
+        density[box] = np.maximum(
+            density[box], covered.astype(np.float32).clip(0) * np.float32(rng.uniform(*SHELL_BRIGHTNESS))
+        )
