@@ -111,7 +111,8 @@ WIDEFIELD = (
         "wide-field",
         (0.3, 0.13, 0.13),
         "looking",
-        "a measured point spread function, 0.85 air, aberrated; david-hoffman/pyOTF fixtures, Apache-2.0",
+        "a measured point spread function, 0.85 air, aberrated; david-hoffman/pyOTF fixtures, Apache-2.0; "
+        "simulations may have used it as their PSF (measured_psf.py)",
     ),
 )
 MICROSCOPES: tuple[Kind, Kind] = ("confocal", "wide-field")

@@ -8,7 +8,7 @@ which needs about a fifth of the iterations.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import scipy.fft
@@ -55,15 +55,21 @@ def richardson_lucy(
 
 
 def best_richardson_lucy(
-    image: Array, truth: Array, scope: Microscope, spacing_um: Spacing, keep: tuple[int, ...]
+    image: Array, truth: Array, scopes: Sequence[Microscope], spacing_um: Spacing, keep: tuple[int, ...]
 ) -> tuple[int, Array]:
     """Iteration and estimate, of those in ``keep``, closest to the truth after a fit of scale and offset.
 
-    It ends at the first that is worse than the one before: from there on Richardson-Lucy amplifies noise.
+    Of several microscopes, such as one focused to several depths, the one is taken whose estimate is closest at the
+    first two of ``keep``. It ends at the first estimate that is worse than the one before: from there on
+    Richardson-Lucy amplifies noise.
     """
+    if len(scopes) > 1:
+        early = [best_richardson_lucy(image, truth, [scope], spacing_um, keep[:2])[1] for scope in scopes]
+        errors = [rmse(fit_scale(estimate, truth), truth) for estimate in early]
+        scopes = [scopes[int(np.argmin(errors))]]
     best: tuple[int, Array] | None = None
     least = np.inf
-    for iteration, estimate in richardson_lucy(image, scope, spacing_um, keep):
+    for iteration, estimate in richardson_lucy(image, scopes[0], spacing_um, keep):
         error = rmse(fit_scale(estimate, truth), truth)
         if best is not None and error >= least:
             break

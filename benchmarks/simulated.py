@@ -3,11 +3,11 @@
 Usage: napari-deep3d simulate -o data/test --pairs 40 --shape 64,144,144 --seed 7001
        python benchmarks/simulated.py data/test --model first=FILE --model final=generalist -o runs/simulated.json
 
-By kind of sample, haze and thickness. Richardson-Lucy is told the true PSF, that of the microscope in the file, and
-is stopped at its best iteration, stack by stack, by the truth. RMSE and SSIM are taken after the best scale and offset,
-and once more without, from intensities whose percentiles 0.1 and 99.9 are 0 and 1 (a prediction's are its own). The
-order of brightness is Spearman's correlation of the mean intensities of the confocal stack's structures, median over
-the stacks with five structures or more.
+By kind of sample, haze and thickness. Richardson-Lucy is told the true PSF, that of the microscope in the file, of one
+of three depths; stack by stack the truth says which, and at which iteration to stop. RMSE and SSIM are taken after the
+best scale and offset, and once more without, from intensities whose percentiles 0.1 and 99.9 are 0 and 1 (a
+prediction's are its own). The order of brightness is Spearman's correlation of the mean intensities of the confocal
+stack's structures, median over the stacks with five structures or more.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from napari_deep3d.io import open_stack
 from napari_deep3d.jobs.pairs import pair_names
 from napari_deep3d.jobs.simulate import CONFOCAL, WIDEFIELD
 from richardson_lucy import best_richardson_lucy
-from scene_files import SceneFile, microscope_of, read_scene
+from scene_files import SceneFile, microscopes_of, read_scene
 from stack_scores import Array, Row, markdown, scaled, score_row, structures, summarise
 
 ITERATIONS = (5, 10, 15, 20, 30, 40, 60)
@@ -53,8 +53,8 @@ def methods(path: Path, widefield: Array, truth: Array, scene: SceneFile, chosen
     labels = structures(truth)
     yield {"method": BASELINE} | score_row(scaled(widefield), truth, labels)
     if not chosen.no_deconvolution:
-        scope = microscope_of(scene)
-        iteration, estimate = best_richardson_lucy(widefield, truth, scope, scene.spacing_um, ITERATIONS)
+        scopes = microscopes_of(scene)
+        iteration, estimate = best_richardson_lucy(widefield, truth, scopes, scene.spacing_um, ITERATIONS)
         yield {"method": "Richardson-Lucy", "iterations": iteration} | score_row(scaled(estimate), truth, labels)
     for name, model in chosen.model:
         yield {"method": name} | score_row(np.asarray(predict(path, model=model).data), truth, labels)

@@ -10,10 +10,10 @@ import pytest
 from napari_deep3d import simulate
 from napari_deep3d.core.optics import Microscope
 from napari_deep3d.io import write_stack
-from scene_files import SceneFile, microscope_of, read_scene
+from scene_files import SceneFile, microscopes_of, read_scene
 
 SPACING_UM = (0.5, 0.2, 0.2)
-MICROSCOPE = {"numerical_aperture": 0.9, "immersion_index": 1.333, "depth_um": 4.0}
+MICROSCOPE = {"numerical_aperture": 0.9, "immersion_index": 1.333, "depth_um": 4.0, "aberrations": [0.1, 0.0]}
 
 
 def written(path: Path, scene: dict[str, object]) -> SceneFile:
@@ -33,7 +33,8 @@ def test_a_scene_in_groups_is_read(tmp_path: Path) -> None:
     found = written(tmp_path / "a.ome.tif", {"simulated": scene})
     assert found.kind == scene["kind"]
     assert (found.spacing_um, found.thickness_um, found.mean_free_path_um) == (SPACING_UM, 30.0, 60.0)
-    assert microscope_of(found) == Microscope(0.9, 1.333, depth_um=4.0)
+    depths = [8.5, 19.0, 29.5]
+    assert microscopes_of(found) == [Microscope(0.9, 1.333, depth_um=d, aberrations=(0.1, 0.0)) for d in depths]
 
 
 def test_what_simulate_writes_is_read(tmp_path: Path) -> None:
@@ -41,7 +42,7 @@ def test_what_simulate_writes_is_read(tmp_path: Path) -> None:
     found = read_scene(tmp_path / "pairs" / "widefield" / "pair_0000.ome.tif")
     assert found.kind
     assert found.thickness_um > 0
-    assert isinstance(microscope_of(found), Microscope)
+    assert microscopes_of(found)
 
 
 @pytest.mark.parametrize("scene", [{}, {"other": 1}])
@@ -60,4 +61,14 @@ def test_haze_follows_the_mean_free_path(free_path_um: float, haze: str) -> None
 def test_a_microscope_with_an_unknown_value_is_no_true_one() -> None:
     scene = SceneFile("nuclei", SPACING_UM, 10, 1e6, MICROSCOPE | {"unheard_of": 1})
     with pytest.raises(TypeError, match="unheard_of"):
-        microscope_of(scene)
+        microscopes_of(scene)
+
+
+def test_one_depth_will_do_where_indices_are_the_same() -> None:
+    scene = SceneFile("nuclei", SPACING_UM, 10, 1e6, {"immersion_index": 1.333, "sample_index": 1.334})
+    assert [scope.depth_um for scope in microscopes_of(scene)] == [5.0]
+
+
+def test_a_measured_psf_is_not_made_up_for() -> None:
+    with pytest.raises(ValueError, match="measured PSF"):
+        microscopes_of(SceneFile("nuclei", SPACING_UM, 10, 1e6, MICROSCOPE, measured_psf=True))

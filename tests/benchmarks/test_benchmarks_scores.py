@@ -69,7 +69,7 @@ def test_what_is_no_number_is_a_dash_in_a_table() -> None:
 
 
 def test_richardson_lucy_undoes_a_blur_that_reaches_over_the_border(rng: np.random.Generator) -> None:
-    scope = Microscope()
+    scope, wrong = Microscope(), Microscope(numerical_aperture=0.7)
     sample = np.zeros((28, 64, 64), np.float32)
     sample.ravel()[rng.integers(0, sample.size, 300)] = 1
     sample = ndi.gaussian_filter(sample, (1, 1, 1))
@@ -78,7 +78,7 @@ def test_richardson_lucy_undoes_a_blur_that_reaches_over_the_border(rng: np.rand
     errors = [rmse(fit_scale(e, truth), truth) for _, e in richardson_lucy(image, scope, SPACING_UM, (1, 5, 20))]
     assert errors == sorted(errors, reverse=True)
     assert errors[-1] < 0.75 * rmse(fit_scale(image, truth), truth)
-    iteration, best = best_richardson_lucy(image, truth, scope, SPACING_UM, (1, 5, 20))
+    iteration, best = best_richardson_lucy(image, truth, [wrong, scope], SPACING_UM, (1, 5, 20))
     assert iteration == 20
     assert rmse(fit_scale(best, truth), truth) == pytest.approx(errors[-1])
 
