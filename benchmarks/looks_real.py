@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.ndimage as ndi
 
 from napari_deep3d.core.volume import Spacing, format_spacing
 from napari_deep3d.jobs.pairs import pair_names
@@ -42,6 +43,14 @@ class Picture:
     caption: str
     stack: Array
     spacing_um: Spacing
+    plane: int
+    row: int
+
+
+def sections(stack: Array) -> tuple[int, int]:
+    """The plane and the row with the most contrast of a stack (Z, Y, X), hot pixels aside."""
+    calm = ndi.median_filter(stack, (1, 3, 3))
+    return int(calm.std(axis=(1, 2)).argmax()), int(calm.std(axis=(0, 2)).argmax())
 
 
 def simulated_pictures(folder: Path) -> list[Picture]:
@@ -51,20 +60,25 @@ def simulated_pictures(folder: Path) -> list[Picture]:
         first.setdefault(read_scene(folder / WIDEFIELD / name).kind, name)
     pictures = []
     for kind, name in sorted(first.items()):
+        shown = sections(read(folder / CONFOCAL / name))
         for microscope, side in MICROSCOPES.items():
             path = folder / side / name
-            pictures.append(Picture(f"simulated {kind}, {microscope}", read(path), read_scene(path).spacing_um))
+            spacing_um = read_scene(path).spacing_um
+            pictures.append(Picture(f"simulated {kind} ({microscope})", read(path), spacing_um, *shown))
     return pictures
 
 
 def real_pictures(with_nucleus: bool) -> list[Picture]:
     """Every real stack that is at hand."""
-    files = real_files(with_nucleus=with_nucleus)
-    return [Picture(f"real {file.name} ({file.microscope})", file.read(), file.spacing_um) for file in files]
+    pictures = []
+    for file in real_files(with_nucleus=with_nucleus):
+        stack = file.read()
+        pictures.append(Picture(f"real {file.name} ({file.microscope})", stack, file.spacing_um, *sections(stack)))
+    return pictures
 
 
 def draw_sheet(path: Path, pictures: list[Picture]) -> None:
-    """Draw the plane with the most contrast of each (x-y) and below it such a cross section (x-z); bars are 5 um."""
+    """Draw a plane of each (x-y) and below it a cross section (x-z), where there is most to see; bars are 5 um."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -83,9 +97,11 @@ def draw_sheet(path: Path, pictures: list[Picture]) -> None:
 
 def _draw(above: Any, below: Any, picture: Picture) -> None:
     stack, (z_um, y_um, x_um) = picture.stack, picture.spacing_um
-    plane, row = int(stack.std(axis=(1, 2)).argmax()), int(stack.std(axis=(0, 2)).argmax())
     low, high = np.percentile(stack, (0.1, 99.9))
-    for axis, section, aspect in ((above, stack[plane], y_um / x_um), (below, stack[:, row], z_um / x_um)):
+    for axis, section, aspect in (
+        (above, stack[picture.plane], y_um / x_um),
+        (below, stack[:, picture.row], z_um / x_um),
+    ):
         axis.imshow(section, cmap="gray", vmin=low, vmax=high, aspect=aspect, interpolation="nearest")
         axis.plot([2, 2 + BAR_UM / x_um], [section.shape[0] - 3] * 2, color="#ffd34d", linewidth=2)
     above.set_title(f"{picture.caption}\n{format_spacing(picture.spacing_um)}", color="white", fontsize=7)

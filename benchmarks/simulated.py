@@ -53,11 +53,13 @@ def methods(path: Path, widefield: Array, truth: Array, scene: SceneFile, chosen
     labels = structures(truth)
     yield {"method": BASELINE} | score_row(scaled(widefield), truth, labels)
     if not chosen.no_deconvolution:
-        scopes = microscopes_of(scene)
+        start, scopes = time.monotonic(), microscopes_of(scene)
         iteration, estimate = best_richardson_lucy(widefield, truth, scopes, scene.spacing_um, ITERATIONS)
-        yield {"method": "Richardson-Lucy", "iterations": iteration} | score_row(scaled(estimate), truth, labels)
+        facts = {"method": "Richardson-Lucy", "iterations": iteration, "seconds": time.monotonic() - start}
+        yield facts | score_row(scaled(estimate), truth, labels)
     for name, model in chosen.model:
-        yield {"method": name} | score_row(np.asarray(predict(path, model=model).data), truth, labels)
+        start, image = time.monotonic(), np.asarray(predict(path, model=model).data)
+        yield {"method": name, "seconds": time.monotonic() - start} | score_row(image, truth, labels)
 
 
 def named_model(text: str) -> tuple[str, str]:
