@@ -85,10 +85,10 @@ def main() -> None:
         errors = ", ".join(f"{row['method']} {row['rmse_fit']:.4f}" for row in found)
         print(f"{name}: {scene.kind}, {scene.haze}: {errors} ({time.monotonic() - start:.0f} s)", flush=True)
     lines = summarise(rows, ("kind", "haze", "thickness"), BASELINE)
-    print("\n" + markdown(lines, COLUMNS))
     if chosen.output:
         chosen.output.parent.mkdir(parents=True, exist_ok=True)
         chosen.output.write_text(json.dumps({"models": dict(chosen.model), "rows": rows, "groups": lines}, indent=1))
+    print("\n" + markdown(lines, COLUMNS))
 
 
 if __name__ == "__main__":
