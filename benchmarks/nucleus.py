@@ -32,7 +32,7 @@ CONFOCAL, WIDEFIELD = 0, 1
 SHIFT = (-2.3, 0.0, 3.6)
 INNER = np.s_[6:-6, 8:-8, 8:-8]
 PERCENTILES = (0.1, 99.9)
-ITERATIONS = (30, 60, 100, 200)
+ITERATIONS = (5, 10, 20, 40, 60)
 OBJECTIVE = Microscope(1.2, 1.333, 1.36, 0.405, 0.455, 1.24, 0.0)
 ACQUISITION_UM: Spacing = (0.4994, 0.2559, 0.2559)
 """The voxel size in the microscope's own notes; the file's tags say twice as much laterally."""
