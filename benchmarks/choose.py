@@ -1,6 +1,6 @@
 """Short trainings that differ in one setting each, scored on validation pairs: whence the bundled model's settings.
 
-Usage: python benchmarks/choose.py data/train data/validation [configs/study/base.toml ...] [--folder runs/study]
+Usage: python benchmarks/choose.py data/train data/validation [configs/study/base.toml ...] [--minutes 3]
 
 A row for each config is added to FOLDER/table.csv: settings, steps, seconds, RMSE and SSIM on the validation pairs by
 the intensities as they are and after the best scale and offset. A run that is in the table is not repeated. Test
@@ -41,6 +41,7 @@ def main() -> None:
     parser.add_argument("validation", type=Path)
     parser.add_argument("configs", type=Path, nargs="*", default=sorted(STUDY.glob("*.toml")))
     parser.add_argument("--folder", type=Path, default=Path("runs/study"))
+    parser.add_argument("--minutes", type=float, help="the same time for each, instead of its own number of steps")
     chosen = parser.parse_args()
     chosen.folder.mkdir(parents=True, exist_ok=True)
     table = chosen.folder / "table.csv"
@@ -48,7 +49,7 @@ def main() -> None:
     for path in chosen.configs:
         if path.stem in done:
             continue
-        made = train(chosen.pairs, chosen.folder / path.stem, **read_toml(path))
+        made = train(chosen.pairs, chosen.folder / path.stem, minutes=chosen.minutes, **read_toml(path))
         row = [path.stem, made.iterations, round(made.seconds), *validate(chosen.validation, str(made.model))]
         is_new = not table.exists()
         with table.open("a", newline="") as file:
