@@ -55,7 +55,7 @@ class Judged:
     @property
     def error(self) -> Array:
         """Absolute error of the prediction."""
-        return np.abs(self.prediction - self.confocal)
+        return np.asarray(np.abs(self.prediction - self.confocal), dtype=np.float32)
 
 
 def with_calibration(model: str, calibration: Calibration | None, path: Path) -> Path:

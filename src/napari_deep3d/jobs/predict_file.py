@@ -79,6 +79,10 @@ def predict_file(
         usable_range(volume, plan.model)
     shape = volumes[0].shape if time != "all" else (len(volumes), *volumes[0].shape)
     about: dict[str, object] = {"made_by": "napari-deep3d", "model": plan.model.name, "input": source.path.name}
+    if config.uncertainty:
+        about["uncertainty"] = "spread of predictions, not calibrated"
+        if plan.model.uncertainty is not None:
+            about["uncertainty"] = "expected absolute error"
     targets = [target] if beside is None else [target, beside]
     with _writers(targets, shape, volumes[0], plan.spacing_um, overwrite, about) as writers:
         parts: list[Prediction] = []
