@@ -14,11 +14,13 @@ import json
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 import numpy as np
+import scipy.ndimage as ndi
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
@@ -36,6 +38,7 @@ Array = NDArray[np.float32]
 VOXELS_PER_PAIR = 100_000
 """A random choice of as many voxels of every pair, so that all pairs count alike."""
 BINS = 10
+AVERAGED = 5
 STRUCTURE = 0.1
 """Voxels predicted brighter than this count as structure."""
 PICTURE = Path(__file__).parent.parent / "docs" / "images" / "uncertainty.png"
@@ -105,10 +108,14 @@ def curve(expected: Array, error: Array, bins: int = BINS) -> list[tuple[float, 
     return [(float(u.mean()), float(e.mean()), float((e <= u).mean())) for u, e in parts]
 
 
-def rank_correlation(pair: Judged, least: float = -np.inf) -> float:
-    """Spearman's rank correlation of uncertainty and error, of voxels predicted brighter than ``least``."""
+def rank_correlation(pair: Judged, least: float = -np.inf, over: int = 1) -> float:
+    """Spearman's rank correlation of uncertainty and error, of voxels predicted brighter than ``least``.
+
+    A single error is a matter of chance; averaged ``over`` some voxels along each axis it is less so.
+    """
     chosen = pair.prediction > least
-    return float(spearmanr(pair.uncertainty[chosen], pair.error[chosen]).statistic)
+    error = ndi.uniform_filter(pair.error, over) if over > 1 else pair.error
+    return float(spearmanr(pair.uncertainty[chosen], error[chosen]).statistic)
 
 
 def kept(pair: Judged, share: float) -> float:
@@ -154,11 +161,16 @@ def report(pairs: list[Judged]) -> list[tuple[float, float, float]]:
     print(f"all voxels: expected {uncertainty.mean():.4f}, measured {error.mean():.4f}")
     for times in (1, 2, 3):
         print(f"errors within {times} x the expected one: {(error <= times * uncertainty).mean():.1%}")
-    for name, least in (("all voxels", -np.inf), (f"predicted above {STRUCTURE}", STRUCTURE)):
-        found = [rank_correlation(pair, least) for pair in pairs]
-        print(f"rank correlation, {name}: {np.nanmean(found):.2f} ({np.nanmin(found):.2f} to {np.nanmax(found):.2f})")
+    for (name, least), over in product((("all voxels", -np.inf), (f"above {STRUCTURE}", STRUCTURE)), (1, AVERAGED)):
+        found = [rank_correlation(pair, least, over) for pair in pairs]
+        print(
+            f"rank correlation, {name}, error over {over} voxels along each axis: "
+            f"{np.mean(found):.2f} ({min(found):.2f} to {max(found):.2f})"
+        )
     means = [np.array([getattr(p, name).mean() for p in pairs]) for name in ("uncertainty", "error")]
     print(f"rank correlation of the stacks' means: {float(spearmanr(means[0], means[1]).statistic):.2f}")
+    ratios = means[1] / means[0]
+    print(f"measured / expected of each stack: {np.median(ratios):.2f} ({ratios.min():.2f} to {ratios.max():.2f})")
     for share in (0.05, 0.1):
         print(
             f"error left without the {share:.0%} most uncertain voxels: {np.mean([kept(p, share) for p in pairs]):.0%}"

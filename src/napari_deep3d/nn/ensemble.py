@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_deep3d.core.calibration import RAW, Calibration, Spread
 from napari_deep3d.nn.frozen import FrozenNetwork
-from napari_deep3d.nn.turned import TURNS
+from napari_deep3d.nn.turned import TURNS, Turn
 
 Array = NDArray[np.float32]
 
@@ -23,10 +25,12 @@ class TurnedEnsemble:
         The network with its statistics fixed.
     calibration
         From the spread of the answers to the error to expect; None gives the spread itself.
+    turns
+        The turns, of which the first leaves the stack as it is.
     """
 
-    def __init__(self, network: FrozenNetwork, calibration: Calibration | None) -> None:
-        self._networks = [network, *(network.turned(turn) for turn in TURNS[1:])]
+    def __init__(self, network: FrozenNetwork, calibration: Calibration | None, turns: Sequence[Turn] = TURNS) -> None:
+        self._networks = [network, *(network.turned(turn) for turn in turns[1:])]
         self._calibration = calibration or RAW
 
     def __call__(self, stack: Array) -> Array:

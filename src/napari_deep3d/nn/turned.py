@@ -50,8 +50,8 @@ TURNS = (
 )
 """Quarter turns of the plane, the planes reversed in every other one.
 
-One after another is again one of them, so the mean over them turns with the stack. Eight make the mean and its
-spread hardly better (docs/results.md) and cost twice as much.
+One after another is again one of them, so the mean over them turns with the stack. Eight or all sixteen are hardly
+better (``benchmarks/turns.py``) and cost two or four times as much.
 """
 
 
