@@ -48,8 +48,9 @@ def main() -> None:
             network = FrozenNetwork(generator, [widefield], device, choose_precision(device))
         for count, turns in CHOICES.items():
             prediction, spread = TurnedEnsemble(network, None, turns)(widefield)
-            rank = float(spearmanr(spread.ravel(), np.abs(prediction - confocal).ravel()).statistic)
-            rows[count].append([rmse(prediction, confocal), ssim(prediction, confocal), rank if count > 1 else 0.0])
+            error = np.abs(prediction - confocal)
+            rank = float(spearmanr(spread.ravel(), error.ravel()).statistic) if count > 1 else np.nan
+            rows[count].append([rmse(prediction, confocal), ssim(prediction, confocal), rank])
     print("turns  RMSE    SSIM    rank correlation of spread and error")
     for count, values in rows.items():
         print("{:5}  {:.4f}  {:.4f}  {:.3f}".format(count, *np.mean(values, axis=0)))

@@ -2,7 +2,7 @@
 
 Usage: napari-deep3d simulate -o data/calibration --pairs 10 --shape 48,128,128 --seed 21
        napari-deep3d simulate -o data/test --pairs 10 --shape 48,128,128 --seed 22
-       python benchmarks/uncertainty.py data/calibration data/test [--model NAME_OR_FILE] [--precision float32]
+       python benchmarks/uncertainty.py data/calibration data/test [--nucleus FILE]
 
 The error is the difference from the confocal stack, which has noise of its own: no prediction can be without it.
 """
@@ -24,9 +24,11 @@ import scipy.ndimage as ndi
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
+import nucleus
 from napari_deep3d import predict
 from napari_deep3d.core.calibration import Calibration, fit
-from napari_deep3d.core.metrics import normalise, rmse, ssim
+from napari_deep3d.core.metrics import intensity_range, normalise, rmse, ssim
+from napari_deep3d.io import open_stack
 from napari_deep3d.jobs.models import find_model
 from napari_deep3d.jobs.pairs import read_pairs
 from napari_deep3d.nn.model_file import load_model, read_info, save_model
@@ -124,6 +126,22 @@ def kept(pair: Judged, share: float) -> float:
     return float(pair.error[pair.uncertainty <= threshold].sum() / pair.error.sum())
 
 
+def real_nucleus(model: Path, file: Path, **options: Any) -> None:
+    """Print what the uncertainty tells of a real pair, unlike those of the calibration."""
+    widefield = open_stack(file).volume(nucleus.WIDEFIELD)
+    confocal = np.asarray(open_stack(file).volume(nucleus.CONFOCAL).data[:, :, :], dtype=np.float32)[nucleus.INNER]
+    truth = normalise(confocal, intensity_range(confocal, nucleus.PERCENTILES))
+    spacing = widefield.known_spacing_um
+    made = predict(
+        np.asarray(widefield.data[:, :, :]), spacing_um=spacing, model=str(model), uncertainty=True, **options
+    )
+    prediction, uncertainty = nucleus.aligned(made.data), nucleus.aligned(made.uncertainty)
+    real = Judged(file.name, truth, prediction, prediction, uncertainty, (0.0, 0.0))
+    print(f"real nucleus: expected {real.uncertainty.mean():.4f}, measured {real.error.mean():.4f}")
+    for over in (1, AVERAGED):
+        print(f"rank correlation, error over {over} voxels along each axis: {rank_correlation(real, over=over):.2f}")
+
+
 def draw(path: Path, pair: Judged, table: list[tuple[float, float, float]]) -> None:
     """The calibration curve, and prediction, confocal, error and uncertainty of a pair in x-z."""
     figure, axes = plt.subplots(1, 5, figsize=(13, 2.9), width_ratios=[1.3, 1, 1, 1, 1], layout="constrained")
@@ -189,6 +207,7 @@ def main() -> None:
     parser.add_argument("test", type=Path, help="pairs folder to measure on")
     parser.add_argument("--model", default="generalist")
     parser.add_argument("--precision", default="auto")
+    parser.add_argument("--nucleus", type=Path, help="the real pair of benchmarks/nucleus.py")
     parser.add_argument("--picture", type=Path, default=PICTURE)
     chosen = parser.parse_args()
     options = {"precision": chosen.precision}
@@ -197,6 +216,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         model = with_calibration(chosen.model, calibration, Path(folder) / "calibrated.safetensors")
         pairs = list(judge(model, chosen.test, plain=True, **options))
+        if chosen.nucleus is not None:
+            real_nucleus(model, chosen.nucleus, **options)
     table = report(pairs)
     draw(chosen.picture, max(pairs, key=lambda pair: rank_correlation(pair, STRUCTURE)), table)
     print(chosen.picture)

@@ -15,6 +15,7 @@ from cli_helpers import SPACING_UM, Run, contents, names, run_process
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+from napari_deep3d.core.calibration import Calibration
 from napari_deep3d.io import write_stack
 from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.model_file import ModelInfo, read_info, save_model
@@ -229,7 +230,7 @@ def bad_percentiles(model: Path, info: ModelInfo) -> None:
 
 
 def bad_calibration(model: Path, info: ModelInfo) -> None:
-    wrong = {"floor": -1.0, "per_spread": 2.0, "per_intensity": 0.2}
+    wrong = Calibration.model_construct(floor=-1.0, per_spread=2.0, per_intensity=0.2, pairs=1)
     save_model(model, Generator(width=2), info.model_copy(update={"uncertainty": wrong}))
 
 
