@@ -30,7 +30,7 @@ def test_the_box_adds_a_layer_that_fills_in(
     panel.button.click()
     assert [layer.name for layer in viewer.layers] == ["cell", RESULT, LAYER]
     layer = viewer.layers[LAYER]
-    assert (layer.colormap.name, layer.blending) == ("inferno", "additive")
+    assert (layer.colormap.name, layer.blending, layer.visible) == ("inferno", "additive", False)
     np.testing.assert_array_equal(layer.scale, source.scale)
     assert layer.units == source.units
     assert viewer.layers.selection.active is viewer.layers[RESULT]
@@ -43,8 +43,10 @@ def test_the_box_adds_a_layer_that_fills_in(
     np.testing.assert_allclose([layer.data[0, y, 0] for y in (0, 8, 16, 24)], [0.1, 0.2, 0.3, 0.4], rtol=1e-6)
     assert layer.contrast_limits == pytest.approx([0, 0.4], abs=0.01)
     assert layer.metadata["napari-deep3d"]["mean_uncertainty"] == 0.25
-    assert "mean expected error 0.25" in panel.message.text()
-    assert panel.compare.isEnabled()
+    assert "error to expect 0.25 on average" in panel.message.text()
+    assert "the eye of 'cell (uncertainty)'" in panel.message.text()
+    panel.compare.click()
+    assert layer.visible
 
 
 def test_without_the_box_there_is_no_such_layer(dock: Any, viewer: Any, qtbot: Any, stack: Data) -> None:
@@ -55,7 +57,8 @@ def test_without_the_box_there_is_no_such_layer(dock: Any, viewer: Any, qtbot: A
     panel.button.click()
     wait_end(qtbot, panel)
     assert [layer.name for layer in viewer.layers] == ["cell", RESULT]
-    assert "expected error" not in panel.message.text()
+    assert "expect" not in panel.message.text()
+    assert "eye" not in panel.message.text()
 
 
 def test_the_box_plans_anew(dock: Any, viewer: Any, qtbot: Any, stack: Data, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,10 +118,15 @@ class PredictionRun(QObject):  # type: ignore[misc]
         if prediction.tile_mismatch > 0:  # there were seams to look at
             figures.append(f"tile mismatch {100 * prediction.tile_mismatch:.2g} %")
         if prediction.mean_uncertainty is not None and prediction.is_calibrated:
-            figures.append(f"mean expected error {prediction.mean_uncertainty:.2g}")
+            figures.append(f"error to expect {prediction.mean_uncertainty:.2g} on average")
         for notice in prediction.notices:
             self.noticed.emit(notice)
-        return Outcome(", ".join(figures), "done", self.result.layer)
+        text = ", ".join(figures)
+        if self.uncertainty is not None and self.uncertainty.is_shown:
+            text += (
+                f". To see it: the eye of {self.uncertainty.layer.name!r} in napari's list, or compare side by side."
+            )
+        return Outcome(text, "done", self.result.layer)
 
     def _keep_part(self, end: Prediction | Failed | Cancelled) -> None:
         provenance: dict[str, Any] = {"model": self._request.config.model, "complete": False}

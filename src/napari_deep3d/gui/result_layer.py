@@ -110,12 +110,15 @@ class ResultLayer(QObject):  # type: ignore[misc]
 
 
 class UncertaintyLayer(ResultLayer):
-    """The error to expect in each voxel of a result, in the result's unit: a glow over it, dark where it is sure."""
+    """The error to expect in each voxel of a result, in the result's unit: a glow over it, dark where it is sure.
+
+    It is hidden at first, so that the result is seen as it is.
+    """
 
     shown = "uncertainty"
 
     def _look(self, source: Image) -> dict[str, Any]:
-        return super()._look(source) | {"colormap": "inferno", "blending": "additive"}
+        return super()._look(source) | {"colormap": "inferno", "blending": "additive", "visible": False}
 
     def _final_limits(self) -> tuple[float, float]:
         return 0.0, super()._final_limits()[1]
