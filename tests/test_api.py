@@ -76,6 +76,21 @@ def test_a_path(recording: Path, stack: NDArray[np.uint16], tiny_model: Path) ->
     np.testing.assert_array_equal(result.data, same.data)
 
 
+def test_uncertainty(stack: NDArray[np.uint16], recording: Path, tiny_model: Path, tmp_path: Path) -> None:
+    options = {"model": str(tiny_model), "uncertainty": True}
+    made = predict(stack, tmp_path / "a.tif", spacing_um=SPACING_UM, **options)
+    assert made.uncertainty.shape == stack.shape
+    written = open_stack(tmp_path / "a-uncertainty.tif").volume().data[...]
+    np.testing.assert_array_equal(written, made.uncertainty)
+    done = predict(recording, tmp_path / "b.tif", **options)
+    assert done.uncertainty == tmp_path / "b-uncertainty.tif"
+    np.testing.assert_array_equal(open_stack(done.uncertainty).volume().data[...], made.uncertainty)
+    (tmp_path / "a.tif").unlink()
+    with pytest.raises(InputError, match=r"a-uncertainty\.tif exists"):
+        predict(stack, tmp_path / "a.tif", spacing_um=SPACING_UM, **options)
+    assert not (tmp_path / "a.tif").exists()
+
+
 def test_an_array_and_an_output(stack: NDArray[np.uint16], tiny_model: Path, tmp_path: Path) -> None:
     options = {"model": str(tiny_model), "spacing_um": SPACING_UM}
     result = predict(stack, tmp_path / "out.ome.tif", **options)

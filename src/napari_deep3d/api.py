@@ -18,7 +18,7 @@ from napari_deep3d.core.scene import SceneBounds
 from napari_deep3d.core.volume import Shape, Spacing, Volume
 from napari_deep3d.io import check_output, open_stack, write_stack
 from napari_deep3d.jobs.predict import Prediction, predict_volume
-from napari_deep3d.jobs.predict_file import FilePrediction, Times, predict_file
+from napari_deep3d.jobs.predict_file import FilePrediction, Times, predict_file, uncertainty_path
 from napari_deep3d.jobs.register import RegisteredFolder, RegisteredPair, Source, register_folders, register_pair
 from napari_deep3d.jobs.simulate import Simulated, simulate_pairs
 from napari_deep3d.jobs.train import TrainResult, train_model
@@ -51,7 +51,7 @@ def predict(
         Wide-field stack: an array with axes (Z, Y, X), or a file.
     output
         File to write. From a file it is written tile by tile and a FilePrediction is returned; in all other cases
-        the result is returned in ``.data``.
+        the result is returned in ``.data``. With ``uncertainty`` the uncertainty goes into a second file beside it.
     channel, time
         Which one of a file that holds several, counted from 0; ``time="all"`` needs an ``output``.
     overwrite
@@ -62,7 +62,8 @@ def predict(
         Asked all the time; true ends the prediction and keeps what is finished.
     **settings
         ``model``, ``spacing_um`` (Z, Y, X; needed for an array), ``device``, ``precision``, ``tile``,
-        ``memory_bytes``.
+        ``memory_bytes``, and ``uncertainty``: true also gives, in ``.uncertainty``, the absolute error to expect in
+        each voxel, and takes four times as long.
 
     Raises
     ------
@@ -79,12 +80,17 @@ def predict(
         return drain(predict_volume(open_stack(stack).volume(channel, time), config, stop=stop), on_event)
     if channel is not None or time is not None:
         raise InputError("channel and time choose from a file; an array has axes Z, Y, X: choose by indexing it.")
-    if output is not None:
-        check_output(output, overwrite)
+    beside = uncertainty_path(Path(output)) if output is not None and config.uncertainty else None
+    for path in (output, beside):
+        if path is not None:
+            check_output(path, overwrite)
     volume = Volume(np.asarray(stack), config.spacing_um)
     result = drain(predict_volume(volume, config, stop=stop), on_event)
     if output is not None and result.complete:
         write_stack(output, result.data, result.spacing_um, overwrite=overwrite, description=result.provenance())
+    if beside is not None and result.complete:
+        about = result.provenance()
+        write_stack(beside, result.uncertainty, result.spacing_um, overwrite=overwrite, description=about)
     return result
 
 

@@ -15,6 +15,7 @@ from cli_helpers import SPACING_UM, Run, contents, names, run_process
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
+from napari_deep3d.core.calibration import Calibration
 from napari_deep3d.io import write_stack
 from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.model_file import ModelInfo, read_info, save_model
@@ -126,6 +127,25 @@ def test_an_output_that_exists(run: Run, recording: Path, tiny_model: Path, tmp_
     assert contents(tmp_path) == before
 
 
+@pytest.mark.parametrize("name", ["out.ome.tif", "out.zarr"])
+def test_an_uncertainty_that_exists(run: Run, recording: Path, tiny_model: Path, tmp_path: Path, name: str) -> None:
+    old = tmp_path / name.replace("out", "out-uncertainty")
+    write_stack(old, np.ones((5, 20, 20)), SPACING_UM)
+    before = contents(tmp_path)
+    message = run("predict", recording, "-o", tmp_path / name, "--model", tiny_model, "--uncertainty").message
+    assert old.name in message
+    assert "--overwrite" in message
+    assert contents(tmp_path) == before
+
+
+def test_the_input_as_uncertainty(run: Run, stack: NDArray[np.uint16], tiny_model: Path, tmp_path: Path) -> None:
+    recording = write_stack(tmp_path / "out-uncertainty.tif", stack, SPACING_UM)
+    before = contents(tmp_path)
+    words = ("predict", recording, "-o", tmp_path / "out.tif", "--model", tiny_model, "--uncertainty", "--overwrite")
+    assert "the input itself" in run(*words).message
+    assert contents(tmp_path) == before
+
+
 @pytest.mark.parametrize("name", ["cell.ome.tif", "link.tif"])
 def test_the_input_as_output(run: Run, recording: Path, tiny_model: Path, tmp_path: Path, name: str) -> None:
     if name == "link.tif":
@@ -209,6 +229,11 @@ def bad_percentiles(model: Path, info: ModelInfo) -> None:
     save_model(model, Generator(width=2), info.model_copy(update={"percentiles": (99.9, 120.0)}))
 
 
+def bad_calibration(model: Path, info: ModelInfo) -> None:
+    wrong = Calibration.model_construct(floor=-1.0, per_spread=2.0, per_intensity=0.2, pairs=1)
+    save_model(model, Generator(width=2), info.model_copy(update={"uncertainty": wrong}))
+
+
 def other_width(model: Path, info: ModelInfo) -> None:
     save_model(model, Generator(width=2), info.model_copy(update={"width": 4}))
 
@@ -231,6 +256,7 @@ BAD_MODELS: dict[Callable[[Path, ModelInfo], None], str] = {
     bad_spacing: "damaged header",
     bad_halo: "damaged header",
     bad_percentiles: "damaged header",
+    bad_calibration: "damaged header",
     other_width: "do not fit",
     not_finite: "not finite",
 }

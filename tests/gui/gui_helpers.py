@@ -49,7 +49,9 @@ class FakePrediction:
         """Wait before the first slab."""
         self.gate = threading.Semaphore(0)
 
-    def __call__(self, volume: Volume, config: PredictConfig, out: Any, stop: Stop = never) -> Job[Any]:
+    def __call__(
+        self, volume: Volume, config: PredictConfig, out: Any, stop: Stop = never, uncertainty: Any = None
+    ) -> Job[Any]:
         from napari_deep3d.jobs.predict import Prediction
 
         self.threads.append(threading.current_thread())
@@ -68,7 +70,9 @@ class FakePrediction:
             values = np.full_like(out[region], i + 1)
             out[region] += values
             done += 1
-            yield TileDone(region, values)
+            if uncertainty is not None:
+                uncertainty[region] += values / 10
+            yield TileDone(region, values, None if uncertainty is None else values / 10)
             yield clock.progress(done, 4, f"tile {done} of 4")
         return Prediction(
             data=out,
@@ -85,6 +89,9 @@ class FakePrediction:
             notices=("one thing to know",),
             complete=done == 4,
             intensity_range=(100.0, 1120.0),
+            uncertainty=uncertainty,
+            mean_uncertainty=None if uncertainty is None else 0.25,
+            is_calibrated=True,
         )
 
 

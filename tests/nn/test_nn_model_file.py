@@ -15,6 +15,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
 
+from napari_deep3d.core.calibration import Calibration
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.model_file import FORMAT_VERSION, HEADER_KEY, ModelInfo, load_model, read_info, save_model
@@ -34,6 +35,7 @@ def info() -> ModelInfo:
         halo=(8, 48, 48),
         training={"pairs": 3, "config": {"iterations": 10}},
         scores={"validation_rmse": 0.05},
+        uncertainty=Calibration(floor=0.004, per_spread=2.1, per_intensity=0.2, pairs=10),
     )
 
 

@@ -55,6 +55,9 @@ def predict(
     precision: Annotated[str, typer.Option(help="auto, float32, bfloat16 or float16.")] = "auto",
     tile: Annotated[str, typer.Option(help="auto, or voxels Z,Y,X computed at a time.")] = "auto",
     memory: Annotated[str | None, typer.Option(help="Memory to stay within, such as 2GB.")] = None,
+    uncertainty: Annotated[
+        bool, typer.Option("--uncertainty", help="Also write NAME-uncertainty: the error to expect; takes 4 x as long.")
+    ] = False,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
 ) -> None:
@@ -66,6 +69,7 @@ def predict(
         precision=precision,
         tile=options.parse_tile(tile),
         memory_bytes=options.parse_memory(memory),
+        uncertainty=uncertainty,
     )
     when = options.parse_time(time)
     from napari_deep3d.jobs.predict_file import predict_file
@@ -78,9 +82,9 @@ def predict(
         done = Display().run(job)
     made = done.prediction
     about = made.provenance() | {"seconds": made.seconds, "tile_mismatch": made.tile_mismatch}
-    report(
-        {"output": str(done.output), "shape": list(done.shape), "spacing_um": list(made.spacing_um)} | about, as_json
-    )
+    beside = {} if done.uncertainty is None else {"uncertainty": str(done.uncertainty)}
+    place = {"shape": list(done.shape), "spacing_um": list(made.spacing_um)}
+    report({"output": str(done.output)} | beside | place | about, as_json)
     _end(made.complete)
 
 

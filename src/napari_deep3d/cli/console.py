@@ -101,4 +101,4 @@ def _for_people(value: Any) -> str:
         return ", ".join(_for_people(item) for item in value) or "none"
     if isinstance(value, dict):
         return ", ".join(f"{name} {_for_people(item)}" for name, item in value.items()) or "none"
-    return str(value)
+    return "none" if value is None else str(value)

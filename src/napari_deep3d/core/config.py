@@ -101,6 +101,7 @@ class PredictConfig(Config):
     memory_bytes: int | None = Field(
         None, ge=128_000_000, description="memory to stay within, in bytes (at least 128 MB)"
     )
+    uncertainty: bool = Field(False, description="predict four times, and tell for every voxel what error to expect")
 
     @field_validator("spacing_um")
     @classmethod

@@ -46,11 +46,13 @@ class Progress:
 class TileDone:
     """A tile is ready: ``values`` are to be *added* to ``region`` of a result that starts at zero.
 
-    Neighbouring tiles overlap, and their blend windows sum to one.
+    Neighbouring tiles overlap, and their blend windows sum to one. ``uncertainty`` is the same for the expected
+    error of the values, where it was asked for.
     """
 
     region: Region
     values: NDArray[np.float32] = field(repr=False)
+    uncertainty: NDArray[np.float32] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 from napari.layers import Image
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QProgressBar, QPushButton, QWidget
+from qtpy.QtWidgets import QCheckBox, QProgressBar, QPushButton, QWidget
 
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Progress
@@ -68,6 +68,12 @@ class PredictPanel(QWidget):  # type: ignore[misc]
         self.voxel_size.apply_requested.connect(self._apply_spacing)
         self.model = ModelChooser(self._session)
         self.model_hint, self.plan_line, self.notices, self.message = Line(), Line(), Line(AMBER), Line()
+        self.uncertainty = QCheckBox("Also show how far to trust it")
+        self.uncertainty.setToolTip(
+            "A second layer with the error to expect in each voxel, 0 to about 1 as the result. "
+            "The stack is predicted four times for it, so it takes four times as long."
+        )
+        self.uncertainty.toggled.connect(lambda on: self._session.update(uncertainty=on))
         self.advanced = Advanced(self._session)
         self.button = QPushButton(PREDICT)
         self.button.setMinimumHeight(34)
@@ -84,6 +90,7 @@ class PredictPanel(QWidget):  # type: ignore[misc]
         groups = {
             self._choices: (
                 *(self.stack, self.facts, self.problem, self.voxel_size, self.model, self.model_hint),
+                self.uncertainty,
                 self.advanced,
             ),
             self._rest: (self.plan_line, self.notices, self.button, self.bar, self.message, self.compare),

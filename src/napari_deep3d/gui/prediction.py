@@ -13,7 +13,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_deep3d.core.events import Event, Notice, Progress, TileDone
 from napari_deep3d.gui.layers import LayerAxes
-from napari_deep3d.gui.result_layer import ResultLayer
+from napari_deep3d.gui.result_layer import ResultLayer, UncertaintyLayer
 from napari_deep3d.gui.runner import Cancelled, Failed, Run
 from napari_deep3d.gui.session import Request
 from napari_deep3d.gui.texts import format_rate, format_seconds
@@ -55,6 +55,13 @@ class PredictionRun(QObject):  # type: ignore[misc]
         self._input |= {name: index.get(axis, 0) for axis, name in axes.others.items()}
         self.result = ResultLayer(viewer, source, axes, index)
         predict = partial(predict_volume, request.volume, request.config, self.result.data)
+        self.layers: list[ResultLayer] = [self.result]
+        self.uncertainty: UncertaintyLayer | None = None
+        if request.config.uncertainty:
+            self.uncertainty = UncertaintyLayer(viewer, source, axes, index)
+            self.layers.append(self.uncertainty)
+            predict = partial(predict, uncertainty=self.uncertainty.data)
+            viewer.layers.selection.active = self.result.layer
         self._run = Run(f"Deep3D predicts from {source.name}", lambda stop: predict(stop=stop))
         self._run.happened.connect(self._on_event)
         self._run.ended.connect(self._on_ended)
@@ -73,7 +80,9 @@ class PredictionRun(QObject):  # type: ignore[misc]
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, TileDone):
-            self.result.note(event)
+            self.result.note(event.values)
+            if self.uncertainty is not None and event.uncertainty is not None:
+                self.uncertainty.note(event.uncertainty)
             if not self.result.is_shown:  # who removes the layer does not want it
                 self.stop()
         elif isinstance(event, Progress):
@@ -91,25 +100,33 @@ class PredictionRun(QObject):  # type: ignore[misc]
 
     def _conclude(self, end: Prediction | Failed | Cancelled) -> Outcome:
         if not self.result.is_shown:
+            self._discard()
             return Outcome("Stopped: the result layer was removed.", "stopped")
         if isinstance(end, Prediction) and end.complete:
             return self._complete(end)
         kind: Literal["failed", "stopped"] = "failed" if isinstance(end, Failed) else "stopped"
         if not self.result.tiles:
-            self.result.discard()
+            self._discard()
             return Outcome(f"{_reason(end)} Nothing was kept. {_remedy(end)}".strip(), kind)
         self._keep_part(end)
         kept = f"The finished part is kept in {self.result.layer.name!r}; the rest of it is 0."
         return Outcome(f"{_reason(end)} {kept} {_remedy(end)}".strip(), kind, self.result.layer)
 
     def _complete(self, prediction: Prediction) -> Outcome:
-        self.result.finish(self._provenance(prediction.provenance()))
+        self._finish(self._provenance(prediction.provenance()))
         figures = [f"Done in {format_seconds(prediction.seconds)}", format_rate(prediction.voxels_per_second)]
         if prediction.tile_mismatch > 0:  # there were seams to look at
             figures.append(f"tile mismatch {100 * prediction.tile_mismatch:.2g} %")
+        if prediction.mean_uncertainty is not None and prediction.is_calibrated:
+            figures.append(f"error to expect {prediction.mean_uncertainty:.2g} on average")
         for notice in prediction.notices:
             self.noticed.emit(notice)
-        return Outcome(", ".join(figures), "done", self.result.layer)
+        text = ", ".join(figures)
+        if self.uncertainty is not None and self.uncertainty.is_shown:
+            text += (
+                f". To see it: the eye of {self.uncertainty.layer.name!r} in napari's list, or compare side by side."
+            )
+        return Outcome(text, "done", self.result.layer)
 
     def _keep_part(self, end: Prediction | Failed | Cancelled) -> None:
         provenance: dict[str, Any] = {"model": self._request.config.model, "complete": False}
@@ -117,8 +134,17 @@ class PredictionRun(QObject):  # type: ignore[misc]
             provenance = end.provenance()
         elif isinstance(end, Failed):
             provenance["error"] = end.message
-        self.result.finish(self._provenance(provenance))
-        self.result.mark_incomplete()
+        self._finish(self._provenance(provenance))
+        for layer in self.layers:
+            layer.mark_incomplete()
+
+    def _finish(self, provenance: dict[str, Any]) -> None:
+        for layer in self.layers:
+            layer.finish(provenance)
+
+    def _discard(self) -> None:
+        for layer in self.layers:
+            layer.discard()
 
     def _provenance(self, provenance: Mapping[str, Any]) -> dict[str, Any]:
         return {**provenance, "input": self._input}

@@ -10,7 +10,6 @@ from napari.layers import Image
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer
 
-from napari_deep3d.core.events import TileDone
 from napari_deep3d.gui.layers import LayerAxes, contrast_limits, place
 
 REFRESH_MS = 200
@@ -35,7 +34,11 @@ class ResultLayer(QObject):  # type: ignore[misc]
         Its voxels, axes (Z, Y, X): the job writes here, so that they are in memory only once.
     tiles
         Number of tiles that are ready.
+    shown
+        What the voxels are, for the layer's name.
     """
+
+    shown = "confocal-like"
 
     def __init__(self, viewer: Any, source: Image, axes: LayerAxes, index: Mapping[int, int]) -> None:
         super().__init__()
@@ -48,9 +51,9 @@ class ResultLayer(QObject):  # type: ignore[misc]
         self._brightest = 0.0
         self.layer: Image = viewer.add_image(
             self.data.reshape(shape),
-            name=f"{source.name} (confocal-like)",
+            name=f"{source.name} ({self.shown})",
             contrast_limits=self._limits,
-            colormap=source.colormap,
+            **self._look(source),
             **properties,
         )
         self._timer = QTimer(self)
@@ -58,15 +61,21 @@ class ResultLayer(QObject):  # type: ignore[misc]
         self._timer.setInterval(REFRESH_MS)
         self._timer.timeout.connect(self._refresh)
 
+    def _look(self, source: Image) -> dict[str, Any]:
+        return {"colormap": source.colormap}
+
+    def _final_limits(self) -> tuple[float, float]:
+        return contrast_limits(self.data)
+
     @property
     def is_shown(self) -> bool:
         """Whether the layer is still in the viewer."""
         return self.layer in self._viewer.layers
 
-    def note(self, tile: TileDone) -> None:
-        """Take note of a tile that is in ``data`` now; the picture follows at most five times a second."""
+    def note(self, values: NDArray[np.float32]) -> None:
+        """Take note of a tile whose values are in ``data`` now; the picture follows at most five times a second."""
         self.tiles += 1
-        sample = tile.values[:, ::4, ::4]
+        sample = values[:, ::4, ::4]
         self._brightest = max(self._brightest, float(np.percentile(sample, 99.9)))
         if not self._timer.isActive():
             self._timer.start()
@@ -75,7 +84,7 @@ class ResultLayer(QObject):  # type: ignore[misc]
         """Show the values that there are with their contrast, and note where they come from."""
         self._timer.stop()
         self.layer.metadata[METADATA_KEY] = provenance
-        self._set_limits(contrast_limits(self.data))
+        self._set_limits(self._final_limits())
         self.layer.refresh(extent=False)
 
     def mark_incomplete(self) -> None:
@@ -98,3 +107,18 @@ class ResultLayer(QObject):  # type: ignore[misc]
         if np.allclose(self.layer.contrast_limits, self._limits):
             self.layer.contrast_limits = limits
             self._limits = limits
+
+
+class UncertaintyLayer(ResultLayer):
+    """The error to expect in each voxel of a result, in the result's unit: a glow over it, dark where it is sure.
+
+    It is hidden at first, so that the result is seen as it is.
+    """
+
+    shown = "uncertainty"
+
+    def _look(self, source: Image) -> dict[str, Any]:
+        return super()._look(source) | {"colormap": "inferno", "blending": "additive", "visible": False}
+
+    def _final_limits(self) -> tuple[float, float]:
+        return 0.0, super()._final_limits()[1]

@@ -25,6 +25,8 @@ class Session(StackChoice):
     ----------
     model
         Name of a model, or a model file.
+    uncertainty
+        Whether to tell as well how far to trust the result.
     advanced
         Further fields of :class:`PredictConfig` that differ from their defaults.
     """
@@ -32,6 +34,7 @@ class Session(StackChoice):
     def __init__(self) -> None:
         super().__init__()
         self.model = DEFAULT_MODEL
+        self.uncertainty = False
         self.advanced: dict[str, Any] = {}
 
     def request(self) -> Request:
@@ -44,4 +47,5 @@ class Session(StackChoice):
         """
         volume = self.volume()
         _ = volume.known_spacing_um
-        return Request(volume, PredictConfig.checked(model=self.model, **self.advanced))
+        chosen = {"model": self.model, "uncertainty": self.uncertainty} | self.advanced
+        return Request(volume, PredictConfig.checked(**chosen))

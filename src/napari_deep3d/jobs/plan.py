@@ -25,6 +25,8 @@ FREE_SHARE = 0.5
 MAX_TILE_VOXELS = {"cpu": 2e6, "cuda": 6e7, "mps": 1e7}
 """A tile is not larger than this, on a processor times its threads: one layer of it then takes less than a second,
 which is how fast Stop works."""
+PREDICTIONS = 4
+"""How often a stack is predicted where its uncertainty is asked for: once for every turn in ``nn.turned``."""
 VOXELS_PER_SECOND = {"cpu": 4e5, "cuda": 3e7, "mps": 3e6}
 """For the first estimate of the time only; while it runs, the time left comes from the tiles done."""
 
@@ -70,6 +72,7 @@ def plan_prediction(volume: Volume, config: PredictConfig) -> Plan:
     grid = grid_for(volume.shape, spacing, wanted, first_on_first=info.z_step > 1)
     tile = _tile(volume.shape, info, grid, device, config)
     layout = plan_tiles(volume.shape, tile, BLEND)
+    seconds = _work_voxels(layout, info, grid) / VOXELS_PER_SECOND[device.type] * (info.width / 16) ** 2
     return Plan(
         model=info,
         spacing_um=spacing,
@@ -79,9 +82,9 @@ def plan_prediction(volume: Volume, config: PredictConfig) -> Plan:
         tile=tile,
         halo=info.halo,
         tiles=len(layout),
-        seconds=_work_voxels(layout, info, grid) / VOXELS_PER_SECOND[device.type] * (info.width / 16) ** 2,
+        seconds=seconds * (PREDICTIONS if config.uncertainty else 1),
         resampled_um=None if grid.is_identity else wanted,
-        notices=tuple(_resampling_notice(spacing, wanted, info, grid)),
+        notices=tuple(_resampling_notice(spacing, wanted, info, grid) + _uncertainty_notice(info, config)),
         grid=grid,
         layout=layout,
     )
@@ -95,6 +98,15 @@ def _resampling_notice(spacing: Spacing, wanted: Spacing, info: ModelInfo, grid:
     return [
         f"Voxels of {format_spacing(spacing)} are unlike those the model knows ({low} to {high}): the stack is "
         f"resampled to {format_spacing(wanted)} for the model and the result back; expect a less exact result."
+    ]
+
+
+def _uncertainty_notice(info: ModelInfo, config: PredictConfig) -> list[str]:
+    if not config.uncertainty or info.uncertainty is not None:
+        return []
+    return [
+        f"The model {info.name} is not calibrated: its uncertainty is only the spread of {PREDICTIONS} predictions, "
+        "usually smaller than the error. Compare places by it, but do not read it as an error."
     ]
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_deep3d.core.calibration import RADIUS
 from napari_deep3d.core.config import PredictConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import (
@@ -43,7 +45,8 @@ class Prediction:
     """A confocal-like stack and how it was made.
 
     ``data`` has axes (Z, Y, X), float32, 0 to about 1; ``complete`` is false if it was stopped, and tiles that were
-    not computed are then 0.
+    not computed are then 0. ``uncertainty``, where it was asked for, has the same axes and unit: the absolute error to
+    expect in each voxel, or, if ``is_calibrated`` is false, no more than the spread of the predictions.
     """
 
     data: Any = field(repr=False)
@@ -60,10 +63,13 @@ class Prediction:
     notices: tuple[str, ...]
     complete: bool
     intensity_range: tuple[float, float]
+    uncertainty: Any = field(default=None, repr=False)
+    mean_uncertainty: float | None = None
+    is_calibrated: bool = False
 
     def provenance(self) -> dict[str, object]:
         """Everything but the voxels, as plain values."""
-        return {
+        about: dict[str, object] = {
             "model": self.model,
             "device": self.device,
             "precision": self.precision,
@@ -76,9 +82,15 @@ class Prediction:
             "complete": self.complete,
             "input_intensities_of_0_and_1": list(self.intensity_range),
         }
+        if self.mean_uncertainty is not None:
+            about["mean_uncertainty"] = round(self.mean_uncertainty, 5)
+            about["uncertainty_is_calibrated"] = self.is_calibrated
+        return about
 
 
-def predict_volume(volume: Volume, config: PredictConfig, out: Any = None, stop: Stop = never) -> Job[Prediction]:
+def predict_volume(
+    volume: Volume, config: PredictConfig, out: Any = None, stop: Stop = never, uncertainty: Any = None
+) -> Job[Prediction]:
     """Predict a stack.
 
     Parameters
@@ -92,6 +104,8 @@ def predict_volume(volume: Volume, config: PredictConfig, out: Any = None, stop:
         assigns boxes will do, such as a memory map.
     stop
         Asked between layers of the network; the tiles that are finished are kept.
+    uncertainty
+        As ``out``, for the expected errors, where the config asks for them.
 
     Yields
     ------
@@ -102,6 +116,7 @@ def predict_volume(volume: Volume, config: PredictConfig, out: Any = None, stop:
     InputError
         If the stack, model or device cannot be used.
     """
+    from napari_deep3d.nn.ensemble import TurnedEnsemble
     from napari_deep3d.nn.generator import STRIDE
     from napari_deep3d.nn.inference import BoxPredictor, Outcome, predict_tiles
     from napari_deep3d.nn.model_file import load_model
@@ -116,13 +131,9 @@ def predict_volume(volume: Volume, config: PredictConfig, out: Any = None, stop:
         notices.append(f"{bad} voxels are not finite numbers; they are taken as background.")
         yield Notice(notices[-1])
     out = np.zeros(volume.shape, np.float32) if out is None else out
-
-    def take(event: Event) -> None:
-        if isinstance(event, TileDone):
-            out[event.region] = out[event.region] + event.values
-        elif isinstance(event, Notice):
-            notices.append(event.message)
-
+    if config.uncertainty and uncertainty is None:
+        uncertainty = np.zeros(volume.shape, np.float32)
+    take = partial(_take, out, uncertainty, notices)
     clock, outcome = Clock(), Outcome(stopped=True)
     generator, _ = load_model(find_model(config.model))
     reader = _Reader(volume, plan.grid, bounds)
@@ -131,14 +142,30 @@ def predict_volume(volume: Volume, config: PredictConfig, out: Any = None, stop:
     yield Progress(0, plan.tiles, "measuring the stack")
     try:
         network = yield from tap(_network(generator, reader, plan, stop), take)
+        extra = 0
+        if config.uncertainty:
+            network, extra = TurnedEnsemble(network, plan.model.uncertainty), RADIUS
         # The halo surrounds the core; the band in which tiles are blended lies within it.
-        z, y, x = (max(0, h - ceil(b * zoom)) for h, b, zoom in zip(plan.halo, BLEND, plan.grid.zoom, strict=True))
+        z, y, x = (
+            max(0, h - ceil(b * zoom)) + extra for h, b, zoom in zip(plan.halo, BLEND, plan.grid.zoom, strict=True)
+        )
         predictor = BoxPredictor(network, reader, plan.grid, (z, y, x), STRIDE)
         outcome = yield from tap(predict_tiles(predictor, plan.layout, stop=stop), take)
         network.release()
     except StoppedError:
         pass
-    return _result(volume, plan, out, outcome, clock.seconds, notices, bounds)
+    made = _result(volume, plan, out, outcome, clock.seconds, notices, bounds)
+    return replace(made, uncertainty=uncertainty) if config.uncertainty else made
+
+
+def _take(out: Any, uncertainty: Any, notices: list[str], event: Event) -> None:
+    """Add a finished tile to the results, and a notice to the others."""
+    if isinstance(event, TileDone):
+        out[event.region] = out[event.region] + event.values
+        if event.uncertainty is not None:
+            uncertainty[event.region] = uncertainty[event.region] + event.uncertainty
+    elif isinstance(event, Notice):
+        notices.append(event.message)
 
 
 def usable_range(volume: Volume, info: ModelInfo) -> tuple[tuple[float, float], int]:
@@ -271,4 +298,6 @@ def _result(
         notices=tuple(notices),
         complete=not outcome.stopped,
         intensity_range=bounds,
+        mean_uncertainty=outcome.mean_uncertainty,
+        is_calibrated=plan.model.uncertainty is not None,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,21 +13,27 @@ import numpy as np
 from napari_deep3d.core.config import PredictConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Job, Notice, Stop, never
-from napari_deep3d.core.volume import Volume
+from napari_deep3d.core.volume import Spacing, Volume
 from napari_deep3d.io import StackFile, StackWriter, check_output, open_stack
 from napari_deep3d.jobs.plan import plan_prediction
 from napari_deep3d.jobs.predict import Prediction, predict_volume, usable_range
 
 Times = int | Literal["all"] | None
+SHOWN = ("confocal-like", "uncertainty")
+"""What the files show, in the order in which they are written."""
 
 
 @dataclass(frozen=True)
 class FilePrediction:
-    """Where a prediction was written, its shape, and how it was made (of the last time point, times summed)."""
+    """Where a prediction was written, its shape, and how it was made (of the last time point, times summed).
+
+    ``uncertainty`` is the file beside it, if the uncertainty was asked for.
+    """
 
     output: Path
     shape: tuple[int, ...]
     prediction: Prediction
+    uncertainty: Path | None = None
 
 
 def predict_file(
@@ -47,12 +53,12 @@ def predict_file(
     stack, output
         OME-TIFF, ImageJ TIFF or OME-Zarr.
     config
-        How to predict.
+        How to predict; with ``uncertainty`` a second file is written, ``-uncertainty`` in its name.
     channel, time
         Which one, counted from 0, where the file holds several; ``time="all"`` gives a result with axes
         (T, Z, Y, X), each time point predicted by itself.
     overwrite
-        Whether ``output`` may be replaced.
+        Whether ``output``, and the file of its uncertainty, may be replaced.
     stop
         Asked all the time. What is finished is then kept beside ``output``, with ``-incomplete`` in its name.
 
@@ -64,24 +70,32 @@ def predict_file(
     source = open_stack(stack)
     volumes = _volumes(source, channel, time)
     target = check_output(output, overwrite)
-    if target.resolve() == source.path.resolve():
-        raise InputError(f"{target} is the input itself; it is never overwritten. Give another output.")
+    beside = check_output(uncertainty_path(target), overwrite) if config.uncertainty else None
+    for path in (target, beside):
+        if path is not None and path.resolve() == source.path.resolve():
+            raise InputError(f"{path} is the input itself; it is never overwritten. Give another output.")
     plan = plan_prediction(volumes[0], config)
     for volume in volumes:
         usable_range(volume, plan.model)
     shape = volumes[0].shape if time != "all" else (len(volumes), *volumes[0].shape)
     about: dict[str, object] = {"made_by": "napari-deep3d", "model": plan.model.name, "input": source.path.name}
-    with _writer(target, shape, volumes[0], plan.spacing_um, overwrite, about) as writer:
+    if config.uncertainty:
+        about["uncertainty"] = "spread of predictions, not calibrated"
+        if plan.model.uncertainty is not None:
+            about["uncertainty"] = "expected absolute error"
+    targets = [target] if beside is None else [target, beside]
+    with _writers(targets, shape, volumes[0], plan.spacing_um, overwrite, about) as writers:
         parts: list[Prediction] = []
         for index, volume in enumerate(volumes):
-            out = writer.data if time != "all" else _Frame(writer.data, index)
+            outs = [writer.data if time != "all" else _Frame(writer.data, index) for writer in writers]
             if len(volumes) > 1:
                 yield Notice(f"time point {index + 1} of {len(volumes)}")
-            parts.append((yield from predict_volume(volume, config, out, stop)))
+            parts.append((yield from predict_volume(volume, config, outs[0], stop, *outs[1:])))
             if not parts[-1].complete:
-                writer.path = incomplete_path(target)
+                for writer in writers:
+                    writer.path = incomplete_path(writer.path)
                 break
-    return FilePrediction(writer.path, shape, _together(parts))
+    return FilePrediction(writers[0].path, shape, _together(parts), None if beside is None else writers[1].path)
 
 
 def _volumes(source: StackFile, channel: int | None, time: Times) -> list[Volume]:
@@ -91,18 +105,37 @@ def _volumes(source: StackFile, channel: int | None, time: Times) -> list[Volume
 
 
 @contextmanager
-def _writer(
-    target: Path, shape: tuple[int, ...], volume: Volume, spacing_um: Any, overwrite: bool, about: dict[str, object]
-) -> Iterator[StackWriter]:
-    name = f"{volume.name} (confocal-like)"
-    with StackWriter(target, shape, spacing_um, volume.origin_um, name, overwrite, about) as writer:
-        yield writer
+def _writers(
+    targets: list[Path],
+    shape: tuple[int, ...],
+    volume: Volume,
+    spacing_um: Spacing,
+    overwrite: bool,
+    about: dict[str, object],
+) -> Iterator[list[StackWriter]]:
+    """Writers of the prediction and, if there is a second target, its uncertainty, in the same place."""
+    place = spacing_um, volume.origin_um
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(StackWriter(target, shape, *place, f"{volume.name} ({shown})", overwrite, about))
+            for target, shown in zip(targets, SHOWN, strict=False)
+        ]
+
+
+def uncertainty_path(path: Path) -> Path:
+    """Name of the file of the uncertainty of the prediction in ``path``."""
+    stem, suffix = _split(path)
+    return path.with_name(f"{stem}-uncertainty{suffix}")
+
+
+def _split(path: Path) -> tuple[str, str]:
+    suffix = "".join(s for s in path.suffixes[-2:] if s.lower() in (".ome", ".tif", ".tiff", ".zarr"))
+    return path.name.removesuffix(suffix), suffix
 
 
 def incomplete_path(path: Path) -> Path:
     """A free name beside ``path`` for a result that was stopped."""
-    suffix = "".join(s for s in path.suffixes[-2:] if s.lower() in (".ome", ".tif", ".tiff", ".zarr"))
-    stem = path.name.removesuffix(suffix)
+    stem, suffix = _split(path)
     names = (f"{stem}-incomplete{'' if n == 1 else n}{suffix}" for n in range(1, 10_000))
     return next(path.with_name(name) for name in names if not path.with_name(name).exists())
 
@@ -131,8 +164,15 @@ def _together(parts: list[Prediction]) -> Prediction:
     return replace(
         parts[-1],
         data=None,
+        uncertainty=None,
+        mean_uncertainty=_mean([part.mean_uncertainty for part in parts]),
         seconds=seconds,
         voxels_per_second=voxels / seconds,
         tile_mismatch=float(np.max([part.tile_mismatch for part in parts])),
         notices=tuple(dict.fromkeys(notice for part in parts for notice in part.notices)),
     )
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

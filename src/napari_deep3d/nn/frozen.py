@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from napari_deep3d.core.events import Stop, StoppedError, never
 from napari_deep3d.core.volume import Shape
 from napari_deep3d.nn.generator import EPSILON, STRIDE, Block, Generator, norms
+from napari_deep3d.nn.turned import Turn, turned
 
 Array = NDArray[np.float32]
 Statistics = list[tuple[Tensor, Tensor]]
@@ -139,6 +140,12 @@ class FrozenNetwork:
         self._known = (pieces[0], _to_array(prediction)) if len(pieces) == 1 else None
         self.network = prepare(freeze(generator, statistics), device, dtype)
         self._stop = stop
+
+    def turned(self, turn: Turn) -> FrozenNetwork:
+        """The same network, same statistics, that sees its input turned and turns its answer back."""
+        other = copy.copy(self)
+        other.network, other._known = turned(self.network, turn), None
+        return other
 
     def _tensor(self, batch: Array) -> Tensor:
         tensor = torch.from_numpy(np.ascontiguousarray(batch)).to(self.device, self.dtype)

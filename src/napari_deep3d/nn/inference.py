@@ -16,6 +16,7 @@ from napari_deep3d.core.volume import Shape
 
 Array = NDArray[np.float32]
 Network = Callable[[Array], Array]
+"""Normalised stack to prediction (Z, Y, X), or to prediction and its uncertainty (2, Z, Y, X)."""
 Reader = Callable[[Region], Array]
 """Reads a box given on the model's grid, normalised."""
 SMALLEST = 16
@@ -27,6 +28,7 @@ class Outcome:
 
     tiles_done: int = 0
     mismatch: float = 0.0
+    mean_uncertainty: float | None = None
     stopped: bool = False
 
 
@@ -37,7 +39,8 @@ class BoxPredictor:
     Attributes
     ----------
     network
-        Normalised stack (Z, Y, X) to prediction; raises an out-of-memory error of any kind where it must.
+        Normalised stack (Z, Y, X) to prediction, or to prediction and uncertainty; raises an out-of-memory error
+        of any kind where it must.
     read
         Reads a box of the model's grid, normalised.
     grid
@@ -55,7 +58,7 @@ class BoxPredictor:
     notices: list[str] = field(default_factory=list)
 
     def __call__(self, region: Region) -> Array:
-        """Predict a box of the stack's grid; axes (Z, Y, X), never below 0."""
+        """Predict a box of the stack's grid; axes as the network gives them, never below 0."""
         model_region = self.grid.to_model(region)
         shape = self.grid.model_shape
         margin = self.halo if self.grid.is_identity else tuple(h + 2 for h in self.halo)
@@ -64,12 +67,17 @@ class BoxPredictor:
         if voxels < self.limit:
             try:
                 values = np.maximum(self.network(self.read(source)), 0)
-                return self.grid.back(values, source, region)
+                return self._back(values, source, region)
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
                 self._lower_limit(voxels)
         return self._by_halves(region)
+
+    def _back(self, values: Array, source: Region, region: Region) -> Array:
+        if values.ndim == 3:
+            return self.grid.back(values, source, region)
+        return np.stack([self.grid.back(part, source, region) for part in values])
 
     def _lower_limit(self, voxels: int) -> None:
         self.limit = voxels
@@ -85,7 +93,7 @@ class BoxPredictor:
         middle = region[axis].start + sizes[axis] // 2
         halves = [slice(region[axis].start, middle), slice(middle, region[axis].stop)]
         parts = [self(_replace(region, axis, half)) for half in halves]
-        return np.concatenate(parts, axis=axis)
+        return np.concatenate(parts, axis=axis - 3)
 
 
 def _replace(region: Region, axis: int, box: slice) -> Region:
@@ -145,6 +153,24 @@ class SeamMeter:
         return float(np.sqrt(self._squares / self._count) / deviation) if deviation else 0.0
 
 
+class MeanMeter:
+    """Mean of a result, each voxel counted once, by the tile that owns it."""
+
+    def __init__(self) -> None:
+        self._sum, self._voxels = 0.0, 0
+
+    def add(self, tile: Tile, values: Array) -> None:
+        """Take in the values of a tile's ``write`` box."""
+        inner = values[_within(tile.core, tile.write)]
+        self._sum += float(inner.sum(dtype=np.float64))
+        self._voxels += inner.size
+
+    @property
+    def mean(self) -> float | None:
+        """Mean so far; None without a tile."""
+        return self._sum / self._voxels if self._voxels else None
+
+
 def _step(index: Shape, axis: int) -> Shape:
     z, y, x = (i + (k == axis) for k, i in enumerate(index))
     return z, y, x
@@ -166,13 +192,13 @@ def predict_tiles(
     Parameters
     ----------
     predictor
-        Predicts a box of the result.
+        Predicts a box of the result, (Z, Y, X), or it and its uncertainty, (2, Z, Y, X).
     plan
         The tiles.
     stop
         Asked between tiles. A tile that raises StoppedError is left out.
     """
-    outcome, seams, clock = Outcome(), SeamMeter(), Clock()
+    outcome, seams, clock, uncertainties = Outcome(), SeamMeter(), Clock(), MeanMeter()
     for tile in plan:
         if stop():
             outcome.stopped = True
@@ -182,12 +208,17 @@ def predict_tiles(
         except StoppedError:
             outcome.stopped = True
             break
+        values, uncertainty = (values, None) if values.ndim == 3 else values
         seams.add(tile, values)
         outcome.tiles_done += 1
-        yield TileDone(tile.write, values * tile.window)
+        if uncertainty is not None:
+            uncertainties.add(tile, uncertainty)
+            yield TileDone(tile.write, values * tile.window, uncertainty * tile.window)
+        else:
+            yield TileDone(tile.write, values * tile.window)
         if isinstance(predictor, BoxPredictor):
             while predictor.notices:
                 yield Notice(predictor.notices.pop(0))
         yield clock.progress(outcome.tiles_done, len(plan), f"tile {outcome.tiles_done} of {len(plan)}")
-    outcome.mismatch = seams.mismatch
+    outcome.mismatch, outcome.mean_uncertainty = seams.mismatch, uncertainties.mean
     return outcome

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from safetensors import SafetensorError, safe_open
 
+from napari_deep3d.core.calibration import Calibration
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.volume import Shape, Spacing, check_spacing
 
@@ -28,6 +29,7 @@ class ModelInfo(BaseModel):
     ``spacing_um`` is the middle of the voxel sizes trained on, ``spacing_min_um`` and ``spacing_max_um`` their
     bounds; ``halo`` the voxels around a tile that its prediction depends on (the measured receptive field).
     ``dimensions``, ``network_input`` and ``z_step`` are as in :class:`napari_deep3d.core.config.TrainConfig`.
+    ``uncertainty`` turns the spread of its predictions into the error to expect, if it was calibrated.
     """
 
     model_config = ConfigDict(frozen=True, protected_namespaces=())
@@ -45,6 +47,7 @@ class ModelInfo(BaseModel):
     spacing_min_um: Spacing
     spacing_max_um: Spacing
     halo: Shape = (8, 32, 32)
+    uncertainty: Calibration | None = None
     training: dict[str, Any] = Field(default_factory=dict)
     scores: dict[str, Any] = Field(default_factory=dict)
 

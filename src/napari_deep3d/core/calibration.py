@@ -1,0 +1,104 @@
+"""From the spread of several predictions of a stack to the error to expect, voxel by voxel.
+
+A network that sees a stack turned gives a slightly different answer. Where its answers differ more it knows less, and
+bright structure is missed by more than dark background. So the expected absolute error is taken as
+``sqrt(floor^2 + (per_spread * spread)^2 + (per_intensity * prediction)^2)``: it never falls as the spread grows, and
+three numbers say it all. They are fitted to pairs with a known confocal stack by the likelihood of an error with a
+two-sided exponential distribution, whose maximum is where the expected errors are the mean ones.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.ndimage as ndi
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from scipy.optimize import minimize
+
+Array = NDArray[np.float32]
+
+WINDOW = 3
+"""The spread of a voxel is taken over this many voxels along each axis: that of a few answers alone is noisy."""
+RADIUS = WINDOW // 2
+LEAST = 1e-5
+"""Smallest number that a fit may give: an error of zero is never expected."""
+
+
+class Calibration(BaseModel):
+    """How large an error to expect for a spread and a predicted intensity, all in units of the result.
+
+    ``pairs`` is the number of pairs that the numbers were fitted to.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    floor: float = Field(ge=0, lt=1e3)
+    per_spread: float = Field(ge=0, lt=1e3)
+    per_intensity: float = Field(ge=0, lt=1e3)
+    pairs: int = Field(0, ge=0)
+
+    def expected_error(self, spread: Array, prediction: Array) -> Array:
+        """Expected absolute error for arrays of the same shape; never negative, never falling with the spread."""
+        square = (self.per_spread * spread) ** 2 + (self.per_intensity * prediction) ** 2
+        return np.sqrt(np.float32(self.floor**2) + square, dtype=np.float32)
+
+
+RAW = Calibration(floor=0, per_spread=1, per_intensity=0)
+"""The spread itself: for a model that was never calibrated."""
+
+
+class Spread:
+    """Mean and spread of predictions (Z, Y, X) that come one by one; only two arrays are kept (Welford 1962)."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._mean: Array = np.zeros(0, np.float32)
+        self._squares: Array = np.zeros(0, np.float32)
+
+    def add(self, prediction: Array) -> None:
+        """Take in one more prediction of the same shape."""
+        self._count += 1
+        if self._count == 1:
+            self._mean, self._squares = prediction.copy(), np.zeros_like(prediction)
+            return
+        difference = prediction - self._mean
+        self._mean += difference / np.float32(self._count)
+        self._squares += difference * (prediction - self._mean)
+
+    @property
+    def mean(self) -> Array:
+        """Mean of the predictions."""
+        return self._mean
+
+    @property
+    def deviation(self) -> Array:
+        """Standard deviation of the predictions, its square averaged over :data:`WINDOW` voxels along each axis."""
+        variance = self._squares / np.float32(max(1, self._count - 1))
+        averaged = ndi.uniform_filter(variance, WINDOW, mode="nearest")  # whose running sums may end below 0
+        return np.sqrt(np.maximum(averaged, 0), dtype=np.float32)
+
+
+def fit(spread: Array, prediction: Array, error: Array, pairs: int) -> Calibration:
+    """Fit a calibration to absolute errors that are known, by maximum likelihood.
+
+    Parameters
+    ----------
+    spread, prediction, error
+        Spread, predicted intensity and absolute error of the same voxels, one-dimensional.
+    pairs
+        Number of pairs that they come from.
+    """
+    squares = np.stack([np.ones_like(spread), spread, prediction]).astype(np.float64) ** 2
+
+    def cost(logarithms: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        """Negative log likelihood per voxel, and its derivatives by the logarithms of the three factors."""
+        terms = np.exp(2 * logarithms)[:, None] * squares
+        total = terms.sum(axis=0)
+        expected = np.sqrt(total)
+        slope = (1 - error / expected) / total
+        return float(np.mean(np.log(expected) + error / expected)), (terms * slope).mean(axis=1)
+
+    start = np.log([max(float(np.median(error)), LEAST), 1.0, 0.1])
+    found = minimize(cost, start, jac=True, method="L-BFGS-B", bounds=[(np.log(LEAST), np.log(100.0))] * 3)
+    floor, per_spread, per_intensity = (float(value) for value in np.exp(found.x))
+    return Calibration(floor=floor, per_spread=per_spread, per_intensity=per_intensity, pairs=pairs)
