@@ -123,4 +123,4 @@ def _counts(electrons: Array, camera: Camera) -> Counts:
         top = max(float(electrons.max()), 1.0) / camera.fill
     offset = camera.offset * largest
     counts = offset + electrons * ((largest - offset) / top)
-    return np.clip(np.rint(counts), 0, largest).astype(np.uint16)
+    return np.asarray(np.clip(np.rint(counts), 0, largest), dtype=np.uint16)

@@ -149,7 +149,7 @@ def draw_sample(rng: np.random.Generator, scene: Scene, field: Shape, stacks: Se
     """Draw the sample of a scene on a field of voxels (Z, Y, X), or take a piece of a real confocal stack."""
     if scene.kind == "confocal":
         stack = stacks[int(rng.integers(len(stacks)))]
-        return samples.from_confocal(rng, field, scene.spacing_um, stack.data, stack.spacing_um)
+        return samples.from_confocal(rng, field, scene.spacing_um, np.asarray(stack.data), stack.spacing_um)
     return samples.draw(rng, scene.kind, field, scene.spacing_um)
 
 

@@ -61,7 +61,7 @@ class Tissue:
 
 def depths_um(planes: int, step_um: float, deep_end_last: bool) -> NDArray[np.float64]:
     """Depth of each plane below the surface, which lies at the first or last one."""
-    depths = np.arange(planes) * step_um
+    depths = np.asarray(np.arange(planes) * step_um, dtype=np.float64)
     return depths if deep_end_last else depths[::-1]
 
 
