@@ -51,6 +51,7 @@ TINY = {
     "width": 2,
     "discriminator_width": 0.02,
     "ema": 0.5,
+    "blank_share": 0.0,
     "learning_rate": 1e-3,
     "precision": "float32",
     "device": "cpu",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.volume import MIN_LATERAL, MIN_PLANES, Volume
-from napari_deep3d.nn.patches import Batch, TrainingPair, draw_batch, network_input, patch_size
+from napari_deep3d.nn.patches import Batch, TrainingPair, blank_patch, draw_batch, network_input, patch_size
 
 SPACING_UM = (0.5, 0.2, 0.2)
 SHAPE = (8, 32, 32)
@@ -22,7 +22,7 @@ def volume(data: np.ndarray, name: str = "w") -> Volume:
 
 
 def settings(**changes: object) -> TrainConfig:
-    return TrainConfig.checked(**({"batch_size": 2, "patch": (4, 16, 16), "seed": 3} | changes))
+    return TrainConfig.checked(**({"batch_size": 2, "patch": (4, 16, 16), "seed": 3, "blank_share": 0.0} | changes))
 
 
 @pytest.fixture
@@ -309,3 +309,21 @@ def test_pair_put_out_of_register_stays_large_enough(rising: np.ndarray) -> None
     batch = draw_batch(moved, settings(), 0)
     assert isinstance(batch, Batch)
     assert batch.confocal.shape == (2, 1, 4, 16, 16)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_blank_patch_is_noise_over_the_whole_range_and_nothing_as_confocal(seed: int) -> None:
+    seen, confocal = blank_patch(np.random.default_rng(seed), (12, 32, 32), (0.1, 99.9))
+    assert seen.shape == (1, 12, 32, 32)
+    assert seen.dtype == confocal.dtype == np.float32
+    np.testing.assert_allclose(np.percentile(seen, (0.1, 99.9)), (0, 1), atol=1e-3)
+    assert not confocal.any()
+    steps = np.diff(seen[0], axis=2)  # of neighbours: light falls out
+    assert abs(np.corrcoef(steps[:, :, :-2].ravel(), steps[:, :, 2:].ravel())[0, 1]) < 0.1
+
+
+def test_blank_patches_come_in_their_share(rising: np.ndarray) -> None:
+    pair = TrainingPair.prepare("p", volume(rising), volume(rising + 5000), (10, 90))
+    drawn = [draw_batch([pair], settings(blank_share=0.25), step) for step in range(150)]
+    blank = np.mean([not patch.any() for batch in drawn for patch in batch.confocal])
+    assert blank == pytest.approx(0.25, abs=0.08)
