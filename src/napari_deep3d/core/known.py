@@ -7,8 +7,8 @@ stacks usually are. The deviations are then brought to normal scores by their qu
 
 A stack is as far as the larger of two: all deviations together (Mahalanobis distance, with a correlation matrix shrunk
 towards the identity for want of stacks: Schäfer and Strimmer, Stat. Appl. Genet. Mol. Biol. 4, 32, 2005), and the
-largest single one, which many usual ones would hide. Each counts in units of the limit that a further stack would exceed
-with the chance :data:`FALSE_WARNINGS`, learned from stacks left out of the fit. So a distance above 1 is unlike.
+largest single one, which many usual ones would hide. Each counts in units of the limit that a further stack would
+exceed with the chance :data:`FALSE_WARNINGS`, learned from stacks left out of the fit. So above 1 it is unlike.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ LEAST_SPREADS = {"saturated": 0.2, "skewness": 0.1, "jump": 0.1}
 NORMAL_RATIO = float(np.exp((np.euler_gamma + np.log(2)) / 2))
 """From the mean logarithm of a normal deviation's size to that of its standard deviation."""
 WIDER = 0.25
+"""Spread that is added, as a share of the usual: a feature that hardly varied must not make every hair a warning."""
 LEAST_SHRINKAGE = 0.05
 RIDGE = 3.0
 """As if so many stacks spoke against any dependence on voxel size and noise."""

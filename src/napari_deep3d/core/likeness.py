@@ -189,7 +189,7 @@ class _Bands:
         total, share = (
             np.bincount(self.labels.ravel(), each.ravel(), minlength=OCTAVES + 2)[1:] for each in (values, weight)
         )
-        return np.divide(total, share, out=np.full(total.shape, np.nan), where=share > 0) + TINY
+        return np.asarray(np.divide(total, share, out=np.full(total.shape, np.nan), where=share > 0) + TINY)
 
 
 def _spectral(voxels: Array) -> list[float]:

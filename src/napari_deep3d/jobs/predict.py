@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,9 @@ from napari_deep3d.core.events import (
 )
 from napari_deep3d.core.metrics import intensity_range, is_flat, normalise
 from napari_deep3d.core.resampling import Grid
+from napari_deep3d.core.unlike import Likeness
 from napari_deep3d.core.volume import Shape, Spacing, Volume
+from napari_deep3d.jobs.likeness import compare_with_model
 from napari_deep3d.jobs.models import find_model
 from napari_deep3d.jobs.plan import BLEND, Plan, plan_prediction
 
@@ -43,7 +45,8 @@ class Prediction:
     """A confocal-like stack and how it was made.
 
     ``data`` has axes (Z, Y, X), float32, 0 to about 1; ``complete`` is false if it was stopped, and tiles that were
-    not computed are then 0.
+    not computed are then 0. ``likeness`` says how far the stack is from those that the model knows; None if it does
+    not say.
     """
 
     data: Any = field(repr=False)
@@ -60,6 +63,7 @@ class Prediction:
     notices: tuple[str, ...]
     complete: bool
     intensity_range: tuple[float, float]
+    likeness: Likeness | None = None
 
     def provenance(self) -> dict[str, object]:
         """Everything but the voxels, as plain values."""
@@ -75,6 +79,7 @@ class Prediction:
             "warnings": list(self.notices),
             "complete": self.complete,
             "input_intensities_of_0_and_1": list(self.intensity_range),
+            "likeness": None if self.likeness is None else self.likeness.report(),
         }
 
 
@@ -115,6 +120,10 @@ def predict_volume(volume: Volume, config: PredictConfig, out: Any = None, stop:
     if bad:
         notices.append(f"{bad} voxels are not finite numbers; they are taken as background.")
         yield Notice(notices[-1])
+    likeness = compare_with_model(volume, plan.spacing_um, plan.model)
+    if likeness is not None and likeness.is_unlike:
+        notices.append(likeness.notice)
+        yield Notice(likeness.notice)
     out = np.zeros(volume.shape, np.float32) if out is None else out
 
     def take(event: Event) -> None:
@@ -138,7 +147,7 @@ def predict_volume(volume: Volume, config: PredictConfig, out: Any = None, stop:
         network.release()
     except StoppedError:
         pass
-    return _result(volume, plan, out, outcome, clock.seconds, notices, bounds)
+    return replace(_result(volume, plan, out, outcome, clock.seconds, notices, bounds), likeness=likeness)
 
 
 def usable_range(volume: Volume, info: ModelInfo) -> tuple[tuple[float, float], int]:

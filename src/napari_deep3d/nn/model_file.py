@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from safetensors import SafetensorError, safe_open
 
 from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.known import Known
 from napari_deep3d.core.volume import Shape, Spacing, check_spacing
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class ModelInfo(BaseModel):
 
     ``spacing_um`` is the middle of the voxel sizes trained on, ``spacing_min_um`` and ``spacing_max_um`` their
     bounds; ``halo`` the voxels around a tile that its prediction depends on (the measured receptive field).
+    ``known`` is how the stacks look that it learned from; older files do not say.
     ``dimensions``, ``network_input`` and ``z_step`` are as in :class:`napari_deep3d.core.config.TrainConfig`.
     """
 
@@ -47,6 +49,7 @@ class ModelInfo(BaseModel):
     halo: Shape = (8, 32, 32)
     training: dict[str, Any] = Field(default_factory=dict)
     scores: dict[str, Any] = Field(default_factory=dict)
+    known: Known | None = None
 
     @field_validator("spacing_um", "spacing_min_um", "spacing_max_um")
     @classmethod
