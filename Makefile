@@ -52,7 +52,7 @@ samples: setup
 model: setup
 	$(BIN)/napari-deep3d simulate -o data/train --pairs 160 --shape 64,144,144 --seed 2026 --from $(CONFOCAL_SAMPLE)
 	$(BIN)/napari-deep3d train data/train -o runs/generalist --config configs/generalist.toml --name generalist
-	$(BIN)/python benchmarks/publish_model.py runs/generalist/model.safetensors
+	$(BIN)/python benchmarks/publish_model.py runs/generalist/model.safetensors --known data/train
 
 figures: setup
 	$(BIN)/python benchmarks/nucleus.py

@@ -28,8 +28,9 @@ from napari_deep3d.core.likeness import NAMES, Features
 Reals = NDArray[np.float64]
 Row = tuple[float, ...]
 
-FALSE_WARNINGS = 0.02
-"""Chance that a stack like the model's own is called unlike, by either of the two distances."""
+FALSE_WARNINGS = 0.015
+"""Chance that a stack like the model's own is called unlike, if the logarithms of the distances
+were normal; their tail is heavier, so that in trials with held-out stacks it is twice that."""
 LEAST_STACKS = 8
 """With fewer, the limit for a further stack would be several times their own spread (the t distribution of so few
 values): hardly anything would be called unlike."""
@@ -119,7 +120,9 @@ class Known(BaseModel):
         left_out = [(_fit(values[rest]), values[out]) for rest, out in _folds(len(values))]
         scores = [(known, known._deviations(row)) for known, rows in left_out for row in rows]
         joint, single = np.array([(known._joint(row), _largest(row)) for known, row in scores]).T
-        return _fit(values).model_copy(update={"joint_limit": _limit(joint), "single_limit": _limit(single)})
+        limits = np.array([_limit(joint), _limit(single)])
+        limits *= _limit(np.maximum(joint / limits[0], single / limits[1]))  # two chances to be called unlike
+        return _fit(values).model_copy(update={"joint_limit": float(limits[0]), "single_limit": float(limits[1])})
 
     @property
     def can_compare(self) -> bool:

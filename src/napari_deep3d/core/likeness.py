@@ -39,7 +39,10 @@ NEAR, FAR, FARTHEST = 1, 3, 6
 """Distances in planes at which planes are compared."""
 LEAST_SIGNAL = 0.1
 """Share of a band's power that is taken as signal at least, so that a band of mere noise gives no wild numbers."""
-ALIKE = 0.999
+ALIKE = 0.995
+"""Correlation that counts as one."""
+SLIGHT_FALL, SLIGHT_UNEVENNESS = 0.05, 0.03
+"""log10 of ratios below which differences count evenly, above by their ratio: few stacks have large ones."""
 SMOOTHING = 1.5
 """Voxels (standard deviation) along Y and X, to tell the intensities of structure from noise."""
 PERCENTILES = (0.1, 99.9)
@@ -57,12 +60,12 @@ class Features:
     noise
         log10 of the amplitude of noise relative to the range of the (smoothed) intensities.
     fall_coarse, fall_middle, fall_fine, fall_finest
-        How much power an octave of lateral detail has beyond the next finer one (log10 of the ratio); the finest is
-        compared with the corner of the spectrum, where hardly more than noise is left.
+        How much power an octave of lateral detail has beyond the next finer one; the finest is compared with the
+        corner of the spectrum, where hardly more than noise is left. Inverse hyperbolic sine of log10 of the ratio.
     near_coarse, near_middle, near_fine, near_finest, far_coarse, far_middle, far_fine, far_finest
         How alike planes are 1 and 3 planes apart, by octave: Fisher's z of the correlation, noise taken out.
     uneven_coarse, uneven_middle, uneven_fine
-        How much the structure of an octave prefers Y or X: absolute log10 of the ratio of powers, noise taken out.
+        How much the structure of an octave prefers Y or X: log10 of the absolute log10 of the ratio of powers.
     order
         How much coarse structure changes from plane to plane, relative to six planes (log10): 0 if in no order.
     median, upper, top
@@ -209,9 +212,9 @@ def _spectral(voxels: Array) -> list[float]:
     ]
     return [
         float(np.log10(power[-1]) / 2),
-        *np.log10(power[:-1] / power[1:]).tolist(),
+        *np.arcsinh(np.log10(power[:-1] / power[1:]) / SLIGHT_FALL).tolist(),
         *np.concatenate(alike).tolist(),
-        *np.abs(np.log10(tall / wide))[: OCTAVES - 1].tolist(),
+        *np.log10(np.abs(np.log10(tall / wide)) + SLIGHT_UNEVENNESS)[: OCTAVES - 1].tolist(),
         float(np.log10(_change(spectrum, bands, NEAR) / _change(spectrum, bands, FARTHEST))),
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,8 @@ LEAST_SCORE = 2.0
 NOISE_ALONE = -0.15
 """Noise (log10): where nothing else is there, smoothing leaves it a range of 1.2 times its standard deviation."""
 UNRELATED = 0.3
+HALF = 0.5
+"""Weight of planes that are too alike: whatever takes the noise away makes them so too, and then is the better word."""
 SURE = 3.0
 """Normal score from which on a deviation alone says what is wrong."""
 
@@ -81,7 +83,7 @@ SWAPPED = Reason(
     "its structure along z looks like that across and the other way round: the axes seem to be swapped",
     "Check that the axes are in the order z, y, x (in the layer, or in the file).",
 )
-GROUPS: tuple[tuple[dict[str, int], Reason], ...] = (
+GROUPS: tuple[tuple[Mapping[str, float], Reason], ...] = (
     ({"saturated": 1}, OVEREXPOSED),
     (
         {"median": 1, "upper": 1, "top": 1, "skewness": -1},
@@ -102,29 +104,29 @@ GROUPS: tuple[tuple[dict[str, int], Reason], ...] = (
         Reason("it is noisier", "Expose longer or average frames, if you can."),
     ),
     (
-        {"noise": -1},
+        {"noise": -1, "fall_fine": 1, "fall_finest": 1},
         Reason(
-            "it has less noise than a camera leaves, as after smoothing, deconvolution or another correction",
-            "Take the stack as the camera recorded it.",
+            "its finest detail has hardly any noise, as after smoothing or deconvolution, or in a confocal stack",
+            "Take the wide-field stack as the camera recorded it.",
         ),
     ),
     (
-        {"fall_coarse": 1, "fall_middle": 1, "fall_fine": 1, "fall_finest": 1},
+        {"fall_coarse": 1, "fall_middle": 1},
         Reason(
-            "it has less fine detail (coarser, blurred, or enlarged beyond what the microscope resolves)",
+            "it has less fine detail: coarser structure, blurred, or enlarged beyond what the microscope resolves",
             "Check the voxel size, and take the stack as the camera recorded it.",
         ),
     ),
     (
         {"fall_coarse": -1, "fall_middle": -1, "fall_fine": -1, "fall_finest": -1},
         Reason(
-            "it has more fine detail (finer structure, or sharper than a wide-field microscope)",
+            "it has more fine detail: finer structure, or sharper than a wide-field microscope shows it",
             "Check the voxel size, and that it is a wide-field stack that was not sharpened.",
         ),
     ),
     (
-        {f"{lag}_{octave}": 1 for lag in ("near", "far") for octave in ("coarse", "middle", "fine", "finest")}
-        | {"order": -1, "jump": -1},
+        {f"{lag}_{octave}": HALF for lag in ("near", "far") for octave in ("coarse", "middle", "fine", "finest")}
+        | {"order": -HALF, "jump": -HALF},
         Reason(
             "its planes differ less from their neighbours",
             "Check the z step, and that no planes were repeated or interpolated.",
@@ -213,6 +215,6 @@ def _reasons(features: Features, found: Distance, turned: tuple[Reason, ...]) ->
     return tuple(why for score, why in ranked[:2] if score >= max(LEAST_SCORE, worst / 2) or score == worst)
 
 
-def _score(scores: dict[str, float], signs: dict[str, int]) -> float:
-    """Largest deviation of a group of features in its direction."""
+def _score(scores: dict[str, float], signs: Mapping[str, float]) -> float:
+    """Largest deviation of a group of features in its direction, weighted."""
     return max(0.0, *(sign * float(np.nan_to_num(scores.get(name, 0.0))) for name, sign in signs.items()))
