@@ -91,4 +91,4 @@ def test_repeated_planes_are_alike_and_noise_is_not() -> None:
     assert min(repeated.near_fine, repeated.far_fine) > 2
     unrelated = measure_likeness(noise, SPACING)
     assert max(abs(unrelated.near_finest), abs(unrelated.far_finest)) < 0.1
-    assert unrelated.order == pytest.approx(0, abs=0.05)
+    assert unrelated.order == pytest.approx(0, abs=0.1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import scipy.ndimage as ndi
@@ -37,8 +39,6 @@ WRONG = {
 
 @pytest.mark.parametrize("kind", WRONG)
 def test_wrong_input_is_told_by_its_name(kind: str) -> None:
-    import re
-
     stack, words = WRONG[kind]
     said = notice(stack)
     assert re.search(words, said), said

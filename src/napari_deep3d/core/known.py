@@ -48,6 +48,8 @@ NORMAL_RATIO = float(np.exp((np.euler_gamma + np.log(2)) / 2))
 WIDER = 0.25
 """Spread that is added, as a share of the usual: a feature that hardly varied must not make every hair a warning."""
 LEAST_SHRINKAGE = 0.05
+LEAST_LIMITS = (0.8, 2.5)
+"""Of the joint and the single distance, in normal scores: for stacks that are all the same."""
 RIDGE = 3.0
 """As if so many stacks spoke against any dependence on voxel size and noise."""
 FOLDS = 16
@@ -122,7 +124,8 @@ class Known(BaseModel):
         joint, single = np.array([(known._joint(row), _largest(row)) for known, row in scores]).T
         limits = np.array([_limit(joint), _limit(single)])
         limits *= _limit(np.maximum(joint / limits[0], single / limits[1]))  # two chances to be called unlike
-        return _fit(values).model_copy(update={"joint_limit": float(limits[0]), "single_limit": float(limits[1])})
+        joint_limit, single_limit = np.maximum(limits, LEAST_LIMITS).tolist()
+        return _fit(values).model_copy(update={"joint_limit": joint_limit, "single_limit": single_limit})
 
     @property
     def can_compare(self) -> bool:

@@ -232,4 +232,5 @@ def _change(spectrum: NDArray[np.complex64], bands: _Bands, lag: int) -> float:
     if len(spectrum) <= lag:
         return float("nan")
     difference = spectrum[lag:, bands.is_coarse] - spectrum[:-lag, bands.is_coarse]
-    return float(np.square(np.abs(difference)).mean(dtype=np.float64)) + TINY
+    squares = np.square(np.abs(difference)).mean(axis=0, dtype=np.float64)
+    return float(np.average(squares, weights=bands.weight[bands.is_coarse])) + TINY

@@ -15,11 +15,14 @@ DOUBTFUL = 0.65
 """Distance from which on it is tried whether the stack fits better the other way round."""
 MUCH_BETTER = 0.65
 """Share of the distance that is left if a stack was the wrong way round."""
+NEARLY_LIKE = 1.5
+"""Distance that is near enough for the other way round: an absorption image inverted is not quite fluorescence."""
 LEAST_SCORE = 2.0
 """Normal score from which on a second deviation is worth a word."""
-NOISE_ALONE = -0.15
+NOISE_ALONE = -0.2
 """Noise (log10): where nothing else is there, smoothing leaves it a range of 1.2 times its standard deviation."""
-UNRELATED = 0.3
+NO_ORDER = -0.3
+"""Order (log10) above which planes follow each other by chance, also where it cannot be measured."""
 HALF = 0.5
 """Weight of planes that are too alike: whatever takes the noise away makes them so too, and then is the better word."""
 SURE = 3.0
@@ -89,7 +92,7 @@ GROUPS: tuple[tuple[Mapping[str, float], Reason], ...] = (
         {"median": 1, "upper": 1, "top": 1, "skewness": -1},
         Reason(
             "it is bright almost everywhere, where the model knows bright structure on a dark background",
-            "Check that it is fluorescence, and the right channel.",
+            "Check that it is the fluorescence channel, and not transmitted light (brightfield).",
         ),
     ),
     (
@@ -186,7 +189,7 @@ def _turned(part: Array, spacing_um: Spacing, known: Known, distance: float) -> 
         ((known.compare(measure_part(voxels, size)).distance, why) for voxels, size, why in _others(part, spacing_um)),
         key=lambda other: other[0],
     )
-    return (reason,) if best < min(1.0, MUCH_BETTER * distance) else ()
+    return (reason,) if best < min(NEARLY_LIKE, MUCH_BETTER * distance) else ()
 
 
 def _others(part: Array, spacing_um: Spacing) -> Iterator[tuple[Array, Spacing, Reason]]:
@@ -201,7 +204,7 @@ def _others(part: Array, spacing_um: Spacing) -> Iterator[tuple[Array, Spacing, 
 
 
 def _reasons(features: Features, found: Distance, turned: tuple[Reason, ...]) -> tuple[Reason, ...]:
-    if features.noise > NOISE_ALONE and max(features.near_coarse, features.near_middle) < UNRELATED:
+    if features.noise > NOISE_ALONE and not features.order < NO_ORDER:
         return (NOISE,)
     scores = found.deviations
     if scores["saturated"] > SURE:
