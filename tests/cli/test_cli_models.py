@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 from cli_helpers import Run, contents
-from likeness_helpers import known
 
+from likeness_helpers import known
 from napari_deep3d.cli.app import main
 from napari_deep3d.core.config import DEFAULT_MODEL
 from napari_deep3d.nn.generator import Generator

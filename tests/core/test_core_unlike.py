@@ -42,7 +42,7 @@ def test_wrong_input_is_told_by_its_name(kind: str) -> None:
     stack, words = WRONG[kind]
     said = notice(stack)
     assert re.search(words, said), said
-    assert said.startswith("This stack is unlike those that the model learned from: ")
+    assert said.startswith("This stack is unlike those the model learned from: ")
     assert judge(stack, SPACING, known()).distance >= 1
 
 

@@ -7,10 +7,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from gui_helpers import PLACE, SPACING_UM, write_model
-from likeness_helpers import known, widefield
 
+from likeness_helpers import known, widefield
+from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.unlike import NEGATIVE, NOISE, Likeness
 from napari_deep3d.nn.model_file import load_model, save_model
 
@@ -34,7 +36,7 @@ class Answers:
         self.asked: list[str] = []
         self.by_name: dict[str, Any] = {}
 
-    def __call__(self, volume: Any, config: Any) -> Any:
+    def __call__(self, volume: Any, _config: Any) -> Any:
         self.asked.append(volume.name)
         assert threading.current_thread() is not threading.main_thread()
         assert self.gate.acquire(timeout=5)
@@ -67,7 +69,7 @@ def test_of_a_stack_like_the_models_nothing_is_said(dock: Any, viewer: Any, qtbo
     dock.session.update(model=str(model))
     viewer.add_image(INVERTED, name="brightfield", **PLACE)
     qtbot.waitUntil(lambda: panel.likeness.text() != "", timeout=10_000)
-    viewer.add_image(GOOD, name="fluorescence", **PLACE)
+    dock.session.choose_layer(viewer.add_image(GOOD, name="fluorescence", **PLACE))
     assert panel.likeness.text() == ""
     qtbot.wait(700)
     assert panel.likeness.text() == ""
@@ -80,7 +82,7 @@ def test_a_late_answer_about_another_layer_is_dropped(dock: Any, viewer: Any, qt
     panel = dock.predict_panel
     viewer.add_image(GOOD, name="first", **PLACE)
     qtbot.waitUntil(lambda: answers.asked == ["first"])
-    viewer.add_image(GOOD, name="second", **PLACE)
+    dock.session.choose_layer(viewer.add_image(GOOD, name="second", **PLACE))
     qtbot.waitUntil(lambda: answers.asked == ["first", "second"])
     answers.gate.release(2)
     qtbot.waitUntil(lambda: "dark on bright" in panel.likeness.text())
@@ -91,7 +93,7 @@ def test_a_late_answer_about_another_layer_is_dropped(dock: Any, viewer: Any, qt
 
 def test_quick_changes_ask_once(dock: Any, viewer: Any, qtbot: Any, answers: Answers) -> None:
     for number in range(5):
-        viewer.add_image(GOOD, name=f"stack {number}", **PLACE)
+        dock.session.choose_layer(viewer.add_image(GOOD, name=f"stack {number}", **PLACE))
     qtbot.waitUntil(lambda: bool(answers.asked))
     qtbot.wait(500)
     assert answers.asked == ["stack 4"]
@@ -114,8 +116,6 @@ def test_the_window_lives_while_it_looks(dock: Any, viewer: Any, qtbot: Any, ans
 def test_an_error_shows_no_line_and_does_not_get_in_the_way(
     dock: Any, viewer: Any, qtbot: Any, answers: Answers
 ) -> None:
-    from napari_deep3d.core.errors import InputError
-
     answers.by_name = {"odd": InputError("no such model")}
     viewer.add_image(GOOD, name="odd", **PLACE)
     qtbot.waitUntil(lambda: answers.asked == ["odd"])
@@ -125,8 +125,6 @@ def test_an_error_shows_no_line_and_does_not_get_in_the_way(
 
 
 def test_another_time_point_is_another_stack(dock: Any, viewer: Any, qtbot: Any, answers: Answers) -> None:
-    import numpy as np
-
     place = {"scale": (1, *SPACING_UM), "units": ("s", "um", "um", "um"), "axis_labels": ("t", "z", "y", "x")}
     viewer.add_image(np.stack([GOOD, INVERTED]), name="series", **place)
     qtbot.waitUntil(lambda: answers.asked == ["series"])

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from likeness_helpers import SPACING, known, widefield
 
+from likeness_helpers import SPACING, known, widefield
 from napari_deep3d.core.config import PredictConfig, TrainConfig
 from napari_deep3d.core.events import Event, Notice, drain
 from napari_deep3d.core.known import LEAST_STACKS

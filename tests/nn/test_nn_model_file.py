@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from likeness_helpers import known
 from safetensors import safe_open
 from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
 
+from likeness_helpers import known
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.model_file import FORMAT_VERSION, HEADER_KEY, ModelInfo, load_model, read_info, save_model

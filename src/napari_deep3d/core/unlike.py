@@ -61,8 +61,8 @@ class Likeness:
             return ""
         what = ", and ".join(reason.what for reason in self.reasons)
         return (
-            f"This stack is unlike those that the model learned from: {what}. {self.reasons[0].remedy} "
-            "Do not trust the prediction before you have compared it with the stack."
+            f"This stack is unlike those the model learned from: {what}. {self.reasons[0].remedy} "
+            "The prediction may look good and be wrong."
         )
 
 
@@ -79,8 +79,8 @@ REPEATED = Reason(
     "Check that it is a z-stack and not one picture repeated, and that the z step is right.",
 )
 NEGATIVE = Reason(
-    "it is dark on bright, as in transmitted light (brightfield, phase contrast), where fluorescence is bright on dark",
-    "Choose the fluorescence channel; if it is an inverted picture, invert it back.",
+    "it is dark on bright, as in transmitted light, where fluorescence is bright on dark",
+    "Choose the fluorescence channel, or invert an inverted picture back.",
 )
 SWAPPED = Reason(
     "its structure along z looks like that across and the other way round: the axes seem to be swapped",
