@@ -7,8 +7,8 @@ import re
 import numpy as np
 import pytest
 import scipy.ndimage as ndi
-from likeness_helpers import SPACING, known, widefield
 
+from likeness_helpers import SPACING, known, widefield
 from napari_deep3d.core.likeness import NAMES
 from napari_deep3d.core.unlike import GROUPS, Likeness, judge
 

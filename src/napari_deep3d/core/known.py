@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import scipy.stats
+import scipy.special
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -187,7 +187,7 @@ def _fit(values: Reals) -> Known:
     for rest, out in _folds(len(values)):
         left[out] = _residuals(terms[out], judged[out], *_regressions(terms[rest], judged[rest]))
     usual, spread = _regressions(terms, judged)
-    quantiles = np.quantile(left, scipy.stats.norm.cdf(SCORES), axis=0).T + WIDER * SCORES
+    quantiles = np.quantile(left, scipy.special.ndtr(SCORES), axis=0).T + WIDER * SCORES
     return Known(
         stacks=len(values),
         joint_limit=1.0,
@@ -255,5 +255,5 @@ def _limit(distances: Reals) -> float:
     """The distance that a further stack exceeds with the chance FALSE_WARNINGS: log-normal, of few samples."""
     logs = np.log(np.maximum(distances, 1e-3))
     count = len(logs)
-    reach = scipy.stats.t.ppf(1 - FALSE_WARNINGS, count - 1) * np.sqrt(1 + 1 / count)
+    reach = scipy.special.stdtrit(count - 1, 1 - FALSE_WARNINGS) * np.sqrt(1 + 1 / count)
     return float(np.exp(logs.mean() + reach * logs.std(ddof=1)))

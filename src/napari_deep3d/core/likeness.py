@@ -18,7 +18,6 @@ from dataclasses import astuple, dataclass, fields
 import numpy as np
 import scipy.fft
 import scipy.ndimage
-import scipy.stats
 from numpy.typing import NDArray
 
 from napari_deep3d.core.volume import Spacing, Stack, shape_of
@@ -138,7 +137,7 @@ def measure_part(voxels: Array, spacing_um: Spacing) -> Features:
         *np.log10((z, np.sqrt(y * x))),
         *_spectral((voxels - np.float32(low)) * scale),
         *np.percentile(smooth, (50, 90, 99)),
-        np.cbrt(scipy.stats.skew(smooth, axis=None)) if scale else 0.0,  # a constant has none
+        np.cbrt(_skewness(smooth)),
         np.log10(saturated + LEAST_SHARE),
         np.log10(jump + LEAST_JUMP),
     ]
@@ -169,6 +168,14 @@ def _finite(voxels: Array) -> Array:
     if finite.all():
         return voxels
     return np.where(finite, voxels, np.median(voxels[finite]) if finite.any() else np.float32(0))
+
+
+def _skewness(values: Array) -> float:
+    """Third standardised moment; 0 for a constant, which has none."""
+    deviations = values - values.mean(dtype=np.float64).astype(np.float32)
+    squares = np.square(deviations)
+    spread = float(squares.mean(dtype=np.float64)) ** 1.5
+    return float((squares * deviations).mean(dtype=np.float64)) / spread if spread > 0 else 0.0
 
 
 class _Bands:
