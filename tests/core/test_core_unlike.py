@@ -56,3 +56,10 @@ def test_every_deviation_has_words() -> None:
     for _, reason in GROUPS:
         assert reason.remedy.endswith(".")
         assert not reason.what.endswith(".")
+
+
+@pytest.mark.parametrize("shape", [(4, 16, 16), (4, 16, 300), (5, 200, 20)])
+def test_small_stacks_are_judged_too(shape: tuple[int, int, int]) -> None:
+    stack = widefield(4000, shape).astype(np.float64)
+    for voxels in (stack, -stack, np.zeros(shape), np.full(shape, np.nan)):
+        assert np.isfinite(judge(voxels, (0.5, 0.2, 0.3), known()).distance)
