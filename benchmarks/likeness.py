@@ -87,7 +87,7 @@ def deconvolved(_: np.random.Generator, voxels: Voxels, spacing: Spacing) -> Sta
     z, y, x = np.meshgrid(*axes, indexing="ij")
     psf = np.exp(-((z / 0.5) ** 2 + (y / 0.25) ** 2 + (x / 0.25) ** 2) / 2)
     scaled = (voxels - voxels.min()) / np.ptp(voxels)
-    return richardson_lucy(scaled, psf / psf.sum(), num_iter=10), spacing
+    return richardson_lucy(scaled, psf / psf.sum(), num_iter=10, clip=False), spacing
 
 
 WRONG: dict[str, Spoil] = {

@@ -11,12 +11,12 @@ from napari_deep3d.core.known import Distance, Known
 from napari_deep3d.core.likeness import Array, Features, measure_part, telling_part
 from napari_deep3d.core.volume import Spacing, Stack
 
-DOUBTFUL = 0.65
+DOUBTFUL = 0.5
 """Distance from which on it is tried whether the stack fits better the other way round."""
-MUCH_BETTER = 0.65
+MUCH_BETTER = 0.75
 """Share of the distance that is left if a stack was the wrong way round."""
 NEARLY_LIKE = 1.5
-"""Distance that is near enough for the other way round: an absorption image inverted is not quite fluorescence."""
+"""Distance that is near enough with dark and bright exchanged: an inverted absorption image is not quite fluorescence."""
 LEAST_SCORE = 2.0
 """Normal score from which on a second deviation is worth a word."""
 NOISE_ALONE = -0.2
@@ -189,7 +189,7 @@ def _turned(part: Array, spacing_um: Spacing, known: Known, distance: float) -> 
         ((known.compare(measure_part(voxels, size)).distance, why) for voxels, size, why in _others(part, spacing_um)),
         key=lambda other: other[0],
     )
-    return (reason,) if best < min(NEARLY_LIKE, MUCH_BETTER * distance) else ()
+    return (reason,) if best < min(NEARLY_LIKE if reason is NEGATIVE else 1.0, MUCH_BETTER * distance) else ()
 
 
 def _others(part: Array, spacing_um: Spacing) -> Iterator[tuple[Array, Spacing, Reason]]:
