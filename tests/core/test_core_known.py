@@ -67,6 +67,7 @@ def test_what_does_not_fit_together_is_refused() -> None:
         {"usual": [[0.0]]},
         {"given_low": [float("nan")] * 3},
         {"joint_limit": 0},
+        {"correlation": np.ones_like(values["correlation"]).tolist()},
         {"quantiles": np.zeros_like(values["quantiles"]).tolist()},
     ]
     for change in damaged:

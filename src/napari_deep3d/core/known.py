@@ -29,8 +29,8 @@ Reals = NDArray[np.float64]
 Row = tuple[float, ...]
 
 FALSE_WARNINGS = 0.015
-"""Chance that a stack like the model's own is called unlike, if the logarithms of the distances
-were normal; their tail is heavier, so that in trials with held-out stacks it is twice that."""
+"""Chance that a stack like the model's own is called unlike, were the logarithms of the distances normal. Their tail is
+heavier: of simulated stacks that were left out, 2 to 4 % are."""
 LEAST_STACKS = 8
 """With fewer, the limit for a further stack would be several times their own spread (the t distribution of so few
 values): hardly anything would be called unlike."""
@@ -48,6 +48,7 @@ NORMAL_RATIO = float(np.exp((np.euler_gamma + np.log(2)) / 2))
 WIDER = 0.25
 """Spread that is added, as a share of the usual: a feature that hardly varied must not make every hair a warning."""
 LEAST_SHRINKAGE = 0.05
+"""So that the correlation can always be inverted."""
 LEAST_LIMITS = (0.8, 2.5)
 """Of the joint and the single distance, in normal scores: for stacks that are all the same."""
 RIDGE = 3.0
@@ -103,6 +104,8 @@ class Known(BaseModel):
             raise ValueError("the parts of what the model knows do not fit together")
         if not all(np.isfinite(part).all() for part in parts) or np.diff(self.quantiles).min() <= 0:
             raise ValueError("what the model knows has numbers that are not finite, or quantiles that do not rise")
+        if np.linalg.eigvalsh(self.correlation).min() <= 0:
+            raise ValueError("what the model knows has a correlation that is none")
         return self
 
     @classmethod

@@ -16,7 +16,7 @@ DOUBTFUL = 0.5
 MUCH_BETTER = 0.75
 """Share of the distance that is left if a stack was the wrong way round."""
 NEARLY_LIKE = 1.5
-"""Distance that is near enough with dark and bright exchanged: an inverted absorption image is not quite fluorescence."""
+"""Distance that is near enough with dark and bright exchanged: an absorption image is not quite fluorescence then."""
 LEAST_SCORE = 2.0
 """Normal score from which on a second deviation is worth a word."""
 NOISE_ALONE = -0.2
