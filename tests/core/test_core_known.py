@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from likeness_helpers import SPACING, known, widefield
 from pydantic import ValidationError
 
+from likeness_helpers import SPACING, known, widefield
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.known import LEAST_STACKS, Known
 from napari_deep3d.core.likeness import Features, measure_likeness

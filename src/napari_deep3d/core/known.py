@@ -104,7 +104,7 @@ class Known(BaseModel):
             raise ValueError("the parts of what the model knows do not fit together")
         if not all(np.isfinite(part).all() for part in parts) or np.diff(self.quantiles).min() <= 0:
             raise ValueError("what the model knows has numbers that are not finite, or quantiles that do not rise")
-        if np.linalg.eigvalsh(self.correlation).min() <= 0:
+        if np.linalg.eigvalsh(self.correlation).min() < 1e-6:
             raise ValueError("what the model knows has a correlation that is none")
         return self
 
