@@ -10,7 +10,7 @@ GPU := $(shell command -v nvidia-smi 2>/dev/null)
 CONSTRAINTS := $(if $(GPU),,-c ci/constraints.txt)
 CONFOCAL_SAMPLE ?= ../shared/data/cells3d/nuclei.tif
 
-.PHONY: demo test setup system lint types layers plugin pytest samples model figures registration training clean
+.PHONY: demo test setup system lint types layers plugin pytest samples model figures registration training likeness clean
 
 demo: setup
 	$(BIN)/napari-deep3d demo
@@ -52,7 +52,7 @@ samples: setup
 model: setup
 	$(BIN)/napari-deep3d simulate -o data/train --pairs 160 --shape 64,144,144 --seed 2026 --from $(CONFOCAL_SAMPLE)
 	$(BIN)/napari-deep3d train data/train -o runs/generalist --config configs/generalist.toml --name generalist
-	$(BIN)/python benchmarks/publish_model.py runs/generalist/model.safetensors
+	$(BIN)/python benchmarks/publish_model.py runs/generalist/model.safetensors --known data/train
 
 figures: setup
 	$(BIN)/python benchmarks/nucleus.py
@@ -70,6 +70,10 @@ training: setup
 	$(BIN)/python benchmarks/finetune.py
 	$(BIN)/python benchmarks/training_speed.py
 	$(BIN)/python benchmarks/kill_resume.py
+
+likeness: setup
+	$(BIN)/napari-deep3d simulate -o data/known-test --pairs 60 --shape 64,144,144 --seed 7001 --from $(CONFOCAL_SAMPLE)
+	$(BIN)/python benchmarks/likeness.py --model generalist data/known-test
 
 clean:
 	rm -rf $(VENV) demo

@@ -11,6 +11,7 @@ import pytest
 import torch
 from cli_helpers import Run, contents
 
+from likeness_helpers import known
 from napari_deep3d.cli.app import main
 from napari_deep3d.core.config import DEFAULT_MODEL
 from napari_deep3d.nn.generator import Generator
@@ -29,6 +30,12 @@ def test_the_default_model_is_bundled(run: Run) -> None:
     assert about["name"] == DEFAULT_MODEL
     assert about["training"]
     assert about["scores"]
+
+
+def test_what_a_model_knows_is_for_programs_not_for_reading(run: Run, tiny_model: Path) -> None:
+    save_model(tiny_model, Generator(width=2), read_info(tiny_model).model_copy(update={"known": known()}))
+    assert "known: how 40 stacks look\n" in run("models", "info", tiny_model).out
+    assert run("models", "info", tiny_model, "--json").json["known"]["stacks"] == 40
 
 
 def test_import_list_predict(run: Run, tiny_model: Path, recording: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file as save_arrays
 from safetensors.torch import load_file, save_file
 
+from likeness_helpers import known
 from napari_deep3d.core.calibration import Calibration
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.nn.generator import Generator
@@ -53,6 +54,19 @@ def test_model_survives_its_file(path: Path, generator: Generator, info: ModelIn
     for name, value in loaded.state_dict().items():
         assert value.dtype == torch.float32
         torch.testing.assert_close(value, expected[name].half().float(), rtol=0, atol=0)
+
+
+def test_what_the_model_knows_survives_its_file(tmp_path: Path, generator: Generator, info: ModelInfo) -> None:
+    path = save_model(tmp_path / "knows.safetensors", generator, info.model_copy(update={"known": known()}))
+    assert read_info(path).known == known()
+    assert info.known is None
+
+
+def test_a_header_with_damaged_knowledge_is_refused(tmp_path: Path, generator: Generator, info: ModelInfo) -> None:
+    damaged = known().model_copy(update={"quantiles": known().quantiles[1:]})
+    path = save_model(tmp_path / "knows.safetensors", generator, info.model_copy(update={"known": damaged}))
+    with pytest.raises(InputError, match="damaged header"):
+        read_info(path)
 
 
 def test_weights_are_stored_in_float16(path: Path, generator: Generator) -> None:

@@ -37,7 +37,11 @@ def info(
     name: Annotated[str, typer.Argument(help="Name of a model, or a model file.")], as_json: options.Json = False
 ) -> None:
     """Say what a model was trained on, its scores and limits."""
-    report(model_info(name).model_dump(mode="json"), as_json)
+    about = model_info(name)
+    values = about.model_dump(mode="json")
+    if not as_json and about.known is not None:
+        values["known"] = f"how {about.known.stacks} stacks look"  # its numbers are not for reading
+    report(values, as_json)
 
 
 @models.command("import")

@@ -14,6 +14,7 @@ from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Progress
 from napari_deep3d.gui.advanced import Advanced
 from napari_deep3d.gui.empty_state import EmptyState
+from napari_deep3d.gui.likeness_line import LikenessLine
 from napari_deep3d.gui.model_chooser import ModelChooser
 from napari_deep3d.gui.parts import AMBER, RED, Line, stack_up
 from napari_deep3d.gui.prediction import Outcome, PredictionRun
@@ -74,6 +75,7 @@ class PredictPanel(QWidget):  # type: ignore[misc]
             "The stack is predicted four times for it, so it takes four times as long."
         )
         self.uncertainty.toggled.connect(lambda on: self._session.update(uncertainty=on))
+        self.likeness = LikenessLine()
         self.advanced = Advanced(self._session)
         self.button = QPushButton(PREDICT)
         self.button.setMinimumHeight(34)
@@ -93,7 +95,15 @@ class PredictPanel(QWidget):  # type: ignore[misc]
                 self.uncertainty,
                 self.advanced,
             ),
-            self._rest: (self.plan_line, self.notices, self.button, self.bar, self.message, self.compare),
+            self._rest: (
+                self.plan_line,
+                self.likeness,
+                self.notices,
+                self.button,
+                self.bar,
+                self.message,
+                self.compare,
+            ),
             self: (self.empty, self._choices, self._rest),
         }
         stack_up(self, groups)
@@ -116,6 +126,7 @@ class PredictPanel(QWidget):  # type: ignore[misc]
         elif self._planned != self._plan_key(self._request):
             self._forget_plan()
             self._plan_timer.start()
+        self.likeness.follow(self._session, self._request)
         self._refresh_buttons()
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
@@ -130,6 +141,7 @@ class PredictPanel(QWidget):  # type: ignore[misc]
             self._prediction.close()
         if self._planner is not None:
             self._planner.close(0)
+        self.likeness.shut_down()
         self._session.changed.disconnect(self.refresh)
         self.stack.disconnect_viewer()
 
@@ -234,7 +246,7 @@ class PredictPanel(QWidget):  # type: ignore[misc]
 
     def _on_notice(self, notice: str) -> None:
         shown = self.notices.text()
-        if notice not in shown:
+        if notice not in (*shown.splitlines(), self.likeness.text()):
             self.notices.show_text(f"{shown}\n{notice}".strip())
 
     def _on_ended(self, source: Image, outcome: Outcome) -> None:

@@ -27,7 +27,9 @@ from napari_deep3d.core.events import (
 )
 from napari_deep3d.core.metrics import intensity_range, is_flat, normalise
 from napari_deep3d.core.resampling import Grid
+from napari_deep3d.core.unlike import Likeness
 from napari_deep3d.core.volume import Shape, Spacing, Volume
+from napari_deep3d.jobs.likeness import compare_with_model
 from napari_deep3d.jobs.models import find_model
 from napari_deep3d.jobs.plan import BLEND, Plan, plan_prediction
 
@@ -46,7 +48,8 @@ class Prediction:
 
     ``data`` has axes (Z, Y, X), float32, 0 to about 1; ``complete`` is false if it was stopped, and tiles that were
     not computed are then 0. ``uncertainty``, where it was asked for, has the same axes and unit: the absolute error to
-    expect in each voxel, or, if ``is_calibrated`` is false, no more than the spread of the predictions.
+    expect in each voxel, or, if ``is_calibrated`` is false, no more than the spread of the predictions. ``likeness``
+    says how far the stack is from those that the model knows; None if it does not say.
     """
 
     data: Any = field(repr=False)
@@ -66,6 +69,7 @@ class Prediction:
     uncertainty: Any = field(default=None, repr=False)
     mean_uncertainty: float | None = None
     is_calibrated: bool = False
+    likeness: Likeness | None = None
 
     def provenance(self) -> dict[str, object]:
         """Everything but the voxels, as plain values."""
@@ -81,6 +85,7 @@ class Prediction:
             "warnings": list(self.notices),
             "complete": self.complete,
             "input_intensities_of_0_and_1": list(self.intensity_range),
+            "likeness": None if self.likeness is None else self.likeness.report(),
         }
         if self.mean_uncertainty is not None:
             about["mean_uncertainty"] = round(self.mean_uncertainty, 5)
@@ -130,6 +135,10 @@ def predict_volume(
     if bad:
         notices.append(f"{bad} voxels are not finite numbers; they are taken as background.")
         yield Notice(notices[-1])
+    likeness = compare_with_model(volume, plan.spacing_um, plan.model)
+    if likeness is not None and likeness.is_unlike:
+        notices.append(likeness.notice)
+        yield Notice(likeness.notice)
     out = np.zeros(volume.shape, np.float32) if out is None else out
     if config.uncertainty and uncertainty is None:
         uncertainty = np.zeros(volume.shape, np.float32)
@@ -155,7 +164,7 @@ def predict_volume(
     except StoppedError:
         pass
     made = _result(volume, plan, out, outcome, clock.seconds, notices, bounds)
-    return replace(made, uncertainty=uncertainty) if config.uncertainty else made
+    return replace(made, uncertainty=uncertainty if config.uncertainty else None, likeness=likeness)
 
 
 def _take(out: Any, uncertainty: Any, notices: list[str], event: Event) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
+from napari_deep3d.jobs.likeness import learn_known
 from napari_deep3d.jobs.run_folder import LAST_FILE, MODEL_FILE
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ LARGEST_HALO = (32, 80, 80)
 """Of a training that was stopped: measuring it would keep whoever stopped it waiting for seconds."""
 HALO_BOX = (96, 192, 192)
 """Voxels on which a finished network's reach is measured."""
+
+MOST_LOOKED_AT = 60
+"""Pairs that tell what the model knows: each takes a tenth of a second, and whoever stopped a training waits."""
 
 
 def save_trained(
@@ -95,6 +99,7 @@ def _describe(
             "start": start or "scratch",
             "config": settings,
         },
+        known=learn_known([pair.widefield for pair in pairs], config.z_step, MOST_LOOKED_AT),
         scores={f"validation_{key}": round(value, 4) for key, value in trained.validation.items()},
     )
 

@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from napari_deep3d.core.calibration import Calibration
 from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.known import Known
 from napari_deep3d.core.volume import Shape, Spacing, check_spacing
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class ModelInfo(BaseModel):
 
     ``spacing_um`` is the middle of the voxel sizes trained on, ``spacing_min_um`` and ``spacing_max_um`` their
     bounds; ``halo`` the voxels around a tile that its prediction depends on (the measured receptive field).
+    ``known`` is how the stacks look that it learned from; older files do not say.
     ``dimensions``, ``network_input`` and ``z_step`` are as in :class:`napari_deep3d.core.config.TrainConfig`.
     ``uncertainty`` turns the spread of its predictions into the error to expect, if it was calibrated.
     """
@@ -50,6 +52,7 @@ class ModelInfo(BaseModel):
     uncertainty: Calibration | None = None
     training: dict[str, Any] = Field(default_factory=dict)
     scores: dict[str, Any] = Field(default_factory=dict)
+    known: Known | None = None
 
     @field_validator("spacing_um", "spacing_min_um", "spacing_max_um")
     @classmethod

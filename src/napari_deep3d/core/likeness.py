@@ -1,0 +1,243 @@
+"""What a stack looks like, in a few numbers: to tell a stack that a model knows from one that it does not.
+
+The numbers come from a bounded part of the stack (at most :data:`MAX_PLANES` planes of :data:`MAX_LATERAL` squared),
+so that they are there in a fraction of a second. They do not change with the camera's gain and offset or when the
+stack is mirrored in Y or X.
+
+What they measure, and why it separates: the distribution of intensities (fluorescence is bright on dark, transmitted
+light is not); the share of voxels at the largest value; the noise; how fast structure loses power towards fine
+detail across (Y, X); and how alike neighbouring planes are, octave by octave of lateral detail. The last is the mark
+of a wide-field microscope: its transfer function has a missing cone (Streibl, J. Opt. Soc. Am. A 2, 121, 1985), so that
+coarse structure hardly changes from plane to plane while fine structure does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass, fields
+
+import numpy as np
+import scipy.fft
+import scipy.ndimage
+from numpy.typing import NDArray
+
+from napari_deep3d.core.volume import Spacing, Stack, shape_of
+
+Array = NDArray[np.float32]
+Reals = NDArray[np.float64]
+
+MAX_PLANES = 64
+MAX_LATERAL = 176
+PARTS = 3
+"""Parts along Y and X that are looked at, where a stack is larger, to find the one with most structure."""
+EDGES = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2)
+"""Lateral frequencies between octaves, in cycles per voxel: details of 32 to 16 voxels, ..., 4 to 2 voxels."""
+OCTAVES = len(EDGES) - 1
+COARSEST = 1
+"""Frequencies up to this octave show the blurred bulk of the sample, above any noise."""
+NEAR, FAR, FARTHEST = 1, 3, 6
+"""Distances in planes at which planes are compared."""
+LEAST_SIGNAL = 0.1
+"""Share of a band's power that is taken as signal at least, so that a band of mere noise gives no wild numbers."""
+ALIKE = 0.995
+"""Correlation that counts as one."""
+SLIGHT_FALL, SLIGHT_UNEVENNESS = 0.05, 0.03
+"""log10 of ratios below which differences count evenly, above by their ratio: few stacks have large ones."""
+SMOOTHING = 1.5
+"""Voxels (standard deviation) along Y and X, to tell the intensities of structure from noise."""
+PERCENTILES = (0.1, 99.9)
+LEAST_SHARE, LEAST_JUMP, TINY = 1e-3, 1e-5, 1e-12
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a stack looks like; every number is finite, or NaN where the stack is too small to measure it.
+
+    Attributes
+    ----------
+    spacing_z_um, spacing_xy_um
+        log10 of the voxel size.
+    noise
+        log10 of the amplitude of noise relative to the range of the (smoothed) intensities.
+    fall_coarse, fall_middle, fall_fine, fall_finest
+        How much power an octave of lateral detail has beyond the next finer one; the finest is compared with the
+        corner of the spectrum, where hardly more than noise is left. Inverse hyperbolic sine of log10 of the ratio.
+    near_coarse, near_middle, near_fine, near_finest, far_coarse, far_middle, far_fine, far_finest
+        How alike planes are 1 and 3 planes apart, by octave: Fisher's z of the correlation, noise taken out.
+    uneven_coarse, uneven_middle, uneven_fine
+        How much the structure of an octave prefers Y or X: log10 of the absolute log10 of the ratio of powers.
+    order
+        How much coarse structure changes from plane to plane, relative to six planes (log10): 0 if in no order.
+    median, upper, top
+        Where the 50th, 90th and 99th percentile of the smoothed intensities lie between the 0.1st (0) and 99.9th (1).
+    skewness
+        Cube root of the skewness of the smoothed intensities.
+    saturated
+        log10 of the share of voxels at the largest value.
+    jump
+        log10 of the change of the mean from plane to plane, relative to the range of the intensities.
+    """
+
+    spacing_z_um: float
+    spacing_xy_um: float
+    noise: float
+    fall_coarse: float
+    fall_middle: float
+    fall_fine: float
+    fall_finest: float
+    near_coarse: float
+    near_middle: float
+    near_fine: float
+    near_finest: float
+    far_coarse: float
+    far_middle: float
+    far_fine: float
+    far_finest: float
+    uneven_coarse: float
+    uneven_middle: float
+    uneven_fine: float
+    order: float
+    median: float
+    upper: float
+    top: float
+    skewness: float
+    saturated: float
+    jump: float
+
+    def values(self) -> Reals:
+        """The numbers in the order of their names."""
+        return np.array(astuple(self), dtype=np.float64)
+
+
+NAMES = tuple(field.name for field in fields(Features))
+
+
+def measure_likeness(stack: Stack, spacing_um: Spacing) -> Features:
+    """Measure what a stack looks like.
+
+    Parameters
+    ----------
+    stack
+        Axes (Z, Y, X), any real kind of number; only a part is read. What is not finite counts as usual.
+    spacing_um
+        Voxel size Z, Y, X.
+    """
+    return measure_part(telling_part(stack), spacing_um)
+
+
+def measure_part(voxels: Array, spacing_um: Spacing) -> Features:
+    """Measure what a part of a stack looks like, axes (Z, Y, X), every voxel finite."""
+    saturated = float((voxels == voxels.max()).mean())
+    smooth = scipy.ndimage.gaussian_filter(voxels, (0, SMOOTHING, SMOOTHING))
+    low, high = (float(value) for value in np.percentile(smooth, PERCENTILES))
+    scale = np.float32(1 / (high - low) if high > low else 0)
+    smooth = (smooth - np.float32(low)) * scale
+    z, y, x = spacing_um
+    jump = float(np.abs(np.diff(smooth.mean(axis=(1, 2)))).mean())
+    numbers = [
+        *np.log10((z, np.sqrt(y * x))),
+        *_spectral((voxels - np.float32(low)) * scale),
+        *np.percentile(smooth, (50, 90, 99)),
+        np.cbrt(_skewness(smooth)),
+        np.log10(saturated + LEAST_SHARE),
+        np.log10(jump + LEAST_JUMP),
+    ]
+    return Features(*(float(number) for number in numbers))
+
+
+def telling_part(stack: Stack) -> Array:
+    """The middle planes of the part with most structure, axes (Z, Y, X), float32, every voxel finite."""
+    planes, rows, columns = shape_of(stack)
+    depth, height, width = min(planes, MAX_PLANES), min(rows, MAX_LATERAL), min(columns, MAX_LATERAL)
+    corners = [(top, left) for top in _starts(rows, height) for left in _starts(columns, width)]
+    if len(corners) > 1:
+        plane = _finite(np.asarray(stack[planes // 2], dtype=np.float32))
+        spread = [float(plane[top : top + height, left : left + width].std()) for top, left in corners]
+        corners = [corners[int(np.argmax(spread))]]
+    (top, left), first = corners[0], (planes - depth) // 2
+    box = (slice(first, first + depth), slice(top, top + height), slice(left, left + width))
+    return _finite(np.asarray(stack[box], dtype=np.float32))
+
+
+def _starts(size: int, part: int) -> list[int]:
+    return sorted({(size - part) * number // (PARTS - 1) for number in range(PARTS)})
+
+
+def _finite(voxels: Array) -> Array:
+    """The voxels, what is not finite replaced by the median of what is."""
+    finite = np.isfinite(voxels)
+    if finite.all():
+        return voxels
+    return np.where(finite, voxels, np.median(voxels[finite]) if finite.any() else np.float32(0))
+
+
+def _skewness(values: Array) -> float:
+    """Third standardised moment; 0 for a constant, which has none."""
+    deviations = values - values.mean(dtype=np.float64).astype(np.float32)
+    squares = np.square(deviations)
+    spread = float(squares.mean(dtype=np.float64)) ** 1.5
+    return float((squares * deviations).mean(dtype=np.float64)) / spread if spread > 0 else 0.0
+
+
+class _Bands:
+    """The octaves, and the corner beyond them, in the real Fourier transform of a plane (Y, X)."""
+
+    def __init__(self, height: int, width: int) -> None:
+        along_y = np.abs(scipy.fft.fftfreq(height))[:, None]
+        along_x = scipy.fft.rfftfreq(width)[None]
+        self.labels = np.digitize(np.hypot(along_y, along_x), EDGES)
+        self.is_tall, self.is_wide = along_y > along_x, along_y < along_x
+        self.is_coarse = self.labels <= COARSEST
+        self.weight = np.full(self.labels.shape, 2.0)  # a frequency stands for its mirror too
+        self.weight[:, 0] = 1
+        if width % 2 == 0:
+            self.weight[:, -1] = 1
+
+    def means(self, squares: Array, where: NDArray[np.bool_] | None = None) -> Reals:
+        """Mean of planes (Z, frequencies) in each octave and in the corner; NaN in one that has no frequency."""
+        weight = self.weight if where is None else self.weight * where
+        values = weight * squares.mean(axis=0, dtype=np.float64)
+        total, share = (
+            np.bincount(self.labels.ravel(), each.ravel(), minlength=OCTAVES + 2)[1:] for each in (values, weight)
+        )
+        return np.asarray(np.divide(total, share, out=np.full(total.shape, np.nan), where=share > 0) + TINY)
+
+
+def _spectral(voxels: Array) -> list[float]:
+    """What the planes show octave by octave: from noise to order, as in :class:`Features`."""
+    _, height, width = voxels.shape
+    window = np.outer(np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1]).astype(np.float32)
+    window /= np.sqrt(np.square(window).sum())
+    spectrum = scipy.fft.rfft2((voxels - voxels.mean(axis=(1, 2), keepdims=True)) * window)
+    bands, squares = _Bands(height, width), spectrum.real**2 + spectrum.imag**2
+    power = bands.means(squares)
+    # The corner has no more than noise, or very fine structure; a band is never taken for noise alone.
+    floor = np.minimum(power[-1], (1 - LEAST_SIGNAL) * power)
+    least = LEAST_SIGNAL * power
+    tall, wide = (np.maximum(bands.means(squares, part) - floor, least) for part in (bands.is_tall, bands.is_wide))
+    alike = [
+        np.arctanh(np.clip(_shared(spectrum, bands, lag) / (power - floor), -ALIKE, ALIKE))[:-1] for lag in (NEAR, FAR)
+    ]
+    return [
+        float(np.log10(power[-1]) / 2),
+        *np.arcsinh(np.log10(power[:-1] / power[1:]) / SLIGHT_FALL).tolist(),
+        *np.concatenate(alike).tolist(),
+        *np.log10(np.abs(np.log10(tall / wide)) + SLIGHT_UNEVENNESS)[: OCTAVES - 1].tolist(),
+        float(np.log10(_change(spectrum, bands, NEAR) / _change(spectrum, bands, FARTHEST))),
+    ]
+
+
+def _shared(spectrum: NDArray[np.complex64], bands: _Bands, lag: int) -> Reals:
+    """Cross spectrum of planes that lie ``lag`` apart, by octave; NaN if there are too few."""
+    if len(spectrum) <= lag:
+        return np.full(OCTAVES + 1, np.nan)
+    first, second = spectrum[:-lag], spectrum[lag:]
+    return bands.means(first.real * second.real + first.imag * second.imag)
+
+
+def _change(spectrum: NDArray[np.complex64], bands: _Bands, lag: int) -> float:
+    """Power of the difference of planes that lie ``lag`` apart, in coarse structure; NaN if there are too few."""
+    if len(spectrum) <= lag:
+        return float("nan")
+    difference = spectrum[lag:, bands.is_coarse] - spectrum[:-lag, bands.is_coarse]
+    squares = np.square(np.abs(difference)).mean(axis=0, dtype=np.float64)
+    return float(np.average(squares, weights=bands.weight[bands.is_coarse])) + TINY
