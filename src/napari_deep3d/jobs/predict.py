@@ -25,17 +25,15 @@ from napari_deep3d.core.events import (
     never,
     tap,
 )
-from napari_deep3d.core.metrics import intensity_range, is_flat, normalise
-from napari_deep3d.core.resampling import Grid
 from napari_deep3d.core.unlike import Likeness
 from napari_deep3d.core.volume import Shape, Spacing, Volume
 from napari_deep3d.jobs.likeness import compare_with_model
 from napari_deep3d.jobs.models import find_model
 from napari_deep3d.jobs.plan import BLEND, Plan, plan_prediction
+from napari_deep3d.jobs.stack_input import PlaneReader, Reader, usable_range
 
 if TYPE_CHECKING:
     from napari_deep3d.nn.generator import Generator
-    from napari_deep3d.nn.model_file import ModelInfo
 
 Array = NDArray[np.float32]
 
@@ -145,9 +143,9 @@ def predict_volume(
     take = partial(_take, out, uncertainty, notices)
     clock, outcome = Clock(), Outcome(stopped=True)
     generator, _ = load_model(find_model(config.model))
-    reader = _Reader(volume, plan.grid, bounds)
+    reader = Reader(volume, plan.grid, bounds)
     if plan.model.network_input == "plane":
-        reader = _PlaneReader(volume, plan.grid, bounds, plan.grid.model_step_um(plan.spacing_um))
+        reader = PlaneReader(volume, plan.grid, bounds, plan.grid.model_step_um(plan.spacing_um))
     yield Progress(0, plan.tiles, "measuring the stack")
     try:
         network = yield from tap(_network(generator, reader, plan, stop), take)
@@ -177,75 +175,7 @@ def _take(out: Any, uncertainty: Any, notices: list[str], event: Event) -> None:
         notices.append(event.message)
 
 
-def usable_range(volume: Volume, info: ModelInfo) -> tuple[tuple[float, float], int]:
-    """Intensities that become 0 and 1, and the number of voxels that are not finite.
-
-    Raises
-    ------
-    InputError
-        If no voxel is finite, or all are alike.
-    """
-    bad = 0
-    if np.dtype(volume.data.dtype).kind == "f":
-        bad = sum(int((~np.isfinite(volume.data[z])).sum()) for z in range(volume.shape[0]))
-    if bad == np.prod(volume.shape):
-        raise InputError(f"{volume.name} holds no finite number, only NaN or infinity. Load the original stack.")
-    low, high = intensity_range(volume.data, info.percentiles)
-    if is_flat((low, high)):
-        raise InputError(
-            f"{volume.name} is constant (every voxel about {low:g}); a stack with structure is needed. "
-            "Check that the right channel and file were chosen."
-        )
-    return (low, high), bad
-
-
-@dataclass(frozen=True)
-class _Reader:
-    """Reads boxes of the model's grid, normalised, what is not finite taken as background."""
-
-    volume: Volume
-    grid: Grid
-    bounds: tuple[float, float]
-
-    def __call__(self, region: tuple[slice, slice, slice]) -> Array:
-        return self.grid.read(_Finite(self.volume.data, self.bounds), region)
-
-
-@dataclass(frozen=True)
-class _PlaneReader(_Reader):
-    """Reads what DeepZ+ sees of a box: the stack's middle plane, and each plane's distance from it."""
-
-    step_um: float
-
-    def __call__(self, region: tuple[slice, slice, slice]) -> Array:
-        from napari_deep3d.nn.deepz import plane_and_distance
-
-        middle = self.grid.model_shape[0] // 2
-        plane = super().__call__((slice(middle, middle + 1), region[1], region[2]))[0]
-        return plane_and_distance(plane, (np.arange(region[0].start, region[0].stop) - middle) * self.step_um)
-
-
-@dataclass(frozen=True)
-class _Finite:
-    """A stack, normalised, with every voxel finite."""
-
-    data: Any
-    bounds: tuple[float, float]
-
-    @property
-    def dtype(self) -> np.dtype[np.float32]:
-        return np.dtype(np.float32)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return tuple(self.data.shape)
-
-    def __getitem__(self, key: Any) -> Array:
-        voxels = normalise(np.asarray(self.data[key]), self.bounds)
-        return np.nan_to_num(voxels, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-
-
-def _network(generator: Generator, reader: _Reader, plan: Plan, stop: Stop) -> Job[Any]:
+def _network(generator: Generator, reader: Reader, plan: Plan, stop: Stop) -> Job[Any]:
     """The generator with the stack's statistics frozen in; measured in part where memory runs out."""
     import torch
 

@@ -16,7 +16,8 @@ from napari_deep3d.core.events import Job, Notice, Stop, never
 from napari_deep3d.core.volume import Spacing, Volume
 from napari_deep3d.io import StackFile, StackWriter, check_output, open_stack
 from napari_deep3d.jobs.plan import plan_prediction
-from napari_deep3d.jobs.predict import Prediction, predict_volume, usable_range
+from napari_deep3d.jobs.predict import Prediction, predict_volume
+from napari_deep3d.jobs.stack_input import usable_range
 
 Times = int | Literal["all"] | None
 SHOWN = ("confocal-like", "uncertainty")
