@@ -9,8 +9,13 @@ BIN := $(VENV)/bin
 GPU := $(shell command -v nvidia-smi 2>/dev/null)
 CONSTRAINTS := $(if $(GPU),,-c ci/constraints.txt)
 CONFOCAL_SAMPLE ?= ../shared/data/cells3d/nuclei.tif
+# Real confocal stack and measured PSF that the bundled model's pairs are made with; they are used from where they lie.
+REAL = --from $(CONFOCAL_SAMPLE) --psf data/psf.ome.tif
+TEST_SAMPLES = --from data/real/testing/fly_neuron.ome.tif --from data/real/testing/cortex_neurons.ome.tif
+# The bundled model before this one, to compare with: git show bbb89c4:src/napari_deep3d/models/generalist.safetensors
+FIRST_MODEL ?= data/first.safetensors
 
-.PHONY: demo test setup system lint types layers plugin pytest samples model figures registration training likeness clean
+.PHONY: demo test setup system lint types layers plugin pytest samples model figures registration training study unseen clean
 
 demo: setup
 	$(BIN)/napari-deep3d demo
@@ -50,9 +55,30 @@ samples: setup
 	$(BIN)/python benchmarks/make_samples.py
 
 model: setup
-	$(BIN)/napari-deep3d simulate -o data/train --pairs 160 --shape 64,144,144 --seed 2026 --from $(CONFOCAL_SAMPLE)
+	$(BIN)/python benchmarks/measured_psf.py data/psf.ome.tif
+	$(BIN)/napari-deep3d simulate -o data/train --pairs 420 --shape 64,128,128 --seed 2027 $(REAL)
+	$(BIN)/napari-deep3d simulate -o data/calibration --pairs 24 --shape 64,128,128 --seed 8201
 	$(BIN)/napari-deep3d train data/train -o runs/generalist --config configs/generalist.toml --name generalist
-	$(BIN)/python benchmarks/publish_model.py runs/generalist/model.safetensors --known data/train
+	$(BIN)/python benchmarks/publish_model.py runs/generalist/model.safetensors --known data/train --calibration data/calibration
+
+# Short trainings that differ in one setting each, on validation pairs.
+study: setup
+	$(BIN)/napari-deep3d simulate -o data/validation --pairs 24 --shape 64,128,128 --seed 8101 $(REAL)
+	$(BIN)/python benchmarks/choose.py data/train data/validation --minutes 3
+
+# What docs/results.md says of stacks that the bundled model never saw.
+unseen: setup
+	$(BIN)/python benchmarks/fetch_images.py
+	$(BIN)/napari-deep3d simulate -o data/test --pairs 40 --shape 64,144,144 --seed 7001
+	$(BIN)/napari-deep3d simulate -o data/test-real --pairs 12 --shape 64,144,144 --seed 7002 --kind confocal $(TEST_SAMPLES)
+	$(BIN)/python benchmarks/simulated.py data/test --model first=$(FIRST_MODEL) --model final=generalist -o runs/simulated.json
+	$(BIN)/python benchmarks/simulated.py data/test-real --model first=$(FIRST_MODEL) --model final=generalist -o runs/simulated-real.json
+	$(BIN)/python benchmarks/nucleus.py
+	$(BIN)/python benchmarks/real_images.py --with-nucleus -o runs/real
+	$(BIN)/python benchmarks/invented.py -o runs/invented.json
+	$(BIN)/python benchmarks/looks_real.py data/test --sheet docs/images/simulated.png --with-nucleus -o runs/looks_real.json
+	$(BIN)/python benchmarks/likeness.py --model generalist data/test --json runs/likeness.json
+	$(BIN)/python benchmarks/uncertainty.py data/calibration data/test
 
 figures: setup
 	$(BIN)/python benchmarks/nucleus.py
@@ -70,10 +96,6 @@ training: setup
 	$(BIN)/python benchmarks/finetune.py
 	$(BIN)/python benchmarks/training_speed.py
 	$(BIN)/python benchmarks/kill_resume.py
-
-likeness: setup
-	$(BIN)/napari-deep3d simulate -o data/known-test --pairs 60 --shape 64,144,144 --seed 7001 --from $(CONFOCAL_SAMPLE)
-	$(BIN)/python benchmarks/likeness.py --model generalist data/known-test
 
 clean:
 	rm -rf $(VENV) demo
