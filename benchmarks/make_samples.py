@@ -17,7 +17,7 @@ from napari_deep3d.core.volume import Shape
 from napari_deep3d.io import write_stack
 
 FOLDER = Path(__file__).parent.parent / "src" / "napari_deep3d" / "samples"
-SEED = 40_001
+SEED = 40_004
 SHAPE: Shape = (56, 160, 160)
 SPACING_UM = (0.5, 0.2, 0.2)
 
@@ -27,9 +27,9 @@ def scene() -> Scene:
     return replace(
         draw_scene(np.random.default_rng(SEED), "tissue"),
         spacing_um=SPACING_UM,
-        thickness_um=60.0,
+        thickness_um=40.0,
         microscope=Microscope(1.1, 1.333, 1.37, 0.488, 0.52, 1.0, 0.0),
-        tissue=Tissue(60.0, 0.9, 0.8, np.inf, 0.02, deep_end_last=True),
+        tissue=Tissue(80.0, 0.92, 0.8, np.inf, 0.02, deep_end_last=True),
         camera=Camera(photons=1500.0, background=0.05, read_noise=1.5),
         stage=Stage(),
         confocal=Camera(photons=300.0, background=0.005, read_noise=0.5),
