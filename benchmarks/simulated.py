@@ -68,11 +68,21 @@ def named_model(text: str) -> tuple[str, str]:
     return (name, model) if equals else (Path(text).name, text)
 
 
+def earlier_rows(file: Path, rows: list[Row]) -> list[Row]:
+    """Rows of a file for the same stacks by methods that are not among the rows at hand."""
+    known, stacks = {row["method"] for row in rows}, {row["stack"] for row in rows}
+    kept = [row for row in json.loads(file.read_text())["rows"] if row["method"] not in known]
+    if {row["stack"] for row in kept} - stacks:
+        raise SystemExit(f"{file} is of other stacks than {sorted(stacks)[0]} ...")
+    return kept
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--model", action="append", type=named_model, metavar="NAME=MODEL")
     parser.add_argument("--no-deconvolution", action="store_true")
+    parser.add_argument("--with", dest="earlier", type=Path, help="rows of other methods on the same stacks (JSON)")
     parser.add_argument("-o", "--output", type=Path, help="JSON file for every row")
     chosen = parser.parse_args()
     chosen.model = chosen.model or [named_model("generalist")]
@@ -84,6 +94,8 @@ def main() -> None:
         rows += [{"stack": name} | scene.groups | row for row in found]
         errors = ", ".join(f"{row['method']} {row['rmse_fit']:.4f}" for row in found)
         print(f"{name}: {scene.kind}, {scene.haze}: {errors} ({time.monotonic() - start:.0f} s)", flush=True)
+    if chosen.earlier:
+        rows = earlier_rows(chosen.earlier, rows) + rows
     lines = summarise(rows, ("kind", "haze", "thickness"), BASELINE)
     if chosen.output:
         chosen.output.parent.mkdir(parents=True, exist_ok=True)
