@@ -78,7 +78,7 @@ unseen: setup
 	$(BIN)/python benchmarks/invented.py -o runs/invented.json
 	$(BIN)/python benchmarks/looks_real.py data/test --sheet docs/images/simulated.png --with-nucleus -o runs/looks_real.json
 	$(BIN)/python benchmarks/likeness.py --model generalist data/test --json runs/likeness.json
-	$(BIN)/python benchmarks/uncertainty.py data/calibration data/test
+	$(BIN)/python benchmarks/uncertainty.py data/test --stacks 16
 
 figures: setup
 	$(BIN)/python benchmarks/nucleus.py

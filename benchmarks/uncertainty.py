@@ -2,7 +2,9 @@
 
 Usage: napari-deep3d simulate -o data/calibration --pairs 10 --shape 48,128,128 --seed 21
        napari-deep3d simulate -o data/test --pairs 10 --shape 48,128,128 --seed 22
-       python benchmarks/uncertainty.py data/calibration data/test [--nucleus FILE]
+       python benchmarks/uncertainty.py data/test [--stacks 16] [--calibration data/calibration] [--nucleus FILE]
+
+With ``--calibration`` the model is calibrated anew, on the pairs of that folder; else it is taken as it is.
 
 The error is the difference from the confocal stack, which has noise of its own: no prediction can be without it.
 """
@@ -14,7 +16,7 @@ import json
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
@@ -203,19 +205,24 @@ def report(pairs: list[Judged]) -> list[tuple[float, float, float]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("calibration", type=Path, help="pairs folder to fit on")
     parser.add_argument("test", type=Path, help="pairs folder to measure on")
+    parser.add_argument("--stacks", type=int, help="only so many of its pairs")
+    parser.add_argument("--calibration", type=Path, help="pairs folder to fit on")
     parser.add_argument("--model", default="generalist")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--nucleus", type=Path, help="the real pair of benchmarks/nucleus.py")
     parser.add_argument("--picture", type=Path, default=PICTURE)
     chosen = parser.parse_args()
     options = {"precision": chosen.precision}
-    calibration = fit_calibration(chosen.model, chosen.calibration, **options)
+    calibration = read_info(find_model(chosen.model)).uncertainty
+    if chosen.calibration is not None:
+        calibration = fit_calibration(chosen.model, chosen.calibration, **options)
+    if calibration is None:
+        raise SystemExit(f"the model {chosen.model} is not calibrated; give --calibration")
     print(json.dumps(calibration.model_dump()), flush=True)
     with tempfile.TemporaryDirectory() as folder:
         model = with_calibration(chosen.model, calibration, Path(folder) / "calibrated.safetensors")
-        pairs = list(judge(model, chosen.test, plain=True, **options))
+        pairs = list(islice(judge(model, chosen.test, plain=True, **options), chosen.stacks))
         if chosen.nucleus is not None:
             real_nucleus(model, chosen.nucleus, **options)
     table = report(pairs)
