@@ -2,7 +2,7 @@
 
 Usage: python benchmarks/predict_window.py [--folder docs/images]
 
-Writes predict_unlike.png (the bundled sample, its contrast inverted as in transmitted light) and predict.png (the
+Writes predict_unlike.png (the bundled sample, overexposed) and predict.png (the
 sample, predicted, and the uncertainty laid over it). It needs a screen; without one:
 xvfb-run -a -s "-screen 0 1400x900x24" python benchmarks/predict_window.py
 """
@@ -33,21 +33,22 @@ class Story:
         self.viewer, self.panel, self.folder = viewer, panel, folder
         self.volume = open_stack(SAMPLE).volume()
         self.data = np.asarray(self.volume.data[:, :, :])
-        self.viewer.dims.order = (1, 0, 2)
 
     def _add(self, data: Any, name: str) -> Any:
         place = {"scale": self.volume.spacing_um, "units": ("um",) * 3, "axis_labels": ("z", "y", "x")}
-        return self.viewer.add_image(data, name=name, **place)
+        layer = self.viewer.add_image(data, name=name, **place)
+        self.viewer.dims.order = (1, 0, 2)
+        return layer
 
     def start(self) -> None:
         """Begin with the stack that is unlike."""
-        self.unlike = self._add(self.data.max() - self.data, "transmitted light")
+        self._add(np.minimum(self.data, np.percentile(self.data, 80)), "thick sample, overexposed")
         self._later(LONG_MS, self._show_unlike)
 
     def _show_unlike(self) -> None:
         self._save("predict_unlike.png")
-        self.unlike.visible = False
-        self.viewer.layers.selection.active = self._add(self.data, "thick sample, wide-field")
+        self.viewer.layers.clear()
+        self._add(self.data, "thick sample, wide-field")
         self._later(LONG_MS, self._predict)
 
     def _predict(self) -> None:
