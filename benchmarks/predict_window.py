@@ -3,7 +3,7 @@
 Usage: python benchmarks/predict_window.py [--folder docs/images]
 
 Writes predict_unlike.png (the bundled sample, overexposed) and predict.png (the
-sample, predicted, and the uncertainty laid over it). It needs a screen; without one:
+sample, predicted with its uncertainty). It needs a screen; without one:
 xvfb-run -a -s "-screen 0 1400x900x24" python benchmarks/predict_window.py
 """
 
@@ -61,7 +61,7 @@ class Story:
             self._later(SETTLE_MS, self._wait)
             return
         for layer in self.viewer.layers:
-            layer.visible = "confocal-like" in layer.name or "uncertainty" in layer.name
+            layer.visible = "confocal-like" in layer.name
         self._later(SETTLE_MS, self._finish)
 
     def _finish(self) -> None:

@@ -270,7 +270,7 @@ def test_simulate(tmp_path: Path) -> None:
 
 
 def test_an_unknown_option_of_simulate(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="unknown name 'colour'; known are: .*photons"):
+    with pytest.raises(InputError, match=r"unknown name 'colour'; known are: .*photons"):
         napari_deep3d.simulate(tmp_path / "pairs", colour="red")
     assert not (tmp_path / "pairs").exists()
 
