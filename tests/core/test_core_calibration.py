@@ -27,6 +27,30 @@ def test_expected_error_never_falls_with_spread_or_intensity(calibration, spread
     assert (calibration.expected_error(spread, prediction + more) >= slack * expected).all()
 
 
+def test_curve_mends_what_the_formula_cannot_say() -> None:
+    """Errors that grow less than the spread: part by part, the mean error is told all the same."""
+    rng = np.random.default_rng(0)
+    spread = rng.gamma(0.5, 0.1, 40_000)
+    prediction = np.zeros_like(spread)
+    error = np.abs(rng.laplace(0, 1, spread.size)) * np.minimum(0.02 + spread, 0.1)
+    found = fit(spread, prediction, error, pairs=1)
+    expected = found.expected_error(spread, prediction)
+    plain = found.model_copy(update={"curve": ()}).expected_error(spread, prediction)
+    parts = np.array_split(np.argsort(plain), 8)
+    off = [max(abs(e[part].mean() / error[part].mean() - 1) for part in parts) for e in (expected, plain)]
+    assert off[0] < 0.1 < off[1]
+
+
+def test_curve_rises_and_goes_on_beyond_its_end() -> None:
+    calibration = Calibration(floor=0.0, per_spread=1, per_intensity=0, curve=((0.1, 0.2), (0.2, 0.2), (0.4, 0.3)))
+    spread = np.array([0.0, 0.1, 0.15, 0.3, 0.4, 0.8], np.float32)
+    expected = calibration.expected_error(spread, np.zeros_like(spread))
+    np.testing.assert_allclose(expected, [0.2, 0.2, 0.2, 0.25, 0.3, 0.6], rtol=1e-5)
+    for wrong in ([(0.1, 0.2), (0.2, 0.1)], [(0.2, 0.1), (0.1, 0.2)], [(0.1, np.nan)], [(0.0, 0.1)]):
+        with pytest.raises(ValidationError):
+            Calibration(floor=0, per_spread=1, per_intensity=0, curve=wrong)
+
+
 @given(calibrations)
 def test_calibration_survives_json(calibration) -> None:
     assert Calibration.model_validate_json(calibration.model_dump_json()) == calibration

@@ -3,8 +3,9 @@
 A network that sees a stack turned gives a slightly different answer. Where its answers differ more it knows less, and
 bright structure is missed by more than dark background. So the expected absolute error is taken as
 ``sqrt(floor^2 + (per_spread * spread)^2 + (per_intensity * prediction)^2)``: it never falls as the spread grows, and
-three numbers say it all. They are fitted to pairs with a known confocal stack by the likelihood of an error with a
-two-sided exponential distribution, whose maximum is where the expected errors are the mean ones.
+three numbers order all voxels. They are fitted to pairs with a known confocal stack by the likelihood of an error with
+a two-sided exponential distribution, whose maximum is where the expected errors are the mean ones. What the formula
+gets wrong from small to large is mended by a rising curve: the mean error by its value (isotonic regression).
 """
 
 from __future__ import annotations
@@ -12,14 +13,16 @@ from __future__ import annotations
 import numpy as np
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
-from scipy.optimize import minimize
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from scipy.optimize import isotonic_regression, minimize
 
 Array = NDArray[np.float32]
 
 WINDOW = 3
 """The spread of a voxel is taken over this many voxels along each axis: that of a few answers alone is noisy."""
 RADIUS = WINDOW // 2
+PARTS = 25
+"""Points of the curve: parts of as many voxels each."""
 LEAST = 1e-5
 """Smallest number that a fit may give: an error of zero is never expected."""
 
@@ -27,7 +30,9 @@ LEAST = 1e-5
 class Calibration(BaseModel):
     """How large an error to expect for a spread and a predicted intensity, all in units of the result.
 
-    ``pairs`` is the number of pairs that the numbers were fitted to.
+    ``curve`` holds points of rising values of the formula and the error measured there, between which it is
+    interpolated; beyond the last one errors grow in proportion, and without any the formula is taken as it is.
+    ``pairs`` is the number of pairs that all was fitted to.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,12 +40,26 @@ class Calibration(BaseModel):
     floor: float = Field(ge=0, lt=1e3)
     per_spread: float = Field(ge=0, lt=1e3)
     per_intensity: float = Field(ge=0, lt=1e3)
+    curve: tuple[tuple[float, float], ...] = ()
     pairs: int = Field(0, ge=0)
+
+    @field_validator("curve")
+    @classmethod
+    def _rising(cls, value: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+        points = np.array(value).reshape(-1, 2)
+        if not (np.isfinite(points).all() and (points > 0).all() and (np.diff(points, axis=0) >= 0).all()):
+            raise ValueError("points of finite, positive, rising numbers are needed")
+        return value
 
     def expected_error(self, spread: Array, prediction: Array) -> Array:
         """Expected absolute error for arrays of the same shape; never negative, never falling with the spread."""
         square = (self.per_spread * spread) ** 2 + (self.per_intensity * prediction) ** 2
-        return np.sqrt(np.float32(self.floor**2) + square, dtype=np.float32)
+        value = np.sqrt(np.float32(self.floor**2) + square, dtype=np.float32)
+        if not self.curve:
+            return value
+        formula, measured = np.array(self.curve, dtype=np.float32).T
+        beyond = np.maximum(value / formula[-1], 1)
+        return np.asarray(np.interp(value, formula, measured) * beyond, dtype=np.float32)
 
 
 RAW = Calibration(floor=0, per_spread=1, per_intensity=0)
@@ -101,4 +120,15 @@ def fit(spread: Array, prediction: Array, error: Array, pairs: int) -> Calibrati
     start = np.log([max(float(np.median(error)), LEAST), 1.0, 0.1])
     found = minimize(cost, start, jac=True, method="L-BFGS-B", bounds=[(np.log(LEAST), np.log(100.0))] * 3)
     floor, per_spread, per_intensity = (float(value) for value in np.exp(found.x))
-    return Calibration(floor=floor, per_spread=per_spread, per_intensity=per_intensity, pairs=pairs)
+    factors = {"floor": floor, "per_spread": per_spread, "per_intensity": per_intensity}
+    value = Calibration(**factors).expected_error(spread, prediction)
+    return Calibration(**factors, curve=_curve(value, error), pairs=pairs)
+
+
+def _curve(value: Array, error: Array) -> tuple[tuple[float, float], ...]:
+    """Mean error by the value of the formula, never falling; one-dimensional arrays of the same voxels."""
+    parts = [part for part in np.array_split(np.argsort(value), PARTS) if len(part)]
+    means = np.array([(value[part].mean(), max(float(error[part].mean()), LEAST)) for part in parts])
+    formula, first = np.unique(means[:, 0], return_index=True)
+    measured = isotonic_regression(means[first, 1]).x
+    return tuple((float(x), float(y)) for x, y in zip(formula, measured, strict=True))
