@@ -21,7 +21,7 @@ amounts = hnp.arrays(np.float32, 20, elements=st.floats(0, 10, width=32))
 def test_expected_error_never_falls_with_spread_or_intensity(calibration, spread, more, prediction) -> None:
     expected = calibration.expected_error(spread, prediction)
     assert expected.dtype == np.float32
-    assert (expected >= calibration.floor * (1 - 1e-6)).all()
+    assert (expected >= calibration.floor * (1 - 1e-6) - 1e-18).all()  # smaller squares are 0 in float32
     slack = 1 - 1e-6
     assert (calibration.expected_error(spread + more, prediction) >= slack * expected).all()
     assert (calibration.expected_error(spread, prediction + more) >= slack * expected).all()
