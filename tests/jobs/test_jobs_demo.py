@@ -24,8 +24,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Demo:
 
 
 def test_demo_predicts_a_stack_closer_to_confocal(made: Demo) -> None:
-    assert made.predicted.rmse_fit < 0.75 * made.widefield.rmse_fit
-    assert made.predicted.ssim_fit > made.widefield.ssim_fit
+    assert made.predicted.rmse_fit < 0.85 * made.widefield.rmse_fit
+    assert made.predicted.ssim_fit > 1.5 * made.widefield.ssim_fit
     assert made.prediction.complete
     result = open_stack(made.prediction_file)
     sample = open_stack(demo_module.WIDEFIELD)

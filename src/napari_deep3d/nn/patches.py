@@ -148,7 +148,7 @@ def _draw_patch(
     rng: np.random.Generator, pairs: Sequence[TrainingPair], config: TrainConfig, size: Shape
 ) -> tuple[Array, Array]:
     """Network input (C, Z, Y, X) and confocal (Z, Y, X) at a random place, flipped and turned at random."""
-    if config.network_input == "stack" and rng.random() < config.blank_share:
+    if config.blank_share and config.network_input == "stack" and rng.random() < config.blank_share:
         return blank_patch(rng, size, config.percentiles)
     pair = pairs[int(rng.integers(len(pairs)))]
     corner = [int(rng.integers(have - want + 1)) for have, want in zip(pair.shape, size, strict=True)]
