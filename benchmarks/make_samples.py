@@ -10,9 +10,9 @@ import numpy as np
 from napari_deep3d.core import samples
 from napari_deep3d.core.camera import Camera, Stage
 from napari_deep3d.core.optics import Microscope
+from napari_deep3d.core.scattering import Tissue
 from napari_deep3d.core.scene import Scene, draw_scene
 from napari_deep3d.core.simulation import take_images
-from napari_deep3d.core.tissue import Tissue
 from napari_deep3d.core.volume import Shape
 from napari_deep3d.io import write_stack
 

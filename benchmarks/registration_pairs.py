@@ -20,8 +20,8 @@ from scipy.spatial.transform import Rotation
 
 from napari_deep3d.core import simulation
 from napari_deep3d.core.camera import expose
+from napari_deep3d.core.scattering import depths_um
 from napari_deep3d.core.scene import Kind, Scene, draw_scene
-from napari_deep3d.core.tissue import depths_um
 from napari_deep3d.core.transform import Transform
 from napari_deep3d.core.volume import Shape, Spacing, Volume
 from napari_deep3d.io import open_stack

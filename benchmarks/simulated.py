@@ -77,13 +77,12 @@ def earlier_rows(file: Path, rows: list[Row]) -> list[Row]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--model", action="append", type=named_model, metavar="NAME=MODEL")
+    parser.add_argument("--model", action="append", default=[], type=named_model, metavar="NAME=MODEL")
     parser.add_argument("--no-deconvolution", action="store_true")
     parser.add_argument("--stacks", type=int, help="only so many of the folder's")
     parser.add_argument("--with", dest="earlier", type=Path, help="rows of other methods on the same stacks (JSON)")
     parser.add_argument("-o", "--output", type=Path, help="JSON file for every row")
     chosen = parser.parse_args()
-    chosen.model = chosen.model or []
     rows: list[Row] = []
     for name in pair_names(chosen.folder)[: chosen.stacks]:
         path, start = chosen.folder / WIDEFIELD / name, time.monotonic()

@@ -10,9 +10,9 @@ import pytest
 from napari_deep3d.core.camera import Stage
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.optics import MeasuredPsf, Microscope
+from napari_deep3d.core.scattering import Tissue, depths_um
 from napari_deep3d.core.scene import Scene, draw_scene
 from napari_deep3d.core.simulation import Pair, field_of, form_images, place_sample, simulate_pair
-from napari_deep3d.core.tissue import Tissue, depths_um
 from napari_deep3d.core.volume import Volume
 
 SHAPE = (16, 48, 48)

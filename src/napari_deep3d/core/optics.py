@@ -61,8 +61,8 @@ class Microscope:
                 f"{self.immersion_index}; it must be above 0 and below that index. Correct one of them."
             )
 
-    def _point_image(self, spacing_um: Spacing, planes: int, excitation: bool = False) -> Array:
-        """Image of a point on fine pixels; see :func:`napari_deep3d.core.pupil.point_image`."""
+    def fine_psf(self, spacing_um: Spacing, planes: int, excitation: bool = False) -> Array:
+        """Emission or excitation PSF on pixels fine enough for the lens, axes (Z, Y, X), every plane with sum 1."""
         heights = (np.arange(planes) - planes // 2) * spacing_um[0]
         return point_image(
             FINE_PIXELS,
@@ -99,7 +99,7 @@ def widefield_psf(scope: Microscope, spacing_um: Spacing, planes: int) -> Array:
     planes
         Odd number of planes; twice the depth of a stack minus one holds all its blur.
     """
-    psf = _binned(scope._point_image(spacing_um, planes), scope.fineness(spacing_um))
+    psf = _binned(scope.fine_psf(spacing_um, planes), scope.fineness(spacing_um))
     return np.asarray(psf / psf.sum(), dtype=np.float32)
 
 
@@ -109,8 +109,8 @@ def confocal_psf(scope: Microscope, spacing_um: Spacing, planes: int) -> Array:
     Excitation PSF times the emission PSF blurred by the pinhole (Wilson and Sheppard, Theory and Practice of
     Scanning Optical Microscopy, 1984). One Airy unit is 1.22 wavelengths / NA in the sample.
     """
-    excitation = scope._point_image(spacing_um, planes, excitation=True)
-    emission = scope._point_image(spacing_um, planes)
+    excitation = scope.fine_psf(spacing_um, planes, excitation=True)
+    emission = scope.fine_psf(spacing_um, planes)
     fine = min(spacing_um[1:]) / scope.fineness(spacing_um)
     psf = _binned(excitation * behind_pinhole(emission, scope, fine), scope.fineness(spacing_um))
     return np.asarray(psf / psf.sum(), dtype=np.float32)

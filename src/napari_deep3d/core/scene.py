@@ -13,7 +13,7 @@ from napari_deep3d.core.config import Config
 from napari_deep3d.core.optics import Microscope
 from napari_deep3d.core.pupil import MODES
 from napari_deep3d.core.samples import Kind as DrawnKind
-from napari_deep3d.core.tissue import Tissue
+from napari_deep3d.core.scattering import Tissue
 from napari_deep3d.core.volume import Spacing
 
 Kind = DrawnKind | Literal["confocal"]
@@ -56,6 +56,8 @@ class SceneBounds(Config):
     corrected_um: Range = Field((-5.0, 15.0), description="depth below the surface for which the lens is corrected")
     aberrated: Share = Field(0.7, description="share of scenes with random aberrations")
     aberration_waves: Range = Field((0.0, 0.10), description="their RMS in waves, over all modes")
+    measured: Share = Field(0.15, description="share of scenes with a measured PSF, where one is given")
+    measured_voxel: Range = Field((0.7, 2.0), description="their voxel size as a share of that PSF's")
     thickness_um: Range = Field((3.0, 45.0), description="thickness of the sample, log")
     scattering: Share = Field(0.75, description="share of scenes that scatter")
     mean_free_path_um: Range = Field((25.0, 250.0), description="between two scatterings, log")

@@ -4,7 +4,7 @@ Image formation, in the order in which the code does it:
 
 1. A sample (:mod:`napari_deep3d.core.samples`) of some thickness is drawn in a field wider and deeper than the stack,
    because a wide-field image also holds the blur of what lies above, below and beside it. Autofluorescence is added.
-2. Wide-field: the tissue scatters and absorbs light by depth (:mod:`napari_deep3d.core.tissue`); the image is the
+2. Wide-field: the tissue scatters and absorbs light by depth (:mod:`napari_deep3d.core.scattering`); the image is the
    convolution with the wide-field PSF, which changes with depth where refractive indices differ
    (:mod:`napari_deep3d.core.optics`); stage, lamp and camera do the rest (:mod:`napari_deep3d.core.camera`).
 3. Confocal: convolution with the confocal PSF, whose pinhole refuses scattered light; a loss with depth of which laser
@@ -27,8 +27,8 @@ from napari_deep3d.core import optics, samples
 from napari_deep3d.core.camera import expose, move
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.optics import MeasuredPsf
+from napari_deep3d.core.scattering import confocal_loss, depths_um, scatter
 from napari_deep3d.core.scene import Kind, Scene, SceneBounds, draw_kind, draw_scene
-from napari_deep3d.core.tissue import confocal_loss, depths_um, scatter
 from napari_deep3d.core.volume import Shape, Spacing, Volume
 
 Array = NDArray[np.float32]
@@ -37,10 +37,6 @@ Draw = Callable[[Shape], Array]
 MARGIN_UM = (6.0, 5.0, 5.0)
 MOST_MARGIN = (16, 24, 24)
 """Voxels at most; fields wrap round sideways, so there is light from outside in any case."""
-MEASURED_SHARE = 0.15
-"""Share of the scenes with a measured PSF, where one is given; their voxels are like its own."""
-MEASURED_SPACING = (0.7, 2.0)
-"""Their voxel size as a share of the PSF's."""
 CONFOCAL_REACH_UM = 12.0
 """The confocal PSF ends here; what lies beyond is less than a thousandth."""
 DEPTH_NODES = (0.15, 0.85)
@@ -99,14 +95,14 @@ def simulate_pair(
     if scene.kind == "confocal" and not confocal_stacks:
         raise InputError("samples of the kind 'confocal' need a real confocal stack to be taken from. Give one.")
     measured = None
-    if measured_psfs and rng.random() < MEASURED_SHARE:
+    if measured_psfs and rng.random() < bounds.measured:
         measured = measured_psfs[int(rng.integers(len(measured_psfs)))]
-        scene = _like_measured(rng, scene, measured)
+        scene = _like_measured(rng, scene, measured, bounds)
     return take_images(rng, scene, shape, lambda field: draw_sample(rng, scene, field, confocal_stacks), measured)
 
 
-def _like_measured(rng: np.random.Generator, scene: Scene, psf: MeasuredPsf) -> Scene:
-    z, xy = psf.spacing_um[0] * rng.uniform(*MEASURED_SPACING), psf.spacing_um[1] * rng.uniform(*MEASURED_SPACING)
+def _like_measured(rng: np.random.Generator, scene: Scene, psf: MeasuredPsf, bounds: SceneBounds) -> Scene:
+    z, xy = (size * rng.uniform(*bounds.measured_voxel) for size in psf.spacing_um[:2])
     return replace(scene, spacing_um=(z, xy, xy), measured_psf=True)
 
 

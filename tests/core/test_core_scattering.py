@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_deep3d.core.tissue import Tissue, confocal_loss, depths_um, modulation, scatter
+from napari_deep3d.core.scattering import Tissue, confocal_loss, depths_um, modulation, scatter
 
 TISSUE = Tissue(50.0, 0.9, 1.0, np.inf, 0.0, True)
 SPACING = (0.5, 0.2, 0.2)
