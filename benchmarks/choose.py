@@ -1,19 +1,24 @@
-"""Short trainings that differ in one setting each, scored on validation pairs: whence the bundled model's settings.
+"""Short trainings that differ in one setting each, scored on pairs held apart: whence the bundled model's settings.
 
-Usage: python benchmarks/choose.py data/train data/validation [configs/study/base.toml ...] [--minutes 3]
+Usage: python benchmarks/choose.py data/train data/validation data/choosing-real [--minutes 6] [--config FILE ...]
 
-A row for each config is added to FOLDER/table.csv: settings, steps, seconds, RMSE and SSIM on the validation pairs by
-the intensities as they are and after the best scale and offset. A run that is in the table is not repeated. Test
-pairs and real test images are no part of it.
+Every config of configs/study is trained for the same time on a processor of its own, and scored on each of the
+validation folders by RMSE and SSIM after the best scale and offset. What is no setting of a training stands in its
+table [run]: the model to start from, or other pairs. A row for each is added to FOLDER/table.csv; a run that is in
+the table is not repeated. Test pairs and real test images are no part of it.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import os
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 
 from napari_deep3d import predict, train
 from napari_deep3d.core.config import read_toml
@@ -21,43 +26,63 @@ from napari_deep3d.core.metrics import score
 from napari_deep3d.jobs.pairs import read_pairs
 
 PERCENTILES = (0.1, 99.9)
-COLUMNS = ("name", "steps", "seconds", "rmse", "ssim", "rmse_fit", "ssim_fit")
+SCORES = ("share", "rmse", "ssim")
+"""RMSE as a share of the wide-field's, RMSE and SSIM, each the mean of a folder's stacks."""
 STUDY = Path(__file__).parent.parent / "configs" / "study"
 
 
-def validate(folder: Path, model: str) -> list[float]:
-    """Mean RMSE, SSIM, and both after the fit, of a model on a pairs folder."""
+def validate(folder: Path, model: str) -> dict[str, float]:
+    """Mean scores of a model on a pairs folder, or of the wide-field stacks themselves."""
     rows = []
     for pair in read_pairs(folder, PERCENTILES):
-        image = predict(np.asarray(pair.widefield.data[pair.whole]), spacing_um=pair.spacing_um, model=model).data
-        found = score(image, pair.crop_confocal(pair.whole))
-        rows.append((found.rmse, found.ssim, found.rmse_fit, found.ssim_fit))
-    return [round(float(value), 4) for value in np.mean(rows, axis=0)]
+        confocal, widefield = pair.crop_confocal(pair.whole), pair.crop_widefield(pair.whole)
+        stack = np.asarray(pair.widefield.data[pair.whole])
+        image = predict(stack, spacing_um=pair.spacing_um, model=model).data if model else widefield
+        found = score(image, confocal)
+        rows.append((found.rmse_fit / score(widefield, confocal).rmse_fit, found.rmse_fit, found.ssim_fit))
+    means = np.mean(rows, axis=0)
+    return {f"{folder.name} {name}": round(float(value), 4) for name, value in zip(SCORES, means, strict=True)}
+
+
+def study(path: Path, pairs: Path, validation: list[Path], folder: Path, minutes: float) -> dict[str, Any]:
+    """Train by one config on one processor, and score the model."""
+    torch.set_num_threads(1)
+    settings = read_toml(path)
+    run = settings.pop("run", {})
+    made = train(run.get("pairs", pairs), folder / path.stem, minutes=minutes, start=run.get("start", ""), **settings)
+    row: dict[str, Any] = {"name": path.stem, "steps": made.iterations, "seconds": round(made.seconds)}
+    for held in validation:
+        row |= validate(held, str(made.model))
+    return row
+
+
+def add_row(table: Path, row: dict[str, Any]) -> None:
+    """Write a row at the end of the table."""
+    is_new = not table.exists()
+    with table.open("a", newline="") as file:
+        writer = csv.DictWriter(file, list(row))
+        if is_new:
+            writer.writeheader()
+        writer.writerow(row)
+    print(row, flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pairs", type=Path)
-    parser.add_argument("validation", type=Path)
-    parser.add_argument("configs", type=Path, nargs="*", default=sorted(STUDY.glob("*.toml")))
+    parser.add_argument("validation", type=Path, nargs="+")
+    parser.add_argument("--config", type=Path, action="append")
     parser.add_argument("--folder", type=Path, default=Path("runs/study"))
-    parser.add_argument("--minutes", type=float, help="the same time for each, instead of its own number of steps")
+    parser.add_argument("--minutes", type=float, default=6.0)
     chosen = parser.parse_args()
     chosen.folder.mkdir(parents=True, exist_ok=True)
     table = chosen.folder / "table.csv"
     done = {row["name"] for row in csv.DictReader(table.open())} if table.exists() else set()
-    for path in chosen.configs:
-        if path.stem in done:
-            continue
-        made = train(chosen.pairs, chosen.folder / path.stem, minutes=chosen.minutes, **read_toml(path))
-        row = [path.stem, made.iterations, round(made.seconds), *validate(chosen.validation, str(made.model))]
-        is_new = not table.exists()
-        with table.open("a", newline="") as file:
-            writer = csv.writer(file)
-            if is_new:
-                writer.writerow(COLUMNS)
-            writer.writerow(row)
-        print(dict(zip(COLUMNS, row, strict=True)), flush=True)
+    configs = [path for path in chosen.config or sorted(STUDY.glob("*.toml")) if path.stem not in done]
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        rest = (chosen.pairs, chosen.validation, chosen.folder, chosen.minutes)
+        for task in as_completed(pool.submit(study, path, *rest) for path in configs):
+            add_row(table, task.result())
 
 
 if __name__ == "__main__":

@@ -322,7 +322,7 @@ def test_a_run_folder_of_another_version(run: Run, pairs: Path, tmp_path: Path) 
     (folder / "config.toml").write_text("iterations = 5\n")  # as the first version left it
     refused(
         run,
-        "run folder of version 1; this program resumes version 2",
+        "run folder of version 1; this program resumes version 3",
         tmp_path,
         "train",
         pairs,
@@ -335,7 +335,7 @@ def test_a_run_folder_of_another_version(run: Run, pairs: Path, tmp_path: Path) 
 def test_a_run_folder_of_nonsense(run: Run, pairs: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
-    (folder / "run.toml").write_text("format_version = 2\n")
+    (folder / "run.toml").write_text("format_version = 3\n")
     (folder / "config.toml").write_text("iterations = 0\nepochs = 3\n")
     refused(run, "unknown name 'epochs'", tmp_path, "train", pairs, "-o", folder, "--resume")
 

@@ -19,6 +19,8 @@ from napari_deep3d.nn.generator import (
     Convolution,
     Generator,
     StackNorm,
+    enlarge_linear,
+    enlarge_nearest,
     norms,
     pad_to_stride,
 )
@@ -64,6 +66,28 @@ def test_items_of_a_batch_do_not_see_each_other(generator: Generator) -> None:
     together = generator(x)
     for index in range(3):
         torch.testing.assert_close(together[index], generator(x[index : index + 1])[0], rtol=1e-3, atol=1e-3)
+
+
+@settings(deadline=None, max_examples=20)
+@given(
+    size=st.tuples(st.integers(1, 5), st.integers(1, 6), st.integers(1, 6)),
+    factor=st.tuples(st.sampled_from((1, 2)), st.sampled_from((1, 2)), st.sampled_from((1, 2))),
+)
+def test_linear_enlarging_is_trilinear_interpolation(size: tuple[int, int, int], factor: tuple[int, int, int]) -> None:
+    x = noise(2, 3, *size).contiguous(memory_format=torch.channels_last_3d)
+    enlarged = enlarge_linear(x, factor)
+    expected = F.interpolate(x, scale_factor=tuple(float(f) for f in factor), mode="trilinear")
+    torch.testing.assert_close(enlarged, expected, rtol=1e-5, atol=1e-5)
+    assert enlarged.is_contiguous(memory_format=torch.channels_last_3d)
+
+
+@torch.no_grad()
+def test_the_grid_of_the_pooling_does_not_show_in_what_the_decoder_enlarges() -> None:
+    """With nothing from the encoder but a smooth ramp below, steps within and between coarse voxels are alike."""
+    ramp = torch.arange(8.0).view(1, 1, 1, 1, 8).expand(1, 2, 2, 4, 8)
+    for enlarge, is_smooth in ((enlarge_linear, True), (enlarge_nearest, False)):
+        steps = enlarge(ramp, (2, 2, 2))[0, 0, 0, 0].diff()[1:-1]
+        assert bool(torch.allclose(steps, steps[0])) is is_smooth
 
 
 def test_padding_repeats_the_last_voxels_up_to_the_stride() -> None:

@@ -160,7 +160,7 @@ def rewrite(path: Path, header: str | None = None, **changes: Any) -> Path:
 @pytest.mark.parametrize("version", [0, FORMAT_VERSION + 1, None, "1"])
 def test_other_format_version_is_refused(path: Path, info: ModelInfo, version: object) -> None:
     header = json.dumps(info.model_dump(mode="json") | {"format_version": version})
-    with pytest.raises(InputError, match=rf"model format version {version}; this program reads versions 1 and 2"):
+    with pytest.raises(InputError, match=rf"model format version {version}; this program reads versions 1, 2, 3"):
         read_info(rewrite(path, header))
 
 
@@ -168,13 +168,32 @@ def test_model_of_the_first_format_is_read_as_the_network_that_it_knew(
     path: Path, info: ModelInfo, generator: Generator
 ) -> None:
     header = info.model_dump(mode="json") | {"format_version": 1}
-    for later in ("dimensions", "network_input", "z_step"):
+    for later in ("dimensions", "network_input", "z_step", "enlarging"):
         del header[later]
     loaded, old = load_model(rewrite(path, json.dumps(header)))
     assert (old.format_version, old.dimensions, old.network_input, old.z_step) == (1, 3, "stack", 1)
+    _agrees_with_nearest(loaded, generator)
+
+
+def test_model_of_the_second_format_enlarges_by_nearest_neighbours(
+    path: Path, info: ModelInfo, generator: Generator
+) -> None:
+    header = info.model_dump(mode="json") | {"format_version": 2}
+    del header["enlarging"]
+    loaded, old = load_model(rewrite(path, json.dumps(header)))
+    assert old.enlarging == "nearest"
+    _agrees_with_nearest(loaded, generator)
+
+
+def _agrees_with_nearest(loaded: Generator, generator: Generator) -> None:
+    """Whether a network is the generator with its pooling grid showing, and not the one that interpolates."""
+    as_it_was = Generator(2, enlarging="nearest")
+    as_it_was.load_state_dict(generator.state_dict())
     x = torch.rand(1, 1, 8, 32, 32)
     with torch.no_grad():
-        torch.testing.assert_close(loaded(x), generator(x), rtol=0.05, atol=0.05)
+        old, new = as_it_was.eval()(x), generator.eval()(x)
+        assert float((old - new).abs().max()) > 0.1 * float(new.std())
+        torch.testing.assert_close(loaded(x), old, rtol=0.01, atol=0.01)
 
 
 @pytest.mark.parametrize(("dimensions", "seen", "channels"), [(2, "stack", 1), (2, "plane", 2)])

@@ -42,8 +42,9 @@ class SceneBounds(Config):
             "puncta": 0.06,
             "tissue": 0.14,
             "confocal": 0.10,
+            "beads": 0.0,
         },
-        description="share of each kind of sample; confocal only where real stacks are given",
+        description="share of each kind of sample; confocal only where real stacks are given, beads only if asked for",
     )
     pixel: Range = Field((0.3, 2.2), description="pixel as a share of the resolution lambda / (2 NA), log")
     pixel_um: Range = Field((0.06, 0.8), description="the same in um: cut to this")

@@ -17,7 +17,7 @@ from napari_deep3d.core.config import TrainConfig, read_toml
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Event, Metrics
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 RUN_FILE, CONFIG_FILE, METRICS_FILE = "run.toml", "config.toml", "metrics.csv"
 MODEL_FILE, LAST_FILE = "model.safetensors", "last.safetensors"
 CHECKPOINTS, PAIRS = "checkpoints", "pairs"

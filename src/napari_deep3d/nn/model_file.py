@@ -18,9 +18,10 @@ from napari_deep3d.core.volume import Shape, Spacing, check_spacing
 if TYPE_CHECKING:
     from napari_deep3d.nn.generator import Generator
 
-FORMAT_VERSION = 2
-READABLE_VERSIONS = (1, 2)
-"""Version 1 knew the three-dimensional network on whole stacks alone, which is what version 2 takes as default."""
+FORMAT_VERSION = 3
+READABLE_VERSIONS = (1, 2, 3)
+"""Version 1 knew the three-dimensional network on whole stacks alone, which is what later ones take as default; up to
+version 2 the network enlarged by nearest neighbours."""
 HEADER_KEY = "napari-deep3d"
 
 
@@ -30,7 +31,8 @@ class ModelInfo(BaseModel):
     ``spacing_um`` is the middle of the voxel sizes trained on, ``spacing_min_um`` and ``spacing_max_um`` their
     bounds; ``halo`` the voxels around a tile that its prediction depends on (the measured receptive field).
     ``known`` is how the stacks look that it learned from; older files do not say.
-    ``dimensions``, ``network_input`` and ``z_step`` are as in :class:`napari_deep3d.core.config.TrainConfig`.
+    ``dimensions``, ``network_input`` and ``z_step`` are as in :class:`napari_deep3d.core.config.TrainConfig`;
+    ``enlarging`` is how the network's decoder enlarges.
     ``uncertainty`` turns the spread of its predictions into the error to expect, if it was calibrated.
     """
 
@@ -44,6 +46,7 @@ class ModelInfo(BaseModel):
     dimensions: Literal[2, 3] = 3
     network_input: Literal["stack", "plane"] = "stack"
     z_step: Literal[1, 2, 4] = 1
+    enlarging: Literal["linear", "nearest"] = "linear"
     percentiles: tuple[float, float] = (0.1, 99.9)
     spacing_um: Spacing
     spacing_min_um: Spacing
@@ -120,12 +123,12 @@ def _parse(path: Path, header: str) -> ModelInfo:
         values = json.loads(header)
         version = values.get("format_version")
         if version not in READABLE_VERSIONS:
-            known = " and ".join(str(number) for number in READABLE_VERSIONS)
+            known = ", ".join(str(number) for number in READABLE_VERSIONS)
             raise InputError(
                 f"{path} has model format version {version}; this program reads versions {known}. "
                 "Install the napari-deep3d that fits the model, or train it again."
             )
-        return ModelInfo.model_validate(values)
+        return ModelInfo.model_validate({"enlarging": "nearest"} | values if version < 3 else values)
     except (ValidationError, AttributeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
@@ -153,7 +156,7 @@ def _first_line(error: Exception) -> str:
 def _network(info: ModelInfo) -> Generator:
     from napari_deep3d.nn.generator import CHANNELS_IN, Generator
 
-    return Generator(info.width, info.dimensions, CHANNELS_IN[info.network_input])
+    return Generator(info.width, info.dimensions, CHANNELS_IN[info.network_input], info.enlarging)
 
 
 def load_model(path: str | Path) -> tuple[Any, ModelInfo]:

@@ -18,7 +18,7 @@ from napari_deep3d.nn.deepz import plane_and_distance
 
 Array = NDArray[np.float32]
 
-BLANK_LIGHT = (0.1, 10.0)
+BLANK_LIGHT = (0.1, 60.0)
 """How uneven the light of a blank patch is, in standard deviations of its noise."""
 
 

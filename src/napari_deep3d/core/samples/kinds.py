@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 
+from napari_deep3d.core.samples.beads import beads
 from napari_deep3d.core.samples.filaments import filaments
 from napari_deep3d.core.samples.glia import glia
 from napari_deep3d.core.samples.membranes import membranes
@@ -16,7 +17,7 @@ from napari_deep3d.core.samples.puncta import puncta
 from napari_deep3d.core.samples.tissue import tissue
 from napari_deep3d.core.volume import Shape, Spacing
 
-Kind = Literal["nuclei", "neurons", "glia", "filaments", "membranes", "puncta", "tissue"]
+Kind = Literal["nuclei", "neurons", "glia", "filaments", "membranes", "puncta", "tissue", "beads"]
 
 DRAW = {
     "nuclei": nuclei,
@@ -26,6 +27,7 @@ DRAW = {
     "membranes": membranes,
     "puncta": puncta,
     "tissue": tissue,
+    "beads": beads,
 }
 
 
