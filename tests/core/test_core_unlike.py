@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import scipy.ndimage as ndi
 
 from likeness_helpers import SPACING, known, widefield
-from napari_deep3d.core.likeness import NAMES
-from napari_deep3d.core.unlike import GROUPS, Likeness, judge
+from napari_deep3d.core.known import Known
+from napari_deep3d.core.likeness import NAMES, measure_likeness
+from napari_deep3d.core.unlike import FAR, GROUPS, Likeness, judge
 
 
 def notice(stack: np.ndarray) -> str:
@@ -44,6 +46,14 @@ def test_wrong_input_is_told_by_its_name(kind: str) -> None:
     assert re.search(words, said), said
     assert said.startswith("This stack is unlike those the model learned from: ")
     assert judge(stack, SPACING, known()).distance >= 1
+
+
+def test_a_plane_repeated_is_told_whatever_the_model_knows_of_planes_that_are_alike() -> None:
+    """Where the model knows stacks whose planes are much alike, that they are the same is no large deviation."""
+    features = [measure_likeness(widefield(seed), SPACING) for seed in range(40)]
+    alike = [replace(f, **dict.fromkeys(FAR, 2.5 + 0.01 * index)) for index, f in enumerate(features[::3])]
+    said = judge(np.repeat(STACK[8:9], 16, axis=0), SPACING, Known.fit(features + alike)).notice
+    assert "planes hardly differ" in said
 
 
 def test_the_report_is_plain() -> None:

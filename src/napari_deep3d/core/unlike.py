@@ -27,6 +27,9 @@ HALF = 0.5
 """Weight of planes that are too alike: whatever takes the noise away makes them so too, and then is the better word."""
 SURE = 3.0
 """Normal score from which on a deviation alone says what is wrong."""
+SAME = 2.9
+"""Fisher's z of planes three apart, in every octave, from which on they are one plane repeated (correlation 0.994)."""
+FAR = ("far_coarse", "far_middle", "far_fine", "far_finest")
 
 
 @dataclass(frozen=True)
@@ -209,7 +212,7 @@ def _reasons(features: Features, found: Distance, turned: tuple[Reason, ...]) ->
     scores = found.deviations
     if scores["saturated"] > SURE:
         return (OVEREXPOSED,)
-    if min(scores[name] for name in ("far_middle", "far_fine", "far_finest")) > SURE:
+    if min(getattr(features, name) for name in FAR) > SAME or min(scores[name] for name in FAR[1:]) > SURE:
         return (REPEATED,)
     if turned:
         return turned
