@@ -1,4 +1,4 @@
-"""Beads: few round bodies in a dark field, as in samples that microscopes are measured with."""
+"""Beads: round bodies far apart in a dark field, as in samples that microscopes are measured with."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from napari_deep3d.core.volume import Shape, Spacing
 RADIUS_UM = (0.05, 4.0)
 SIZE_SPREAD = (0.0, 0.3)
 """Standard deviation of the logarithm of the radii in a sample."""
-COUNT = (1, 40)
-MAX_FILLING = 0.05
-"""Share of the field that beads fill at most, where there is more than one."""
+FILLING, BLUR_UM = (0.004, 0.05), 0.2
+"""Share of the field that the beads fill, each as much larger in radius as a confocal microscope shows it: with less,
+the 99.9th percentile of the confocal stack, which becomes 1, would be noise."""
+MAX_BEADS = 5000
 BRIGHTNESS = (0.2, 1.0)
 HOLLOW_CHANCE, SHELL_UM = 0.3, (0.1, 0.5)
 """Share of the samples stained at the surface alone, and how deep."""
@@ -24,12 +25,12 @@ LEAST_HOLLOW_UM = 1.0
 
 
 def beads(rng: np.random.Generator, shape: Shape, spacing_um: Spacing) -> Array:
-    """Beads of about one size, far apart as a rule: stained all through, or at their surface alone."""
+    """Beads of about one size, far apart: stained all through, or at their surface alone."""
     field_um = np.array(shape) * spacing_um
     density = np.zeros(shape, dtype=np.float32)
     radius = float(log_uniform(rng, RADIUS_UM))
-    room = MAX_FILLING * field_um.prod() / (4 / 3 * np.pi * radius**3)
-    count = int(np.clip(min(log_uniform(rng, COUNT), room), *COUNT))
+    bead_um3 = 4 / 3 * np.pi * (radius + BLUR_UM) ** 3
+    count = int(np.clip(log_uniform(rng, FILLING) * field_um.prod() / bead_um3, 1, MAX_BEADS))
     centres = starts(rng, field_um, count)
     radii = np.clip(radius * np.exp(rng.uniform(*SIZE_SPREAD) * rng.standard_normal(count)), *RADIUS_UM)
     bright = log_uniform(rng, BRIGHTNESS, count)
