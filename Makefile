@@ -11,9 +11,11 @@ CONSTRAINTS := $(if $(GPU),,-c ci/constraints.txt)
 CONFOCAL_SAMPLE ?= ../shared/data/cells3d/nuclei.tif
 # Real confocal stack and measured PSF that the bundled model's pairs are made with; they are used from where they lie.
 REAL = --from $(CONFOCAL_SAMPLE) --psf data/psf.ome.tif
+CHOOSING_SAMPLES = --from data/real/choosing/pollen.ome.tif --from data/real/choosing/purkinje_neuron.ome.tif
 TEST_SAMPLES = --from data/real/testing/fly_neuron.ome.tif --from data/real/testing/cortex_neurons.ome.tif
 # The bundled model before this one, to compare with: git show bbb89c4:src/napari_deep3d/models/generalist.safetensors
 FIRST_MODEL ?= data/first.safetensors
+# configs/study begins from the second: git show 5a47520:src/napari_deep3d/models/generalist.safetensors > data/second.safetensors
 
 .PHONY: demo test setup system lint types layers plugin pytest samples model figures registration training study unseen clean
 
@@ -54,17 +56,25 @@ pytest: setup
 samples: setup
 	$(BIN)/python benchmarks/make_samples.py
 
+# In two legs: the mixture alone, then with sparse and thick samples beside it.
 model: setup
 	$(BIN)/python benchmarks/measured_psf.py data/psf.ome.tif
 	$(BIN)/napari-deep3d simulate -o data/train --pairs 420 --shape 64,128,128 --seed 2027 $(REAL)
+	$(BIN)/napari-deep3d simulate -o data/sparse --pairs 100 --shape 64,128,128 --seed 2028 --config configs/simulate/sparse.toml
+	$(BIN)/napari-deep3d simulate -o data/thick --pairs 80 --shape 64,128,128 --seed 2029 --config configs/simulate/thick.toml $(REAL)
+	$(BIN)/python benchmarks/join_pairs.py data/all data/train data/sparse data/thick
 	$(BIN)/napari-deep3d simulate -o data/calibration --pairs 24 --shape 64,128,128 --seed 8201
-	$(BIN)/napari-deep3d train data/train -o runs/generalist --config configs/generalist.toml --name generalist
-	$(BIN)/python benchmarks/publish_model.py runs/generalist/model.safetensors --known data/train --calibration data/calibration
+	$(BIN)/napari-deep3d train data/train -o runs/leg1 --config configs/generalist-leg1.toml --name generalist
+	$(BIN)/napari-deep3d train data/all -o runs/leg2 --config configs/generalist-leg2.toml --name generalist --start runs/leg1/model.safetensors
+	$(BIN)/python benchmarks/publish_model.py runs/leg2/model.safetensors --known data/all --calibration data/calibration
 
 # Short trainings that differ in one setting each, on validation pairs.
 study: setup
+	$(BIN)/python benchmarks/fetch_images.py
 	$(BIN)/napari-deep3d simulate -o data/validation --pairs 24 --shape 64,128,128 --seed 8101 $(REAL)
-	$(BIN)/python benchmarks/choose.py data/train data/validation --minutes 3
+	$(BIN)/napari-deep3d simulate -o data/choosing-real --pairs 8 --shape 64,128,128 --seed 8102 --kind confocal $(CHOOSING_SAMPLES)
+	$(BIN)/python benchmarks/native_pairs.py data/train data/native
+	$(BIN)/python benchmarks/choose.py data/train data/validation data/choosing-real
 
 # What docs/results.md says of stacks that the bundled model never saw.
 unseen: setup
