@@ -20,6 +20,7 @@ FOLDER = Path(__file__).parent.parent / "src" / "napari_deep3d" / "samples"
 SEED = 40_004
 SHAPE: Shape = (56, 160, 160)
 SPACING_UM = (0.5, 0.2, 0.2)
+BOUNDS = samples.SampleBounds()
 
 
 def scene() -> Scene:
@@ -41,8 +42,8 @@ def main() -> None:
     rng = np.random.default_rng(SEED)
 
     def draw(shape: Shape) -> samples.Array:
-        neurons = samples.draw(rng, "neurons", shape, SPACING_UM)
-        return np.maximum(neurons, 0.7 * samples.draw(rng, "nuclei", shape, SPACING_UM).clip(0, 2))
+        neurons = samples.draw(rng, "neurons", shape, SPACING_UM, BOUNDS)
+        return np.maximum(neurons, 0.7 * samples.draw(rng, "nuclei", shape, SPACING_UM, BOUNDS).clip(0, 2))
 
     pair = take_images(rng, scene(), SHAPE, draw)
     about = {"simulated": pair.scene.description(), "seed": SEED}

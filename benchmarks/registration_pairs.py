@@ -20,6 +20,7 @@ from scipy.spatial.transform import Rotation
 
 from napari_deep3d.core import simulation
 from napari_deep3d.core.camera import expose
+from napari_deep3d.core.samples import SampleBounds
 from napari_deep3d.core.scattering import depths_um
 from napari_deep3d.core.scene import Kind, Scene, draw_scene
 from napari_deep3d.core.transform import Transform
@@ -113,7 +114,7 @@ def known_pair(
     )
     field, inner = simulation.field_of(shape, spacing)
     margin = tuple(box.start for box in inner)
-    sample = simulation.draw_sample(rng, scene, field, stacks)
+    sample = simulation.draw_sample(rng, scene, field, stacks, SampleBounds())
     if thin:
         sample = _slab(sample, step_um)
     shift = rng.uniform(-1, 1, 3) * (min(4, shape[0] / 6), 10, 10)

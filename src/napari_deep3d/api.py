@@ -189,7 +189,8 @@ def simulate(
     on_event, stop
         As in :func:`predict`.
     **bounds
-        Any field of :class:`napari_deep3d.core.scene.SceneBounds`.
+        Any field of :class:`napari_deep3d.core.scene.SceneBounds`: ``photons=(500, 2000)``,
+        ``samples={"neurons": {"soma_um": (3, 8)}}``.
     """
     config = SimulateConfig.checked(pairs=pairs, shape=shape, seed=seed, kind=kind)
     job = simulate_pairs(

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from cli_helpers import Run, contents, names, voxels
 
+from napari_deep3d.core.samples.glia import GliaBounds
+from napari_deep3d.core.samples.neurons import NeuronsBounds
 from napari_deep3d.io import open_stack
 from napari_deep3d.jobs import simulate
 
@@ -63,6 +65,42 @@ def test_a_file_in_the_way(run: Run, tmp_path: Path) -> None:
 def test_nonsense(run: Run, tmp_path: Path, option: str, value: str, what: str) -> None:
     assert what in run("simulate", "-o", tmp_path / "pairs", *SMALL, f"{option}={value}").message
     assert contents(tmp_path) == {}
+
+
+def test_bounds_in_tables_of_a_file_and_in_words(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine.toml").write_text(
+        "photons = [500, 2000]\n[samples.neurons]\nsoma_um = [3.0, 4.0]\ndendrites = [2, 3]\n"
+    )
+    make, given = simulate.simulate_pair, []
+
+    def watched(*arguments: Any, **options: Any) -> Any:
+        given.append(options["bounds"])
+        return make(*arguments, **options)
+
+    monkeypatch.setattr(simulate, "simulate_pair", watched)
+    words = ("--set", "samples.neurons.soma_um=[5,6]", "--set", "samples.beads.hollow_chance=1", "--kind", "neurons")
+    done = run("simulate", "-o", tmp_path / "pairs", *SMALL, "--config", tmp_path / "mine.toml", *words)
+    assert done.code == 0, done.err
+    (bounds,) = given
+    assert bounds.photons == (500, 2000)
+    assert bounds.samples.neurons == NeuronsBounds(soma_um=(5, 6), dendrites=(2, 3))
+    assert bounds.samples.beads.hollow_chance == 1
+    assert bounds.samples.glia == GliaBounds()
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("[samples.neurons]\nsoma_um = [8.0, 3.0]", "samples.neurons.soma_um is [8.0, 3.0]: two rising numbers"),
+        ("[samples.neurons]\nsomas = [3.0, 8.0]", "unknown name 'samples.neurons.somas'; known are: apical_chance"),
+        ("[neurons]\nsoma_um = [3.0, 8.0]", "unknown name 'neurons'; known are: aberrated"),
+        ("samples.neurons = 3", "samples.neurons is 3: a table is allowed, of these names: apical_chance"),
+    ],
+)
+def test_wrong_bounds_in_a_file(run: Run, tmp_path: Path, text: str, what: str) -> None:
+    (tmp_path / "mine.toml").write_text(text)
+    assert what in run("simulate", "-o", tmp_path / "pairs", *SMALL, "--config", tmp_path / "mine.toml").message
+    assert names(tmp_path) == {"mine.toml"}
 
 
 def test_ctrl_c_keeps_the_finished_pairs(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -201,6 +201,15 @@ def test_assignments_are_read_as_toml_or_text() -> None:
     }
 
 
+def test_assignments_of_dotted_names_are_tables() -> None:
+    words = ["samples.glia.levels=[2, 3]", "samples.glia.foot_chance=1", "samples.glia.levels=[1, 1]", "photons=[5, 6]"]
+    assert parse_assignments(words) == {
+        "samples": {"glia": {"levels": [1, 1], "foot_chance": 1}},
+        "photons": [5, 6],
+    }
+    assert parse_assignments(["a=1", "a.b=2", "a.b.c=3"]) == {"a": {"b": {"c": 3}}}
+
+
 @pytest.mark.parametrize("word", ["iterations", "=5", ""])
 def test_assignment_without_name_or_value_is_refused(word: str) -> None:
     with pytest.raises(InputError, match=r"--set got .*NAME=VALUE is needed"):
@@ -212,6 +221,21 @@ def test_later_sources_win() -> None:
     assert (config.width, config.seed) == (8, 1)
     with pytest.raises(InputError, match="unknown name 'depth'"):
         merge(TrainConfig, {"depth": 3})
+
+
+def test_tables_of_several_sources_are_merged() -> None:
+    class Inner(Config):
+        low: int = 0
+        high: int = 9
+
+    class Outer(Config):
+        inner: Inner = Inner()
+        other: int = 1
+
+    config = merge(Outer, {"inner": {"low": 1, "high": 2}, "other": 3}, {"inner": {"high": 5}})
+    assert config == Outer(inner=Inner(low=1, high=5), other=3)
+    with pytest.raises(InputError, match=r"^unknown name 'inner.middle'; known are: high, low\. "):
+        merge(Outer, {"inner": {"middle": 1}})
 
 
 @pytest.mark.parametrize("preset", PRESETS)

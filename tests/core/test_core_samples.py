@@ -15,6 +15,7 @@ from napari_deep3d.core.volume import Shape, Spacing
 
 SHAPE, SPACING_UM = (12, 40, 44), (0.4, 0.15, 0.15)
 KINDS = get_args(samples.Kind)
+BOUNDS = samples.SampleBounds()
 EXTREMES = {
     "fine": ((24, 48, 44), (0.15, 0.06, 0.06)),
     "middle": ((24, 60, 64), (0.4, 0.15, 0.15)),
@@ -37,7 +38,7 @@ def check(sample: samples.Array, shape: Shape) -> None:
 def test_sample_is_a_density_whose_bright_parts_are_about_one(kind: samples.Kind, case: str) -> None:
     shape, spacing_um = EXTREMES[case]
     for seed in range(3):
-        sample = samples.draw(np.random.default_rng(seed), kind, shape, spacing_um)
+        sample = samples.draw(np.random.default_rng(seed), kind, shape, spacing_um, BOUNDS)
         check(sample, shape)
         assert 0.3 < np.percentile(sample[sample > 0], 99.9) < 3
 
@@ -51,12 +52,12 @@ def test_sample_is_a_density_whose_bright_parts_are_about_one(kind: samples.Kind
     st.integers(0, 2**32),
 )
 def test_sample_of_any_field(kind: samples.Kind, shape: Shape, lateral: float, ratio: float, seed: int) -> None:
-    check(samples.draw(np.random.default_rng(seed), kind, shape, (lateral * ratio, lateral, lateral)), shape)
+    check(samples.draw(np.random.default_rng(seed), kind, shape, (lateral * ratio, lateral, lateral), BOUNDS), shape)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_same_seed_same_sample_other_seed_another(kind: samples.Kind) -> None:
-    first, again, other = (samples.draw(np.random.default_rng(s), kind, SHAPE, SPACING_UM) for s in (1, 1, 2))
+    first, again, other = (samples.draw(np.random.default_rng(s), kind, SHAPE, SPACING_UM, BOUNDS) for s in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
 
@@ -64,7 +65,7 @@ def test_same_seed_same_sample_other_seed_another(kind: samples.Kind) -> None:
 @pytest.mark.parametrize("spacing_um", [(0.15, 0.06, 0.06), SPACING_UM, (2.0, 0.8, 0.8)], ids=str)
 def test_autofluorescence_has_mean_one(spacing_um: Spacing) -> None:
     for seed in range(4):
-        glow = samples.autofluorescence(np.random.default_rng(seed), SHAPE, spacing_um)
+        glow = samples.autofluorescence(np.random.default_rng(seed), SHAPE, spacing_um, BOUNDS.autofluorescence)
         check(glow, SHAPE)
         assert glow.mean() == pytest.approx(1, rel=1e-3)
 
@@ -82,13 +83,13 @@ def test_noise_has_its_deviation_and_its_grain(grain_um: float) -> None:
 def test_structures_have_their_size_in_um_whatever_the_voxels() -> None:
     shares = []
     for step, shape in ((0.4, (15, 30, 30)), (0.2, (30, 60, 60))):
-        drawn = [samples.nuclei(np.random.default_rng(s), shape, (step, step, step)) for s in range(12)]
+        drawn = [samples.nuclei(np.random.default_rng(s), shape, (step, step, step), BOUNDS.nuclei) for s in range(12)]
         shares.append(np.mean([(one > 0.1).mean() for one in drawn]))
     assert shares[0] == pytest.approx(shares[1], rel=0.25)
 
 
 def test_chromatin_is_positive_with_mean_one() -> None:
-    texture = samples.chromatin(np.random.default_rng(0), SHAPE, SPACING_UM)
+    texture = samples.chromatin(np.random.default_rng(0), SHAPE, SPACING_UM, BOUNDS.nuclei)
     assert texture.min() > 0
     assert texture.mean() == pytest.approx(1, rel=1e-3)
     assert texture.std() > 0.1

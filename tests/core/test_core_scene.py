@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_deep3d.core.config import Config
 from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.samples import SampleBounds
+from napari_deep3d.core.samples.neurons import NeuronsBounds
 from napari_deep3d.core.scene import OBJECTIVES, SceneBounds, draw_kind, draw_scene
 
 BOUNDS = SceneBounds()
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 def within(value: float, name: str) -> bool:
@@ -86,19 +92,63 @@ def test_kinds_are_drawn_in_their_shares() -> None:
 def test_bounds_can_be_set_and_must_rise() -> None:
     scene = draw_scene(np.random.default_rng(0), "nuclei", SceneBounds.checked(photons=(777, 777)))
     assert scene.camera.photons == pytest.approx(777)
-    with pytest.raises(InputError, match=r"photons is \(9.0, 3.0\): two rising numbers are allowed"):
+    with pytest.raises(InputError, match=r"photons is \(9, 3\): two rising numbers are allowed"):
         SceneBounds.checked(photons=(9, 3))
     with pytest.raises(InputError, match="unknown name 'fotons'"):
         SceneBounds.checked(fotons=(9, 30))
+    with pytest.raises(InputError, match=r"photons.0 is 0: Input should be greater than 0"):
+        SceneBounds.checked(photons=(0, 30))
+
+
+def test_bounds_of_samples_are_among_them() -> None:
+    bounds = SceneBounds.checked(samples={"neurons": {"soma_um": [4, 5]}})
+    assert bounds.samples.neurons == NeuronsBounds(soma_um=(4, 5))
+    assert bounds.samples.glia == BOUNDS.samples.glia
+    assert SceneBounds.checked(**tomllib.loads(bounds.to_toml())) == bounds
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        ({"neurons": {"soma_um": [8, 3]}}, r"^samples.neurons.soma_um is \[8, 3\]: two rising numbers are allowed\. "),
+        ({"neurons": {"dendrites": [7, 3]}}, r"^samples.neurons.dendrites is \[7, 3\]: two rising numbers are allowed"),
+        ({"nuclei": {"overlap": [0.5, 0.1]}}, r"^samples.nuclei.overlap is \[0.5, 0.1\]: two rising"),
+        ({"nuclei": {"radius_um": [-1, 3]}}, r"^samples.nuclei.radius_um.0 is -1: Input should be greater than 0"),
+        (
+            {"nuclei": {"radius_um": [1, np.inf]}},
+            r"^samples.nuclei.radius_um.1 is inf: Input should be a finite",
+        ),
+        ({"glia": {"foot_chance": 2}}, r"^samples.glia.foot_chance is 2: Input should be less than or equal to 1"),
+        ({"glia": {"feet": 2}}, r"^unknown name 'samples.glia.feet'; known are: bend, .*foot_chance, .*tilt_rad"),
+        ({"cells": {}}, r"^unknown name 'samples.cells'; known are: autofluorescence, beads, .*tissue\. "),
+        ({"glia": 3}, r"^samples.glia is 3: a table is allowed, of these names: bend, .*foot_chance"),
+    ],
+)
+def test_wrong_bounds_of_samples_are_named(samples: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        SceneBounds.checked(samples=samples)
 
 
 def test_docs_give_the_bounds_of_every_choice() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "simulate.md").read_text(encoding="utf-8")
-    for name, field in SceneBounds.model_fields.items():
+    page = (DOCS / "simulate.md").read_text(encoding="utf-8")
+    for kind, share in BOUNDS.kinds.items():
+        assert re.search(rf"\| {kind} \| {share:.0%}".replace("%", " %"), page), kind
+    for row in rows(SceneBounds, but=("kinds", "samples")):
+        assert row in page
+
+
+@pytest.mark.parametrize("kind", SampleBounds.model_fields)
+def test_docs_give_the_bounds_of_every_kind_of_sample(kind: str) -> None:
+    page = (DOCS / "sample_bounds.md").read_text(encoding="utf-8")
+    _, _, section = page.partition(f"\n## {kind}\n")
+    section, _, _ = section.partition("\n## ")
+    assert re.findall(r"\| `.*", section) == list(rows(type(getattr(BOUNDS.samples, kind))))
+
+
+def rows(config: type[Config], but: tuple[str, ...] = ()) -> Iterator[str]:
+    """The bounds of a config as rows of a table."""
+    for name, field in config.model_fields.items():
         value = field.default
-        if name == "kinds":
-            for kind, share in value.items():
-                assert re.search(rf"\| {kind} \| {share:.0%}".replace("%", " %"), page), kind
-        else:
+        if name not in but:
             shown = f"{value[0]:g} to {value[1]:g}" if isinstance(value, tuple) else f"{value:g}"
-            assert f"| `{name}` | {shown} | {field.description} |" in page
+            yield f"| `{name}` | {shown} | {field.description} |"

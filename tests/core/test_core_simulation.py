@@ -10,12 +10,14 @@ import pytest
 from napari_deep3d.core.camera import Stage
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.optics import MeasuredPsf, Microscope
+from napari_deep3d.core.samples import SampleBounds
 from napari_deep3d.core.scattering import Tissue, depths_um
 from napari_deep3d.core.scene import Scene, draw_scene
 from napari_deep3d.core.simulation import Pair, field_of, form_images, place_sample, simulate_pair
 from napari_deep3d.core.volume import Volume
 
 SHAPE = (16, 48, 48)
+BOUNDS = SampleBounds()
 CLEAR = Tissue(np.inf, 0.9, 1.0, np.inf, 0.0, True)
 
 
@@ -84,7 +86,7 @@ def test_some_scenes_have_a_measured_psf_and_voxels_like_its_own() -> None:
 def test_black_samples_are_refused(scene: Scene) -> None:
     field, inner = field_of(SHAPE, scene.spacing_um)
     with pytest.raises(InputError, match="nothing but black was drawn in 20 samples"):
-        place_sample(np.random.default_rng(0), scene, field, inner, lambda shape: np.zeros(shape, np.float32))
+        place_sample(np.random.default_rng(0), scene, field, inner, lambda shape: np.zeros(shape, np.float32), BOUNDS)
 
 
 @pytest.mark.parametrize("thickness_um", [1.5, 3.0, 500.0])
@@ -95,7 +97,7 @@ def test_sample_is_a_slab_of_its_thickness_and_depth_counts_from_its_surface(
     scene = replace(scene, thickness_um=thickness_um, tissue=replace(CLEAR, deep_end_last=last))
     field, inner = field_of(SHAPE, scene.spacing_um)
     ones = lambda shape: np.ones(shape, np.float32)  # noqa: E731
-    sample, depths = place_sample(np.random.default_rng(1), scene, field, inner, ones)
+    sample, depths = place_sample(np.random.default_rng(1), scene, field, inner, ones, BOUNDS)
     filled = np.flatnonzero(sample[:, 0, 0])
     assert len(filled) == min(field[0], max(4, round(thickness_um / 0.3)))
     assert (np.diff(filled) == 1).all()

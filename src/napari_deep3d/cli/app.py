@@ -16,6 +16,7 @@ from napari_deep3d.core.config import (
     PredictConfig,
     RegisterConfig,
     SimulateConfig,
+    merge,
     parse_assignments,
     read_toml,
 )
@@ -142,18 +143,23 @@ def simulate(
     ] = None,
     psf: Annotated[list[Path] | None, typer.Option(help="Measured wide-field PSF; may be repeated.")] = None,
     kind: Annotated[str, typer.Option(help="Kind of all samples; by default a mixture.")] = "",
-    config: Annotated[Path | None, typer.Option(help="TOML file of bounds.")] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", help="A bound NAME=VALUE; may be repeated.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="TOML file of bounds; those of samples in tables, such as samples.neurons.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A bound NAME=VALUE, such as samples.neurons.soma_um=[3,8]; may be repeated."),
+    ] = None,
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
 ) -> None:
     """Make simulated wide-field/confocal pairs to train on."""
     chosen = SimulateConfig.checked(pairs=pairs, shape=options.parse_shape(shape, "--shape"), seed=seed, kind=kind)
-    given = (read_toml(config) if config else {}) | parse_assignments(settings or [])
+    given = read_toml(config) if config else {}, parse_assignments(settings or [])
     from napari_deep3d.core.scene import SceneBounds
     from napari_deep3d.jobs.simulate import simulate_pairs
 
-    bounds = SceneBounds.checked(**given)
+    bounds = merge(SceneBounds, *given)
     interruption = Interruption()
     with interruption.listening():
         job = simulate_pairs(

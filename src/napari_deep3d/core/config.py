@@ -51,11 +51,24 @@ def _explain(cls: type[Config], error: ValidationError) -> str:
     for problem in error.errors():
         name = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
-            lines.append(f"unknown name {name!r}; known are: {', '.join(sorted(cls.model_fields))}")
+            lines.append(f"unknown name {name!r}; known are: {_known_names(cls, problem['loc'][:-1])}")
+        elif problem["type"] == "model_type":
+            known = _known_names(cls, problem["loc"])
+            lines.append(f"{name} is {problem['input']!r}: a table is allowed, of these names: {known}")
         else:
             found = f"{name} is {problem['input']!r}: " if name else ""
             lines.append(found + problem["msg"].removeprefix("Value error, "))
     return "; ".join(line.rstrip(".") for line in lines) + ". Correct it and try again."
+
+
+def _known_names(cls: type[Config], path: tuple[int | str, ...]) -> str:
+    """The names of a config's fields, or of those of the config that a path of names leads to."""
+    for name in path:
+        inner = cls.model_fields[str(name)].annotation
+        assert isinstance(inner, type)
+        assert issubclass(inner, Config)
+        cls = inner
+    return ", ".join(sorted(cls.model_fields))
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -75,16 +88,31 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def parse_assignments(assignments: list[str]) -> dict[str, Any]:
-    """Turn ``NAME=VALUE`` words into values, VALUE in TOML's notation (a bare word is text)."""
+    """Turn ``NAME=VALUE`` words into values, VALUE in TOML's notation (a bare word is text).
+
+    A dotted name is one within a table, as in TOML.
+    """
     values: dict[str, Any] = {}
     for word in assignments:
         name, equals, text = word.partition("=")
         if not equals or not name:
             raise InputError(f"--set got {word!r}; NAME=VALUE is needed, such as --set iterations=500.")
         try:
-            values[name] = tomllib.loads(f"value = {text}")["value"]
+            value = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
-            values[name] = text
+            value = text
+        for part in reversed(name.split(".")):
+            value = {part: value}
+        values = _merged(values, value)
+    return values
+
+
+def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of both; where both have one, the new one wins, but tables are merged in turn."""
+    values = {**old, **new}
+    for name in old.keys() & new.keys():
+        if isinstance(old[name], Mapping) and isinstance(new[name], Mapping):
+            values[name] = _merged(old[name], new[name])
     return values
 
 
@@ -249,8 +277,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
 
 
 def merge(cls: type[C], *sources: Mapping[str, Any]) -> C:
-    """Build a config from several sources, later ones winning."""
+    """Build a config from several sources, later ones winning, name by name in tables, too."""
     values: dict[str, Any] = {}
     for source in sources:
-        values |= source
+        values = _merged(values, source)
     return cls.checked(**values)

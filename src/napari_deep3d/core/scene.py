@@ -1,25 +1,24 @@
-"""Everything random about a simulated pair except the sample's own shape and the noise, and its bounds."""
+"""The bounds of every random choice in a simulated pair; all that is drawn except the sample's shape and the noise."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from napari_deep3d.core.bounds import PositiveRange, Range, Share
 from napari_deep3d.core.camera import Camera, Stage
 from napari_deep3d.core.config import Config
 from napari_deep3d.core.optics import Microscope
 from napari_deep3d.core.pupil import MODES
 from napari_deep3d.core.samples import Kind as DrawnKind
+from napari_deep3d.core.samples import SampleBounds
 from napari_deep3d.core.scattering import Tissue
 from napari_deep3d.core.volume import Spacing
 
 Kind = DrawnKind | Literal["confocal"]
-Range = tuple[float, float]
-"""Smallest and largest value."""
-Share = Annotated[float, Field(ge=0, le=1)]
 
 OBJECTIVES: dict[float, tuple[Range, float]] = {
     1.0: ((0.4, 0.95), 0.25),
@@ -46,9 +45,9 @@ class SceneBounds(Config):
         },
         description="share of each kind of sample; confocal only where real stacks are given, beads only if asked for",
     )
-    pixel: Range = Field((0.3, 2.2), description="pixel as a share of the resolution lambda / (2 NA), log")
+    pixel: PositiveRange = Field((0.3, 2.2), description="pixel as a share of the resolution lambda / (2 NA), log")
     pixel_um: Range = Field((0.06, 0.8), description="the same in um: cut to this")
-    step: Range = Field((0.25, 1.3), description="distance of planes as a share of lambda n / NA^2, log")
+    step: PositiveRange = Field((0.25, 1.3), description="distance of planes as a share of lambda n / NA^2, log")
     step_um: Range = Field((0.15, 2.0), description="the same in um: cut to this")
     sample_index: Range = Field((1.33, 1.47), description="refractive index of the sample")
     emission_um: Range = Field((0.45, 0.67), description="wavelength of the emitted light")
@@ -59,40 +58,36 @@ class SceneBounds(Config):
     aberration_waves: Range = Field((0.0, 0.10), description="their RMS in waves, over all modes")
     measured: Share = Field(0.15, description="share of scenes with a measured PSF, where one is given")
     measured_voxel: Range = Field((0.7, 2.0), description="their voxel size as a share of that PSF's")
-    thickness_um: Range = Field((3.0, 45.0), description="thickness of the sample, log")
+    thickness_um: PositiveRange = Field((3.0, 45.0), description="thickness of the sample, log")
     scattering: Share = Field(0.75, description="share of scenes that scatter")
-    mean_free_path_um: Range = Field((25.0, 250.0), description="between two scatterings, log")
+    mean_free_path_um: PositiveRange = Field((25.0, 250.0), description="between two scatterings, log")
     anisotropy: Range = Field((0.85, 0.98), description="mean cosine of the angle of a scattering")
     collected: Range = Field((0.4, 1.0), description="share of the scattered light that reaches the camera")
-    absorption_um: Range = Field((200.0, 2000.0), description="depth of absorption where the sample scatters, log")
+    absorption_um: PositiveRange = Field(
+        (200.0, 2000.0), description="depth of absorption where the sample scatters, log"
+    )
     autofluorescent: Share = Field(0.4, description="share of scenes with autofluorescence")
-    autofluorescence: Range = Field((0.01, 0.15), description="its mean as a share of bright structures, log")
-    photons: Range = Field((50.0, 5000.0), description="of the brightest wide-field voxels, log")
+    autofluorescence: PositiveRange = Field((0.01, 0.15), description="its mean as a share of bright structures, log")
+    photons: PositiveRange = Field((50.0, 5000.0), description="of the brightest wide-field voxels, log")
     background: Range = Field((0.0, 0.3), description="even background as a share of these")
     read_noise: Range = Field((0.5, 4.0), description="of the camera, electrons")
     gain_spread: Range = Field((0.0, 0.01), description="of the camera's pixels")
     hot: Share = Field(0.3, description="share of cameras with hot pixels")
-    hot_pixels: Range = Field((1e-5, 2e-4), description="share of their pixels, log")
+    hot_pixels: PositiveRange = Field((1e-5, 2e-4), description="share of their pixels, log")
     lit_unevenly: Share = Field(0.5, description="share of scenes with vignetting and a tilt of the light")
     vignetting: Range = Field((0.0, 0.3), description="share of the light lost in the corners")
     uneven: Range = Field((0.0, 0.4), description="change of the light across the field")
     overexposed: Share = Field(0.1, description="share of scenes that are overexposed")
-    saturated: Range = Field((1e-4, 5e-3), description="share of their voxels that are saturated, log")
+    saturated: PositiveRange = Field((1e-4, 5e-3), description="share of their voxels that are saturated, log")
     bleaching: Share = Field(0.4, description="share of scenes that bleach while the stack is taken")
     bleached: Range = Field((0.02, 0.4), description="light lost at the last plane")
     unsteady: Share = Field(0.4, description="share of stages that jitter and drift")
     jitter: Range = Field((0.0, 0.12), description="of the planes' heights, as a share of their distance")
     drift_px: Range = Field((0.0, 0.4), description="sideways, at the end of the stack, pixels")
-    confocal_photons: Range = Field((100.0, 1500.0), description="of the brightest confocal voxels, log")
+    confocal_photons: PositiveRange = Field((100.0, 1500.0), description="of the brightest confocal voxels, log")
     confocal_background: Range = Field((0.0, 0.02), description="of the confocal detector, as a share of these")
     compensated: Range = Field((0.7, 1.0), description="share of the confocal loss with depth made up by laser power")
-
-    @model_validator(mode="after")
-    def _rising(self) -> SceneBounds:
-        for name, value in self:
-            if isinstance(value, tuple) and not value[0] <= value[1]:
-                raise ValueError(f"{name} is {value}: two rising numbers are allowed")
-        return self
+    samples: SampleBounds = Field(SampleBounds(), description="of the samples' own shapes, one table for each kind")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ Image formation, in the order in which the code does it:
    power makes up a part; a detector's noise.
 
 Both PSFs of a depth are centred on its best focus, so a pair is registered. All random choices are bounded by
-:class:`napari_deep3d.core.scene.SceneBounds` and the constants of the samples; one seed gives one pair.
+:class:`napari_deep3d.core.scene.SceneBounds`, those in the samples' shapes by its field ``samples``; one seed gives one
+pair.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from napari_deep3d.core import optics, samples
 from napari_deep3d.core.camera import expose, move
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.optics import MeasuredPsf
+from napari_deep3d.core.samples import SampleBounds
 from napari_deep3d.core.scattering import confocal_loss, depths_um, scatter
 from napari_deep3d.core.scene import Kind, Scene, SceneBounds, draw_kind, draw_scene
 from napari_deep3d.core.volume import Shape, Spacing, Volume
@@ -98,7 +100,10 @@ def simulate_pair(
     if measured_psfs and rng.random() < bounds.measured:
         measured = measured_psfs[int(rng.integers(len(measured_psfs)))]
         scene = _like_measured(rng, scene, measured, bounds)
-    return take_images(rng, scene, shape, lambda field: draw_sample(rng, scene, field, confocal_stacks), measured)
+    own = bounds.samples
+    return take_images(
+        rng, scene, shape, lambda field: draw_sample(rng, scene, field, confocal_stacks, own), measured, own
+    )
 
 
 def _like_measured(rng: np.random.Generator, scene: Scene, psf: MeasuredPsf, bounds: SceneBounds) -> Scene:
@@ -107,7 +112,12 @@ def _like_measured(rng: np.random.Generator, scene: Scene, psf: MeasuredPsf, bou
 
 
 def take_images(
-    rng: np.random.Generator, scene: Scene, shape: Shape, draw: Draw, measured: MeasuredPsf | None = None
+    rng: np.random.Generator,
+    scene: Scene,
+    shape: Shape,
+    draw: Draw,
+    measured: MeasuredPsf | None = None,
+    bounds: SampleBounds | None = None,
 ) -> Pair:
     """Take both images of a sample.
 
@@ -121,9 +131,11 @@ def take_images(
         Draws the sample on a field of the given shape.
     measured
         A measured wide-field PSF instead of a computed one.
+    bounds
+        Of the autofluorescence that is added.
     """
     field, inner = field_of(shape, scene.spacing_um)
-    sample, depths = place_sample(rng, scene, field, inner, draw)
+    sample, depths = place_sample(rng, scene, field, inner, draw, bounds or SampleBounds())
     widefield, clean = form_images(sample, scene, depths, measured)
     return Pair(
         widefield=expose(rng, move(rng, widefield[inner], scene.stage), scene.camera),
@@ -141,16 +153,24 @@ def field_of(shape: Shape, spacing_um: Spacing) -> tuple[Shape, tuple[slice, sli
     return (z, y, x), (inner[0], inner[1], inner[2])
 
 
-def draw_sample(rng: np.random.Generator, scene: Scene, field: Shape, stacks: Sequence[Volume]) -> Array:
+def draw_sample(
+    rng: np.random.Generator, scene: Scene, field: Shape, stacks: Sequence[Volume], bounds: SampleBounds
+) -> Array:
     """Draw the sample of a scene on a field of voxels (Z, Y, X), or take a piece of a real confocal stack."""
     if scene.kind == "confocal":
         stack = stacks[int(rng.integers(len(stacks)))]
-        return samples.from_confocal(rng, field, scene.spacing_um, np.asarray(stack.data), stack.spacing_um)
-    return samples.draw(rng, scene.kind, field, scene.spacing_um)
+        image = np.asarray(stack.data)
+        return samples.from_confocal(rng, field, scene.spacing_um, image, stack.spacing_um, bounds.confocal)
+    return samples.draw(rng, scene.kind, field, scene.spacing_um, bounds)
 
 
 def place_sample(
-    rng: np.random.Generator, scene: Scene, field: Shape, inner: tuple[slice, slice, slice], draw: Draw
+    rng: np.random.Generator,
+    scene: Scene,
+    field: Shape,
+    inner: tuple[slice, slice, slice],
+    draw: Draw,
+    bounds: SampleBounds,
 ) -> tuple[Array, NDArray[np.float64]]:
     """A slab of the scene's thickness somewhere in the field, and the depth in um of every plane of the field.
 
@@ -169,7 +189,8 @@ def place_sample(
     else:
         raise InputError(f"nothing but black was drawn in {MOST_DRAWS} samples of {scene.kind}. Choose a larger shape.")
     if scene.tissue.autofluorescence:
-        glow = samples.autofluorescence(rng, (planes, field[1], field[2]), scene.spacing_um)
+        box = (planes, field[1], field[2])
+        glow = samples.autofluorescence(rng, box, scene.spacing_um, bounds.autofluorescence)
         sample[first : first + planes] += scene.tissue.autofluorescence * glow
     above = float(rng.uniform(0, max(0.0, thick * step - planes * step)))
     surface = first if scene.tissue.deep_end_last else field[0] - (first + planes)

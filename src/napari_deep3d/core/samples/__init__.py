@@ -1,16 +1,27 @@
 """Simulated samples: where the fluorescent molecules are.
 
 Every sample is a density, axes (Z, Y, X), float32, zero or more, its bright structures about 1. Sizes are in um and
-biological, whatever the voxels; numbers follow from the volume. The bounds of all random choices stand at the top of
-the module of each kind.
+biological, whatever the voxels; numbers follow from the volume. The bounds of the random choices stand at the top
+of the module of each kind, and are collected in :class:`SampleBounds`.
 """
 
 from napari_deep3d.core.samples.drawing import stamp_tube
 from napari_deep3d.core.samples.glow import autofluorescence
-from napari_deep3d.core.samples.kinds import Kind, draw
+from napari_deep3d.core.samples.kinds import Kind, SampleBounds, draw
 from napari_deep3d.core.samples.neurons import neurons
 from napari_deep3d.core.samples.noise import Array
 from napari_deep3d.core.samples.nuclei import chromatin, nuclei
 from napari_deep3d.core.samples.real import from_confocal
 
-__all__ = ["Array", "Kind", "autofluorescence", "chromatin", "draw", "from_confocal", "neurons", "nuclei", "stamp_tube"]
+__all__ = [
+    "Array",
+    "Kind",
+    "SampleBounds",
+    "autofluorescence",
+    "chromatin",
+    "draw",
+    "from_confocal",
+    "neurons",
+    "nuclei",
+    "stamp_tube",
+]

@@ -3,40 +3,48 @@
 from __future__ import annotations
 
 import numpy as np
+from pydantic import Field
 
+from napari_deep3d.core.bounds import PositiveRange, Range, Share
+from napari_deep3d.core.config import Config
 from napari_deep3d.core.samples.blobs import box_around
 from napari_deep3d.core.samples.courses import starts
 from napari_deep3d.core.samples.drawing import draw_balls
 from napari_deep3d.core.samples.noise import Array, Floats, log_uniform
 from napari_deep3d.core.volume import Shape, Spacing
 
-RADIUS_UM = (0.05, 4.0)
-SIZE_SPREAD = (0.0, 0.3)
-"""Standard deviation of the logarithm of the radii in a sample."""
-FILLING, BLUR_UM = (0.004, 0.05), 0.2
-"""Share of the field that the beads fill, each as much larger in radius as a confocal microscope shows it: with less,
-the 99.9th percentile of the confocal stack, which becomes 1, would be noise."""
 MAX_BEADS = 5000
-BRIGHTNESS = (0.2, 1.0)
-HOLLOW_CHANCE, SHELL_UM = 0.3, (0.1, 0.5)
-"""Share of the samples stained at the surface alone, and how deep."""
+BLUR_UM = 0.2
+"""By so much larger in radius a confocal microscope shows a bead. With too little of the field filled, the 99.9th
+percentile of the confocal stack, which becomes 1, would be noise."""
 LEAST_HOLLOW_UM = 1.0
 """Radius below which a bead is solid."""
 
 
-def beads(rng: np.random.Generator, shape: Shape, spacing_um: Spacing) -> Array:
+class BeadsBounds(Config):
+    """Bounds of the random choices in samples of beads."""
+
+    radius_um: PositiveRange = Field((0.05, 4.0), description="radius, log")
+    size_spread: Range = Field((0.0, 0.3), description="standard deviation of the logarithm of a sample's radii")
+    filling: PositiveRange = Field((0.004, 0.05), description="share of the field that beads with their blur fill, log")
+    brightness: PositiveRange = Field((0.2, 1.0), description="brightness, log")
+    hollow_chance: Share = Field(0.3, description="share of the samples stained at the surface alone")
+    shell_um: PositiveRange = Field((0.1, 0.5), description="how deep the stain at the surface is")
+
+
+def beads(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: BeadsBounds) -> Array:
     """Beads of about one size, far apart: stained all through, or at their surface alone."""
     field_um = np.array(shape) * spacing_um
     density = np.zeros(shape, dtype=np.float32)
-    radius = float(log_uniform(rng, RADIUS_UM))
+    radius = float(log_uniform(rng, bounds.radius_um))
     bead_um3 = 4 / 3 * np.pi * (radius + BLUR_UM) ** 3
-    count = int(np.clip(log_uniform(rng, FILLING) * field_um.prod() / bead_um3, 1, MAX_BEADS))
+    count = int(np.clip(log_uniform(rng, bounds.filling) * field_um.prod() / bead_um3, 1, MAX_BEADS))
     centres = starts(rng, field_um, count)
-    radii = np.clip(radius * np.exp(rng.uniform(*SIZE_SPREAD) * rng.standard_normal(count)), *RADIUS_UM)
-    bright = log_uniform(rng, BRIGHTNESS, count)
-    hollow = (radii > LEAST_HOLLOW_UM) & (rng.random() < HOLLOW_CHANCE)
+    radii = np.clip(radius * np.exp(rng.uniform(*bounds.size_spread) * rng.standard_normal(count)), *bounds.radius_um)
+    bright = log_uniform(rng, bounds.brightness, count)
+    hollow = (radii > LEAST_HOLLOW_UM) & (rng.random() < bounds.hollow_chance)
     draw_balls(density, spacing_um, centres[~hollow], radii[~hollow], bright[~hollow])
-    shell_um = rng.uniform(*SHELL_UM)
+    shell_um = rng.uniform(*bounds.shell_um)
     for centre, outer, value in zip(centres[hollow], radii[hollow], bright[hollow], strict=True):
         _draw_shell(density, spacing_um, centre, outer, shell_um, value)
     return density

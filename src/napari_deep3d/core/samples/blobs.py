@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import numpy as np
+from pydantic import Field, FiniteFloat
 
+from napari_deep3d.core.bounds import PositiveRange
+from napari_deep3d.core.config import Config
 from napari_deep3d.core.samples.noise import Array, Floats
 from napari_deep3d.core.volume import Spacing
 
 Box = tuple[slice, ...]
 
-TILT = 0.2
-"""Standard deviation of the tilt of a body that lies flat, in rad."""
-POWER = (1.7, 2.6)
-"""Power of a super-ellipsoid: 2 is an ellipsoid, more is boxier."""
+
+class BodyBounds(Config):
+    """Bounds of the random choices in the shape of a round body."""
+
+    power: PositiveRange = Field(
+        (1.7, 2.6), description="power of a body's super-ellipsoid: 2 is an ellipsoid, more is boxier"
+    )
+    tilt_rad: FiniteFloat = Field(0.2, ge=0, description="standard deviation of the tilt of a body that lies flat")
 
 
 def box_around(shape: tuple[int, ...], spacing_um: Spacing, centre_um: Floats, reach_um: float) -> Box | None:
@@ -31,6 +38,7 @@ def distance(
     spacing_um: Spacing,
     centre_um: Floats,
     semi_um: Floats,
+    bounds: BodyBounds,
     *,
     tilt: float | None = None,
 ) -> Array:
@@ -42,11 +50,13 @@ def distance(
         Random numbers; the voxels; their size.
     centre_um, semi_um
         Centre and semi-axes, (Z, Y, X).
+    bounds
+        Of the power and the tilt.
     tilt
         Tilt of the Z axis in rad; small and random if not given.
     """
-    angle, power = rng.uniform(0, np.pi), rng.uniform(*POWER)
-    tilt = rng.normal(0, TILT) if tilt is None else tilt
+    angle, power = rng.uniform(0, np.pi), rng.uniform(*bounds.power)
+    tilt = rng.normal(0, bounds.tilt_rad) if tilt is None else tilt
     z, y, x = (
         (np.arange(s.start, s.stop) * d - c).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
         for axis, (s, d, c) in enumerate(zip(box, spacing_um, centre_um, strict=True))

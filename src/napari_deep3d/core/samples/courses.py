@@ -14,8 +14,6 @@ POINT_STEP = 0.5
 """Distance of the points of a course, in the smallest side of a voxel."""
 MAX_POINTS = 1_500_000
 """Points of all courses drawn at once; beyond it, some courses are left out."""
-FORK_RADIUS = (0.6, 0.85)
-"""Radius of a branch in that of its parent at the fork; two of 0.63 obey Rall's 3/2 law."""
 
 
 @dataclass(frozen=True)
@@ -30,17 +28,19 @@ class Stems:
 
 @dataclass(frozen=True)
 class Growth:
-    """How a tree grows: bounds of the branches' length, the forks per branch and its taper, and the turning.
+    """How a tree grows: bounds of the branches' length, the forks per branch, its taper and radius, and the turning.
 
-    ``levels`` are the generations after the first; a branch ends with ``taper`` times its first radius; ``bend`` and
-    ``persistence_um`` are the strength and the length of turns; ``spread`` is how far branches part at a fork.
+    ``levels`` are the generations after the first; a branch ends with ``taper`` times its first radius, and begins with
+    ``fork_radius`` times its parent's there; ``bend`` and ``persistence_um`` are the strength and the length of turns;
+    ``spread`` is how far branches part at a fork; each generation is shorter than the one before by ``shrink``.
     """
 
     length_um: tuple[float, float]
     levels: int
-    forks: tuple[int, int] = (1, 3)
-    taper: tuple[float, float] = (0.5, 0.9)
-    bend: float = 0.5
+    forks: tuple[int, int]
+    taper: tuple[float, float]
+    fork_radius: tuple[float, float]
+    bend: float
     persistence_um: float = 6.0
     spread: float = 0.7
     shrink: float = 0.7
@@ -116,11 +116,11 @@ def grow(rng: np.random.Generator, spacing_um: Spacing, stems: Stems, growth: Gr
 def _fork(rng: np.random.Generator, parents: Tubes, growth: Growth) -> Stems:
     """Branches of the next generation: most leave at their parent's end, the others on its way."""
     count, points = parents.radii_um.shape
-    parent = np.repeat(np.arange(count), rng.integers(growth.forks[0], growth.forks[1] + 1, count))
+    parent = np.repeat(np.arange(count), rng.integers(*growth.forks, count, endpoint=True))
     where = np.where(rng.random(len(parent)) < 0.6, 1.0, rng.uniform(0.25, 1.0, len(parent)))
     at = np.clip((where * (points - 1)).astype(int), 1, points - 1)
     start = parents.path_um[parent, at]
     along = _unit(start - parents.path_um[parent, np.maximum(at - points // 8 - 1, 0)])
     direction = _unit(along + growth.spread * rng.standard_normal((len(parent), 3)))
-    radius = parents.radii_um[parent, at] * rng.uniform(*FORK_RADIUS, len(parent))
+    radius = parents.radii_um[parent, at] * rng.uniform(*growth.fork_radius, len(parent))
     return Stems(start, direction, radius, parents.brightness[parent])

@@ -6,59 +6,67 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 from scipy.spatial import KDTree
 
-from napari_deep3d.core.samples.blobs import box_around, distance
+from napari_deep3d.core.bounds import PositiveRange, Range, Share, ShareRange
+from napari_deep3d.core.samples.blobs import BodyBounds, box_around, distance
 from napari_deep3d.core.samples.courses import starts
 from napari_deep3d.core.samples.noise import Array, Floats, log_uniform, smooth_noise
 from napari_deep3d.core.volume import Shape, Spacing
 
 Numbers = TypeVar("Numbers", NDArray[np.int32], Array)
 
-CELL_UM = (2.5, 9.0)
-"""Radius of a cell."""
-STRETCH = (0.5, 1.8)
-"""Size of all cells along each axis, in the radius."""
 SMALLEST_CELL = 4.0
 """Smallest radius in lateral voxels: the walls of smaller cells would run together."""
-MAX_CELLS = 20_000
-THICKNESS_UM = (0.1, 0.4)
-WARP, WARP_GRAIN = (0.05, 0.3), 0.6
-"""Curved walls: standard deviation of the shift, and its grain, in cell radii."""
-CELL_CONTRAST = (0.0, 0.8)
-"""Standard deviation of the logarithm of the cells' brightness."""
-MOSAIC_CHANCE, STAINED = 0.35, (0.1, 0.7)
-"""Share of the samples in which only some cells are stained; how many."""
-PATCH_GRAIN_UM, PATCH_CONTRAST = (0.5, 3.0), (0.1, 0.7)
+MAX_CELLS, MAX_SHELLS = 20_000, 250
+WARP_GRAIN = 0.6
+"""Grain of the walls' curves in cell radii."""
 CANDIDATES, BLOCK, SMALLEST_BLOCK = 6, 0.25, (1, 3, 3)
 """Nearest cells looked at for each voxel; side of the blocks of voxels that share them,
 in radii and at least in voxels."""
-SHEET_CHANCE, SHELL_CHANCE = 0.85, 0.4
-"""Share of the samples with borders of cells, and with vesicles."""
-SHELL_UM, UM3_PER_SHELL, MAX_SHELLS = (0.4, 4.0), (100.0, 4_000.0), 250
-SHELL_BRIGHTNESS = (0.3, 1.2)
 
 
-def membranes(rng: np.random.Generator, shape: Shape, spacing_um: Spacing) -> Array:
+class MembranesBounds(BodyBounds):
+    """Bounds of the random choices in samples of membranes."""
+
+    sheet_chance: Share = Field(0.85, description="share of the samples with borders of cells")
+    shell_chance: Share = Field(0.4, description="share of these that have vesicles, too; all others have them")
+    cell_um: PositiveRange = Field((2.5, 9.0), description="radius of a sample's cells")
+    stretch: PositiveRange = Field((0.5, 1.8), description="size of all cells along each axis, in the radius, log")
+    thickness_um: PositiveRange = Field((0.1, 0.4), description="thickness of the membranes")
+    warp: Range = Field((0.05, 0.3), description="curved walls: standard deviation of their shift in cell radii")
+    cell_contrast: Range = Field((0.0, 0.8), description="standard deviation of the logarithm of the cells' brightness")
+    mosaic_chance: Share = Field(0.35, description="share of the samples in which only some cells are stained")
+    stained: ShareRange = Field((0.1, 0.7), description="share of the cells that are stained there")
+    patch_grain_um: PositiveRange = Field((0.5, 3.0), description="grain of a patchy stain")
+    patch_contrast: Range = Field((0.1, 0.7), description="standard deviation of the logarithm of the stain")
+    shell_um: PositiveRange = Field((0.4, 4.0), description="radius of vesicles, log")
+    shell_stretch: PositiveRange = Field((0.8, 1.25), description="semi-axes of a vesicle in its radius")
+    um3_per_shell: PositiveRange = Field((100.0, 4_000.0), description="volume per vesicle, log")
+    shell_brightness: PositiveRange = Field((0.3, 1.2), description="brightness of vesicles")
+
+
+def membranes(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: MembranesBounds) -> Array:
     """Stained membranes: curved borders 0.1 to 0.4 um thick of cells that fill the field, and hollow vesicles."""
     density = np.zeros(shape, dtype=np.float32)
-    sheets = rng.random() < SHEET_CHANCE
+    sheets = rng.random() < bounds.sheet_chance
     if sheets:
-        density += _borders(rng, shape, spacing_um)
-    if not sheets or rng.random() < SHELL_CHANCE:
-        _add_shells(rng, density, spacing_um)
-    patches = smooth_noise(rng, shape, spacing_um, rng.uniform(*PATCH_GRAIN_UM))
-    density *= np.exp(np.float32(rng.uniform(*PATCH_CONTRAST)) * patches)
+        density += _borders(rng, shape, spacing_um, bounds)
+    if not sheets or rng.random() < bounds.shell_chance:
+        _add_shells(rng, density, spacing_um, bounds)
+    patches = smooth_noise(rng, shape, spacing_um, rng.uniform(*bounds.patch_grain_um))
+    density *= np.exp(np.float32(rng.uniform(*bounds.patch_contrast)) * patches)
     return density
 
 
-def _borders(rng: np.random.Generator, shape: Shape, spacing_um: Spacing) -> Array:
+def _borders(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: MembranesBounds) -> Array:
     """Walls half-way between neighbouring cell centres, in a space that is stretched and smoothly warped."""
-    radius = max(rng.uniform(*CELL_UM), SMALLEST_CELL * spacing_um[1])
-    stretch = log_uniform(rng, STRETCH, 3)
-    seeds, brightness = _cells(rng, np.array(shape) * spacing_um, radius * stretch, radius)
+    radius = max(rng.uniform(*bounds.cell_um), SMALLEST_CELL * spacing_um[1])
+    stretch = log_uniform(rng, bounds.stretch, 3)
+    seeds, brightness = _cells(rng, np.array(shape) * spacing_um, radius * stretch, radius, bounds)
     axes = [np.arange(n) * d for n, d in zip(shape, spacing_um, strict=True)]
-    warp = radius * rng.uniform(*WARP)
+    warp = radius * rng.uniform(*bounds.warp)
     place = [smooth_noise(rng, shape, spacing_um, WARP_GRAIN * radius) * np.float32(warp) for _ in range(3)]
     for axis in range(3):
         place[axis] += axes[axis].astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
@@ -73,20 +81,22 @@ def _borders(rng: np.random.Generator, shape: Shape, spacing_um: Spacing) -> Arr
     slope = np.sqrt(slope)
     width /= slope  # of a voxel across the wall
     from_wall = (second - first) / (2 * slope)
-    half = np.float32(rng.uniform(*THICKNESS_UM) / 2)
+    half = np.float32(rng.uniform(*bounds.thickness_um) / 2)
     covered = np.minimum(half, from_wall + width / 2) - np.maximum(-half, from_wall - width / 2)
     wall = np.clip(covered / width, 0, 1)
     return np.asarray(wall * (brightness[closest] + brightness[other]) / 2, dtype=np.float32)
 
 
-def _cells(rng: np.random.Generator, field_um: Floats, semi_um: Floats, margin_um: float) -> tuple[Floats, Array]:
+def _cells(
+    rng: np.random.Generator, field_um: Floats, semi_um: Floats, margin_um: float, bounds: MembranesBounds
+) -> tuple[Floats, Array]:
     """Centres (N, 3) and brightness (N,) of cells in and around the field."""
     room = field_um + 4 * margin_um
     count = int(np.clip(room.prod() / (4 * semi_um.prod()), CANDIDATES + 1, MAX_CELLS))
     seeds = rng.uniform(-2 * margin_um, field_um + 2 * margin_um, (count, 3))
-    brightness = np.exp(rng.uniform(*CELL_CONTRAST) * rng.standard_normal(count))
-    if rng.random() < MOSAIC_CHANCE:
-        stained = rng.random(count) < rng.uniform(*STAINED)
+    brightness = np.exp(rng.uniform(*bounds.cell_contrast) * rng.standard_normal(count))
+    if rng.random() < bounds.mosaic_chance:
+        stained = rng.random(count) < rng.uniform(*bounds.stained)
         stained[np.linalg.norm(seeds - field_um / 2, axis=1).argmin()] = True
         brightness *= stained
     return seeds, brightness.astype(np.float32)
@@ -130,19 +140,19 @@ def _two_nearest(
     return first, second, closest, other
 
 
-def _add_shells(rng: np.random.Generator, density: Array, spacing_um: Spacing) -> None:
+def _add_shells(rng: np.random.Generator, density: Array, spacing_um: Spacing, bounds: MembranesBounds) -> None:
     """Hollow vesicles, each with a wall as thin as the borders'."""
     field_um = np.array(density.shape) * spacing_um
-    count = int(np.clip(field_um.prod() / log_uniform(rng, UM3_PER_SHELL), 1, MAX_SHELLS))
-    thickness = rng.uniform(*THICKNESS_UM)
+    count = int(np.clip(field_um.prod() / log_uniform(rng, bounds.um3_per_shell), 1, MAX_SHELLS))
+    thickness = rng.uniform(*bounds.thickness_um)
     for centre in starts(rng, field_um, count):
-        semi = log_uniform(rng, SHELL_UM) * rng.uniform(0.8, 1.25, 3)
+        semi = log_uniform(rng, bounds.shell_um) * rng.uniform(*bounds.shell_stretch, 3)
         box = box_around(density.shape, spacing_um, centre, 1.3 * float(semi.max()) + max(spacing_um))
         if box is None:
             continue
-        from_wall = np.abs(distance(rng, box, spacing_um, centre, semi) - 1) * np.float32(semi.mean())
+        from_wall = np.abs(distance(rng, box, spacing_um, centre, semi, bounds) - 1) * np.float32(semi.mean())
         width = np.float32(np.mean(spacing_um))
         covered = np.minimum((thickness / 2 + width / 2 - from_wall) / width, np.minimum(1, thickness / width))
         density[box] = np.maximum(
-            density[box], covered.astype(np.float32).clip(0) * np.float32(rng.uniform(*SHELL_BRIGHTNESS))
+            density[box], covered.astype(np.float32).clip(0) * np.float32(rng.uniform(*bounds.shell_brightness))
         )

@@ -5,18 +5,26 @@ from __future__ import annotations
 import numpy as np
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
+from pydantic import Field
 
+from napari_deep3d.core.bounds import PercentileRange, PositiveRange
+from napari_deep3d.core.config import Config
 from napari_deep3d.core.samples.noise import Array, Floats, interpolate
 from napari_deep3d.core.volume import Shape, Spacing
 
-MAGNIFICATION = (0.7, 1.4)
-"""Size of the sample's structures in their true size."""
-BACKGROUND_PERCENTILE = (20.0, 60.0)
 BRIGHT_PERCENTILE = 99.8
-GAMMA = (1.0, 1.6)
-"""A confocal image is itself blurred; a gamma above 1 takes part of that blur away."""
 BRIGHTEST = 1.5
 """Largest value before the gamma."""
+
+
+class ConfocalBounds(Config):
+    """Bounds of the random choices in samples taken from real confocal stacks."""
+
+    magnification: PositiveRange = Field((0.7, 1.4), description="size of the structures in their true size")
+    background_percentile: PercentileRange = Field((20.0, 60.0), description="of the stack, which becomes black")
+    gamma: PositiveRange = Field(
+        (1.0, 1.6), description="a confocal image is itself blurred; a gamma above 1 takes part of that blur away"
+    )
 
 
 def from_confocal(
@@ -25,6 +33,7 @@ def from_confocal(
     spacing_um: Spacing,
     stack: NDArray[np.generic],
     stack_spacing_um: Spacing | None,
+    bounds: ConfocalBounds,
 ) -> Array:
     """A random piece of a real confocal stack taken as the sample: its own background removed, turned and mirrored.
 
@@ -38,6 +47,8 @@ def from_confocal(
         The confocal stack, axes (Z, Y, X).
     stack_spacing_um
         Its voxel size: the piece then has its true size, up to a random magnification. None takes it voxel by voxel.
+    bounds
+        Of the random choices.
     """
     image = np.asarray(stack)
     own = np.array(spacing_um if stack_spacing_um is None else stack_spacing_um)
@@ -45,12 +56,12 @@ def from_confocal(
         image, own = image.swapaxes(1, 2), own[[0, 2, 1]]
     scale = np.ones(3)
     if stack_spacing_um is not None:
-        scale = np.array(spacing_um) / own / rng.uniform(*MAGNIFICATION)
-    low, high = np.percentile(image[::2, ::2, ::2], (rng.uniform(*BACKGROUND_PERCENTILE), BRIGHT_PERCENTILE))
+        scale = np.array(spacing_um) / own / rng.uniform(*bounds.magnification)
+    low, high = np.percentile(image[::2, ::2, ::2], (rng.uniform(*bounds.background_percentile), BRIGHT_PERCENTILE))
     piece = _piece(rng, image, shape, scale)
     piece = piece[tuple(slice(None, None, int(rng.choice((-1, 1)))) for _ in range(3))]
     scaled = np.clip((piece - low) / max(high - low, 1e-6), 0, BRIGHTEST)
-    return np.asarray(scaled ** rng.uniform(*GAMMA), dtype=np.float32)
+    return np.asarray(scaled ** rng.uniform(*bounds.gamma), dtype=np.float32)
 
 
 def _piece(rng: np.random.Generator, image: NDArray[np.generic], shape: Shape, scale: Floats) -> Array:
