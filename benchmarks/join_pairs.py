@@ -1,5 +1,8 @@
 """Several pairs folders as one, by hard links: PAIR of FOLDER becomes FOLDER_PAIR.
 
+Left out are pairs whose brightest confocal voxels are above :data:`LARGEST` where the usual percentiles are 0 and 1:
+too little of the field is bright for what becomes 1 to be structure.
+
 Usage: python benchmarks/join_pairs.py data/train data/mixture data/sparse data/thick
 """
 
@@ -8,8 +11,21 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from napari_deep3d.jobs.pairs import pair_names
+import numpy as np
+
+from napari_deep3d.core.metrics import intensity_range
+from napari_deep3d.jobs.pairs import LoadedPair, load_pairs
 from napari_deep3d.jobs.simulate import CONFOCAL, WIDEFIELD
+
+PERCENTILES = (0.1, 99.9)
+LARGEST = 15.0
+
+
+def is_scaled(pair: LoadedPair) -> bool:
+    """Whether the percentiles of the confocal stack are those of its structure."""
+    confocal = np.asarray(pair.confocal.data[:, :, :], dtype=np.float32)
+    low, high = intensity_range(confocal, PERCENTILES)
+    return float(confocal.max()) - low < LARGEST * (high - low)
 
 
 def main() -> None:
@@ -19,8 +35,11 @@ def main() -> None:
     chosen = parser.parse_args()
     for kind in (WIDEFIELD, CONFOCAL):
         (chosen.output / kind).mkdir(parents=True)
-        for folder in chosen.folders:
-            for name in pair_names(folder):
+    for folder in chosen.folders:
+        kept = [pair.name for pair in load_pairs(folder) if is_scaled(pair)]
+        print(f"{folder}: {len(kept)} pairs")
+        for name in kept:
+            for kind in (WIDEFIELD, CONFOCAL):
                 (chosen.output / kind / f"{folder.name}_{name}").hardlink_to(folder / kind / name)
 
 
