@@ -7,6 +7,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from napari_deep3d.core.config import Config
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.samples import SampleBounds
 from napari_deep3d.core.samples.neurons import NeuronsBounds
-from napari_deep3d.core.scene import OBJECTIVES, SceneBounds, draw_kind, draw_scene
+from napari_deep3d.core.scene import SceneBounds, draw_kind, draw_scene
 
 BOUNDS = SceneBounds()
 DOCS = Path(__file__).parents[2] / "docs"
@@ -33,7 +34,9 @@ def within(value: float, name: str) -> bool:
 def test_scene_stays_within_the_bounds(seed: int) -> None:
     scene = draw_scene(np.random.default_rng(seed), "neurons")
     scope, tissue, camera, stage = scene.microscope, scene.tissue, scene.camera, scene.stage
-    (low, high), _ = OBJECTIVES[scope.immersion_index]
+    ((low, high),) = (
+        each.numerical_aperture for each in BOUNDS.objectives.values() if each.immersion_index == scope.immersion_index
+    )
     assert low <= scope.numerical_aperture <= high < scope.immersion_index
     z, y, x = scene.spacing_um
     assert y == x
@@ -133,7 +136,7 @@ def test_docs_give_the_bounds_of_every_choice() -> None:
     page = (DOCS / "simulate.md").read_text(encoding="utf-8")
     for kind, share in BOUNDS.kinds.items():
         assert re.search(rf"\| {kind} \| {share:.0%}".replace("%", " %"), page), kind
-    for row in rows(SceneBounds, but=("kinds", "samples")):
+    for row in rows(SceneBounds, but=("kinds", "samples", "objectives", "bits")):
         assert row in page
 
 
@@ -152,3 +155,33 @@ def rows(config: type[Config], but: tuple[str, ...] = ()) -> Iterator[str]:
         if name not in but:
             shown = f"{value[0]:g} to {value[1]:g}" if isinstance(value, tuple) else f"{value:g}"
             yield f"| `{name}` | {shown} | {field.description} |"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"kinds": {"nucleus": 1.0}}, "kinds.nucleus is 'nucleus': Input should be 'nuclei', 'neurons'"),
+        ({"kinds": {"nuclei": 0.0}}, "at least one share above 0 is needed"),
+        ({"bits": {"9": 1.0}}, "Input should be '8', '12' or '16'"),
+        ({"objectives": {}}, "should have at least 1 item"),
+        (
+            {"objectives": {"dry": {"share": 1, "immersion_index": 1.0, "numerical_aperture": (0.5, 1.2)}}},
+            "objectives.dry .* a numerical aperture below the immersion's index, 1, is allowed",
+        ),
+        ({"objectives": {"dry": {"na": 0.5}}}, "unknown name 'objectives.dry.na'; known are: immersion_index, num"),
+    ],
+)
+def test_shares_that_cannot_be_drawn_from_are_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        SceneBounds.checked(**wrong)
+
+
+def test_other_objectives_and_cameras_stand_for_all_of_them() -> None:
+    dry = {"share": 0.1, "immersion_index": 1.0, "numerical_aperture": (0.7, 0.8)}
+    bounds = SceneBounds.checked(objectives={"dry": dry}, bits={"12": 1.0}, deep_end_last=1.0)
+    for seed in range(20):
+        scene = draw_scene(np.random.default_rng(seed), "nuclei", bounds)
+        assert scene.microscope.immersion_index == 1.0
+        assert 0.7 <= scene.microscope.numerical_aperture <= 0.8
+        assert scene.camera.bits == 12
+        assert scene.tissue.deep_end_last

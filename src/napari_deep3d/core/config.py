@@ -9,7 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args, get_origin
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -49,7 +49,8 @@ class Config(BaseModel):
 def _explain(cls: type[Config], error: ValidationError) -> str:
     lines = []
     for problem in error.errors():
-        name = ".".join(str(part) for part in problem["loc"])
+        path = [part for part in problem["loc"] if part != "[key]"]  # pydantic's mark of a wrong name in a table
+        name = ".".join(str(part) for part in path)
         if problem["type"] == "extra_forbidden":
             lines.append(f"unknown name {name!r}; known are: {_known_names(cls, problem['loc'][:-1])}")
         elif problem["type"] == "model_type":
@@ -63,12 +64,10 @@ def _explain(cls: type[Config], error: ValidationError) -> str:
 
 def _known_names(cls: type[Config], path: tuple[int | str, ...]) -> str:
     """The names of a config's fields, or of those of the config that a path of names leads to."""
+    inner: Any = cls
     for name in path:
-        inner = cls.model_fields[str(name)].annotation
-        assert isinstance(inner, type)
-        assert issubclass(inner, Config)
-        cls = inner
-    return ", ".join(sorted(cls.model_fields))
+        inner = get_args(inner)[1] if get_origin(inner) is dict else inner.model_fields[str(name)].annotation
+    return ", ".join(sorted(inner.model_fields))
 
 
 def read_toml(path: Path) -> dict[str, Any]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Literal
+from typing import Any, Literal, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from napari_deep3d.core.bounds import PositiveRange, Range, Share
 from napari_deep3d.core.camera import Camera, Stage
@@ -18,20 +18,27 @@ from napari_deep3d.core.samples import SampleBounds
 from napari_deep3d.core.scattering import Tissue
 from napari_deep3d.core.volume import Spacing
 
-Kind = DrawnKind | Literal["confocal"]
+Kind = Literal[DrawnKind, "confocal"]
 
-OBJECTIVES: dict[float, tuple[Range, float]] = {
-    1.0: ((0.4, 0.95), 0.25),
-    1.333: ((0.8, 1.25), 0.35),
-    1.518: ((1.1, 1.45), 0.4),
-}
-"""Refractive index of the immersion (air, water, oil): the range of numerical apertures, and the share of scenes."""
+
+class ObjectiveBounds(Config):
+    """A kind of wide-field objective."""
+
+    share: Share = Field(description="share of scenes")
+    immersion_index: float = Field(ge=1.0, le=1.6, description="refractive index of the immersion")
+    numerical_aperture: PositiveRange = Field(description="its range, below that index")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.numerical_aperture[1] >= self.immersion_index:
+            raise ValueError(f"a numerical aperture below the immersion's index, {self.immersion_index:g}, is allowed")
+        return self
 
 
 class SceneBounds(Config):
     """The bounds of every random choice; ranges are uniform, those marked *log* uniform in their logarithm."""
 
-    kinds: dict[str, float] = Field(
+    kinds: dict[Kind, Share] = Field(
         {
             "nuclei": 0.26,
             "neurons": 0.16,
@@ -44,6 +51,15 @@ class SceneBounds(Config):
             "beads": 0.0,
         },
         description="share of each kind of sample; confocal only where real stacks are given, beads only if asked for",
+    )
+    objectives: dict[str, ObjectiveBounds] = Field(
+        {
+            "air": ObjectiveBounds(share=0.25, immersion_index=1.0, numerical_aperture=(0.4, 0.95)),
+            "water": ObjectiveBounds(share=0.35, immersion_index=1.333, numerical_aperture=(0.8, 1.25)),
+            "oil": ObjectiveBounds(share=0.4, immersion_index=1.518, numerical_aperture=(1.1, 1.45)),
+        },
+        min_length=1,
+        description="wide-field objectives; given anew, all of them are",
     )
     pixel: PositiveRange = Field((0.3, 2.2), description="pixel as a share of the resolution lambda / (2 NA), log")
     pixel_um: Range = Field((0.06, 0.8), description="the same in um: cut to this")
@@ -66,12 +82,17 @@ class SceneBounds(Config):
     absorption_um: PositiveRange = Field(
         (200.0, 2000.0), description="depth of absorption where the sample scatters, log"
     )
+    deep_end_last: Share = Field(0.5, description="share of scenes whose last plane is the deepest")
     autofluorescent: Share = Field(0.4, description="share of scenes with autofluorescence")
     autofluorescence: PositiveRange = Field((0.01, 0.15), description="its mean as a share of bright structures, log")
     photons: PositiveRange = Field((50.0, 5000.0), description="of the brightest wide-field voxels, log")
     background: Range = Field((0.0, 0.3), description="even background as a share of these")
     read_noise: Range = Field((0.5, 4.0), description="of the camera, electrons")
     gain_spread: Range = Field((0.0, 0.01), description="of the camera's pixels")
+    bits: dict[Literal["8", "12", "16"], Share] = Field(
+        {"8": 0.15, "12": 0.35, "16": 0.5},
+        description="share of cameras with so many bits; given anew, all of them are",
+    )
     hot: Share = Field(0.3, description="share of cameras with hot pixels")
     hot_pixels: PositiveRange = Field((1e-5, 2e-4), description="share of their pixels, log")
     lit_unevenly: Share = Field(0.5, description="share of scenes with vignetting and a tilt of the light")
@@ -88,6 +109,13 @@ class SceneBounds(Config):
     confocal_background: Range = Field((0.0, 0.02), description="of the confocal detector, as a share of these")
     compensated: Range = Field((0.7, 1.0), description="share of the confocal loss with depth made up by laser power")
     samples: SampleBounds = Field(SampleBounds(), description="of the samples' own shapes, one table for each kind")
+
+    @field_validator("kinds", "objectives", "bits")
+    @classmethod
+    def _some(cls, value: dict[Any, Any]) -> dict[Any, Any]:
+        if not any(getattr(share, "share", share) for share in value.values()):
+            raise ValueError("at least one share above 0 is needed")
+        return value
 
 
 @dataclass(frozen=True)
@@ -158,13 +186,17 @@ class _Draw:
     def happens(self, name: str) -> bool:
         return bool(self.rng.random() < getattr(self.bounds, name))
 
+    def drawn(self, shares: list[float]) -> int:
+        """Position of one of several that have a share each."""
+        return int(self.rng.choice(len(shares), p=np.array(shares) / sum(shares)))
+
     def microscope(self) -> Microscope:
-        shares = [share for _, share in OBJECTIVES.values()]
-        index = float(self.rng.choice(list(OBJECTIVES), p=np.array(shares) / sum(shares)))
+        objectives = list(self.bounds.objectives.values())
+        objective = objectives[self.drawn([each.share for each in objectives])]
         emission = self.uniform("emission_um")
         return Microscope(
-            numerical_aperture=float(self.rng.uniform(*OBJECTIVES[index][0])),
-            immersion_index=index,
+            numerical_aperture=float(self.rng.uniform(*objective.numerical_aperture)),
+            immersion_index=objective.immersion_index,
             sample_index=self.uniform("sample_index"),
             emission_um=emission,
             excitation_um=emission - self.uniform("stokes_shift_um"),
@@ -195,7 +227,7 @@ class _Draw:
             collected=self.uniform("collected"),
             absorption_um=self.log("absorption_um") if scattering else np.inf,
             autofluorescence=self.log("autofluorescence") if self.happens("autofluorescent") else 0.0,
-            deep_end_last=bool(self.rng.random() < 0.5),
+            deep_end_last=self.happens("deep_end_last"),
         )
 
     def camera(self) -> Camera:
@@ -209,7 +241,7 @@ class _Draw:
             vignetting=self.uniform("vignetting") if lit_unevenly else 0.0,
             uneven=self.uniform("uneven") if lit_unevenly else 0.0,
             saturated=self.log("saturated") if self.happens("overexposed") else 0.0,
-            bits=int(self.rng.choice((8, 12, 16), p=(0.15, 0.35, 0.5))),
+            bits=int(list(self.bounds.bits)[self.drawn(list(self.bounds.bits.values()))]),
         )
 
     def stage(self) -> Stage:
