@@ -99,6 +99,8 @@ def test_model_states_what_it_was_trained_on(trained: TrainResult, train_config:
     assert (info.dimensions, info.network_input, info.z_step) == (3, "stack", 1)
     assert TrainConfig.checked(**info.training["config"]) == train_config
     assert info.scores["validation_rmse"] == pytest.approx(trained.validation["rmse"], abs=1e-4)
+    assert info.uncertainty is not None
+    assert info.uncertainty.pairs == 1  # the one that was held out
 
 
 def test_config_of_the_run_can_be_read_back(trained: TrainResult, train_config: TrainConfig, tmp_path: Path) -> None:
@@ -556,6 +558,15 @@ def _weights(run: Path, config: TrainConfig) -> torch.Tensor:
     )
 
 
+def test_without_held_out_pairs_the_error_to_expect_is_not_told(
+    pairs_folder: Path, tmp_path: Path, train_config: TrainConfig
+) -> None:
+    run = tmp_path / "run"
+    made = drain(train_model(pairs_folder, run, changed(train_config, validation_share=0.0)))
+    assert read_info(made.model).uncertainty is None
+    assert read_info(run / "last.safetensors").uncertainty is None
+
+
 def test_model_of_a_stopped_training_has_a_halo_that_is_safe_without_being_measured(
     pairs_folder: Path, tmp_path: Path, train_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -563,7 +574,9 @@ def test_model_of_a_stopped_training_has_a_halo_that_is_safe_without_being_measu
         raise AssertionError("measured, while somebody waits for the training to stop")
 
     monkeypatch.setattr("napari_deep3d.nn.receptive_field.measure_halo", slow)
+    monkeypatch.setattr("napari_deep3d.nn.calibrating.calibrate", slow)
     stopped = train_until(2, pairs_folder, tmp_path / "run", train_config)
-    assert read_info(stopped.model).halo == LARGEST_HALO
+    info = read_info(stopped.model)
+    assert (info.halo, info.uncertainty) == (LARGEST_HALO, None)
     with pytest.raises(AssertionError, match="measured"):
         drain(train_model(None, tmp_path / "run", train_config, resume=True))

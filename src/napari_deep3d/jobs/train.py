@@ -151,6 +151,7 @@ class _Request:
 
 
 def _train(request: _Request, processes: Processes) -> Job[TrainResult]:
+    from napari_deep3d.nn.calibrating import calibrate
     from napari_deep3d.nn.devices import choose_device, device_label, release_memory
     from napari_deep3d.nn.trainer import training_precision
     from napari_deep3d.nn.training import Control, split_pairs, train_generator
@@ -164,7 +165,7 @@ def _train(request: _Request, processes: Processes) -> Job[TrainResult]:
     at_hand = hold_in_memory(_at_hand(request), PAIRS_MEMORY_SHARE * psutil.virtual_memory().available)
     opened = prepare_pairs(at_hand, config.percentiles)
     voxel_sizes(opened)  # without them the model could not be used
-    training, _ = split_pairs(opened, config)
+    training, held_out = split_pairs(opened, config)
     at_once = voxels_at_once(config, device.type, str(dtype).removeprefix("torch."))
     minutes = None if request.resume else _checked_minutes(request.minutes)
     if not request.resume and processes.is_first:
@@ -193,7 +194,9 @@ def _train(request: _Request, processes: Processes) -> Job[TrainResult]:
         del job
         release_memory()
     if processes.is_first:
-        save_trained(folder, trained, opened, config, name, request.start)
+        ended = trained.step >= config.iterations  # else whoever stopped it is waiting
+        told = calibrate(trained.generator, held_out, config, device, dtype, request.stop) if ended else None
+        save_trained(folder, trained, opened, config, name, request.start, told)
     return _result(folder, name, trained, config, processes)
 
 

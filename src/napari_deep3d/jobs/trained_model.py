@@ -15,6 +15,7 @@ from napari_deep3d.jobs.likeness import learn_known
 from napari_deep3d.jobs.run_folder import LAST_FILE, MODEL_FILE
 
 if TYPE_CHECKING:
+    from napari_deep3d.core.calibration import Calibration
     from napari_deep3d.core.volume import Spacing
     from napari_deep3d.nn.model_file import ModelInfo
     from napari_deep3d.nn.patches import TrainingPair
@@ -36,6 +37,7 @@ def save_trained(
     config: TrainConfig,
     name: str,
     start: str,
+    uncertainty: Calibration | None,
 ) -> None:
     """Write the model to use and the last one to the run folder.
 
@@ -47,6 +49,8 @@ def save_trained(
         What was trained, on what, and how.
     name, start
         Name of the model, and of the one that it began from; empty for none.
+    uncertainty
+        How the error to expect of it is told, if that was learned.
 
     Raises
     ------
@@ -57,8 +61,10 @@ def save_trained(
 
     from napari_deep3d.nn.model_file import save_model
 
-    info = _describe(trained, pairs, config, name, start)
-    bare = info.model_copy(update={"scores": {}, "training": info.training | {"weights": "the last ones"}})
+    info = _describe(trained, pairs, config, name, start).model_copy(update={"uncertainty": uncertainty})
+    bare = info.model_copy(
+        update={"scores": {}, "uncertainty": None, "training": info.training | {"weights": "the last ones"}}
+    )
     try:
         save_model(folder / LAST_FILE, trained.last, bare)
         save_model(folder / MODEL_FILE, trained.generator, info)

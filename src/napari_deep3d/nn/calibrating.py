@@ -1,0 +1,69 @@
+"""What error to expect of a trained generator, learned from pairs that it was not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from napari_deep3d.core.calibration import Calibration, fit
+from napari_deep3d.core.config import TrainConfig
+from napari_deep3d.core.events import Stop, StoppedError, never
+from napari_deep3d.core.volume import Shape
+from napari_deep3d.nn.ensemble import TurnedEnsemble
+from napari_deep3d.nn.frozen import FrozenNetwork
+from napari_deep3d.nn.generator import Generator
+from napari_deep3d.nn.patches import TrainingPair, network_input
+from napari_deep3d.nn.validation import middle
+
+MOST_PAIRS = 4
+BOX: Shape = (48, 128, 128)
+"""Voxels in the middle of a pair that are predicted: whoever trained is waiting."""
+VOXELS_PER_PAIR = 100_000
+"""A random choice of as many, so that all pairs count alike."""
+
+
+def calibrate(
+    generator: Generator,
+    held_out: Sequence[TrainingPair],
+    config: TrainConfig,
+    device: torch.device,
+    dtype: torch.dtype,
+    stop: Stop = never,
+) -> Calibration | None:
+    """Fit the expected error to the first held-out pairs.
+
+    Parameters
+    ----------
+    generator
+        The trained network; not changed.
+    held_out
+        Pairs that it was not trained on.
+    config
+        Says what the network sees of a pair.
+    device, dtype
+        Where and in which number format to predict.
+    stop
+        Asked between layers.
+
+    Returns
+    -------
+    None without pairs, when stopped, and for a network that sees a single plane, since it knows no turned stacks.
+    """
+    if not held_out or config.network_input == "plane":
+        return None
+    rng = np.random.default_rng(config.seed)
+    samples = []
+    try:
+        for pair in held_out[:MOST_PAIRS]:
+            box = middle(pair.shape, BOX)
+            seen = network_input(pair, box, config)
+            prediction, spread = TurnedEnsemble(FrozenNetwork(generator, [seen], device, dtype, stop), None)(seen)
+            error = np.abs(prediction - pair.crop_confocal(box))
+            chosen = rng.integers(0, error.size, VOXELS_PER_PAIR)
+            samples.append(np.stack([values.ravel()[chosen] for values in (spread, prediction, error)]))
+    except StoppedError:
+        return None
+    spread, prediction, error = np.concatenate(samples, axis=1)
+    return fit(spread, prediction, error, pairs=len(samples))
