@@ -22,7 +22,7 @@ from napari_deep3d.io import open_stack, write_stack
 
 WIDEFIELD, CONFOCAL = "widefield", "confocal"
 """The two folders of a pairs folder; files of the same name belong together."""
-KINDS: tuple[Kind, ...] = tuple(kind for part in get_args(Kind) for kind in get_args(part))
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)
