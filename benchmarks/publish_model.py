@@ -1,6 +1,6 @@
 """Make a trained model the bundled one: give it its card, what it knows and how its error is told, and bundle it.
 
-Usage: python benchmarks/publish_model.py runs/generalist/model.safetensors --known data/train --calibration DIR
+Usage: python benchmarks/publish_model.py runs/leg2/model.safetensors --known data/all --calibration DIR
 
 ``--known`` names the pairs folder whose wide-field stacks tell what the model knows, so that it can say when a stack
 is unlike them (``benchmarks/likeness.py`` tests that). ``--calibration`` names pairs that the model was neither trained
@@ -19,10 +19,10 @@ from uncertainty import fit_calibration
 FOLDER = Path(__file__).parent.parent / "src" / "napari_deep3d" / "models"
 TITLE = "Fluorescence of many kinds, thin to thick (simulated)"
 DESCRIPTION = (
-    "Trained on 420 simulated pairs: nuclei, neurons, glia, filaments, membranes, puncta, mixed tissue, and pieces of "
-    "one real confocal stack of nuclei as samples; clear to scattering tissue, NA 0.4 to 1.45, air, water and oil, "
-    "aberrations, camera faults. Fluorescence only. Fine structure below the wide-field resolution cannot be trusted; "
-    "see the model card."
+    "Trained on 596 simulated pairs: nuclei, neurons, glia, filaments, membranes, puncta, beads, mixed tissue, and "
+    "pieces of one real confocal stack of nuclei as samples; clear to scattering tissue, NA 0.4 to 1.45, air, water and "
+    "oil, aberrations, camera faults. Fluorescence only. Fine structure below the wide-field resolution cannot be "
+    "trusted; see the model card."
 )
 LARGEST_BYTES = 15_000_000
 
