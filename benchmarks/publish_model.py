@@ -20,8 +20,8 @@ FOLDER = Path(__file__).parent.parent / "src" / "napari_deep3d" / "models"
 TITLE = "Fluorescence of many kinds, thin to thick (simulated)"
 DESCRIPTION = (
     "Trained on 596 simulated pairs: nuclei, neurons, glia, filaments, membranes, puncta, beads, mixed tissue, and "
-    "pieces of one real confocal stack of nuclei as samples; clear to scattering tissue, NA 0.4 to 1.45, air, water and "
-    "oil, aberrations, camera faults. Fluorescence only. Fine structure below the wide-field resolution cannot be "
+    "pieces of one real confocal stack of nuclei as samples; clear to scattering tissue, NA 0.4 to 1.45, air, water "
+    "and oil, aberrations, camera faults. Fluorescence only. Fine structure below the wide-field resolution cannot be "
     "trusted; see the model card."
 )
 LARGEST_BYTES = 15_000_000
