@@ -17,6 +17,7 @@ from napari_deep3d.jobs.run_folder import (
     COLUMNS,
     CONFIG_FILE,
     FOLDER_VARIABLE,
+    FORMAT_VERSION,
     RUN_FILE,
     MetricsFile,
     list_unfinished,
@@ -83,11 +84,12 @@ def test_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
             read_run(folder)
 
 
-@pytest.mark.parametrize("version", [1, 3, "2"])
+@pytest.mark.parametrize("version", [1, FORMAT_VERSION - 1, FORMAT_VERSION + 1, str(FORMAT_VERSION)])
 def test_run_of_another_version_is_named_with_the_way_out(tmp_path: Path, config: TrainConfig, version: object) -> None:
     folder = begin(tmp_path / "run", config)
     (folder / RUN_FILE).write_text(tomli_w.dumps({"format_version": version}))
-    with pytest.raises(InputError, match=rf"run folder of version {version}; this program resumes version 2.*--start"):
+    words = rf"run folder of version {version}; this program resumes version {FORMAT_VERSION}.*--start"
+    with pytest.raises(InputError, match=words):
         read_run(folder)
 
 
