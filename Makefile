@@ -75,6 +75,7 @@ study: setup
 	$(BIN)/napari-deep3d simulate -o data/choosing-real --pairs 8 --shape 64,128,128 --seed 8102 --kind confocal $(CHOOSING_SAMPLES)
 	$(BIN)/python benchmarks/native_pairs.py data/train data/native
 	$(BIN)/python benchmarks/choose.py data/train data/validation data/choosing-real
+	$(BIN)/python benchmarks/native_scores.py data/validation data/choosing-real
 
 # What docs/results.md says of stacks that the bundled model never saw.
 unseen: setup

@@ -19,11 +19,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from napari_deep3d import predict, train
 from napari_deep3d.core.config import read_toml
 from napari_deep3d.core.metrics import score
 from napari_deep3d.jobs.pairs import read_pairs
+from napari_deep3d.nn.patches import TrainingPair
 
 PERCENTILES = (0.1, 99.9)
 SCORES = ("share", "rmse", "ssim")
@@ -31,15 +33,20 @@ SCORES = ("share", "rmse", "ssim")
 STUDY = Path(__file__).parent.parent / "configs" / "study"
 
 
+def share_and_scores(pair: TrainingPair, image: NDArray[np.float32]) -> tuple[float, float, float]:
+    """RMSE of an image as a share of the wide-field's, its RMSE and SSIM."""
+    confocal = pair.crop_confocal(pair.whole)
+    found, before = score(image, confocal), score(pair.crop_widefield(pair.whole), confocal)
+    return found.rmse_fit / before.rmse_fit, found.rmse_fit, found.ssim_fit
+
+
 def validate(folder: Path, model: str) -> dict[str, float]:
-    """Mean scores of a model on a pairs folder, or of the wide-field stacks themselves."""
+    """Mean scores of a model on a pairs folder."""
     rows = []
     for pair in read_pairs(folder, PERCENTILES):
-        confocal, widefield = pair.crop_confocal(pair.whole), pair.crop_widefield(pair.whole)
         stack = np.asarray(pair.widefield.data[pair.whole])
-        image = predict(stack, spacing_um=pair.spacing_um, model=model).data if model else widefield
-        found = score(image, confocal)
-        rows.append((found.rmse_fit / score(widefield, confocal).rmse_fit, found.rmse_fit, found.ssim_fit))
+        image = predict(stack, spacing_um=pair.spacing_um, model=model).data
+        rows.append(share_and_scores(pair, image))
     means = np.mean(rows, axis=0)
     return {f"{folder.name} {name}": round(float(value), 4) for name, value in zip(SCORES, means, strict=True)}
 

@@ -28,7 +28,7 @@ from scipy.stats import spearmanr
 
 import nucleus
 from napari_deep3d import predict
-from napari_deep3d.core.calibration import Calibration, fit
+from napari_deep3d.core.calibration import Calibration, fit_pairs
 from napari_deep3d.core.metrics import intensity_range, normalise, rmse, ssim
 from napari_deep3d.io import open_stack
 from napari_deep3d.jobs.models import find_model
@@ -39,8 +39,6 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 Array = NDArray[np.float32]
-VOXELS_PER_PAIR = 100_000
-"""A random choice of as many voxels of every pair, so that all pairs count alike."""
 BINS = 10
 AVERAGED = 5
 STRUCTURE = 0.1
@@ -94,15 +92,10 @@ def fit_calibration(model: str | Path, pairs_folder: str | Path, **options: Any)
     **options
         As for :func:`napari_deep3d.predict`, such as ``precision``.
     """
-    rng = np.random.default_rng(0)
-    samples = []
     with tempfile.TemporaryDirectory() as folder:
         raw = with_calibration(str(model), None, Path(folder) / "raw.safetensors")
-        for pair in judge(raw, Path(pairs_folder), **options):
-            chosen = rng.integers(0, pair.error.size, VOXELS_PER_PAIR)
-            samples.append(np.stack([a.ravel()[chosen] for a in (pair.uncertainty, pair.prediction, pair.error)]))
-    spread, prediction, error = np.concatenate(samples, axis=1)
-    return fit(spread, prediction, error, pairs=len(samples))
+        judged = judge(raw, Path(pairs_folder), **options)
+        return fit_pairs((pair.uncertainty, pair.prediction, pair.error) for pair in judged)
 
 
 def curve(expected: Array, error: Array, bins: int = BINS) -> list[tuple[float, float, float]]:

@@ -10,6 +10,8 @@ gets wrong from small to large is mended by a rising curve: the mean error by it
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
@@ -23,6 +25,7 @@ WINDOW = 3
 RADIUS = WINDOW // 2
 PARTS = 25
 """Points of the curve: parts of as many voxels each."""
+VOXELS_PER_PAIR = 100_000
 LEAST = 1e-5
 """Smallest number that a fit may give: an error of zero is never expected."""
 
@@ -95,6 +98,20 @@ class Spread:
         variance = self._squares / np.float32(max(1, self._count - 1))
         averaged = ndi.uniform_filter(variance, WINDOW, mode="nearest")  # whose running sums may end below 0
         return np.sqrt(np.maximum(averaged, 0), dtype=np.float32)
+
+
+def fit_pairs(pairs: Iterable[tuple[Array, Array, Array]], seed: int = 0) -> Calibration:
+    """Fit a calibration to spread, prediction and absolute error of pairs, arrays of one shape for each.
+
+    A random choice of :data:`VOXELS_PER_PAIR` voxels stands for a pair, so that all pairs count alike.
+    """
+    rng = np.random.default_rng(seed)
+    samples = []
+    for arrays in pairs:
+        chosen = rng.integers(0, arrays[0].size, VOXELS_PER_PAIR)
+        samples.append(np.stack([array.ravel()[chosen] for array in arrays]))
+    spread, prediction, error = np.concatenate(samples, axis=1)
+    return fit(spread, prediction, error, pairs=len(samples))
 
 
 def fit(spread: Array, prediction: Array, error: Array, pairs: int) -> Calibration:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
@@ -19,6 +20,7 @@ from napari_deep3d.core.scattering import Tissue
 from napari_deep3d.core.volume import Spacing
 
 Kind = Literal[DrawnKind, "confocal"]
+T = TypeVar("T")
 
 
 class ObjectiveBounds(Config):
@@ -166,9 +168,13 @@ def draw_scene(rng: np.random.Generator, kind: Kind, bounds: SceneBounds | None 
 
 def draw_kind(rng: np.random.Generator, bounds: SceneBounds, with_confocal: bool) -> Kind:
     """Draw a kind of sample."""
-    shares = {kind: share for kind, share in bounds.kinds.items() if with_confocal or kind != "confocal"}
+    return choose(rng, {kind: share for kind, share in bounds.kinds.items() if with_confocal or kind != "confocal"})
+
+
+def choose(rng: np.random.Generator, shares: Mapping[T, float]) -> T:
+    """Draw one of several that have a share each."""
     weights = np.array(list(shares.values()))
-    return str(rng.choice(list(shares), p=weights / weights.sum()))  # type: ignore[return-value]
+    return list(shares)[int(rng.choice(len(weights), p=weights / weights.sum()))]
 
 
 class _Draw:
@@ -186,13 +192,9 @@ class _Draw:
     def happens(self, name: str) -> bool:
         return bool(self.rng.random() < getattr(self.bounds, name))
 
-    def drawn(self, shares: list[float]) -> int:
-        """Position of one of several that have a share each."""
-        return int(self.rng.choice(len(shares), p=np.array(shares) / sum(shares)))
-
     def microscope(self) -> Microscope:
-        objectives = list(self.bounds.objectives.values())
-        objective = objectives[self.drawn([each.share for each in objectives])]
+        objectives = self.bounds.objectives
+        objective = objectives[choose(self.rng, {name: each.share for name, each in objectives.items()})]
         emission = self.uniform("emission_um")
         return Microscope(
             numerical_aperture=float(self.rng.uniform(*objective.numerical_aperture)),
@@ -241,7 +243,7 @@ class _Draw:
             vignetting=self.uniform("vignetting") if lit_unevenly else 0.0,
             uneven=self.uniform("uneven") if lit_unevenly else 0.0,
             saturated=self.log("saturated") if self.happens("overexposed") else 0.0,
-            bits=int(list(self.bounds.bits)[self.drawn(list(self.bounds.bits.values()))]),
+            bits=int(choose(self.rng, self.bounds.bits)),
         )
 
     def stage(self) -> Stage:

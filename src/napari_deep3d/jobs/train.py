@@ -195,8 +195,8 @@ def _train(request: _Request, processes: Processes) -> Job[TrainResult]:
         release_memory()
     if processes.is_first:
         ended = trained.step >= config.iterations  # else whoever stopped it is waiting
-        told = calibrate(trained.generator, held_out, config, device, dtype, request.stop) if ended else None
-        save_trained(folder, trained, opened, config, name, request.start, told)
+        uncertainty = calibrate(trained.generator, held_out, config, device, dtype, request.stop) if ended else None
+        save_trained(folder, trained, opened, config, name, request.start, uncertainty)
     return _result(folder, name, trained, config, processes)
 
 

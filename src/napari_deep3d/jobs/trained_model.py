@@ -61,7 +61,7 @@ def save_trained(
 
     from napari_deep3d.nn.model_file import save_model
 
-    info = _describe(trained, pairs, config, name, start).model_copy(update={"uncertainty": uncertainty})
+    info = _describe(trained, pairs, config, name, start, uncertainty)
     bare = info.model_copy(
         update={"scores": {}, "uncertainty": None, "training": info.training | {"weights": "the last ones"}}
     )
@@ -81,6 +81,7 @@ def _describe(
     config: TrainConfig,
     name: str,
     start: str,
+    uncertainty: Calibration | None,
 ) -> ModelInfo:
     from napari_deep3d.nn.model_file import ModelInfo
 
@@ -105,6 +106,7 @@ def _describe(
             "start": start or "scratch",
             "config": settings,
         },
+        uncertainty=uncertainty,
         known=learn_known([pair.widefield for pair in pairs], config.z_step, MOST_LOOKED_AT),
         scores={f"validation_{key}": round(value, 4) for key, value in trained.validation.items()},
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from napari_deep3d.core.calibration import Calibration, fit
+from napari_deep3d.core.calibration import Array, Calibration, fit_pairs
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.events import Stop, StoppedError, never
 from napari_deep3d.core.volume import Shape
@@ -20,8 +20,6 @@ from napari_deep3d.nn.validation import middle
 MOST_PAIRS = 4
 BOX: Shape = (48, 128, 128)
 """Voxels in the middle of a pair that are predicted: whoever trained is waiting."""
-VOXELS_PER_PAIR = 100_000
-"""A random choice of as many, so that all pairs count alike."""
 
 
 def calibrate(
@@ -53,17 +51,14 @@ def calibrate(
     """
     if not held_out or config.network_input == "plane":
         return None
-    rng = np.random.default_rng(config.seed)
-    samples = []
+
+    def judged(pair: TrainingPair) -> tuple[Array, Array, Array]:
+        box = middle(pair.shape, BOX)
+        seen = network_input(pair, box, config)
+        prediction, spread = TurnedEnsemble(FrozenNetwork(generator, [seen], device, dtype, stop), None)(seen)
+        return spread, prediction, np.abs(prediction - pair.crop_confocal(box))
+
     try:
-        for pair in held_out[:MOST_PAIRS]:
-            box = middle(pair.shape, BOX)
-            seen = network_input(pair, box, config)
-            prediction, spread = TurnedEnsemble(FrozenNetwork(generator, [seen], device, dtype, stop), None)(seen)
-            error = np.abs(prediction - pair.crop_confocal(box))
-            chosen = rng.integers(0, error.size, VOXELS_PER_PAIR)
-            samples.append(np.stack([values.ravel()[chosen] for values in (spread, prediction, error)]))
+        return fit_pairs((judged(pair) for pair in held_out[:MOST_PAIRS]), config.seed)
     except StoppedError:
         return None
-    spread, prediction, error = np.concatenate(samples, axis=1)
-    return fit(spread, prediction, error, pairs=len(samples))

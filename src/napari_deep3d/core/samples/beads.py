@@ -7,7 +7,7 @@ from pydantic import Field
 
 from napari_deep3d.core.bounds import PositiveRange, Range, Share
 from napari_deep3d.core.config import Config
-from napari_deep3d.core.samples.blobs import box_around
+from napari_deep3d.core.samples.blobs import box_around, squared_distance
 from napari_deep3d.core.samples.courses import starts
 from napari_deep3d.core.samples.drawing import draw_balls
 from napari_deep3d.core.samples.noise import Array, Floats, log_uniform
@@ -58,7 +58,6 @@ def _draw_shell(
     box = box_around(density.shape, spacing_um, centre_um, radius_um + edge_um)
     if box is None:
         return
-    squares = ((np.arange(s.start, s.stop) * d - c) ** 2 for s, d, c in zip(box, spacing_um, centre_um, strict=True))
-    distance_um = np.sqrt(sum(np.ix_(*squares), np.zeros(1)))
+    distance_um = np.sqrt(squared_distance(box, spacing_um, centre_um))
     ball, hole = (np.clip((r - distance_um) / edge_um + 0.5, 0, 1) for r in (radius_um, radius_um - shell_um))
     density[box] = np.maximum(density[box], (brightness * (ball - hole)).astype(np.float32))

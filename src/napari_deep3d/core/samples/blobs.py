@@ -32,6 +32,15 @@ def box_around(shape: tuple[int, ...], spacing_um: Spacing, centre_um: Floats, r
     return tuple(slice(a, b) for a, b in zip(low.tolist(), high.tolist(), strict=True))
 
 
+def squared_distance(box: Box, spacing_um: Spacing, centre_um: Floats, unit_um: float = 1.0) -> Floats:
+    """Squared distance of a box's voxels from a point, in squares of a unit; axes (Z, Y, X)."""
+    squares = (
+        ((np.arange(s.start, s.stop) * d - c) / unit_um) ** 2
+        for s, d, c in zip(box, spacing_um, centre_um, strict=True)
+    )
+    return np.asarray(sum(np.ix_(*squares), np.zeros(1)))
+
+
 def distance(
     rng: np.random.Generator,
     box: Box,

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from napari_deep3d.core.bounds import CountRange, PositiveRange, Range, Share
-from napari_deep3d.core.samples.blobs import box_around
+from napari_deep3d.core.samples.blobs import box_around, squared_distance
 from napari_deep3d.core.samples.courses import Growth, Stems, directions, grow, starts
 from napari_deep3d.core.samples.drawing import draw_balls, draw_tubes
 from napari_deep3d.core.samples.neurons import SOMA_CONTRAST, SOMA_GRAIN_UM, CellBounds, add_soma
@@ -111,10 +111,5 @@ def _add_bushes(
         box = box_around(density.shape, spacing_um, centre, radius)
         if box is None:
             continue
-        squares = (
-            ((np.arange(s.start, s.stop) * d - c) / radius) ** 2
-            for s, d, c in zip(box, spacing_um, centre, strict=True)
-        )
-        total = sum(np.ix_(*squares), np.zeros(1))
-        envelope = np.clip(1 - total, 0, 1).astype(np.float32)
+        envelope = np.clip(1 - squared_distance(box, spacing_um, centre, radius), 0, 1).astype(np.float32)
         density[box] = np.maximum(density[box], np.float32(strength * bright) * envelope * grains[box])
