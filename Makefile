@@ -54,59 +54,59 @@ pytest: setup
 # What follows rebuilds what is shipped; it takes long.
 
 samples: setup
-	$(BIN)/python benchmarks/make_samples.py
+	$(BIN)/python -m tools.release.make_samples
 
 # In two legs: the mixture alone, then with sparse and thick samples beside it.
 model: setup
-	$(BIN)/python benchmarks/measured_psf.py data/psf.ome.tif
+	$(BIN)/python -m tools.release.measured_psf data/psf.ome.tif
 	$(BIN)/napari-deep3d simulate -o data/train --pairs 420 --shape 64,128,128 --seed 2027 $(REAL)
 	$(BIN)/napari-deep3d simulate -o data/sparse --pairs 100 --shape 64,128,128 --seed 2028 --config configs/simulate/sparse.toml
 	$(BIN)/napari-deep3d simulate -o data/thick --pairs 80 --shape 64,128,128 --seed 2029 --config configs/simulate/thick.toml $(REAL)
-	$(BIN)/python benchmarks/join_pairs.py data/all data/train data/sparse data/thick
+	$(BIN)/python -m tools.release.join_pairs data/all data/train data/sparse data/thick
 	$(BIN)/napari-deep3d simulate -o data/calibration --pairs 24 --shape 64,128,128 --seed 8201
 	$(BIN)/napari-deep3d train data/train -o runs/leg1 --config configs/generalist-leg1.toml --name generalist
 	$(BIN)/napari-deep3d train data/all -o runs/leg2 --config configs/generalist-leg2.toml --name generalist --start runs/leg1/model.safetensors
-	$(BIN)/python benchmarks/publish_model.py runs/leg2/model.safetensors --known data/all --calibration data/calibration
+	$(BIN)/python -m tools.release.publish_model runs/leg2/model.safetensors --known data/all --calibration data/calibration
 
 # Short trainings that differ in one setting each, on validation pairs.
 study: setup
-	$(BIN)/python benchmarks/fetch_images.py
+	$(BIN)/python -m benchmarks.data.fetch_images
 	$(BIN)/napari-deep3d simulate -o data/validation --pairs 24 --shape 64,128,128 --seed 8101 $(REAL)
 	$(BIN)/napari-deep3d simulate -o data/choosing-real --pairs 8 --shape 64,128,128 --seed 8102 --kind confocal $(CHOOSING_SAMPLES)
-	$(BIN)/python benchmarks/native_pairs.py data/train data/native
-	$(BIN)/python benchmarks/choose.py data/train data/validation data/choosing-real
-	$(BIN)/python benchmarks/native_scores.py data/validation data/choosing-real
+	$(BIN)/python -m benchmarks.training.native_pairs data/train data/native
+	$(BIN)/python -m benchmarks.training.choose data/train data/validation data/choosing-real
+	$(BIN)/python -m benchmarks.training.native_scores data/validation data/choosing-real
 
 # What docs/results.md says of stacks that the bundled model never saw.
 unseen: setup
-	$(BIN)/python benchmarks/fetch_images.py
+	$(BIN)/python -m benchmarks.data.fetch_images
 	$(BIN)/napari-deep3d simulate -o data/test --pairs 40 --shape 64,144,144 --seed 7001
 	$(BIN)/napari-deep3d simulate -o data/test-real --pairs 12 --shape 64,144,144 --seed 7002 --kind confocal $(TEST_SAMPLES)
-	$(BIN)/python benchmarks/simulated.py data/test --model first=$(FIRST_MODEL) --model final=generalist -o runs/simulated.json
-	$(BIN)/python benchmarks/simulated.py data/test-real --model first=$(FIRST_MODEL) --model final=generalist -o runs/simulated-real.json
-	$(BIN)/python benchmarks/nucleus.py
-	$(BIN)/python benchmarks/real_images.py --with-nucleus -o runs/real
-	$(BIN)/python benchmarks/invented.py -o runs/invented.json
-	$(BIN)/python benchmarks/looks_real.py data/test --sheet docs/images/simulated.png --with-nucleus -o runs/looks_real.json
-	$(BIN)/python benchmarks/likeness.py --model generalist data/test --json runs/likeness.json
-	$(BIN)/python benchmarks/uncertainty.py data/test --stacks 16
+	$(BIN)/python -m benchmarks.prediction.simulated data/test --model first=$(FIRST_MODEL) --model final=generalist -o runs/simulated.json
+	$(BIN)/python -m benchmarks.prediction.simulated data/test-real --model first=$(FIRST_MODEL) --model final=generalist -o runs/simulated-real.json
+	$(BIN)/python -m benchmarks.prediction.nucleus
+	$(BIN)/python -m benchmarks.prediction.real_images --with-nucleus -o runs/real
+	$(BIN)/python -m benchmarks.prediction.invented -o runs/invented.json
+	$(BIN)/python -m benchmarks.data.looks_real data/test --sheet docs/images/simulated.png --with-nucleus -o runs/looks_real.json
+	$(BIN)/python -m benchmarks.novelty.warnings --model generalist data/test --json runs/likeness.json
+	$(BIN)/python -m benchmarks.prediction.uncertainty data/test --stacks 16
 
 figures: setup
-	$(BIN)/python benchmarks/nucleus.py
+	$(BIN)/python -m benchmarks.prediction.nucleus
 
 registration: setup
-	$(BIN)/python benchmarks/registration_confidence.py
-	$(BIN)/python benchmarks/registration.py
-	$(BIN)/python benchmarks/registration_speed.py
+	$(BIN)/python -m benchmarks.registration.confidence
+	$(BIN)/python -m benchmarks.registration.accuracy
+	$(BIN)/python -m benchmarks.registration.speed
 
 training: setup
 	$(BIN)/napari-deep3d simulate -o data/ablation-train --pairs 40 --shape 64,128,128 --seed 41 --from $(CONFOCAL_SAMPLE)
 	$(BIN)/napari-deep3d simulate -o data/ablation-test --pairs 12 --shape 64,128,128 --seed 7041 --from $(CONFOCAL_SAMPLE)
-	$(BIN)/python benchmarks/ablation.py data/ablation-train data/ablation-test
-	$(BIN)/python benchmarks/ablation.py data/ablation-train data/ablation-test --table
-	$(BIN)/python benchmarks/finetune.py
-	$(BIN)/python benchmarks/training_speed.py
-	$(BIN)/python benchmarks/kill_resume.py
+	$(BIN)/python -m benchmarks.training.ablation data/ablation-train data/ablation-test
+	$(BIN)/python -m benchmarks.training.ablation data/ablation-train data/ablation-test --table
+	$(BIN)/python -m benchmarks.training.finetune
+	$(BIN)/python -m benchmarks.training.speed
+	$(BIN)/python -m benchmarks.training.kill_resume
 
 clean:
 	rm -rf $(VENV) demo

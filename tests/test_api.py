@@ -15,7 +15,7 @@ import napari_deep3d
 from napari_deep3d import InputError
 from napari_deep3d.core.config import PredictConfig, TrainConfig
 from napari_deep3d.core.events import Event, Metrics, Progress, TileDone
-from napari_deep3d.core.registration_result import Registration
+from napari_deep3d.core.registration.result import Registration
 from napari_deep3d.io import open_stack, write_stack
 from napari_deep3d.jobs.predict import Prediction
 from napari_deep3d.jobs.predict_file import FilePrediction

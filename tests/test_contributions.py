@@ -107,9 +107,8 @@ def test_the_real_file_is_the_one_expected() -> None:
 def test_the_thick_pair_is_read_with_its_voxel_size(
     stack: NDArray[np.uint16], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("thick_widefield.tif", "thick_confocal.tif"):
-        write_stack(tmp_path / name, stack, (0.3, 0.1, 0.1))
-    monkeypatch.setattr(contributions, "SAMPLES", tmp_path)
+    for name in ("THICK_WIDEFIELD", "THICK_CONFOCAL"):
+        monkeypatch.setattr(contributions, name, write_stack(tmp_path / f"{name}.tif", stack, (0.3, 0.1, 0.1)))
     (widefield, properties, _), (_, hidden, _) = contributions.thick_pair()
     assert np.array_equal(widefield, stack)
     assert properties["scale"] == pytest.approx((0.3, 0.1, 0.1))
@@ -117,7 +116,6 @@ def test_the_thick_pair_is_read_with_its_voxel_size(
     assert "confocal" in hidden["name"]
 
 
-@pytest.mark.skipif(not (contributions.SAMPLES / "thick_widefield.tif").exists(), reason="no sample bundled yet")
 def test_the_bundled_pair_is_there() -> None:
     (widefield, properties, _), (confocal, _, _) = contributions.thick_pair()
     assert widefield.shape == confocal.shape

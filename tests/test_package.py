@@ -30,7 +30,7 @@ PROGRAMS = {
     *("conda", "mamba", "uv", "pipx", "sh", "for", "do", "done", "export", "mkdir", "ls", "sudo", "apt-get", "docker"),
     *("torchrun", "ruff", "mypy", "curl", "wget", "unzip", "echo", "[", "continue", "break"),
 }
-VGG = "nn/vgg16_conv1_1-conv3_3_fp16.safetensors"
+VGG = "data/vgg16_conv1_1-conv3_3_fp16.safetensors"
 PREFIX = r"\w+=.*|do|then|else|[{}]"
 """What may stand before a command."""
 MEASURE = """
@@ -82,7 +82,9 @@ def test_public_names() -> None:
         napari_deep3d.no_such_name  # noqa: B018
 
 
-@pytest.mark.parametrize("name", ["napari.yaml", "samples/thick_widefield.tif", "samples/thick_confocal.tif", VGG])
+@pytest.mark.parametrize(
+    "name", ["napari.yaml", "data/samples/thick_widefield.tif", "data/samples/thick_confocal.tif", VGG]
+)
 def test_shipped_files(name: str) -> None:
     assert files("napari_deep3d").joinpath(name).is_file()
 

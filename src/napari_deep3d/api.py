@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from napari_deep3d.core.config import PRESETS, PredictConfig, RegisterConfig, SimulateConfig, TrainConfig, merge
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Event, Stop, drain, never
-from napari_deep3d.core.registration import register_volumes
-from napari_deep3d.core.registration_result import Registration
-from napari_deep3d.core.scene import SceneBounds
+from napari_deep3d.core.registration.register import register_volumes
+from napari_deep3d.core.registration.result import Registration
+from napari_deep3d.core.simulation.scene import SceneBounds
 from napari_deep3d.core.volume import Shape, Spacing, Volume
 from napari_deep3d.io import check_output, open_stack, write_stack
 from napari_deep3d.jobs.predict import Prediction, predict_volume
@@ -189,7 +189,7 @@ def simulate(
     on_event, stop
         As in :func:`predict`.
     **bounds
-        Any field of :class:`napari_deep3d.core.scene.SceneBounds`: ``photons=(500, 2000)``,
+        Any field of :class:`napari_deep3d.core.simulation.scene.SceneBounds`: ``photons=(500, 2000)``,
         ``samples={"neurons": {"soma_um": (3, 8)}}``.
     """
     config = SimulateConfig.checked(pairs=pairs, shape=shape, seed=seed, kind=kind)

@@ -11,12 +11,11 @@ import pooch
 
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.volume import Volume, check_spacing
+from napari_deep3d.data import THICK_CONFOCAL, THICK_WIDEFIELD
 from napari_deep3d.io import open_stack, write_stack
 
 LayerData = tuple[Any, dict[str, Any], str]
 """What napari makes a layer of: the voxels, the layer's properties, and the kind of layer."""
-
-SAMPLES = Path(__file__).parent / "samples"
 
 NUCLEUS_URL = (
     "https://github.com/NEUBIAS/training-resources/raw/8bbaa51d4df0edb61b36bf6a437c695bae1fe3ef/"
@@ -34,8 +33,8 @@ def thick_pair() -> list[LayerData]:
     list of LayerData
         Wide-field, then confocal, axes (Z, Y, X), with voxel size in um.
     """
-    widefield = open_stack(SAMPLES / "thick_widefield.tif").volume()
-    confocal = open_stack(SAMPLES / "thick_confocal.tif").volume()
+    widefield = open_stack(THICK_WIDEFIELD).volume()
+    confocal = open_stack(THICK_CONFOCAL).volume()
     return [
         _layer(widefield, "thick sample, wide-field"),
         _layer(confocal, "thick sample, confocal", visible=False),

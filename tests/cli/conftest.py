@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_helpers import ORIGIN_UM, SPACING_UM, Outcome, Run
 from numpy.typing import NDArray
 
 from napari_deep3d.cli.app import main
 from napari_deep3d.io import write_stack
+from tests.helpers.cli import ORIGIN_UM, SPACING_UM, Outcome, Run
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from gui_helpers import FakePrediction
+
+from tests.helpers.gui import FakePrediction
 
 
 @pytest.fixture
@@ -23,9 +24,9 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakePrediction:
         notices=("The planes are far apart.",),
     )
     models = [SimpleNamespace(name="generalist", path=Path("generalist.safetensors"), bundled=True)]
-    monkeypatch.setattr("napari_deep3d.gui.prediction.predict_volume", prediction)
-    monkeypatch.setattr("napari_deep3d.gui.predict_panel.plan_prediction", lambda *_: plan)
-    monkeypatch.setattr("napari_deep3d.gui.model_chooser.list_models", lambda: models)
+    monkeypatch.setattr("napari_deep3d.gui.predict.run.predict_volume", prediction)
+    monkeypatch.setattr("napari_deep3d.gui.predict.panel.plan_prediction", lambda *_: plan)
+    monkeypatch.setattr("napari_deep3d.gui.predict.model_selector.list_models", lambda: models)
     return prediction
 
 

@@ -156,7 +156,7 @@ def simulate(
     """Make simulated wide-field/confocal pairs to train on."""
     chosen = SimulateConfig.checked(pairs=pairs, shape=options.parse_shape(shape, "--shape"), seed=seed, kind=kind)
     given = read_toml(config) if config else {}, parse_assignments(settings or [])
-    from napari_deep3d.core.scene import SceneBounds
+    from napari_deep3d.core.simulation.scene import SceneBounds
     from napari_deep3d.jobs.simulate import simulate_pairs
 
     bounds = merge(SceneBounds, *given)

@@ -9,11 +9,11 @@ from napari.layers import Image
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QFrame, QScrollArea, QTabWidget, QVBoxLayout, QWidget
 
-from napari_deep3d.gui.compare_panel import ComparePanel
-from napari_deep3d.gui.predict_panel import PredictPanel
-from napari_deep3d.gui.register_panel import RegisterPanel
-from napari_deep3d.gui.session import Session
-from napari_deep3d.gui.train_panel import TrainPanel
+from napari_deep3d.gui.compare.panel import ComparePanel
+from napari_deep3d.gui.predict.panel import PredictPanel
+from napari_deep3d.gui.predict.session import Session
+from napari_deep3d.gui.register.panel import RegisterPanel
+from napari_deep3d.gui.train.panel import TrainPanel
 
 WIDTH = 380
 MIN_WIDTH = 330

@@ -13,16 +13,16 @@ import numpy as np
 
 from napari_deep3d.core.config import PredictConfig
 from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.evaluation.metrics import Score, score
 from napari_deep3d.core.events import Job, Stop, never
-from napari_deep3d.core.metrics import Score, intensity_range, normalise, score
+from napari_deep3d.core.intensity import intensity_range, normalise
 from napari_deep3d.core.volume import Spacing
+from napari_deep3d.data import THICK_CONFOCAL, THICK_WIDEFIELD
 from napari_deep3d.io import open_stack
-from napari_deep3d.jobs.figure import draw_comparison
+from napari_deep3d.jobs.figures import draw_comparison
 from napari_deep3d.jobs.predict import Prediction
 from napari_deep3d.jobs.predict_file import predict_file
 
-SAMPLES = Path(__file__).parent.parent / "samples"
-WIDEFIELD, CONFOCAL = SAMPLES / "thick_widefield.tif", SAMPLES / "thick_confocal.tif"
 PERCENTILES = (0.1, 99.9)
 WINDOW_SECONDS = 180
 
@@ -61,11 +61,11 @@ def run_demo(folder: str | Path, *, overwrite: bool = True, stop: Stop = never) 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / "prediction.ome.tif"
-    done = yield from predict_file(WIDEFIELD, target, PredictConfig(), overwrite=overwrite, stop=stop)
+    done = yield from predict_file(THICK_WIDEFIELD, target, PredictConfig(), overwrite=overwrite, stop=stop)
     if not done.prediction.complete:
         raise InputError(f"the demo was stopped; what was finished is in {done.output}.")
     widefield, confocal, predicted = (
-        np.asarray(open_stack(path).volume().data[:, :, :]) for path in (WIDEFIELD, CONFOCAL, target)
+        np.asarray(open_stack(path).volume().data[:, :, :]) for path in (THICK_WIDEFIELD, THICK_CONFOCAL, target)
     )
     truth = normalise(confocal, intensity_range(confocal, PERCENTILES))
     before = score(normalise(widefield, intensity_range(widefield, PERCENTILES)), truth)

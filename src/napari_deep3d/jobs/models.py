@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import platformdirs
 
 from napari_deep3d.core.errors import InputError
+from napari_deep3d.data import MODELS
 
 if TYPE_CHECKING:
     from napari_deep3d.nn.model_file import ModelInfo
 
 SUFFIX = ".safetensors"
-BUNDLED = Path(__file__).parent.parent / "models"
 FOLDER_VARIABLE = "NAPARI_DEEP3D_MODELS"
 
 
@@ -39,8 +39,8 @@ def user_folder() -> Path:
 def list_models() -> list[ModelEntry]:
     """Bundled models, then the user's own, each sorted by name. No file is opened."""
     return [
-        ModelEntry(path.name.removesuffix(SUFFIX), path, folder == BUNDLED)
-        for folder in (BUNDLED, user_folder())
+        ModelEntry(path.name.removesuffix(SUFFIX), path, folder == MODELS)
+        for folder in (MODELS, user_folder())
         for path in sorted(folder.glob(f"[!.]*{SUFFIX}"))
     ]
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_deep3d.core.calibration import RADIUS
 from napari_deep3d.core.config import PredictConfig
 from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.evaluation.uncertainty import RADIUS
 from napari_deep3d.core.events import (
     Clock,
     Event,
@@ -25,12 +25,12 @@ from napari_deep3d.core.events import (
     never,
     tap,
 )
-from napari_deep3d.core.unlike import Likeness
+from napari_deep3d.core.novelty.explain import Likeness
 from napari_deep3d.core.volume import Shape, Spacing, Volume
-from napari_deep3d.jobs.likeness import compare_with_model
 from napari_deep3d.jobs.models import find_model
-from napari_deep3d.jobs.plan import BLEND, Plan, plan_prediction
-from napari_deep3d.jobs.stack_input import PlaneReader, Reader, usable_range
+from napari_deep3d.jobs.network_input import PlaneReader, Reader, usable_range
+from napari_deep3d.jobs.novelty import compare_with_model
+from napari_deep3d.jobs.predict_plan import BLEND, Plan, plan_prediction
 
 if TYPE_CHECKING:
     from napari_deep3d.nn.generator import Generator
@@ -180,7 +180,7 @@ def _network(generator: Generator, reader: Reader, plan: Plan, stop: Stop) -> Jo
     import torch
 
     from napari_deep3d.nn.devices import DTYPES
-    from napari_deep3d.nn.frozen import FrozenNetwork, sample_boxes
+    from napari_deep3d.nn.folded_network import FrozenNetwork, sample_boxes
     from napari_deep3d.nn.inference import is_out_of_memory
 
     pieces = [reader(box) for box in sample_boxes(plan.grid.model_shape)]

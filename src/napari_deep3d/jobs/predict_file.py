@@ -15,9 +15,9 @@ from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Job, Notice, Stop, never
 from napari_deep3d.core.volume import Spacing, Volume
 from napari_deep3d.io import StackFile, StackWriter, check_output, open_stack
-from napari_deep3d.jobs.plan import plan_prediction
+from napari_deep3d.jobs.network_input import usable_range
 from napari_deep3d.jobs.predict import Prediction, predict_volume
-from napari_deep3d.jobs.stack_input import usable_range
+from napari_deep3d.jobs.predict_plan import plan_prediction
 
 Times = int | Literal["all"] | None
 SHOWN = ("confocal-like", "uncertainty")

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
-from napari_deep3d.core.alignment import AlignedPair, align_pair
 from napari_deep3d.core.config import RegisterConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Job, Notice, Progress, Stop, StoppedError, never
-from napari_deep3d.core.registration import register_volumes
-from napari_deep3d.core.registration_result import Registration
+from napari_deep3d.core.registration.register import register_volumes
+from napari_deep3d.core.registration.result import Registration
+from napari_deep3d.core.registration.warp import AlignedPair, align_pair
 from napari_deep3d.core.volume import Spacing, Volume
 from napari_deep3d.io import open_stack, write_stack
 from napari_deep3d.io.output import part_path

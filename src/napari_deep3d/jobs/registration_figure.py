@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_deep3d.core.alignment import AlignedPair, resample
 from napari_deep3d.core.events import Region, sizes_of
-from napari_deep3d.core.registration_result import Registration
-from napari_deep3d.core.transform import Transform
+from napari_deep3d.core.registration.result import Registration
+from napari_deep3d.core.registration.transform import Transform
+from napari_deep3d.core.registration.warp import AlignedPair, resample
 from napari_deep3d.core.volume import Volume
 
 PSF_COLOUR, CORRELATION_COLOUR, MARKER_COLOUR = "#d81b60", "#777777", "#1e88e5"

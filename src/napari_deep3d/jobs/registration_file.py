@@ -10,8 +10,8 @@ import numpy as np
 from pydantic import BaseModel, Field, ValidationError
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.registration_result import Registration, ShiftMap
-from napari_deep3d.core.transform import Transform, centre_um
+from napari_deep3d.core.registration.result import Registration, ShiftMap
+from napari_deep3d.core.registration.transform import Transform, centre_um
 from napari_deep3d.core.volume import Volume
 from napari_deep3d.io.output import part_path
 

@@ -14,9 +14,9 @@ import numpy as np
 from napari_deep3d.core.config import SimulateConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Clock, Job, Stop, never
-from napari_deep3d.core.optics import MeasuredPsf
-from napari_deep3d.core.scene import Kind, SceneBounds
-from napari_deep3d.core.simulation import Pair, simulate_pair
+from napari_deep3d.core.simulation.imaging import Pair, simulate_pair
+from napari_deep3d.core.simulation.psf import MeasuredPsf
+from napari_deep3d.core.simulation.scene import Kind, SceneBounds
 from napari_deep3d.core.volume import Shape, Spacing, Volume
 from napari_deep3d.io import open_stack, write_stack
 

@@ -13,7 +13,7 @@ from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Job, Notice, Progress, Stop, StoppedError
 from napari_deep3d.jobs.pairs import PairFacts
-from napari_deep3d.jobs.plan import free_memory
+from napari_deep3d.jobs.predict_plan import free_memory
 
 if TYPE_CHECKING:
     from napari_deep3d.nn.patches import TrainingPair

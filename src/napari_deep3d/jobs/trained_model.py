@@ -11,11 +11,11 @@ import numpy as np
 
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.jobs.likeness import learn_known
+from napari_deep3d.jobs.novelty import learn_known
 from napari_deep3d.jobs.run_folder import LAST_FILE, MODEL_FILE
 
 if TYPE_CHECKING:
-    from napari_deep3d.core.calibration import Calibration
+    from napari_deep3d.core.evaluation.uncertainty import Calibration
     from napari_deep3d.core.volume import Spacing
     from napari_deep3d.nn.model_file import ModelInfo
     from napari_deep3d.nn.patches import TrainingPair
@@ -136,7 +136,7 @@ def voxel_sizes(pairs: Sequence[TrainingPair]) -> tuple[Spacing, Spacing, Spacin
 def _halo(trained: Trained, pairs: Sequence[TrainingPair], config: TrainConfig) -> tuple[int, int, int]:
     import torch
 
-    from napari_deep3d.nn.frozen import FrozenNetwork
+    from napari_deep3d.nn.folded_network import FrozenNetwork
     from napari_deep3d.nn.patches import network_input
     from napari_deep3d.nn.receptive_field import measure_halo
     from napari_deep3d.nn.validation import middle

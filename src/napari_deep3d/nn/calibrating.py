@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from napari_deep3d.core.calibration import Array, Calibration, fit_pairs
 from napari_deep3d.core.config import TrainConfig
+from napari_deep3d.core.evaluation.uncertainty import Array, Calibration, fit_pairs
 from napari_deep3d.core.events import Stop, StoppedError, never
 from napari_deep3d.core.volume import Shape
 from napari_deep3d.nn.ensemble import TurnedEnsemble
-from napari_deep3d.nn.frozen import FrozenNetwork
+from napari_deep3d.nn.folded_network import FrozenNetwork
 from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.patches import TrainingPair, network_input
 from napari_deep3d.nn.validation import middle

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_deep3d.core.calibration import RAW, Calibration, Spread
-from napari_deep3d.nn.frozen import FrozenNetwork
-from napari_deep3d.nn.turned import TURNS, Turn
+from napari_deep3d.core.evaluation.uncertainty import RAW, Calibration, Spread
+from napari_deep3d.nn.folded_network import FrozenNetwork
+from napari_deep3d.nn.tta import TURNS, Turn
 
 Array = NDArray[np.float32]
 
 
 class TurnedEnsemble:
-    """A frozen network, asked once for every turn of its stack (:data:`~napari_deep3d.nn.turned.TURNS`).
+    """A frozen network, asked once for every turn of its stack (:data:`~napari_deep3d.nn.tta.TURNS`).
 
     All of them share the norm statistics of the stack as it is, so it is measured only once.
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 import torch.nn.functional as F  # noqa: N812 (the name everybody uses)
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-VGG_FILE = Path(__file__).parent / "vgg16_conv1_1-conv3_3_fp16.safetensors"
+from napari_deep3d.data import VGG16
+
 VGG_LAYERS = ("1_1", "1_2", "pool", "2_1", "2_2", "pool", "3_1", "3_2", "3_3")
 RGB_MEAN = (123.68, 116.779, 103.939)
 WHITE = 255.0
@@ -39,7 +38,7 @@ class PerceptualLoss(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        for name, value in load_file(VGG_FILE).items():
+        for name, value in load_file(VGG16).items():
             self.register_buffer(name.replace(".", "_"), value.float())
         self.mean: Tensor
         self.register_buffer("mean", torch.tensor(RGB_MEAN).view(1, 3, 1, 1))

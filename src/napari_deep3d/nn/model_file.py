@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from safetensors import SafetensorError, safe_open
 
-from napari_deep3d.core.calibration import Calibration
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.known import Known
+from napari_deep3d.core.evaluation.uncertainty import Calibration
+from napari_deep3d.core.novelty.detector import Known
 from napari_deep3d.core.volume import Shape, Spacing, check_spacing
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Region
-from napari_deep3d.core.metrics import intensity_range, is_flat, normalise
-from napari_deep3d.core.pair_check import MOST_SATURATED, saturated_share
+from napari_deep3d.core.intensity import intensity_range, is_flat, normalise
+from napari_deep3d.core.registration.checks import MOST_SATURATED, saturated_share
 from napari_deep3d.core.volume import MIN_LATERAL, MIN_PLANES, Shape, Spacing, Volume, all_finite
 from napari_deep3d.nn.deepz import plane_and_distance
 

@@ -19,7 +19,7 @@ from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Stop, StoppedError, never
 from napari_deep3d.nn.devices import choose_device, choose_precision
 from napari_deep3d.nn.discriminator import Discriminator
-from napari_deep3d.nn.frozen import stopping
+from napari_deep3d.nn.folded_network import stopping
 from napari_deep3d.nn.generator import CHANNELS_IN, Generator
 from napari_deep3d.nn.inference import is_out_of_memory
 from napari_deep3d.nn.losses import PerceptualLoss, discriminator_loss, generator_loss, l1_loss

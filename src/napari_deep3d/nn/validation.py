@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 
 from napari_deep3d.core.config import TrainConfig
+from napari_deep3d.core.evaluation.metrics import rmse, ssim
 from napari_deep3d.core.events import Preview, Region, Stop, TileDone, never
-from napari_deep3d.core.metrics import rmse, ssim
 from napari_deep3d.core.resampling import Grid
 from napari_deep3d.core.tiling import plan_tiles
 from napari_deep3d.core.volume import Shape
-from napari_deep3d.nn.frozen import FrozenNetwork, sample_boxes
+from napari_deep3d.nn.folded_network import FrozenNetwork, sample_boxes
 from napari_deep3d.nn.generator import STRIDE, Generator
 from napari_deep3d.nn.inference import BoxPredictor, predict_tiles
 from napari_deep3d.nn.patches import TrainingPair, network_input

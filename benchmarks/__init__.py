@@ -1,0 +1,1 @@
+"""Studies and measurements; each module says how it is run."""

@@ -1,0 +1,1 @@
+"""Real stacks to look at, and whether simulated ones look like them."""

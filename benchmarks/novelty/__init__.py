@@ -1,0 +1,1 @@
+"""Warnings about stacks unlike the training data."""

@@ -1,0 +1,90 @@
+"""Voxels per second of the prediction, against MONAI's sliding window with the same network on the same stack.
+
+Usage: pip install 'napari-deep3d[benchmark]'; python -m benchmarks.prediction.speed [--shape 48,256,256]
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from monai.inferers import sliding_window_inference
+
+from napari_deep3d import predict
+from napari_deep3d.jobs.models import find_model
+from napari_deep3d.nn.model_file import load_model
+
+SPACING_UM = (0.4, 0.2, 0.2)
+REPEATS = 2
+
+
+def seconds(run: Callable[[], object], repeats: int) -> float:
+    """Shortest of several runs."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def peak_gflops(dtype: torch.dtype) -> float:
+    """Rate of torch's own matrix product, 2048 x 2048."""
+    a = torch.randn(2048, 2048).to(dtype)
+    return 2 * 2048**3 / seconds(lambda: a @ a, 4) / 1e9
+
+
+def flops_per_voxel(generator: torch.nn.Module) -> float:
+    """Multiplications and additions of the convolutions for one voxel."""
+    total = 0.0
+
+    def count(module: torch.nn.Module, _: object, output: torch.Tensor) -> None:
+        nonlocal total
+        assert isinstance(module, torch.nn.Conv3d)
+        total += 2.0 * module.weight[0].numel() * output.numel()
+
+    handles = [m.register_forward_hook(count) for m in generator.modules() if isinstance(m, torch.nn.Conv3d)]
+    size = (16, 64, 64)
+    with torch.no_grad():
+        generator(torch.zeros(1, 1, *size))
+    for handle in handles:
+        handle.remove()
+    return total / float(np.prod(size))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--shape", default="48,256,256")
+    parser.add_argument("--model", default="generalist")
+    chosen = parser.parse_args()
+    shape = tuple(int(n) for n in chosen.shape.split(","))
+    stack = np.random.default_rng(0).gamma(2, 100, shape).astype(np.float32)
+    generator, _ = load_model(find_model(chosen.model))
+    tensor = torch.from_numpy(stack / stack.max())[None, None]
+
+    def monai() -> object:
+        with torch.no_grad():
+            return sliding_window_inference(tensor, (12, 128, 128), 1, generator, overlap=0.25, mode="gaussian")
+
+    voxels = float(np.prod(shape))
+    work = flops_per_voxel(generator)
+    theirs = voxels / seconds(monai, REPEATS)
+    print(f"MONAI sliding_window_inference, float32, 12x128x128, overlap 0.25: {theirs / 1e6:.3f} Mvoxel/s", flush=True)
+    for precision, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
+        options = {"spacing_um": SPACING_UM, "model": chosen.model, "precision": precision}
+        result = predict(stack, **options)
+        ours = voxels / min(predict(stack, **options).seconds for _ in range(REPEATS))
+        peak = peak_gflops(dtype)
+        print(
+            f"ours, {precision}, tile {result.tile}, halo {result.halo}: {ours / 1e6:.3f} Mvoxel/s, "
+            f"{ours / theirs:.1f} x MONAI, {ours * work / 1e9 / peak:.0%} of the matrix product's {peak:.0f} GFLOP/s",
+            flush=True,
+        )
+    print(f"network: {work / 1e3:.0f} kFLOP per voxel; {torch.get_num_threads()} threads")
+
+
+if __name__ == "__main__":
+    main()

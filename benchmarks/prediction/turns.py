@@ -1,0 +1,61 @@
+"""How many turns of the stack an uncertainty needs: error of their mean, and how well their spread tells it.
+
+Usage: python -m benchmarks.prediction.turns data/test [--model NAME_OR_FILE]
+
+The spread alone, before any calibration, of pairs whose voxel size the model knows.
+"""
+
+from __future__ import annotations
+
+import argparse
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.stats import spearmanr
+
+from napari_deep3d.core.evaluation.metrics import rmse, ssim
+from napari_deep3d.core.intensity import intensity_range, normalise
+from napari_deep3d.io import open_stack
+from napari_deep3d.jobs.models import find_model
+from napari_deep3d.jobs.pairs import read_pairs
+from napari_deep3d.nn.devices import choose_device, choose_precision
+from napari_deep3d.nn.ensemble import TurnedEnsemble
+from napari_deep3d.nn.folded_network import FrozenNetwork
+from napari_deep3d.nn.model_file import load_model
+from napari_deep3d.nn.tta import TURNS, Turn
+
+FLIPS = [(bool(z), bool(y), bool(x)) for z, y, x in product((0, 1), repeat=3)]
+EVERY_TURN = (*TURNS, *(t for s in (False, True) for t in (Turn(f, s) for f in FLIPS) if t not in TURNS))
+EIGHT = (*TURNS, *(Turn((z, y, not x), s) for (z, y, x), s in ((t.flips, t.swap_yx) for t in TURNS)))
+"""The chosen four, and the same with X reversed as well: each of the eight turns of a plane once."""
+CHOICES = {1: TURNS[:1], 2: TURNS[:3:2], 4: TURNS, 8: EIGHT, 16: EVERY_TURN}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--model", default="generalist")
+    chosen = parser.parse_args()
+    generator, info = load_model(find_model(chosen.model))
+    device = choose_device()
+    rows: dict[int, list[list[float]]] = {count: [] for count in CHOICES}
+    for pair in read_pairs(chosen.folder, info.percentiles):
+        stack = np.asarray(open_stack(chosen.folder / "widefield" / pair.name).volume().data[:, :, :])
+        widefield = normalise(stack, intensity_range(stack, info.percentiles))
+        confocal = normalise(np.asarray(pair.confocal.data[:, :, :]), pair.confocal_range)
+        with torch.no_grad():
+            network = FrozenNetwork(generator, [widefield], device, choose_precision(device))
+        for count, turns in CHOICES.items():
+            prediction, spread = TurnedEnsemble(network, None, turns)(widefield)
+            error = np.abs(prediction - confocal)
+            rank = float(spearmanr(spread.ravel(), error.ravel()).statistic) if count > 1 else np.nan
+            rows[count].append([rmse(prediction, confocal), ssim(prediction, confocal), rank])
+    print("turns  RMSE    SSIM    rank correlation of spread and error")
+    for count, values in rows.items():
+        print("{:5}  {:.4f}  {:.4f}  {:.3f}".format(count, *np.mean(values, axis=0)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Training: what each part is worth, speed, resuming."""

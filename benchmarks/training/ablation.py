@@ -1,0 +1,155 @@
+"""What each part of the method is worth: losses, third dimension, whole stack; small trainings on the same data.
+
+Usage: napari-deep3d simulate -o data/ablation-train --pairs 40 --shape 64,128,128 --seed 41 --from CELLS3D
+       napari-deep3d simulate -o data/ablation-test --pairs 12 --shape 64,128,128 --seed 7041 --from CELLS3D
+       python -m benchmarks.training.ablation data/ablation-train data/ablation-test --out runs/ablation.csv
+       python -m benchmarks.training.ablation data/ablation-train data/ablation-test --out runs/ablation.csv --table
+
+Every row is one training of one variant with one seed, scored on the test pairs, with its weights and with their
+running mean; rows that the file has already are not made again. Two workers share the work with --worker 0/2 and 1/2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import itertools
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_deep3d.core.config import TrainConfig
+from napari_deep3d.core.evaluation.metrics import fit_scale, rmse, ssim
+from napari_deep3d.jobs.pairs import read_pairs
+from napari_deep3d.nn.generator import Generator
+from napari_deep3d.nn.patches import TrainingPair
+from napari_deep3d.nn.trainer import Trainer
+from napari_deep3d.nn.validation import Predictor
+
+Array = NDArray[np.float32]
+COMMON: dict[str, Any] = {
+    "batch_size": 1,
+    "patch": ((12, 64, 64), (24, 64, 64), (48, 64, 64)),
+    "width": 16,
+    "ema": 0.99,
+    "device": "cpu",
+}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "L1": {"weight_gan": 0.0, "weight_vgg": 0.0},
+    "L1+GAN": {"weight_vgg": 0.0},
+    "L1+GAN+VGG": {},
+    "2D": {"dimensions": 2},
+    "DeepZ+": {"dimensions": 2, "network_input": "plane"},
+    "not registered": {"misregistration_um": (1.0, 1.0, 1.0)},
+    "every 2nd plane": {"z_step": 2},
+    "every 4th plane": {"z_step": 4},
+}
+SCORES = ("rmse", "ssim", "rmse_fit", "ssim_fit", "high_frequencies")
+COLUMNS = ("variant", "seed", "steps", "weights", "seconds", *SCORES)
+BAND = (0.25, 0.75)
+"""Box of high lateral frequencies as shares of the Nyquist frequency (Fig. 7 of the paper gives none)."""
+
+
+def high_frequencies(stack: Array) -> float:
+    """Amplitude of the lateral spectrum summed inside the box of high frequencies, over all planes."""
+    spectrum = np.abs(np.fft.fft2(stack))
+    ky, kx = (np.abs(np.fft.fftfreq(size)) * 2 for size in stack.shape[1:])
+    largest = np.maximum(ky[:, None], kx)
+    return float(spectrum[:, (largest >= BAND[0]) & (largest <= BAND[1])].sum())
+
+
+def scores(generator: Generator, pairs: list[TrainingPair], trainer: Trainer) -> dict[str, float]:
+    """Mean scores of whole-stack predictions."""
+    rows = []
+    for pair in pairs:
+        predict = Predictor(generator, pair, trainer.config, trainer.device, trainer.dtype)
+        rows.append(row(predict(pair.whole), pair.crop_confocal(pair.whole)))
+    return dict(zip(SCORES, np.mean(rows, axis=0).tolist(), strict=True))
+
+
+def row(image: Array, truth: Array) -> tuple[float, ...]:
+    """RMSE and SSIM, the same after fitting scale and offset, and high frequencies as a share of confocal's."""
+    fitted = fit_scale(image, truth)
+    share = high_frequencies(image) / high_frequencies(truth)
+    return rmse(image, truth), ssim(image, truth), rmse(fitted, truth), ssim(fitted, truth), share
+
+
+def train(pairs: list[TrainingPair], variant: str, seed: int, steps: int) -> tuple[Trainer, float]:
+    """One training; as the train command does it, without its files."""
+    config = TrainConfig.checked(**(COMMON | VARIANTS[variant] | {"seed": seed, "iterations": steps}))
+    if config.misregistration_um is not None:
+        rng = np.random.default_rng(seed)
+        pairs = [pair.misaligned(rng, config.misregistration_um) for pair in pairs]
+    trainer, start = Trainer(config, pairs), time.perf_counter()
+    for step in range(steps):
+        trainer.step(step)
+    return trainer, time.perf_counter() - start
+
+
+def done(path: Path) -> list[dict[str, str]]:
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def append(path: Path, values: dict[str, Any]) -> None:
+    fresh = not path.exists()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        if fresh:
+            writer.writeheader()
+        writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in values.items()})
+
+
+def table(path: Path) -> None:
+    """Print mean and spread over the seeds of every variant."""
+    groups: dict[tuple[str, str], list[list[float]]] = defaultdict(list)
+    for found in done(path):
+        groups[found["variant"], found["weights"]].append([float(found[name]) for name in SCORES])
+    print(f"| variant | weights | seeds | {' | '.join(SCORES)} |")
+    for (variant, weights), rows in groups.items():
+        mean, spread = np.mean(rows, axis=0), np.std(rows, axis=0)
+        cells = " | ".join(f"{m:.4f} ± {s:.4f}" for m, s in zip(mean, spread, strict=True))
+        print(f"| {variant} | {weights} | {len(rows)} | {cells} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("train", type=Path)
+    parser.add_argument("test", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("runs/ablation.csv"))
+    parser.add_argument("--steps", type=int, default=700)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--variants", nargs="*", default=list(VARIANTS))
+    parser.add_argument("--worker", default="0/1")
+    parser.add_argument("--table", action="store_true")
+    chosen = parser.parse_args()
+    if chosen.table:
+        table(chosen.out)
+        return
+    mine, workers = (int(part) for part in chosen.worker.split("/"))
+    if workers > 1:
+        torch.set_num_threads(1)
+    training, test = (read_pairs(folder, (0.1, 99.9)) for folder in (chosen.train, chosen.test))
+    work = list(itertools.product(range(chosen.seeds), chosen.variants))
+    for seed, variant in work[mine::workers]:
+        if any(r["variant"] == variant and int(r["seed"]) == seed for r in done(chosen.out)):
+            continue
+        trainer, seconds = train(training, variant, seed, chosen.steps)
+        for weights, network in (("last", trainer.generator), ("running mean", trainer.average)):
+            assert isinstance(network, Generator)
+            about = {"variant": variant, "seed": seed, "steps": chosen.steps, "weights": weights, "seconds": seconds}
+            found = about | scores(network, test, trainer)
+            append(chosen.out, found)
+            print(found, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Short trainings that differ in one setting each, scored on pairs held apart: whence the bundled model's settings.
+
+Usage: python -m benchmarks.training.choose data/train data/validation data/choosing-real [--minutes 6]
+[--config FILE ...]
+
+Every config of configs/study is trained for the same time on a processor of its own, and scored on each of the
+validation folders by RMSE and SSIM after the best scale and offset. What is no setting of a training stands in its
+table [run]: the model to start from, or other pairs. A row for each is added to FOLDER/table.csv; a run that is in
+the table is not repeated. Test pairs and real test images are no part of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_deep3d import predict, train
+from napari_deep3d.core.config import read_toml
+from napari_deep3d.core.evaluation.metrics import score
+from napari_deep3d.jobs.pairs import read_pairs
+from napari_deep3d.nn.patches import TrainingPair
+
+PERCENTILES = (0.1, 99.9)
+SCORES = ("share", "rmse", "ssim")
+"""RMSE as a share of the wide-field's, RMSE and SSIM, each the mean of a folder's stacks."""
+STUDY = Path(__file__).parents[2] / "configs" / "study"
+
+
+def share_and_scores(pair: TrainingPair, image: NDArray[np.float32]) -> tuple[float, float, float]:
+    """RMSE of an image as a share of the wide-field's, its RMSE and SSIM."""
+    confocal = pair.crop_confocal(pair.whole)
+    found, before = score(image, confocal), score(pair.crop_widefield(pair.whole), confocal)
+    return found.rmse_fit / before.rmse_fit, found.rmse_fit, found.ssim_fit
+
+
+def validate(folder: Path, model: str) -> dict[str, float]:
+    """Mean scores of a model on a pairs folder."""
+    rows = []
+    for pair in read_pairs(folder, PERCENTILES):
+        stack = np.asarray(pair.widefield.data[pair.whole])
+        image = predict(stack, spacing_um=pair.spacing_um, model=model).data
+        rows.append(share_and_scores(pair, image))
+    means = np.mean(rows, axis=0)
+    return {f"{folder.name} {name}": round(float(value), 4) for name, value in zip(SCORES, means, strict=True)}
+
+
+def study(path: Path, pairs: Path, validation: list[Path], folder: Path, minutes: float) -> dict[str, Any]:
+    """Train by one config on one processor, and score the model."""
+    torch.set_num_threads(1)
+    settings = read_toml(path)
+    run = settings.pop("run", {})
+    made = train(run.get("pairs", pairs), folder / path.stem, minutes=minutes, start=run.get("start", ""), **settings)
+    row: dict[str, Any] = {"name": path.stem, "steps": made.iterations, "seconds": round(made.seconds)}
+    for held in validation:
+        row |= validate(held, str(made.model))
+    return row
+
+
+def add_row(table: Path, row: dict[str, Any]) -> None:
+    """Write a row at the end of the table."""
+    is_new = not table.exists()
+    with table.open("a", newline="") as file:
+        writer = csv.DictWriter(file, list(row))
+        if is_new:
+            writer.writeheader()
+        writer.writerow(row)
+    print(row, flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pairs", type=Path)
+    parser.add_argument("validation", type=Path, nargs="+")
+    parser.add_argument("--config", type=Path, action="append")
+    parser.add_argument("--folder", type=Path, default=Path("runs/study"))
+    parser.add_argument("--minutes", type=float, default=6.0)
+    chosen = parser.parse_args()
+    chosen.folder.mkdir(parents=True, exist_ok=True)
+    table = chosen.folder / "table.csv"
+    done = {row["name"] for row in csv.DictReader(table.open())} if table.exists() else set()
+    configs = [path for path in chosen.config or sorted(STUDY.glob("*.toml")) if path.stem not in done]
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        rest = (chosen.pairs, chosen.validation, chosen.folder, chosen.minutes)
+        for task in as_completed(pool.submit(study, path, *rest) for path in configs):
+            add_row(table, task.result())
+
+
+if __name__ == "__main__":
+    main()

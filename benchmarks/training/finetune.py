@@ -1,0 +1,109 @@
+"""Fine-tuning the bundled model on two pairs of a new kind of sample, against training from scratch for as long.
+
+Usage: python -m benchmarks.training.finetune [--minutes 10] [--folder runs/finetune] [--only fine-tuned|scratch]
+[--seed 0]
+
+The new kind is tissue of stained cell membranes: neither nuclei nor neurons, of which the bundled model knows
+nothing. Two pairs to train on, eight to test with, all of different seeds; the tests are not looked at before the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import scipy.ndimage as ndi
+from numpy.typing import NDArray
+
+from napari_deep3d import predict, train
+from napari_deep3d.core.config import DEFAULT_MODEL
+from napari_deep3d.core.evaluation.metrics import score
+from napari_deep3d.core.intensity import intensity_range, normalise
+from napari_deep3d.core.simulation.imaging import Pair, take_images
+from napari_deep3d.core.simulation.scene import draw_scene
+from napari_deep3d.core.volume import Shape, Spacing
+from napari_deep3d.io import write_stack
+from napari_deep3d.jobs.pairs import read_pairs
+
+Array = NDArray[np.float32]
+SHAPE: Shape = (64, 144, 144)
+TRAINING, TESTS = 2, 8
+TRAINING_SEED, TEST_SEED = 5100, 5200
+PERCENTILES = (0.1, 99.9)
+
+
+def membranes(rng: np.random.Generator, shape: Shape, spacing_um: Spacing) -> Array:
+    """Cell membranes: surfaces half-way between randomly placed, randomly stretched cells; density (Z, Y, X)."""
+    field_um = np.array(shape) * spacing_um
+    radius_um = rng.uniform(3.0, 7.0)
+    count = int(np.clip(field_um.prod() / (4 * radius_um**3), 8, 400))
+    seeds = (rng.uniform(0, 1, (count, 3)) * shape).astype(int)
+    marks = np.ones(shape, dtype=bool)
+    marks[tuple(seeds.T)] = False
+    _, nearest = ndi.distance_transform_edt(marks, sampling=spacing_um, return_indices=True)
+    cell = np.ravel_multi_index(tuple(nearest), shape)
+    border = np.zeros(shape, dtype=bool)
+    for axis in range(3):
+        border |= cell != np.roll(cell, 1, axis)
+    sigma = rng.uniform(0.05, 0.15) / np.array(spacing_um)
+    sheet = ndi.gaussian_filter(border.astype(np.float32), sigma)
+    patchy = ndi.gaussian_filter(rng.standard_normal(shape, dtype=np.float32), 1.0 / np.array(spacing_um))
+    return np.asarray(sheet * np.exp(0.5 * patchy / patchy.std()), dtype=np.float32)
+
+
+def simulate_membranes(seed: int, number: int) -> Pair:
+    """A pair of the new kind, thick and scattering; the microscope is drawn as for any other pair."""
+    rng = np.random.default_rng((seed, number))
+    scene = draw_scene(rng, "nuclei")
+    return take_images(rng, scene, SHAPE, lambda field: membranes(rng, field, scene.spacing_um))
+
+
+def write_pairs(folder: Path, seed: int, count: int) -> None:
+    for number in range(count):
+        pair = simulate_membranes(seed, number)
+        for kind, data in (("widefield", pair.widefield), ("confocal", pair.confocal)):
+            (folder / kind).mkdir(parents=True, exist_ok=True)
+            write_stack(folder / kind / f"{number}.ome.tif", data, pair.scene.spacing_um, overwrite=True)
+
+
+def evaluate(folder: Path, model: str) -> dict[str, float]:
+    """Mean scores on the test pairs; those of the wide-field stacks themselves for ``model=''``."""
+    rows = []
+    for pair in read_pairs(folder, PERCENTILES):
+        truth = pair.crop_confocal(pair.whole)
+        widefield = np.asarray(pair.widefield.data[pair.whole])
+        image = normalise(widefield, intensity_range(widefield, PERCENTILES))
+        if model:
+            image = predict(widefield, spacing_um=pair.spacing_um, model=model).data
+        found = score(image, truth)
+        rows.append((found.rmse, found.ssim, found.rmse_fit, found.ssim_fit))
+    names = ("rmse", "ssim", "rmse_fit", "ssim_fit")
+    return {name: round(float(value), 4) for name, value in zip(names, np.mean(rows, axis=0), strict=True)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, default=Path("runs/finetune"))
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--only", choices=["fine-tuned", "scratch"])
+    parser.add_argument("--seed", type=int, default=0)
+    chosen = parser.parse_args()
+    pairs, tests = chosen.folder / "pairs", chosen.folder / "test"
+    for folder, seed, count in ((pairs, TRAINING_SEED, TRAINING), (tests, TEST_SEED, TESTS)):
+        if not folder.exists():
+            write_pairs(folder, seed, count)
+    if chosen.only is None:
+        print("wide-field", json.dumps(evaluate(tests, "")), flush=True)
+        print("bundled model", json.dumps(evaluate(tests, DEFAULT_MODEL)), flush=True)
+    for name, start in (("fine-tuned", DEFAULT_MODEL), ("scratch", "")):
+        if chosen.only in (None, name):
+            run = chosen.folder / f"{name}-{chosen.seed}"
+            made = train(pairs, run, start=start, minutes=chosen.minutes, seed=chosen.seed)
+            about = f"{name}, {made.iterations} steps in {made.seconds:.0f} s"
+            print(about, json.dumps(evaluate(tests, str(made.model))), flush=True)
+
+
+if __name__ == "__main__":
+    main()

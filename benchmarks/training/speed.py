@@ -1,0 +1,163 @@
+"""How fast a step of training is, against a plain float32 loop, and how close to what the processor can do.
+
+Usage: python -m benchmarks.training.speed [--pairs FOLDER] [--steps 4]
+
+The plain loop is what one writes first: the same networks, losses and optimisers, PyTorch's default layout, float32,
+the step's three backward passes one after another. All rows alternate within one run, since the machine is shared;
+the peak is the rate of a 2048 x 2048 matrix product in the number format of the row. Memory comes from a process of
+its own for each row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from napari_deep3d import simulate
+from napari_deep3d.core.config import TrainConfig
+from napari_deep3d.jobs.pairs import read_pairs
+from napari_deep3d.nn.discriminator import Discriminator
+from napari_deep3d.nn.generator import Generator
+from napari_deep3d.nn.losses import PerceptualLoss, discriminator_loss, generator_loss, l1_loss
+from napari_deep3d.nn.patches import TrainingPair, draw_batch
+from napari_deep3d.nn.trainer import Trainer, training_precision
+
+PATCH = (48, 96, 96)
+LOSSES: dict[str, dict[str, Any]] = {"L1": {"weight_gan": 0.0, "weight_vgg": 0.0}, "GAN": {}}
+PEAK_SIZE = 2048
+
+
+def config_of(losses: str) -> TrainConfig:
+    return TrainConfig.checked(patch=PATCH, batch_size=1, iterations=1000, device="cpu", **LOSSES[losses])
+
+
+class PlainLoop:
+    """The loop without anything that makes it fast."""
+
+    def __init__(self, config: TrainConfig, pairs: list[TrainingPair]) -> None:
+        self.config, self.pairs = config, pairs
+        torch.manual_seed(0)
+        self.generator, self.perceptual = Generator(config.width), PerceptualLoss()
+        self.optimiser = torch.optim.AdamW(self.generator.parameters(), lr=config.learning_rate)
+        self.discriminator = Discriminator(config.discriminator_width)
+        self.judge = torch.optim.AdamW(self.discriminator.parameters(), lr=config.discriminator_learning_rate)
+
+    def step(self, step: int) -> None:
+        """Make one update."""
+        batch = draw_batch(self.pairs, self.config, step)
+        seen, confocal = torch.from_numpy(batch.network_input), torch.from_numpy(batch.confocal)
+        prediction = self.generator(seen)
+        loss = self.config.weight_l1 * l1_loss(prediction, confocal)
+        if self.config.weight_gan:
+            loss = loss + generator_loss(self.discriminator(prediction)) + self._texture(prediction, confocal)
+        self.optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimiser.step()
+        if self.config.weight_gan:
+            verdicts = self.discriminator(prediction.detach()), self.discriminator(confocal)
+            self.judge.zero_grad()
+            discriminator_loss(*verdicts).backward()  # type: ignore[no-untyped-call]
+            self.judge.step()
+
+    def _texture(self, prediction: Tensor, confocal: Tensor) -> Tensor:
+        depth = prediction.shape[2]
+        planes = torch.arange(0, depth, round(1 / self.config.vgg_share))
+        seen, wanted = prediction[:, :, planes], confocal[:, :, planes]
+        return self.config.weight_vgg * torch.as_tensor(self.perceptual(seen, wanted))
+
+
+def maker(loop: str, losses: str, pairs: list[TrainingPair]) -> Callable[[int], None]:
+    config = config_of(losses)
+    if loop == "plain":
+        return PlainLoop(config, pairs).step
+    precision = {"ours": "auto", "ours, float32": "float32"}[loop]
+    return Trainer(config.model_copy(update={"precision": precision}), pairs).step
+
+
+def peak_rate(dtype: torch.dtype) -> float:
+    a = torch.randn(PEAK_SIZE, PEAK_SIZE).to(dtype)
+    return max(_rate(a) for _ in range(5))
+
+
+def _rate(a: Tensor) -> float:
+    start = time.perf_counter()
+    _ = a @ a
+    return 2 * PEAK_SIZE**3 / (time.perf_counter() - start)
+
+
+def peak_memory() -> float:
+    """Peak memory of this process in bytes; unlike getrusage's it does not count that of the process before."""
+    status = Path("/proc/self/status").read_text()
+    return 1024 * float(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
+
+
+def memory_of(loop: str, losses: str, folder: Path) -> float:
+    """Peak memory of three steps in a process of its own, in bytes."""
+    command = [sys.executable, __file__, "--pairs", str(folder), "--memory", loop, losses]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def compare(folder: Path, steps: int) -> None:
+    pairs = read_pairs(folder, (0.1, 99.9))
+    rows = [(loop, losses) for losses in LOSSES for loop in ("plain", "ours, float32", "ours")]
+    makers = {row: maker(*row, pairs) for row in rows}
+    flop: dict[str, int] = {}
+    for losses in LOSSES:
+        with FlopCounterMode(display=False) as counter:
+            makers["plain", losses](0)
+        flop[losses] = counter.get_total_flops()
+    seconds: dict[tuple[str, str], list[float]] = {row: [] for row in rows}
+    peaks: dict[torch.dtype, list[float]] = {torch.float32: [], torch.bfloat16: []}
+    for step in range(steps + 1):
+        for row, make in makers.items():
+            start = time.perf_counter()
+            make(step)
+            seconds[row].append(time.perf_counter() - start)
+        for dtype, found in peaks.items():
+            found.append(peak_rate(dtype))
+    print(f"patch {PATCH}, batch 1, {torch.get_num_threads()} threads; peaks (GFLOP/s):", end=" ")
+    print({str(dtype): round(float(np.median(found)) / 1e9) for dtype, found in peaks.items()})
+    print("| losses | loop | s a step | times the plain loop | GFLOP/s | share of the peak | peak memory, GB |")
+    for (loop, losses), found in seconds.items():
+        typical = float(np.median(found[1:]))
+        ratio = float(np.median(np.array(seconds["plain", losses][1:]) / np.array(found[1:])))
+        rate = flop[losses] / typical
+        dtype = training_precision(torch.device("cpu"), config_of(losses)) if loop == "ours" else torch.float32
+        share = rate / float(np.median(peaks[dtype]))
+        memory = memory_of(loop, losses, folder) / 1e9
+        cells = f"{typical:.2f} | {ratio:.1f} | {rate / 1e9:.0f} | {share:.0%} | {memory:.1f}"
+        print(f"| {losses} | {loop} | {cells} |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=Path)
+    parser.add_argument("--steps", type=int, default=4)
+    parser.add_argument("--memory", nargs=2, metavar=("LOOP", "LOSSES"))
+    chosen = parser.parse_args()
+    if chosen.memory:
+        loop, losses = chosen.memory
+        make = maker(loop, losses, read_pairs(chosen.pairs, (0.1, 99.9)))
+        for step in range(3):
+            make(step)
+        print(peak_memory())
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        if chosen.pairs is None:
+            simulate(folder, pairs=2, shape=(64, 128, 128), seed=3, overwrite=True)
+        compare(chosen.pairs or Path(folder), chosen.steps)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""How good a result is, and how large an error to expect of it."""

@@ -1,0 +1,43 @@
+"""Intensities brought to one scale: two percentiles of a stack become 0 and 1."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_deep3d.core.volume import Stack
+
+Array = NDArray[np.float32]
+SAMPLED_VOXELS = 8_000_000
+
+
+def intensity_range(stack: Stack, percentiles: tuple[float, float]) -> tuple[float, float]:
+    """Intensities of a stack (Z, Y, X) at two percentiles, of its finite voxels.
+
+    Beyond eight million voxels every n-th row and column of every plane stand for the whole, so that no more than
+    one plane is in memory at a time. Where both percentiles are the same, as with a few spots on black, the smallest
+    and the largest intensity take their place. ``(nan, nan)`` if no voxel is finite; else the upper one is the larger.
+    """
+    thin = max(1, int(np.ceil(np.sqrt(np.prod(stack.shape) / SAMPLED_VOXELS))))
+    planes = [np.asarray(stack[z])[::thin, ::thin].ravel() for z in range(stack.shape[0])]
+    values = np.concatenate(planes)
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return float("nan"), float("nan")
+    low, high = (float(v) for v in np.percentile(values, percentiles))
+    if low == high:
+        low, high = float(values.min()), float(values.max())
+    return low, max(high, float(np.nextafter(np.float32(low), np.float32(np.inf))))
+
+
+def is_flat(bounds: tuple[float, float]) -> bool:
+    """Whether two intensities are too alike, for their size, to bring one to 0 and the other to 1; or not numbers."""
+    low, high = bounds
+    least = max(1e-6 * max(abs(low), abs(high)), float(np.finfo(np.float32).tiny))
+    return not high - low > least
+
+
+def normalise(data: NDArray[np.generic], bounds: tuple[float, float]) -> Array:
+    """Bring intensities linearly from ``bounds`` to 0 and 1, float32; values beyond them stay beyond."""
+    low, high = bounds
+    return ((np.asarray(data, dtype=np.float32) - np.float32(low)) / np.float32(high - low)).astype(np.float32)

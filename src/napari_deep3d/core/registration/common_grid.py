@@ -1,0 +1,61 @@
+"""Two stacks of different voxel sizes on voxels of one size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_deep3d.core.registration.transform import Vector
+from napari_deep3d.core.resampling import Resampled, grid_for
+from napari_deep3d.core.volume import Shape, Spacing, Stack, Volume, check_stack, format_spacing, shape_of
+
+SAME_SPACING = 1e-3
+
+
+@dataclass(frozen=True)
+class CommonGrid:
+    """Both stacks on voxels of one size: of each axis the coarser one."""
+
+    confocal: Stack
+    widefield: Stack
+    step_um: Spacing
+    offset_um: NDArray[np.float64]
+    """Shift, in um, that a lag of 0 stands for: the grids' first voxels need not lie on the stacks' own."""
+
+    @property
+    def shapes(self) -> tuple[Shape, Shape]:
+        """Voxels (Z, Y, X) of the confocal and of the wide-field stack."""
+        return shape_of(self.confocal), shape_of(self.widefield)
+
+    def to_um(self, lag: NDArray[np.float64]) -> Vector:
+        """The shift in um that a lag in voxels, both (Z, Y, X), stands for."""
+        z, y, x = lag * self.step_um + self.offset_um
+        return float(z), float(y), float(x)
+
+
+def common_grid(confocal: Volume, widefield: Volume) -> CommonGrid:
+    """See two stacks with voxel size on one grid: of each axis the coarser step.
+
+    Raises
+    ------
+    InputError
+        If one of them has too few voxels of that size.
+    """
+    own = (confocal.known_spacing_um, widefield.known_spacing_um)
+    z, y, x = (a if abs(a / b - 1) < SAME_SPACING else max(a, b) for a, b in zip(*own, strict=True))
+    step = (z, y, x)
+    stacks: list[Stack] = []
+    firsts = []
+    for volume, spacing in zip((confocal, widefield), own, strict=True):
+        zoom = np.array(spacing) / step
+        if np.allclose(zoom, 1, atol=SAME_SPACING):
+            stacks.append(volume.data)
+            firsts.append(np.zeros(3))
+        else:
+            stacks.append(Resampled(volume.data, grid_for(volume.shape, spacing, step)))
+            firsts.append((np.array(step) - spacing) / 2)
+    for kind, stack, volume in zip(("confocal", "wide-field"), stacks, (confocal, widefield), strict=True):
+        check_stack(stack, f"the {kind} stack {volume.name}, on voxels of {format_spacing(step)},")
+    return CommonGrid(stacks[0], stacks[1], step, firsts[1] - firsts[0])

@@ -1,0 +1,1 @@
+"""Simulated pairs: the sample, both microscopes, the tissue between, and the cameras."""

@@ -1,0 +1,63 @@
+"""Beads: round bodies far apart in a dark field, as in samples that microscopes are measured with."""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import Field
+
+from napari_deep3d.core.config import Config
+from napari_deep3d.core.simulation.bounds import PositiveRange, Range, Share
+from napari_deep3d.core.simulation.samples.blobs import box_around, squared_distance
+from napari_deep3d.core.simulation.samples.noise import Array, Floats, log_uniform
+from napari_deep3d.core.simulation.samples.paths import starts
+from napari_deep3d.core.simulation.samples.rasterize import draw_balls
+from napari_deep3d.core.volume import Shape, Spacing
+
+MAX_BEADS = 5000
+BLUR_UM = 0.2
+"""By so much larger in radius a confocal microscope shows a bead. With too little of the field filled, the 99.9th
+percentile of the confocal stack, which becomes 1, would be noise."""
+LEAST_HOLLOW_UM = 1.0
+"""Radius below which a bead is solid."""
+
+
+class BeadsBounds(Config):
+    """Bounds of the random choices in samples of beads."""
+
+    radius_um: PositiveRange = Field((0.05, 4.0), description="radius, log")
+    size_spread: Range = Field((0.0, 0.3), description="standard deviation of the logarithm of a sample's radii")
+    filling: PositiveRange = Field((0.004, 0.05), description="share of the field that beads with their blur fill, log")
+    brightness: PositiveRange = Field((0.2, 1.0), description="brightness, log")
+    hollow_chance: Share = Field(0.3, description="share of the samples stained at the surface alone")
+    shell_um: PositiveRange = Field((0.1, 0.5), description="how deep the stain at the surface is")
+
+
+def beads(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: BeadsBounds) -> Array:
+    """Beads of about one size, far apart: stained all through, or at their surface alone."""
+    field_um = np.array(shape) * spacing_um
+    density = np.zeros(shape, dtype=np.float32)
+    radius = float(log_uniform(rng, bounds.radius_um))
+    bead_um3 = 4 / 3 * np.pi * (radius + BLUR_UM) ** 3
+    count = int(np.clip(log_uniform(rng, bounds.filling) * field_um.prod() / bead_um3, 1, MAX_BEADS))
+    centres = starts(rng, field_um, count)
+    radii = np.clip(radius * np.exp(rng.uniform(*bounds.size_spread) * rng.standard_normal(count)), *bounds.radius_um)
+    bright = log_uniform(rng, bounds.brightness, count)
+    hollow = (radii > LEAST_HOLLOW_UM) & (rng.random() < bounds.hollow_chance)
+    draw_balls(density, spacing_um, centres[~hollow], radii[~hollow], bright[~hollow])
+    shell_um = rng.uniform(*bounds.shell_um)
+    for centre, outer, value in zip(centres[hollow], radii[hollow], bright[hollow], strict=True):
+        _draw_shell(density, spacing_um, centre, outer, shell_um, value)
+    return density
+
+
+def _draw_shell(
+    density: Array, spacing_um: Spacing, centre_um: Floats, radius_um: float, shell_um: float, brightness: float
+) -> None:
+    """Draw a hollow ball; each voxel holds roughly the share of it that the shell fills."""
+    edge_um = float(np.mean(spacing_um))
+    box = box_around(density.shape, spacing_um, centre_um, radius_um + edge_um)
+    if box is None:
+        return
+    distance_um = np.sqrt(squared_distance(box, spacing_um, centre_um))
+    ball, hole = (np.clip((r - distance_um) / edge_um + 0.5, 0, 1) for r in (radius_um, radius_um - shell_um))
+    density[box] = np.maximum(density[box], (brightness * (ball - hole)).astype(np.float32))

@@ -1,0 +1,185 @@
+"""The panel that shows stacks side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, get_args
+
+from napari.layers import Image
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QFormLayout, QListWidget, QListWidgetItem, QPushButton, QVBoxLayout, QWidget
+
+from napari_deep3d.core.errors import InputError
+from napari_deep3d.gui.compare.side_by_side import SideBySide
+from napari_deep3d.gui.shared.layers import find_axes, full_data, image_layers
+from napari_deep3d.gui.shared.view_state import Orientation
+from napari_deep3d.gui.shared.widgets import AMBER, Choice, Line
+
+LAYER_ROLE = Qt.ItemDataRole.UserRole
+MOST_TICKED = 4
+CONTRASTS = [
+    ("automatic for each", "each"),
+    ("the same for all", "common"),
+    ("as set in the layers", "layers"),
+]
+
+
+class ComparePanel(QWidget):  # type: ignore[misc]
+    """Tick layers, choose a section, see them side by side, go back.
+
+    Attributes
+    ----------
+    entered
+        Signal: the side by side view is about to be shown; other views should leave first.
+    """
+
+    entered = Signal()
+
+    def __init__(self, viewer: Any) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self.view = SideBySide(viewer)
+        self.hint = Line()
+        self.list = QListWidget()
+        self.list.setMaximumHeight(150)
+        self.list.setToolTip("Tick two or more stacks; they are shown in this order")
+        self.list.itemChanged.connect(self._on_choice)
+        self.orientation = self._choice([(name, name) for name in get_args(Orientation)], "x-z")
+        self.orientation.setToolTip("x-z and y-z show the depth: there wide-field is blurred most")
+        self.contrast = self._choice(CONTRASTS, "each")
+        self.contrast.setToolTip("The same for all is for stacks with the same kind of values")
+        self.problem = Line(AMBER)
+        self.enter_button, self.leave_button = QPushButton("Side by side"), QPushButton("Back to normal view")
+        self.enter_button.setMinimumHeight(34)
+        self.enter_button.clicked.connect(self.enter)
+        self.leave_button.clicked.connect(self.leave)
+        self._lay_out()
+        self._events = viewer.layers.events
+        for event in self._layer_events():
+            event.connect(self._on_layers_changed)
+        self._on_layers_changed()
+
+    def _choice(self, entries: list[tuple[str, Any]], chosen: str) -> Choice:
+        choice = Choice()
+        choice.fill(entries, chosen)
+        choice.currentIndexChanged.connect(self._on_choice)
+        return choice
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.addRow("Section", self.orientation)
+        form.addRow("Contrast", self.contrast)
+        layout = QVBoxLayout(self)
+        layout.addWidget(self.hint)
+        layout.addWidget(self.list)
+        layout.addLayout(form)
+        for widget in (self.problem, self.enter_button, self.leave_button):
+            layout.addWidget(widget)
+        layout.addStretch()
+
+    def ticked(self) -> list[Image]:
+        """Return the ticked layers, in the order of napari's list from its bottom."""
+        return [item.data(LAYER_ROLE) for item in self._items() if item.checkState() == Qt.CheckState.Checked]
+
+    def compare(self, source: Image, result: Image) -> None:
+        """Show a stack and its prediction side by side, with what lies on them, such as a confocal stack."""
+        shape = full_data(result).shape
+        alike = [layer for layer in self._images() if full_data(layer).shape == shape]
+        chosen = [source, result, *(layer for layer in alike if layer not in (source, result))]
+        self._tick(chosen[:MOST_TICKED])
+        self.enter()
+
+    def enter(self) -> None:
+        """Show the ticked layers side by side."""
+        layers = self.ticked()
+        if len(layers) < 2:
+            return
+        if not self.view.is_active:
+            self.entered.emit()
+        try:
+            self.view.show(layers, self.orientation.currentData(), self.contrast.currentData())
+            self.problem.show_text(_different_units(layers))
+        except InputError as error:
+            self.problem.show_text(str(error))
+        self._refresh_buttons()
+
+    def leave(self) -> None:
+        """Put the viewer back as it was."""
+        self.view.leave()
+        self.problem.show_text("")
+        self._refresh_buttons()
+
+    def shut_down(self) -> None:
+        """Forget the viewer, since the dock goes; what was changed is put back."""
+        for event in self._layer_events():
+            event.disconnect(self._on_layers_changed)
+        self.view.leave()
+
+    def _layer_events(self) -> list[Any]:
+        return [self._events.inserted, self._events.removed, self._events.reordered, self._events.renamed]
+
+    def _images(self) -> list[Image]:
+        return [layer for layer in image_layers(self._viewer.layers) if _is_stack(layer)]
+
+    def _items(self) -> list[QListWidgetItem]:
+        return [self.list.item(i) for i in range(self.list.count())]
+
+    def _on_layers_changed(self, _event: Any = None) -> None:
+        known = {item.data(LAYER_ROLE) for item in self._items()}
+        images = self._images()
+        ticked = [layer for layer in self.ticked() if layer in images]
+        new = [layer for layer in images if layer not in known]
+        self._tick([*ticked, *new[: max(0, MOST_TICKED - len(ticked))]])
+        self._on_choice()
+
+    def _tick(self, layers: Iterable[Image]) -> None:
+        """List the layers anew, with these ticked."""
+        chosen = list(layers)
+        blocked = self.list.blockSignals(True)
+        self.list.clear()
+        for layer in self._images():
+            item = QListWidgetItem(layer.name)
+            item.setData(LAYER_ROLE, layer)
+            item.setCheckState(Qt.CheckState.Checked if layer in chosen else Qt.CheckState.Unchecked)
+            self.list.addItem(item)
+        self.list.blockSignals(blocked)
+
+    def _on_choice(self, _value: Any = None) -> None:
+        if self.view.is_active:
+            if len(self.ticked()) < 2:
+                self.leave()
+            else:
+                self.enter()
+        self._refresh_buttons()
+
+    def _refresh_buttons(self) -> None:
+        count = len(self.ticked())
+        self.hint.show_text(_hint(self.list.count()))
+        self.enter_button.setEnabled(count >= 2 and not self.view.is_active)
+        self.leave_button.setEnabled(self.view.is_active)
+
+
+def _is_stack(layer: Image) -> bool:
+    try:
+        find_axes(layer)
+    except InputError:
+        return False
+    return True
+
+
+def _hint(stacks: int) -> str:
+    if stacks == 0:
+        return "Two stacks are needed: open a wide-field stack, then predict from it or open the confocal one."
+    if stacks == 1:
+        return "A second stack is needed: predict from this one, or open its confocal stack."
+    return "Tick two or more stacks to see side by side."
+
+
+def _different_units(layers: list[Image]) -> str:
+    in_pixels = [layer.name for layer in layers if any(str(unit) == "pixel" for unit in layer.units[-2:])]
+    if not in_pixels or len(in_pixels) == len(layers):
+        return ""
+    return (
+        f"{', '.join(in_pixels)} has no voxel size, so it is not to scale beside the others. "
+        "Choose it in Predict and set its voxel size there."
+    )

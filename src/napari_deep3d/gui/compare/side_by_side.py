@@ -1,0 +1,121 @@
+"""Stacks side by side in napari's canvas grid, and back to the view as it was."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from napari.layers import Image
+
+from napari_deep3d.core.volume import Stack
+from napari_deep3d.gui.shared.layers import contrast_limits, find_axes, full_data, pick
+from napari_deep3d.gui.shared.view_state import Before, Orientation, cut
+
+Contrast = Literal["each", "common", "layers"]
+
+GAP_PIXELS = 4
+MARGIN = 0.95
+
+
+class SideBySide:
+    """Arranges layers side by side and puts everything back.
+
+    Zoom and slice are linked, since napari's grid has one camera and one set of sliders.
+
+    Parameters
+    ----------
+    viewer
+        The viewer.
+    """
+
+    def __init__(self, viewer: Any) -> None:
+        self._viewer = viewer
+        self._before: Before | None = None
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the side by side view is on."""
+        return self._before is not None
+
+    def remember(self) -> Before:
+        """Remember the view as it is now, unless one is already: for who adds layers before :meth:`show`."""
+        self._before = self._before or Before(self._viewer)
+        return self._before
+
+    def show(self, layers: Sequence[Image], orientation: Orientation, contrast: Contrast = "each") -> None:
+        """Show these layers, in their order, and hide the others."""
+        viewer, before = self._viewer, self.remember()
+        for layer in viewer.layers:
+            before.note(layer)
+            layer.visible = layer in layers
+            layer.name_overlay.visible = layer in layers
+        self._set_contrast(before, layers, contrast)
+        cut(viewer, find_axes(layers[0]), layers[0].ndim, orientation)
+        self._arrange(layers)
+        bar = viewer.canvas.overlays.scale_bar
+        bar.visible, bar.gridded = True, True
+        self._fit(layers)
+
+    def leave(self) -> Before | None:
+        """Put the viewer back as it was before the first :meth:`show`; return what was put back."""
+        before, self._before = self._before, None
+        if before is not None:
+            before.restore()
+        return before
+
+    def _set_contrast(self, before: Before, layers: Sequence[Image], contrast: Contrast) -> None:
+        for layer in layers:  # back to the user's own first, from which the other choices start
+            limits = before.note(layer).limits
+            if limits is not None:
+                layer.contrast_limits = limits[1]
+        if contrast == "layers":
+            return
+        found = {layer: contrast_limits(self._stack(layer)) for layer in layers}
+        common = (min(low for low, _ in found.values()), max(high for _, high in found.values()))
+        for layer in layers:
+            layer.contrast_limits = common if contrast == "common" else found[layer]
+
+    def _stack(self, layer: Image) -> Stack:
+        """Return the stack of a layer where the sliders of its other axes stand."""
+        steps = self._viewer.dims.current_step[-layer.ndim :]
+        sizes = full_data(layer).shape
+        index = {i: min(step, size - 1) for i, (step, size) in enumerate(zip(steps, sizes, strict=True))}
+        return pick(layer, find_axes(layer), index)
+
+    def _arrange(self, layers: Sequence[Image]) -> None:
+        """Lay the grid out so that the pictures are as large as they can be."""
+        viewer, count = self._viewer, len(layers)
+        height, width = (_extent(layers, axis - viewer.dims.ndim) for axis in viewer.dims.displayed)
+        canvas_height, canvas_width = viewer.canvas.size
+
+        def zoom(rows: int) -> float:
+            columns = math.ceil(count / rows)
+            return float(min(canvas_height / rows / height, canvas_width / columns / width))
+
+        rows = max(range(1, count + 1), key=zoom)
+        grid = viewer.canvas.grid
+        grid.stride, grid.shape, grid.spacing = 1, (rows, math.ceil(count / rows)), GAP_PIXELS
+        grid.enabled = True
+
+    def _fit(self, layers: Sequence[Image]) -> None:
+        """Zoom so that the layers fill their cells of the grid."""
+        viewer = self._viewer
+        ndim = viewer.dims.ndim
+        if all(layer.ndim == ndim for layer in layers):
+            viewer.fit_to_view(layers=list(layers))
+            return
+        # napari 0.9.2 cannot fit layers of fewer axes than the window has
+        axes = [axis - ndim for axis in viewer.dims.displayed]
+        ends = np.array([layer.extent.world[:, axes] for layer in layers])  # from voxel centre to voxel centre
+        voxel = np.max([layer.extent.step[axes] for layer in layers], axis=0)
+        low, high = ends.min(axis=(0, 1)), ends.max(axis=(0, 1))
+        viewer.scene.camera.center = [float(middle) for middle in (low + high) / 2]
+        sizes = high - low + voxel
+        viewer.scene.camera.zoom = MARGIN * float(min(np.array(viewer.canvas.viewbox_size(viewer.layers)) / sizes))
+
+
+def _extent(layers: Sequence[Image], axis: int) -> float:
+    """Largest extent of layers along a world axis, counted from the last one."""
+    return max(float(np.ptp(layer.extent.world[:, axis])) for layer in layers if layer.ndim >= -axis) or 1.0

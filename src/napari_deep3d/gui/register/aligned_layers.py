@@ -1,0 +1,144 @@
+"""New layers from a registration: the aligned pair, further channels, and the PSF."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Layer
+from numpy.typing import NDArray
+
+from napari_deep3d.core.events import Clock, Job, Progress, Stop
+from napari_deep3d.core.registration.result import Registration
+from napari_deep3d.core.registration.transform import Transform
+from napari_deep3d.core.registration.warp import AlignedPair, align_pair
+from napari_deep3d.core.volume import Spacing, Volume
+from napari_deep3d.gui.register.overlay import CONFOCAL_COLOUR, WIDEFIELD_COLOUR
+from napari_deep3d.gui.shared.geometry import Pair, place_part
+from napari_deep3d.gui.shared.layers import contrast_limits, find_axes, full_data, image_layers, pick
+from napari_deep3d.gui.shared.result_layer import METADATA_KEY
+
+
+def align_all(
+    confocals: Sequence[Volume], widefield: Volume, transform: Transform, stop: Stop
+) -> Job[list[AlignedPair]]:
+    """Align several stacks of one microscope, such as its channels, by the same transform.
+
+    Raises
+    ------
+    InputError
+        If the stacks share too little.
+    StoppedError
+        If it was stopped.
+    """
+    clock, pairs = Clock(), []
+    for number, confocal in enumerate(confocals):
+        job = align_pair(confocal, widefield, transform, stop)
+        while True:
+            try:
+                event = next(job)
+            except StopIteration as end:
+                pairs.append(end.value)
+                break
+            if isinstance(event, Progress):
+                yield clock.progress(number + event.fraction, len(confocals), event.message)
+    return pairs
+
+
+def other_channels(layers: Sequence[Layer], pair: Pair) -> list[Image]:
+    """Layers of the confocal layer's shape, such as its other channels."""
+    shape = full_data(pair.confocal.layer).shape
+    both = (pair.confocal.layer, pair.widefield.layer)
+    return [
+        layer
+        for layer in image_layers(layers)
+        if layer not in both
+        and not layer.rgb
+        and full_data(layer).shape == shape
+        and METADATA_KEY not in layer.metadata
+    ]
+
+
+def channel_volume(layer: Image, pair: Pair) -> Volume:
+    """The stack of another channel; its voxels are those of the confocal stack."""
+    confocal = pair.confocal
+    return Volume(
+        pick(layer, find_axes(layer, confocal.axes.zyx[0]), confocal.index), confocal.volume.spacing_um, name=layer.name
+    )
+
+
+def add_aligned(
+    viewer: Any, pair: Pair, channels: Sequence[Image], aligned: Sequence[AlignedPair], registration: Registration
+) -> list[Image]:
+    """Add the aligned pair and the other channels as layers, where the wide-field layer lies, and hide the others.
+
+    Parameters
+    ----------
+    viewer
+        Where they go.
+    pair
+        What was aligned; its layers are hidden.
+    channels, aligned
+        Further layers, and the aligned pairs of the confocal stack and of each of them.
+    registration
+        Written to the metadata of the new layers.
+    """
+    widefield, confocal = pair.widefield.layer, pair.confocal.layer
+    inserted, properties = place_part(pair.widefield, aligned[0].origin_um)
+    sources = [(widefield, aligned[0].widefield, WIDEFIELD_COLOUR), (confocal, aligned[0].confocal, CONFOCAL_COLOUR)]
+    sources += [(layer, part.confocal, layer.colormap) for layer, part in zip(channels, aligned[1:], strict=True)]
+    added = []
+    for source, data, colour in sources:
+        layer = viewer.add_image(
+            np.expand_dims(data, inserted),
+            name=f"{source.name} (aligned)",
+            colormap=colour,
+            blending="additive",
+            contrast_limits=contrast_limits(data),
+            metadata={METADATA_KEY: registration.report()},
+            **properties,
+        )
+        source.visible = False
+        added.append(layer)
+    return added
+
+
+def add_psf(viewer: Any, pair: Pair, registration: Registration) -> Image:
+    """Add the PSF as a layer, at true scale, in the middle of what is seen now."""
+    inserted, properties = place_part(pair.widefield, (0.0, 0.0, 0.0))
+    psf = registration.psf
+    count = psf.values.ndim + len(inserted)
+    scale, middle = _expanded(psf.step_um, inserted, 1.0), _seen_point(viewer, count)
+    extent = np.expand_dims(psf.values, inserted).shape
+    return viewer.add_image(
+        np.expand_dims(psf.values, inserted),
+        name=f"PSF ({pair.widefield.layer.name})",
+        scale=scale,
+        translate=middle - (np.array(extent) - 1) / 2 * scale,
+        units=["um" if i not in inserted else properties["units"][i] for i in range(count)],
+        axis_labels=properties["axis_labels"],
+        colormap="gray",
+        contrast_limits=(0.0, float(psf.values.max()) or 1.0),
+        metadata={METADATA_KEY: registration.report()},
+    )
+
+
+def _expanded(values: Spacing, inserted: Sequence[int], fill: float) -> NDArray[np.float64]:
+    """Values along Z, Y, X with others inserted for further axes."""
+    expanded = list(values)
+    for axis in sorted(inserted):
+        expanded.insert(axis, fill)
+    return np.array(expanded)
+
+
+def _seen_point(viewer: Any, count: int) -> NDArray[np.float64]:
+    """Middle of the picture along the last ``count`` axes, in um where an axis has a length."""
+    dims, camera = viewer.dims, viewer.scene.camera
+    point = np.array(dims.point, dtype=np.float64)
+    for axis, place in zip(dims.displayed, camera.center[-dims.ndisplay :], strict=True):
+        point[axis] = place
+    for axis, unit in enumerate(viewer.layers.extent.units or ()):
+        if unit.is_compatible_with("micrometer"):
+            point[axis] *= float((1 * unit).to("micrometer").magnitude)
+    return point[-count:]

@@ -1,0 +1,211 @@
+"""The panel that finds where a confocal stack lies in a wide-field stack, and makes an aligned pair of them."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QKeySequence, QShortcut
+from qtpy.QtWidgets import QWidget
+
+from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.registration.register import register_volumes
+from napari_deep3d.core.registration.result import Registration
+from napari_deep3d.gui.register.actions import ResultActions
+from napari_deep3d.gui.register.options import RegisterOptions
+from napari_deep3d.gui.register.overlay import Overlay
+from napari_deep3d.gui.register.overlay_controls import BEFORE_KEY, OverlayControls
+from napari_deep3d.gui.register.peak import Peak
+from napari_deep3d.gui.register.peak_view import PeakView
+from napari_deep3d.gui.shared.empty_state import EmptyState
+from napari_deep3d.gui.shared.geometry import Pair
+from napari_deep3d.gui.shared.pair_selector import PairChooser
+from napari_deep3d.gui.shared.run_button import RunButton
+from napari_deep3d.gui.shared.widgets import RED, Line, stack_up
+from napari_deep3d.gui.shared.worker import Cancelled, Failed
+
+
+class RegisterPanel(QWidget):  # type: ignore[misc]
+    """Choose two stacks, estimate the shift, look at it, move it, apply it.
+
+    Attributes
+    ----------
+    overlay_entered
+        Signal: the overlay is about to be shown; other views should leave first.
+    result_shown
+        Signal, with the last widget that belongs to a new registration: it should come into view.
+    """
+
+    overlay_entered = Signal()
+    result_shown = Signal(object)
+
+    def __init__(self, viewer: Any) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._pair: Pair | None = None
+        self._peak: Peak | None = None
+        self._users_key: Any = None
+        self.overlay = Overlay(viewer)
+        self._make_widgets()
+        self._lay_out()
+        self.chooser.changed.connect(self.refresh)
+        self.refresh()
+
+    def _make_widgets(self) -> None:
+        self.empty, self.hint, self.message = EmptyState(self._viewer), Line(), Line()
+        self.chooser, self.options = PairChooser(self._viewer), RegisterOptions()
+        self.estimate = RunButton("Estimate shift")
+        self.estimate.asked.connect(self._on_estimate)
+        self.peak_view, self.controls = PeakView(), OverlayControls()
+        self.peak_view.moved.connect(self._on_moved)
+        self.controls.look_changed.connect(self._on_look)
+        self.controls.toggled.connect(self._on_toggle)
+        self.actions = ResultActions(self._viewer)
+        self.actions.loaded.connect(self._take)
+        self.actions.applied.connect(self.leave_overlay)
+        self.actions.busy_changed.connect(self._refresh_buttons)
+        key = QShortcut(QKeySequence(BEFORE_KEY), self)
+        key.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+        key.activated.connect(self._flip)
+
+    def _lay_out(self) -> None:
+        self._choices, self._result = QWidget(), QWidget()
+        groups = {
+            self._choices: (self.chooser, self.hint, self.options, self.estimate, self.message),
+            self._result: (self.peak_view, self.controls),
+            self: (self.empty, self._choices, self._result, self.actions),
+        }
+        stack_up(self, groups)
+
+    def refresh(self) -> None:
+        """Show what follows from the choices."""
+        pair = self.chooser.pair()
+        if pair is None or self._pair is None or _grids(pair) != _grids(self._pair):
+            self._forget()
+            self._pair = pair
+        elif _indices(pair) != _indices(self._pair):  # another channel or time point
+            old = self._pair
+            self._pair = Pair(old.confocal.at_index_of(pair.confocal), old.widefield.at_index_of(pair.widefield))
+            if self.overlay.is_active:
+                self._show_overlay()
+        is_empty = self.chooser.layers() == (None, None)
+        self.empty.setVisible(is_empty)
+        self._choices.setVisible(not is_empty)
+        self.actions.setVisible(not is_empty)
+        self.hint.show_text(self.chooser.hint())
+        self._refresh_buttons()
+
+    def leave_overlay(self) -> None:
+        """Put the view back as it was; the registration stays."""
+        if self.overlay.is_active:
+            self._viewer.bind_key(BEFORE_KEY, self._users_key, overwrite=True)
+            self.overlay.leave()
+            self._refresh_buttons()
+
+    def shut_down(self) -> None:
+        """Stop what runs, put the view back and forget the viewer, since the dock goes."""
+        self.chooser.changed.disconnect(self.refresh)
+        self.chooser.disconnect_viewer()
+        for run in (self.estimate, self.actions.apply):
+            run.close_run()
+        self.leave_overlay()
+
+    def _refresh_buttons(self) -> None:
+        is_aligning = self.actions.apply.is_running
+        is_busy = self.estimate.is_running or is_aligning
+        self._result.setVisible(self._peak is not None)
+        self.chooser.setEnabled(not is_busy)
+        self.options.setEnabled(not is_busy)
+        self.estimate.setEnabled(self.estimate.is_running or (self._pair is not None and not is_aligning))
+        self.controls.show_state(self.overlay.is_active)
+        self.actions.show_state(self._pair, self._peak, self.estimate.is_running)
+
+    def _forget(self) -> None:
+        """Drop a registration that belongs to other stacks."""
+        self._peak = None
+        self._clear_messages()
+        self.leave_overlay()
+
+    def _clear_messages(self) -> None:
+        for line in (self.message, self.actions.message):
+            line.show_text("")
+
+    # The estimate
+
+    def _on_estimate(self) -> None:
+        self.chooser.apply_spacing()
+        self.chooser.keep()
+        pair = self._pair
+        if pair is None:
+            return
+        try:
+            config = self.options.config()
+        except InputError as error:
+            self.message.show_text(str(error), RED)
+            return
+        register = partial(register_volumes, pair.confocal.volume, pair.widefield.volume, config)
+        self._clear_messages()
+        name = f"Deep3D registers {pair.confocal.layer.name}"
+        self.estimate.start(name, register, partial(self._on_estimated, pair))
+        self._refresh_buttons()
+
+    def _on_estimated(self, pair: Pair, end: Registration | Failed | Cancelled) -> None:
+        if isinstance(end, Failed):
+            self.message.show_text(end.sentence("The registration"), RED)
+        elif isinstance(end, Cancelled):
+            self.message.show_text("Stopped.", "")
+        elif _grids(pair) != _grids(self._pair):
+            self.message.show_text("The layers changed meanwhile. Choose them again and estimate.", RED)
+        else:
+            self._take(end)
+        self._refresh_buttons()
+
+    def _take(self, registration: Registration) -> None:
+        if self._pair is None:
+            return
+        self._peak = Peak(registration, self._pair.widefield.volume.known_spacing_um)
+        self.peak_view.show_peak(self._peak)
+        self.controls.show_after()
+        self._show_overlay()
+        self.result_shown.emit(self.actions)
+
+    # The overlay
+
+    def _show_overlay(self) -> None:
+        if self._pair is None or self._peak is None:
+            return
+        if not self.overlay.is_active:
+            self.overlay_entered.emit()
+            self._users_key = self._viewer.bind_key(BEFORE_KEY, self._flip, overwrite=True)
+        self.overlay.show(self._pair, self._peak.registration.transform, self.controls.look())
+        self._refresh_buttons()
+
+    def _on_moved(self, peak: Peak) -> None:
+        self._peak = peak
+        if self.controls.look().is_before:  # who moves the peak wants to see it
+            self.controls.show_after()
+        self._on_look()
+        self._refresh_buttons()
+
+    def _on_look(self) -> None:
+        if self.overlay.is_active:
+            self._show_overlay()
+
+    def _on_toggle(self) -> None:
+        if self.overlay.is_active:
+            self.leave_overlay()
+        else:
+            self._show_overlay()
+
+    def _flip(self, _viewer: Any = None) -> None:
+        if self.overlay.is_active:
+            self.controls.flip()
+
+
+def _grids(pair: Pair | None) -> Any:
+    return None if pair is None else (pair.confocal.grid, pair.widefield.grid)
+
+
+def _indices(pair: Pair) -> Any:
+    return pair.confocal.index, pair.widefield.index

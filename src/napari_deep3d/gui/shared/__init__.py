@@ -1,0 +1,1 @@
+"""What the panels share: layers and stacks, the worker, small widgets."""

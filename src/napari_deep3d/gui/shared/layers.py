@@ -1,0 +1,243 @@
+"""From a napari layer to a stack, and from a stack's result back to a layer in the same place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Layer
+from numpy.typing import NDArray
+
+from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.volume import MIN_PLANES, Spacing, Stack
+from napari_deep3d.gui.shared.source_file import FileFacts
+
+NAMES = {"depth": "z", "plane": "z", "slice": "z", "time": "t", "frame": "t", "channel": "c", "ch": "c"}
+"""Other names that axes go by."""
+
+WORDS = {"t": "time point", "c": "channel"}
+
+TEMPORARY = "napari-deep3d temporary"
+"""Key in the metadata of a layer that a view made and takes away: no choice lists it."""
+
+
+@dataclass(frozen=True)
+class LayerAxes:
+    """Which axes of a layer's data are Z, Y and X.
+
+    Attributes
+    ----------
+    zyx
+        Positions of Z, Y, X, rising.
+    others
+        Position and name of each other axis longer than one: an index along it must be chosen.
+    z_choices
+        Positions that Z may have: more than one where the layer does not say which it is.
+    """
+
+    zyx: tuple[int, int, int]
+    others: Mapping[int, str]
+    z_choices: tuple[int, ...]
+
+
+def image_layers(layers: Iterable[Layer]) -> list[Image]:
+    """Return the image layers that are the user's own, in their order."""
+    return [layer for layer in layers if isinstance(layer, Image) and TEMPORARY not in layer.metadata]
+
+
+def full_data(layer: Image) -> Any:
+    """Return the voxels of an image layer at full resolution."""
+    return layer.data[0] if layer.multiscale else layer.data
+
+
+def find_axes(layer: Image, z: int | None = None, file: FileFacts | None = None) -> LayerAxes:
+    """Tell the axes of an image layer by its labels, else by its file, else by the convention (..., Z, Y, X).
+
+    Parameters
+    ----------
+    layer
+        An image layer.
+    z
+        Position of the Z axis, where the user chose it.
+    file
+        What the layer's file says.
+
+    Raises
+    ------
+    InputError
+        If the layer is a colour picture, has no planes, or labels other than Z, Y, X.
+    """
+    shape = tuple(full_data(layer).shape)
+    labels = [NAMES.get(label.strip().lower(), label.strip().lower()) for label in layer.axis_labels]
+    _check_kind(layer, shape, labels)
+    y, x = (labels.index("y"), labels.index("x")) if {"y", "x"} <= set(labels) else (len(shape) - 2, len(shape) - 1)
+    choices = _z_choices(labels, y, x)
+    if file is not None:
+        fitting = tuple(i for i in choices if shape[i] == file.shape[2])
+        choices = fitting if len(fitting) == 1 else choices
+    if z not in choices:
+        z = ([i for i in choices if shape[i] >= MIN_PLANES] or choices)[-1]
+    if not z < y < x:
+        raise InputError(
+            f"{layer.name} has its axes in the order {', '.join(layer.axis_labels)}; z, y, x is needed. "
+            "Load it with the axes in that order."
+        )
+    others = {i: _axis_name(i, labels, shape, file) for i in range(len(shape)) if i not in (z, y, x)}
+    return LayerAxes((z, y, x), {i: name for i, name in others.items() if shape[i] > 1}, choices)
+
+
+def _check_kind(layer: Image, shape: tuple[int, ...], labels: list[str]) -> None:
+    if layer.rgb:
+        raise InputError(
+            f"{layer.name} is a colour (RGB) picture; grey values of one channel are needed. "
+            "Split it by right click > Split RGB, and choose one of the parts."
+        )
+    if len(shape) < 3:
+        raise InputError(
+            f"{layer.name} has one plane; a z-stack is needed. Load all planes as one layer "
+            "(File > Open Files as Stack...)."
+        )
+    if len(shape) == 3 and "z" not in labels and labels[0] in WORDS:
+        raise InputError(
+            f"{layer.name} has {shape[0]} {WORDS[labels[0]]}s of one plane each; a z-stack is needed. "
+            "If these are planes, name that axis z in the layer's axis labels."
+        )
+
+
+def _z_choices(labels: list[str], y: int, x: int) -> tuple[int, ...]:
+    if "z" in labels:
+        return (labels.index("z"),)
+    free = tuple(i for i, label in enumerate(labels) if i not in (y, x) and label not in WORDS)
+    return free or tuple(i for i in range(len(labels)) if i not in (y, x))
+
+
+def _axis_name(i: int, labels: list[str], shape: tuple[int, ...], file: FileFacts | None) -> str:
+    if labels[i] in WORDS:
+        return WORDS[labels[i]]
+    times, channels = file.shape[:2] if file is not None else (1, 1)
+    if times != channels and shape[i] in (times, channels):
+        return WORDS["t"] if shape[i] == times else WORDS["c"]
+    return f"axis {i + 1}" if labels[i].lstrip("-").isdigit() else labels[i]
+
+
+def spacing_of(layer: Image, axes: LayerAxes) -> Spacing | None:
+    """Voxel size of a layer in um along (Z, Y, X), or None if the layer is in pixels.
+
+    It is measured through all of the layer's transforms: some readers put the voxel size into the affine.
+    """
+    origin = np.asarray(layer.data_to_world(np.zeros(layer.ndim)))
+    sizes = []
+    for axis in axes.zyx:
+        unit = layer.units[axis]
+        if not unit.is_compatible_with("micrometer"):
+            return None
+        step = np.asarray(layer.data_to_world(np.eye(layer.ndim)[axis])) - origin
+        sizes.append(float((float(np.linalg.norm(step)) * unit).to("micrometer").magnitude))
+    z, y, x = sizes
+    return z, y, x
+
+
+def set_spacing(layer: Image, axes: LayerAxes, spacing_um: Spacing, layers: Iterable[Layer] = ()) -> None:
+    """Give a layer in pixels its voxel size, and with it the layers that lie voxel for voxel on it."""
+    shape, scale = full_data(layer).shape, layer.scale.copy()
+    for other in [layer, *layers]:
+        same_shape = not isinstance(other, Image) or full_data(other).shape == shape
+        in_pixels = other.ndim == len(shape) and all(str(unit) == "pixel" for unit in other.units)
+        if other == layer or (in_pixels and same_shape and np.allclose(other.scale, scale)):
+            _rescale(other, axes.zyx, spacing_um)
+
+
+def _rescale(layer: Layer, zyx: tuple[int, ...], spacing_um: Spacing) -> None:
+    scale, translate, units = layer.scale.copy(), layer.translate.copy(), list(layer.units)
+    for axis, size in zip(zyx, spacing_um, strict=True):
+        translate[axis] *= size / scale[axis]
+        scale[axis], units[axis] = size, "um"
+    layer.units = units
+    layer.scale = scale
+    layer.translate = translate
+
+
+@dataclass(frozen=True)
+class Picked:
+    """A stack within data of more axes; voxels are read box by box, when they are asked for."""
+
+    data: Any
+    zyx: tuple[int, int, int]
+    index: Mapping[int, int]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of voxels along Z, Y, X."""
+        return tuple(self.data.shape[axis] for axis in self.zyx)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Kind of number."""
+        dtype: np.dtype[Any] = np.dtype(self.data.dtype)
+        return dtype
+
+    def __getitem__(self, key: Any, /) -> Any:
+        """Read a box."""
+        if key is Ellipsis:
+            key = ()
+        keys = dict(zip(self.zyx, key if isinstance(key, tuple) else (key,), strict=False))
+        full = (self.index.get(axis, keys.get(axis, slice(None))) for axis in range(len(self.data.shape)))
+        return self.data[tuple(full)]
+
+
+def pick(layer: Image, axes: LayerAxes, index: Mapping[int, int]) -> Stack:
+    """Return the stack of a layer at an index along each axis that is not Z, Y or X."""
+    data = full_data(layer)
+    if len(data.shape) == 3:
+        stack: Stack = data
+        return stack
+    return Picked(data, axes.zyx, {i: index.get(i, 0) for i in range(len(data.shape)) if i not in axes.zyx})
+
+
+def place(layer: Image, axes: LayerAxes, index: Mapping[int, int]) -> tuple[tuple[int, ...], dict[str, Any]]:
+    """Return shape and properties of a layer that lies on a stack of ``layer``, voxel for voxel.
+
+    It has the stack's axes, and one of length 1 for each other axis after Z: napari lines axes up from the
+    last one, so the layer is shown in the right place.
+    """
+    kept = list(range(axes.zyx[0], layer.ndim))
+    shape = tuple(full_data(layer).shape[i] if i in axes.zyx else 1 for i in kept)
+    chosen = np.array([0 if i in axes.zyx else index.get(i, 0) for i in kept])
+    return shape, place_axes(layer, kept, chosen)
+
+
+def place_axes(layer: Image, kept: list[int], chosen: NDArray[np.int_]) -> dict[str, Any]:
+    """Return properties of a layer with some of a layer's axes, whose first voxel is at index ``chosen`` along them."""
+    return {
+        "scale": layer.scale[kept],
+        "translate": layer.translate[kept] + layer.scale[kept] * chosen,
+        "rotate": layer.rotate[np.ix_(kept, kept)],
+        "shear": _shear_matrix(layer)[np.ix_(kept, kept)],
+        "affine": layer.affine.set_slice(kept),
+        "units": [layer.units[i] for i in kept],
+        "axis_labels": [layer.axis_labels[i] for i in kept],
+    }
+
+
+def _shear_matrix(layer: Image) -> NDArray[np.float64]:
+    """Return a layer's shear as a matrix; napari gives its upper triangle as a vector."""
+    if np.ndim(layer.shear) == 2:
+        return np.asarray(layer.shear, dtype=np.float64)
+    matrix = np.eye(layer.ndim)
+    matrix[np.triu_indices(layer.ndim, 1)] = layer.shear
+    return matrix
+
+
+def contrast_limits(data: Stack, percentiles: tuple[float, float] = (0.1, 99.9)) -> tuple[float, float]:
+    """Contrast limits of a stack by percentiles, from at most nine planes of a million pixels."""
+    planes, rows, columns = data.shape
+    step = max(1, round((rows * columns / 1e6) ** 0.5))
+    chosen = np.unique(np.linspace(0, planes - 1, 9).round().astype(int))
+    values = np.concatenate([np.asarray(data[int(z), ::step, ::step], np.float32).ravel() for z in chosen])
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return 0.0, 1.0
+    low, high = (float(v) for v in np.percentile(values, percentiles))
+    return (low, high) if high > low else (low, low + 1)

@@ -1,0 +1,233 @@
+"""Which two stacks to register: the wide-field and the confocal layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from napari.layers import Image
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
+
+from napari_deep3d.core.errors import InputError
+from napari_deep3d.gui.shared.channels import channel_axis, split_channels
+from napari_deep3d.gui.shared.geometry import Pair, PlacedStack
+from napari_deep3d.gui.shared.layers import image_layers
+from napari_deep3d.gui.shared.stack_selection import StackChoice, apply_spacing
+from napari_deep3d.gui.shared.stack_selector import Guess, StackChooser
+from napari_deep3d.gui.shared.texts import format_facts
+from napari_deep3d.gui.shared.voxel_size import VoxelSize
+from napari_deep3d.gui.shared.widgets import RED, Line
+
+WHY = "Two stacks can be brought to one scale only with it."
+ONE_LAYER = "A second stack is needed: open the confocal stack of this sample, or its wide-field stack."
+SAME_LAYER = "The same layer is chosen twice; choose the other microscope's stack, or open it."
+SPLIT = "Split the channels into layers"
+
+
+PairGuess = Callable[[list[Image]], tuple[Image | None, Image | None]]
+"""Tells which of the image layers are likely the wide-field and the confocal one."""
+
+
+class StackPart(QWidget):  # type: ignore[misc]
+    """The choice of one stack: its layer, a line of facts, and its voxel size where that is missing."""
+
+    def __init__(self, viewer: Any, label: str, guess: Guess, why: str, action: str) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._shown: Image | None = None
+        self.choice = StackChoice()
+        self.chooser = StackChooser(viewer, self.choice, label, f"The {label.lower()} stack of the sample", guess)
+        self.facts, self.problem = Line(), Line(RED)
+        self.voxel_size = VoxelSize(self.choice, why, action)
+        self.voxel_size.apply_requested.connect(self.apply_spacing)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for widget in (self.chooser, self.facts, self.problem, self.voxel_size):
+            layout.addWidget(widget)
+        self.choice.changed.connect(self.refresh)
+        self.refresh()
+
+    def stack(self) -> PlacedStack | None:
+        """Return the chosen stack, or None while there is none that can be registered."""
+        layer = self.choice.layer
+        if layer is None:
+            return None
+        try:
+            volume = self.choice.volume()
+            return (
+                None
+                if volume.spacing_um is None
+                else PlacedStack(layer, self.choice.axes(), dict(self.choice.index), volume)
+            )
+        except InputError:  # shown already
+            return None
+
+    def refresh(self) -> None:
+        """Show what follows from the choice."""
+        if self.choice.layer != self._shown:
+            self._shown = self.choice.layer
+            self.voxel_size.clear()
+        facts, problem, needs_spacing = "", "", False
+        if self.choice.layer is not None:
+            try:
+                facts, needs_spacing = format_facts(self.choice.volume()), self.choice.needs_spacing()
+            except InputError as error:
+                problem = str(error)
+        self.facts.show_text(facts)
+        self.problem.show_text(problem)
+        self.voxel_size.setVisible(needs_spacing)
+        self.voxel_size.refresh()
+
+    def channel_axis(self) -> int | None:
+        """Position of the axis along which the layer's channels lie, or None if it has none."""
+        try:
+            return None if self.choice.layer is None else channel_axis(self.choice.layer, self.choice.axes())
+        except InputError:
+            return None
+
+    def apply_spacing(self) -> None:
+        """Write the voxel size to the layer, if it has none."""
+        if self.choice.layer is not None:
+            apply_spacing(self._viewer, self.choice)
+
+    def disconnect_viewer(self) -> None:
+        """Forget the viewer."""
+        self.choice.changed.disconnect(self.refresh)
+        self.chooser.disconnect_viewer()
+
+
+class PairChooser(QWidget):  # type: ignore[misc]
+    """The choice of both stacks; until the user chooses, they are guessed from the layers' names.
+
+    Parameters
+    ----------
+    viewer
+        Its layers are offered.
+    guess
+        Chooses layers while the user has not.
+    why, action
+        What needs the voxel size, and the button that writes it to layers without one.
+
+    Attributes
+    ----------
+    changed
+        Signal: another pair may be chosen now.
+    """
+
+    changed = Signal()
+
+    def __init__(
+        self, viewer: Any, guess: PairGuess | None = None, why: str = WHY, action: str = "Estimate shift"
+    ) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._is_guess = True
+        guess = self._guess_pair = guess or guess_pair
+        self.widefield = StackPart(viewer, "Wide-field", lambda images: guess(images)[0], why, action)
+        self.confocal = StackPart(viewer, "Confocal", lambda images: guess(images)[1], why, action)
+        self.problem = Line(RED)
+        self.split_button = QPushButton(SPLIT)
+        self.split_button.setToolTip("For a layer that holds the wide-field and the confocal stack as channels")
+        self.split_button.clicked.connect(self._on_split)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for widget in (self.widefield, self.confocal, self.problem, self.split_button):
+            layout.addWidget(widget)
+        for part in (self.widefield, self.confocal):
+            part.choice.changed.connect(self._on_changed)
+            part.chooser.layer_choice.activated.connect(self.keep)
+        self._inserted = viewer.layers.events.inserted
+        self._inserted.connect(self._guess)
+        self._guess()
+
+    def layers(self) -> tuple[Image | None, Image | None]:
+        """Return the wide-field and the confocal layer."""
+        return self.widefield.choice.layer, self.confocal.choice.layer
+
+    def pair(self) -> Pair | None:
+        """Return the pair, or None while it cannot be registered; the reason is shown."""
+        pair, problem = None, ""
+        widefield, confocal = self.widefield.stack(), self.confocal.stack()
+        if None not in self.layers() and self.layers()[0] == self.layers()[1]:
+            problem = SAME_LAYER
+        elif widefield is not None and confocal is not None:
+            try:
+                pair = Pair(confocal, widefield)
+            except InputError as error:
+                problem = str(error)
+        self.problem.show_text(problem)
+        self.split_button.setVisible((bool(problem) or None in self.layers()) and self._channels() is not None)
+        return pair
+
+    def hint(self) -> str:
+        """What is missing, in a sentence."""
+        count = len(image_layers(self._viewer.layers))
+        return ONE_LAYER if count == 1 else ""
+
+    def keep(self, _index: int = 0) -> None:
+        """Stay with the chosen layers, whatever is opened."""
+        self._is_guess = False
+
+    def apply_spacing(self) -> None:
+        """Write voxel sizes to layers that have none."""
+        for part in (self.widefield, self.confocal):
+            part.apply_spacing()
+
+    def disconnect_viewer(self) -> None:
+        """Forget the viewer."""
+        self._inserted.disconnect(self._guess)
+        for part in (self.widefield, self.confocal):
+            part.choice.changed.disconnect(self._on_changed)
+            part.disconnect_viewer()
+
+    def _guess(self, _event: Any = None) -> None:
+        if not self._is_guess:
+            return
+        guesses = self._guess_pair(image_layers(self._viewer.layers))
+        for part, layer in zip((self.widefield, self.confocal), guesses, strict=True):
+            if layer is not None and part.choice.layer != layer:
+                part.choice.choose_layer(layer)
+
+    def _channels(self) -> tuple[StackPart, int] | None:
+        """Find a chosen layer that holds channels, and the axis along which they lie."""
+        for part in (self.widefield, self.confocal):
+            axis = part.channel_axis()
+            if axis is not None:
+                return part, axis
+        return None
+
+    def _on_split(self) -> None:
+        found = self._channels()
+        if found is None or found[0].choice.layer is None:
+            return
+        part, axis = found
+        part.apply_spacing()
+        layers = split_channels(self._viewer, part.choice.layer, part.choice.axes(), axis)
+        for chosen, layer in zip((self.widefield, self.confocal), layers, strict=False):
+            chosen.choice.choose_layer(layer)
+
+    def _on_changed(self) -> None:
+        if self.layers() == (None, None):
+            self._is_guess = True
+        self.changed.emit()
+
+
+def guess_pair(images: list[Image]) -> tuple[Image | None, Image | None]:
+    """Tell the wide-field and the confocal layer by their names, else take the first ones that are left."""
+    confocal = next((layer for layer in images if _is_confocal(layer.name.lower())), None)
+    widefield = next((layer for layer in images if _is_widefield(layer.name.lower())), None)
+    rest = [layer for layer in images if layer not in (confocal, widefield)]
+    if widefield is None:
+        widefield = rest.pop(0) if rest else None
+    if confocal is None:
+        confocal = rest.pop(0) if rest else None
+    return widefield, confocal
+
+
+def _is_widefield(name: str) -> bool:
+    return any(word in name for word in ("wide-field", "widefield", "wide field")) and "confocal" not in name
+
+
+def _is_confocal(name: str) -> bool:
+    return "confocal" in name and "confocal-like" not in name and "wide" not in name

@@ -1,0 +1,107 @@
+"""Which stack is meant: a layer, its Z axis, and an index along its other axes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from napari.layers import Image, Layer
+from psygnal import Signal
+
+from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.volume import Spacing, Volume
+from napari_deep3d.gui.shared.layers import LayerAxes, find_axes, pick, set_spacing, spacing_of
+from napari_deep3d.gui.shared.source_file import FileFacts, file_facts
+
+
+class StackChoice:
+    """The choice of one stack; ``changed`` is emitted after every change.
+
+    Attributes
+    ----------
+    layer
+        The image layer to work on.
+    z_axis
+        Position of its Z axis where the user chose it.
+    index
+        Index along each axis that is not Z, Y or X, such as channel and time, by position of the axis.
+    spacing_um
+        Voxel size Z, Y, X that the user or the file gave for a layer in pixels.
+    """
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        self.layer: Image | None = None
+        self.file: FileFacts | None = None
+        self.z_axis: int | None = None
+        self.index: dict[int, int] = {}
+        self.spacing_um: Spacing | None = None
+
+    def choose_layer(self, layer: Image | None) -> None:
+        """Work on another layer; what its file says is read anew."""
+        self.layer = layer
+        self.file = None if layer is None else file_facts(layer)
+        self.z_axis, self.index, self.spacing_um = None, {}, None
+        if layer is not None:
+            self.spacing_um = self._suggest_spacing(layer)
+        self.changed.emit()
+
+    def update(self, **choices: Any) -> None:
+        """Set attributes by name, then tell of it once."""
+        for name, value in choices.items():
+            setattr(self, name, value)
+        self.changed.emit()
+
+    def axes(self) -> LayerAxes:
+        """Return the axes of the chosen layer, or raise InputError if it is no stack."""
+        return find_axes(self._chosen(), self.z_axis, self.file)
+
+    def needs_spacing(self) -> bool:
+        """Whether the layer is in pixels, so that its voxel size must come from the user or the file."""
+        return spacing_of(self._chosen(), self.axes()) is None
+
+    def volume(self) -> Volume:
+        """Return the chosen stack.
+
+        Raises
+        ------
+        InputError
+            If the layer is no stack that can be worked on.
+        """
+        layer, axes = self._chosen(), self.axes()
+        spacing_um = spacing_of(layer, axes) or self.spacing_um
+        return Volume(pick(layer, axes, self.index), spacing_um, name=layer.name)
+
+    def apply_spacing(self, layers: Iterable[Layer]) -> bool:
+        """Write the voxel size to a layer in pixels, and to those of ``layers`` that lie on it; tell if it was."""
+        if self.spacing_um is None or not self.needs_spacing():
+            return False
+        set_spacing(self._chosen(), self.axes(), self.spacing_um, layers)
+        self.changed.emit()
+        return True
+
+    def _chosen(self) -> Image:
+        if self.layer is None:
+            raise LookupError("no layer is chosen")
+        return self.layer
+
+    def _suggest_spacing(self, layer: Image) -> Spacing | None:
+        """Voxel size that the file states, else the layer's scale where it has one without a unit."""
+        try:
+            axes = find_axes(layer, None, self.file)
+        except InputError:  # the panel says so
+            return None
+        shape = pick(layer, axes, {}).shape
+        if self.file is not None and self.file.shape[-3:] == shape:
+            return self.file.spacing_um
+        z, y, x = (abs(float(layer.scale[axis])) for axis in axes.zyx)
+        return None if (z, y, x) == (1.0, 1.0, 1.0) else (z, y, x)
+
+
+def apply_spacing(viewer: Any, choice: StackChoice) -> None:
+    """Write a chosen voxel size to its layer, if that has none, and stay at the same plane."""
+    steps = viewer.dims.current_step
+    if choice.apply_spacing(viewer.layers):
+        viewer.dims.current_step = steps  # the sliders count in um now
+        viewer.fit_to_view()

@@ -1,0 +1,119 @@
+"""What a special view changes in the window, remembered so that it can be put back; and how to cut a section."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from napari.layers import Image, Layer
+
+from napari_deep3d.gui.shared.layers import LayerAxes
+
+Orientation = Literal["x-y", "x-z", "y-z"]
+
+SECTIONS: dict[Orientation, tuple[int, int, int]] = {"x-y": (0, 1, 2), "x-z": (1, 0, 2), "y-z": (2, 0, 1)}
+"""Order of Z, Y, X on the screen: the first is gone through with the slider, then rows, then columns."""
+
+
+@dataclass(frozen=True)
+class LayerState:
+    """How a layer looked: whether it was seen, its name overlay, its contrast, and further attributes by name."""
+
+    visible: bool
+    has_name: bool
+    limits: tuple[list[float], list[float]] | None
+    looks: dict[str, Any]
+
+    @classmethod
+    def of(cls, layer: Layer, looks: tuple[str, ...] = ()) -> LayerState:
+        """Remember a layer."""
+        limits = None
+        if isinstance(layer, Image) and not layer.rgb:
+            limits = (list(layer.contrast_limits_range), list(layer.contrast_limits))
+        seen = {name: getattr(layer, name) for name in looks if hasattr(layer, name)}
+        return cls(layer.visible, layer.name_overlay.visible, limits, seen)
+
+    def restore(self, layer: Layer) -> None:
+        """Make the layer look as it did."""
+        layer.name_overlay.visible = self.has_name
+        if self.limits is not None:
+            layer.contrast_limits = self.limits[1]
+            layer.contrast_limits_range = self.limits[0]
+        for name, value in self.looks.items():
+            setattr(layer, name, value)
+        layer.visible = self.visible
+
+
+class Before:
+    """The window as it was before a special view.
+
+    Parameters
+    ----------
+    viewer
+        The viewer; its sections, camera, grid and scale bar are remembered at once, its layers by :meth:`note`.
+    """
+
+    def __init__(self, viewer: Any) -> None:
+        self._viewer = viewer
+        self._view = _view_state(viewer)
+        self._layers: dict[Layer, LayerState] = {}
+
+    def note(self, layer: Layer, looks: tuple[str, ...] = ()) -> LayerState:
+        """Remember how a layer looks, unless it is known already; return what is remembered."""
+        if layer not in self._layers:
+            self._layers[layer] = LayerState.of(layer, looks)
+        return self._layers[layer]
+
+    def restore(self) -> None:
+        """Put everything back."""
+        for layer, state in self._layers.items():
+            if layer in self._viewer.layers:
+                state.restore(layer)
+        self.restore_view()
+
+    def restore_view(self) -> None:
+        """Put sections, camera, grid and scale bar back."""
+        _restore_view(self._viewer, self._view)
+
+    def is_seen(self) -> bool:
+        """Whether camera, grid and scale bar are as they were: nobody has changed the view since it was put back."""
+        now = _view_state(self._viewer)
+        return all(now[key] == self._view[key] for key in ("camera", "grid", "bar"))
+
+
+def cut(viewer: Any, axes: LayerAxes, ndim: int, orientation: Orientation) -> None:
+    """Show a section of a layer with these axes, through the middle of what is seen now."""
+    dims, camera = viewer.dims, viewer.scene.camera
+    seen = dict(zip(dims.displayed, camera.center[-dims.ndisplay :], strict=True))
+    zyx = [axis + dims.ndim - ndim for axis in axes.zyx]
+    section = [zyx[i] for i in SECTIONS[orientation]]
+    dims.ndisplay = 2
+    dims.order = [axis for axis in range(dims.ndim) if axis not in zyx] + section
+    if section[0] in seen:
+        dims.set_point(section[0], seen[section[0]])
+
+
+def _view_state(viewer: Any) -> dict[str, Any]:
+    grid, dims, camera = viewer.canvas.grid, viewer.dims, viewer.scene.camera
+    bar = viewer.canvas.overlays.scale_bar
+    return {
+        "grid": {name: getattr(grid, name) for name in ("stride", "shape", "spacing", "enabled")},
+        "dims": {name: getattr(dims, name) for name in ("ndisplay", "order", "point")},
+        "bar": {name: getattr(bar, name) for name in ("visible", "gridded")},
+        "camera": {name: getattr(camera, name) for name in ("center", "zoom", "angles")},
+        "ndim": dims.ndim,
+    }
+
+
+def _restore_view(viewer: Any, view: dict[str, Any]) -> None:
+    targets = {
+        "grid": viewer.canvas.grid,
+        "dims": viewer.dims,
+        "bar": viewer.canvas.overlays.scale_bar,
+        "camera": viewer.scene.camera,  # last: the others move it
+    }
+    if view["ndim"] != viewer.dims.ndim:  # layers of other dimensions came or went: their axes are not these
+        view = view | {"dims": {"ndisplay": view["dims"]["ndisplay"], "order": tuple(range(viewer.dims.ndim))}}
+    for key, target in targets.items():
+        for name, value in view[key].items():
+            setattr(target, name, value)

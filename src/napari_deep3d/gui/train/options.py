@@ -1,0 +1,116 @@
+"""How to train: what to start from, how long, under which name; folded: the rest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFormLayout, QLineEdit, QVBoxLayout, QWidget
+
+from napari_deep3d.core.config import DEFAULT_MODEL, PRESETS, TrainConfig, merge
+from napari_deep3d.core.errors import InputError
+from napari_deep3d.gui.shared.training_pairs import Member
+from napari_deep3d.gui.shared.widgets import AMBER, Choice, Line
+from napari_deep3d.gui.train.advanced import TrainAdvanced
+from napari_deep3d.gui.train.kept_model import free_name, model_names
+from napari_deep3d.gui.train.run import TrainRequest
+
+SCRATCH = "scratch"
+PAPER, STEPS = "paper", "steps"
+TIMES: list[tuple[str, Any]] = [
+    ("15 min", 15.0),
+    ("2 h", 120.0),
+    ("as in the paper", PAPER),
+    ("own number of steps", STEPS),
+]
+NAME = "my model"
+START_TIP = "Starting from a model needs fewer pairs and less time; scratch learns everything anew"
+TIME_TIP = (
+    "The speed is measured first. 15 min shows whether it works, 2 h is for good results; the paper's setting needs a "
+    "GPU; the number of steps stands under Advanced"
+)
+
+
+class TrainOptions(QWidget):  # type: ignore[misc]
+    """A form, and a folded section.
+
+    Attributes
+    ----------
+    changed
+        Signal: a choice was changed.
+    """
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.start, self.time = Choice(START_TIP), Choice(TIME_TIP)
+        self.time.fill(TIMES, 15.0)
+        self.name = QLineEdit()
+        self.name.setToolTip("The model's name in the list of models")
+        self.name_hint = Line(AMBER)
+        self.advanced = TrainAdvanced()
+        form = QFormLayout()
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("Start from", self.start)
+        form.addRow("Time", self.time)
+        form.addRow("Name", self.name)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(form)
+        layout.addWidget(self.name_hint)
+        layout.addWidget(self.advanced)
+        self.refresh()
+        self.start.currentIndexChanged.connect(self._on_changed)
+        self.time.currentIndexChanged.connect(self._on_time)
+        self.name.textChanged.connect(self._on_changed)
+        self.advanced.changed.connect(self._on_changed)
+
+    def refresh(self) -> None:
+        """Show the models that are there now, and propose a name that is free."""
+        names = model_names()
+        chosen = self.start.currentData() if self.start.count() else DEFAULT_MODEL
+        entries = [*((name, name) for name in dict.fromkeys(names)), (SCRATCH, "")]
+        self.start.fill(entries, chosen if chosen in names or chosen == "" else entries[0][1])
+        if not self.name.isModified():
+            blocked = self.name.blockSignals(True)
+            self.name.setText(free_name(NAME, self.advanced.folder))
+            self.name.blockSignals(blocked)
+        self._show_state()
+
+    def request(self, members: tuple[Member, ...], held_out: tuple[str, ...]) -> TrainRequest:
+        """Return all choices as one checked request.
+
+        Raises
+        ------
+        InputError
+            If a choice is wrong.
+        """
+        time, values = self.time.currentData(), self.advanced.values()
+        preset = PRESETS["paper" if time == PAPER else "laptop"]
+        config = merge(TrainConfig, preset, values, {"held_out": held_out} if held_out else {})
+        if len(held_out) == len(members):
+            raise InputError("Every pair is ticked as test only: none is left to learn from. Untick one.")
+        name = free_name(self.name.text(), self.advanced.folder)
+        minutes = time if isinstance(time, float) else None
+        return TrainRequest(self.advanced.folder / name, name, self.start.currentData() or "", config, minutes, members)
+
+    def _on_time(self, _index: int) -> None:
+        if self.time.currentData() == STEPS:
+            self.advanced.expand(animate=False)
+        self._on_changed()
+
+    def _on_changed(self, _value: Any = None) -> None:
+        self._show_state()
+        self.changed.emit()
+
+    def _show_state(self) -> None:
+        self.advanced.fix(bool(self.start.currentData()), self.time.currentData() == STEPS)
+        hint = ""
+        try:
+            free = free_name(self.name.text(), self.advanced.folder)
+            if free != self.name.text().strip():
+                hint = f"That name is taken; the model will be called {free!r}."
+        except InputError:  # the request says so
+            pass
+        self.name_hint.show_text(hint)

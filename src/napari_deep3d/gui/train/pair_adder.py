@@ -1,0 +1,159 @@
+"""Puts pairs on the list: those of a folder, two layers, or what was registered just now."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from napari.layers import Image
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+
+from napari_deep3d.core.events import Event, Progress
+from napari_deep3d.gui.shared.geometry import Pair
+from napari_deep3d.gui.shared.pair_selector import PairChooser, guess_pair
+from napari_deep3d.gui.shared.training_pairs import Member, make_member, pair_name, read_folder, unlike
+from napari_deep3d.gui.shared.widgets import AMBER, RED, Line
+from napari_deep3d.gui.shared.worker import Cancelled, Failed, Run, job_of
+from napari_deep3d.jobs.pairs import LoadedPair
+
+WHY = "The model notes for which voxel sizes it is made."
+ADD = "Add this pair"
+APART = (
+    "These layers do not lie on each other in the window. If their voxels do, add them; else register them first "
+    "(Register > Apply makes an aligned pair)."
+)
+FOLDER_TIP = "A folder that holds two, 'widefield' and 'confocal'; both stacks of a pair have the same file name"
+
+
+class PairAdder(QWidget):  # type: ignore[misc]
+    """Buttons that add pairs; files are read in a worker.
+
+    Attributes
+    ----------
+    found
+        Signal, with a list of Members that are to go on the list.
+    """
+
+    found = Signal(object)
+
+    def __init__(self, viewer: Any) -> None:
+        super().__init__()
+        runs = self._runs = set[Run]()
+        self.destroyed.connect(lambda: _close(runs))  # holds no run, and so no stack, that has ended
+        self.folder_button, self.layers_button = QPushButton("Add folder..."), QPushButton("Add layers...")
+        self.folder_button.setToolTip(FOLDER_TIP)
+        self.folder_button.clicked.connect(self._on_folder)
+        self.layers_button.setToolTip("A wide-field and a confocal layer that are registered already")
+        self.layers_button.setCheckable(True)
+        self.layers_button.toggled.connect(self._refresh)
+        self.remove_button = QPushButton("Remove")
+        self.remove_button.setToolTip("Take the selected pairs off the list; files and layers stay")
+        self.chooser = PairChooser(viewer, guess_registered, WHY, ADD)
+        self.chooser.changed.connect(self._refresh)
+        self.hint, self.reading, self.problem = Line(AMBER), Line(), Line(RED)
+        self.add_button = QPushButton(ADD)
+        self.add_button.clicked.connect(self._on_layers)
+        self._lay_out()
+        self._refresh()
+
+    def _lay_out(self) -> None:
+        self._section = QWidget()
+        inner = QVBoxLayout(self._section)
+        inner.setContentsMargins(12, 0, 0, 0)
+        for widget in (self.chooser, self.hint, self.add_button):
+            inner.addWidget(widget)
+        row = QHBoxLayout()
+        for button in (self.folder_button, self.layers_button, self.remove_button):
+            row.addWidget(button)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(row)
+        for widget in (self._section, self.reading, self.problem):
+            layout.addWidget(widget)
+
+    def add_folder(self, folder: Path) -> None:
+        """Read a pairs folder and add what is in it."""
+        self._read(f"Deep3D reads {folder.name}", lambda stop: read_folder(folder, stop))
+
+    def add_pair(self, pair: LoadedPair) -> None:
+        """Add a pair that is at hand."""
+        make = partial(make_member, pair)
+        self._read(f"Deep3D reads {pair.name}", lambda _stop: job_of(lambda: [make()]))
+
+    def shut_down(self) -> None:
+        """Stop reading and forget the viewer, since the dock goes."""
+        _close(self._runs)
+        self.chooser.changed.disconnect(self._refresh)
+        self.chooser.disconnect_viewer()
+
+    def _on_folder(self) -> None:
+        name = QFileDialog.getExistingDirectory(self, "Folder of pairs, with 'widefield' and 'confocal' in it")
+        if name:
+            self.add_folder(Path(name))
+
+    def _on_layers(self) -> None:
+        self.chooser.apply_spacing()
+        self.chooser.keep()
+        pair = self.chooser.pair()
+        if pair is not None:
+            name = pair_name(pair.widefield.layer.name)
+            self.add_pair(LoadedPair(name, pair.widefield.volume, pair.confocal.volume))
+            self.layers_button.setChecked(False)
+
+    def _refresh(self, _is_open: bool = False) -> None:
+        self._section.setVisible(self.layers_button.isChecked())
+        if not self.layers_button.isChecked():
+            return
+        pair, problem, is_usable = self.chooser.pair(), self.chooser.hint(), False
+        if pair is not None:
+            different = unlike(pair.widefield.volume, pair.confocal.volume)
+            problem = different[:1].upper() + different[1:]
+            is_usable = not problem
+            if is_usable and not _on_each_other(pair):
+                problem = APART
+        self.hint.show_text(problem)
+        self.add_button.setEnabled(is_usable)
+
+    def _read(self, name: str, make_job: Any) -> None:
+        run = Run(name, make_job)
+        self._runs.add(run)
+        run.happened.connect(self._on_event)
+        run.ended.connect(partial(self._on_read, run))
+        self.problem.show_text("")
+        run.start()
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, Progress):
+            self.reading.show_text(event.message)
+
+    def _on_read(self, run: Run, end: list[Member] | Failed | Cancelled) -> None:
+        self._runs.discard(run)
+        self.reading.show_text("")
+        if isinstance(end, Failed):
+            self.problem.show_text(end.sentence("Reading the pair"))
+        elif not isinstance(end, Cancelled):
+            self.found.emit(end)
+
+
+def _close(runs: set[Run]) -> None:
+    for run in runs:
+        run.close()
+    runs.clear()
+
+
+def guess_registered(images: list[Image]) -> tuple[Image | None, Image | None]:
+    """Tell the layers of a registered pair by their names: the newest aligned ones, if there are any."""
+    aligned = [layer for layer in reversed(images) if "(aligned)" in layer.name]
+    return guess_pair(aligned if len(aligned) > 1 else images)
+
+
+def _on_each_other(pair: Pair) -> bool:
+    """Whether both layers are drawn in the same place, to a voxel's half."""
+    matrix = pair.present_transform().matrix
+    far = np.array([*pair.widefield.volume.shape]) * pair.widefield.volume.known_spacing_um
+    corners = np.array([[0, 0, 0, 1], [*far, 1]]).T
+    moved = (np.asarray(matrix) @ corners - corners)[:3]
+    return bool((np.abs(moved).max(axis=1) < 0.5 * np.array(pair.widefield.volume.known_spacing_um)).all())

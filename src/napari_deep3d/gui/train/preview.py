@@ -1,0 +1,127 @@
+"""Layers that show what a training can do now, side by side, and the view as it was before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from napari.layers import Image
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_deep3d.core.events import Preview
+from napari_deep3d.gui.compare.side_by_side import SideBySide
+from napari_deep3d.gui.shared.layers import TEMPORARY, contrast_limits
+from napari_deep3d.gui.shared.view_state import SECTIONS, Before, Orientation
+
+REMOVAL_MS = 150
+"""Time for the window to be drawn between leaving the grid and removing layers: both at once crash vispy's drawing."""
+KINDS = ("widefield", "prediction", "confocal")
+NAMES = {
+    "widefield": "wide-field (test region)",
+    "prediction": "prediction (test region)",
+    "confocal": "confocal (test region)",
+}
+
+
+class PreviewView(QObject):  # type: ignore[misc]
+    """Three layers in the viewer, which go when the view is left.
+
+    Attributes
+    ----------
+    left
+        Signal: the user took one of its layers away, so the view was left.
+    """
+
+    left = Signal()
+
+    def __init__(self, viewer: Any) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._side_by_side = SideBySide(viewer)
+        self._layers: list[Image] = []
+        self._selected: set[Any] = set()
+        self._orientation: Orientation | None = None
+        self._removed = viewer.layers.events.removed
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the view is on."""
+        return self._side_by_side.is_active
+
+    def show(self, preview: Preview, orientation: Orientation) -> None:
+        """Show a preview; the layers are made if they are not there."""
+        arrays = [getattr(preview, kind) for kind in KINDS]
+        if self.is_active and self._layers[0].data.shape != arrays[0].shape:
+            self.leave()
+        if not self.is_active:
+            self._enter(preview)
+        elif self._layers[1].data is not arrays[1]:
+            self._layers[1].data = arrays[1]
+        if orientation != self._orientation:
+            self._orientation = orientation
+            self._side_by_side.show(self._layers, orientation, "layers")
+            self._go_to_middle(SECTIONS[orientation][0])
+
+    def leave(self) -> None:
+        """Put the view back as it was; the layers are hidden, and taken away a moment later."""
+        if not self.is_active:
+            return
+        self._removed.disconnect(self._on_removed)
+        before = self._side_by_side.leave()
+        leaving, self._layers, self._orientation = self._layers, [], None
+        for layer in leaving:
+            layer.visible = False
+        viewer = self._viewer
+        viewer.layers.selection = {layer for layer in self._selected if layer in viewer.layers}
+        self._selected = set()
+        QTimer.singleShot(REMOVAL_MS, lambda: _remove(viewer, leaving, before))
+
+    def _enter(self, preview: Preview) -> None:
+        viewer = self._viewer
+        self._side_by_side.remember()
+        self._selected = set(viewer.layers.selection)
+        limits = contrast_limits(preview.confocal)
+        place = {"scale": preview.spacing_um, "units": ("um",) * 3} if preview.spacing_um is not None else {}
+        for kind in KINDS:
+            data = getattr(preview, kind)
+            layer = viewer.add_image(
+                data,
+                name=NAMES[kind],
+                axis_labels=("z", "y", "x"),
+                colormap="gray",
+                contrast_limits=contrast_limits(data) if kind == "widefield" else limits,
+                metadata={TEMPORARY: True},
+                **place,
+            )
+            self._layers.append(layer)
+        self._removed.connect(self._on_removed)
+
+    def _go_to_middle(self, axis: int) -> None:
+        """Show the middle plane along Z, Y or X."""
+        layer, dims = self._layers[0], self._viewer.dims
+        middle = layer.data_to_world([size // 2 for size in layer.data.shape])
+        dims.set_point(dims.ndim - 3 + axis, float(middle[axis]))
+
+    def _on_removed(self, event: Any) -> None:
+        if event.value in self._layers:
+            QTimer.singleShot(REMOVAL_MS, self._on_lost)
+
+    def _on_lost(self) -> None:
+        if self.is_active:
+            self.leave()
+            self.left.emit()
+
+
+def _remove(viewer: Any, layers: list[Image], before: Before | None) -> None:
+    """Take layers away; napari moves the view when it does, so that is put back again."""
+    is_as_before = before is not None and before.is_seen()
+    for layer in layers:
+        if layer in viewer.layers:
+            viewer.layers.remove(layer)
+    if before is not None and is_as_before:
+        before.restore_view()
+
+
+def nearest(steps: list[int], step: int) -> int:
+    """Position of the step that is nearest to one."""
+    return int(np.argmin([abs(other - step) for other in steps]))

@@ -1,0 +1,260 @@
+"""Spectra gathered tile by tile: against correlation by definition, and the convention of lags."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import scipy.fft
+import scipy.ndimage as ndi
+import scipy.signal
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from napari_deep3d.core.events import Progress, StoppedError, drain, never
+from napari_deep3d.core.registration.cross_spectrum import (
+    AXIAL_SHELLS,
+    LATERAL_SHELLS,
+    MAX_COHERENCE,
+    CrossSpectra,
+    cross_spectra,
+    fade_window,
+    fast_shape,
+    frequencies,
+    high_pass,
+    measure_shells,
+    phase_of,
+    shared_boxes,
+    shell_labels,
+    tile_starts,
+)
+from tests.helpers.registration import fourier_shift, texture
+
+few = settings(deadline=None, max_examples=60)
+sizes = st.tuples(*[st.integers(1, 12)] * 3)
+lags = st.tuples(*[st.integers(-14, 14)] * 3)
+
+
+def noise(seed: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+@few
+@given(sizes, sizes, lags)
+def test_shared_boxes_hold_every_index_whose_lagged_index_exists(confocal, widefield, lag) -> None:
+    expected = [
+        [i for i in range(n) if 0 <= i + shift < m] for n, m, shift in zip(confocal, widefield, lag, strict=True)
+    ]
+    boxes = shared_boxes(confocal, widefield, lag)
+    if boxes is None:
+        assert any(not indices for indices in expected)
+    else:
+        own, other = ([list(range(b.start, b.stop)) for b in box] for box in boxes)
+        assert own == expected
+        assert other == [[i + shift for i in axis] for axis, shift in zip(expected, lag, strict=True)]
+
+
+@few
+@given(st.integers(1, 3000), st.integers(4, 400))
+def test_tiles_cover_the_length_and_overlap(size, tile) -> None:
+    starts = tile_starts(size, tile)
+    length = min(size, tile)
+    assert starts[0] == 0
+    assert starts[-1] + length == size
+    for before, after in pairwise(starts):
+        assert before < after <= before + 0.85 * tile + 1
+
+
+@pytest.mark.parametrize("lag", [(0, 0, 0), (1, -2, 3)])
+def test_cross_spectrum_of_one_tile_is_the_cross_correlation(lag: tuple[int, int, int]) -> None:
+    confocal, widefield, reach = noise(0, (7, 10, 9)), noise(1, (8, 11, 13)), (2, 3, 3)
+    spectra = drain(cross_spectra(confocal, widefield, lag, faded=False, padding=reach, stop=never))
+    boxes = shared_boxes(confocal.shape, widefield.shape, lag)
+    assert boxes is not None
+    own, other = confocal[boxes[0]], widefield[boxes[1]]
+    offsets = [np.arange(-r, r + 1) for r in reach]
+
+    def at_lags(spectrum: NDArray[np.generic]) -> NDArray[np.float64]:
+        return np.asarray(scipy.fft.irfftn(spectrum, s=spectra.shape)[np.ix_(*offsets)])
+
+    def by_definition(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Sum over i of a[i] b[i + lag]."""
+        full = scipy.signal.correlate(b, a, mode="full", method="direct")
+        return np.asarray(full[np.ix_(*(o + n - 1 for o, n in zip(offsets, a.shape, strict=True)))])
+
+    assert spectra.lag == lag
+    np.testing.assert_allclose(at_lags(spectra.cross), by_definition(own, other), atol=1e-3)
+    np.testing.assert_allclose(at_lags(spectra.confocal), by_definition(own, own), atol=1e-3)
+    np.testing.assert_allclose(at_lags(spectra.widefield), by_definition(other, other), atol=1e-3)
+
+
+def test_spectra_are_the_sum_over_tiles() -> None:
+    confocal, widefield = noise(0, (6, 30, 20)), noise(1, (6, 30, 20))
+    whole = drain(cross_spectra(confocal, widefield, (0, 0, 0), tile=(6, 12, 20), stop=never))
+    total = np.zeros_like(whole.cross)
+    for start in tile_starts(30, 12):
+        part = slice(start, start + 12)
+        total += drain(cross_spectra(confocal[:, part], widefield[:, part], (0, 0, 0), stop=never)).cross
+    assert len(tile_starts(30, 12)) > 1
+    np.testing.assert_allclose(whole.cross, total, atol=1e-3)
+
+
+def test_faded_tiles_do_not_see_a_constant_background() -> None:
+    confocal, widefield = noise(0, (6, 16, 16)), noise(1, (6, 16, 16))
+    plain = drain(cross_spectra(confocal, widefield, (0, 0, 0), stop=never))
+    brighter = drain(cross_spectra(confocal + 50, widefield - 20, (0, 0, 0), stop=never))
+    np.testing.assert_allclose(brighter.cross, plain.cross, atol=0.05)
+
+
+def test_nothing_in_common_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"nothing is shared at lag \(0, 40, 0\)"):
+        drain(cross_spectra(noise(0, (6, 16, 16)), noise(1, (6, 16, 16)), (0, 40, 0), stop=never))
+
+
+def test_lag_leads_from_the_confocal_to_the_wide_field_stack() -> None:
+    image, lag = noise(0, (6, 16, 18)), (1, -3, 2)
+    moved = np.roll(image, lag, axis=(0, 1, 2))
+    spectra = drain(cross_spectra(image, moved, (0, 0, 0), faded=False, stop=never))
+    match = scipy.fft.irfftn(spectra.cross, s=spectra.shape)
+    assert np.unravel_index(match.argmax(), match.shape) == tuple(d % n for d, n in zip(lag, match.shape, strict=True))
+
+
+def test_phase_of_the_lag_takes_it_out_of_the_cross_spectrum() -> None:
+    image, lag = texture(0, (8, 16, 18)), (0.4, -2.3, 1.7)
+    spectra = drain(cross_spectra(image, fourier_shift(image, lag), (0, 0, 0), faded=False, stop=never))
+    without = spectra.cross * phase_of(spectra.shape, np.array(lag))
+    # fourier_shift leaves no phase at the highest frequencies, where a real image has none to give.
+    np.testing.assert_allclose(without[:4, :8, :-1], spectra.confocal[:4, :8, :-1], atol=1e-3 * spectra.confocal.max())
+    assert np.abs(spectra.cross - spectra.confocal).max() > 0.1 * spectra.confocal.max()
+
+
+@few
+@given(st.tuples(*[st.integers(1, 40)] * 3))
+def test_fade_is_symmetric_and_within_0_and_1(shape) -> None:
+    fade = fade_window(shape)
+    assert fade.shape == shape
+    assert fade.min() > 0
+    assert fade.max() <= 1
+    assert fade[tuple(n // 2 for n in shape)] == pytest.approx(1, abs=0.01)
+    for axis in range(3):
+        np.testing.assert_allclose(fade, np.flip(fade, axis), atol=1e-6)
+    if min(shape) >= 20:
+        assert fade[0, 0, 0] < 0.5
+
+
+@few
+@given(st.tuples(*[st.integers(1, 500)] * 3))
+def test_fast_shape_is_no_smaller(shape) -> None:
+    assert all(a >= b for a, b in zip(fast_shape(shape), shape, strict=True))
+
+
+def test_frequencies_are_those_of_scipys_transform() -> None:
+    shape, lag = (5, 8, 9), (2, 3, 4)
+    delta = np.zeros(shape)
+    delta[lag] = 1
+    phase = sum(k * d for k, d in zip(frequencies(shape), lag, strict=True))
+    np.testing.assert_allclose(scipy.fft.rfftn(delta), np.exp(-2j * np.pi * phase), atol=1e-12)
+
+
+def test_high_pass_takes_a_gaussian_blur_away() -> None:
+    image, sigma = noise(0, (16, 30, 33)), (2.0, 3.0, 4.0)
+    filtered = scipy.fft.irfftn(scipy.fft.rfftn(image) * high_pass(image.shape, sigma), s=image.shape)
+    expected = image - ndi.gaussian_filter(image, sigma, mode="wrap", truncate=8)
+    np.testing.assert_allclose(filtered, expected, atol=1e-4)
+
+
+def test_shells_hold_frequencies_of_one_size() -> None:
+    labels = shell_labels((9, 16, 16))
+    assert labels.min() == 0
+    assert labels.max() < AXIAL_SHELLS * LATERAL_SHELLS
+    np.testing.assert_array_equal(labels[1:], labels[:0:-1])  # kz and -kz
+    np.testing.assert_array_equal(labels[:, :8, :8], labels[:, :8, :8].transpose(0, 2, 1))
+    along_z, along_x = labels[:5, 0, 0], labels[0, 0]
+    assert (np.diff(along_z) >= 0).all()
+    assert (np.diff(along_x) >= 0).all()
+    assert along_z[-1] > along_z[0]
+    assert along_x[-1] > along_x[0]
+
+
+@pytest.fixture(scope="module")
+def together() -> dict[str, CrossSpectra]:
+    """White noise against itself, against itself in as much noise, and against other noise."""
+    image, other = noise(0, (24, 64, 64)), noise(1, (24, 64, 64))
+    seconds = {"identical": image, "half": image + other, "unrelated": other}
+    return {name: drain(cross_spectra(image, second, (0, 0, 0), stop=never)) for name, second in seconds.items()}
+
+
+def test_coherence_is_one_of_identical_stacks_and_none_of_unrelated_ones(together: dict[str, CrossSpectra]) -> None:
+    zero, coherence = np.zeros(3), {}
+    for name, spectra in together.items():
+        shells = measure_shells(spectra, zero)
+        coherence[name] = float(shells.on_grid(shells.coherence).mean())
+    assert coherence["identical"] > 0.9
+    assert coherence["half"] == pytest.approx(np.sqrt(0.5), abs=0.06)
+    assert coherence["unrelated"] < 0.02
+
+
+def test_coherence_is_bounded_and_weighs_in(together: dict[str, CrossSpectra]) -> None:
+    shells = measure_shells(together["identical"], np.zeros(3))
+    assert 0 <= shells.coherence.min() <= shells.coherence.max() <= MAX_COHERENCE
+    weak = measure_shells(together["half"], np.zeros(3))
+    assert shells.on_grid(shells.weight).sum() > 3 * weak.on_grid(weak.weight).sum()
+    assert shells.on_grid(shells.inverse_noise).sum() > 3 * weak.on_grid(weak.inverse_noise).sum()
+
+
+def test_weights_are_those_of_the_likelihood() -> None:
+    # Of y = x + noise, the likelihood weighs every frequency of the cross spectrum with one over the noise's power.
+    image, rough = noise(2, (24, 64, 64)), noise(3, (24, 64, 64))
+    expected = 1 / (1.5**2 * float(np.sum(fade_window(image.shape) ** 2)))
+    shells = measure_shells(drain(cross_spectra(image, image + 1.5 * rough, (0, 0, 0), stop=never)), np.zeros(3))
+    large = np.bincount(shells.labels.ravel(), minlength=shells.weight.size) > 300
+    assert np.median(shells.weight[large]) == pytest.approx(expected, rel=0.2)
+    assert np.median(shells.inverse_noise[large]) == pytest.approx(expected, rel=0.2)
+
+
+def test_coherence_is_lost_at_a_wrong_lag(together: dict[str, CrossSpectra]) -> None:
+    shells = measure_shells(together["identical"], np.array([1.0, 2.0, -2.0]))
+    assert shells.on_grid(shells.coherence).mean() < 0.3
+
+
+def test_coherence_does_not_depend_on_the_stacks_brightness() -> None:
+    image, other = noise(0, (12, 32, 32)), noise(1, (12, 32, 32))
+    zero = np.zeros(3)
+    one = measure_shells(drain(cross_spectra(image, image + other, (0, 0, 0), stop=never)), zero)
+    two = measure_shells(drain(cross_spectra(100 * image, 0.01 * (image + other), (0, 0, 0), stop=never)), zero)
+    np.testing.assert_allclose(one.coherence, two.coherence, atol=1e-4)
+
+
+def test_stop_is_asked_before_each_tile() -> None:
+    answers = iter([False, True])
+    told: list[object] = []
+    image = noise(0, (6, 40, 40))
+    with pytest.raises(StoppedError):
+        drain(cross_spectra(image, image, (0, 0, 0), tile=(6, 16, 16), stop=lambda: next(answers)), told.append)
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize(("most", "expected"), [(4, 4), (1, 1), (9, 9), (100, 9), (None, 9)])
+def test_most_limits_the_tiles(most: int | None, expected: int) -> None:
+    image, told = noise(0, (6, 40, 40)), []
+    drain(cross_spectra(image, image, (0, 0, 0), tile=(6, 16, 16), most=most, stop=never), told.append)
+    assert len(told) == expected
+    assert isinstance(told[-1], Progress)
+    assert told[-1].fraction == 1
+
+
+def test_only_a_tile_is_read_at_a_time() -> None:
+    class Watched:
+        shape, dtype = (50, 1000, 1000), np.dtype(np.uint16)
+        largest = 0
+
+        def __getitem__(self, key: tuple[slice, slice, slice]) -> NDArray[np.uint16]:
+            size = [box.stop - box.start for box in key]
+            self.largest = max(self.largest, int(np.prod(size)))
+            return np.ones(size, np.uint16)
+
+    stack = Watched()
+    drain(cross_spectra(stack, stack, (0, 0, 0), tile=(20, 50, 50), most=3, stop=never))
+    assert stack.largest == 20 * 50 * 50

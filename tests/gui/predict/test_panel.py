@@ -1,0 +1,316 @@
+"""The Predict panel, in a real viewer with a job that goes on when it is told to."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QSpinBox
+
+from napari_deep3d.core.errors import InputError
+from tests.helpers.gui import PLACE, SPACING_UM, FakePrediction
+
+Data = NDArray[np.uint16]
+
+
+def wait_end(qtbot: Any, panel: Any) -> None:
+    qtbot.waitUntil(lambda: panel.button.text() == "Predict confocal", timeout=5000)
+
+
+def test_without_a_layer_it_invites_to_open_one(
+    dock: Any, viewer: Any, stack: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    panel = dock.predict_panel
+    assert panel.empty.isVisibleTo(panel)
+    assert not panel.button.isVisibleTo(panel)
+    sample = [(stack, {"name": "sample", **PLACE}, "image")]
+    monkeypatch.setattr("napari_deep3d.gui.shared.empty_state.thick_pair", lambda: sample)
+    panel.empty.sample_button.click()
+    assert not panel.empty.isVisibleTo(panel)
+    assert panel.stack.layer_choice.currentText() == "sample"
+    viewer.layers.clear()
+    assert panel.empty.isVisibleTo(panel)
+
+
+def test_a_sample_that_cannot_be_read_says_so(dock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing() -> Any:
+        raise InputError("the sample is not there")
+
+    monkeypatch.setattr("napari_deep3d.gui.shared.empty_state.thick_pair", missing)
+    dock.predict_panel.empty.sample_button.click()
+    assert dock.predict_panel.empty.problem.text() == "the sample is not there"
+
+
+def test_facts_and_plan_are_shown(dock: Any, viewer: Any, qtbot: Any, stack: Data) -> None:
+    viewer.add_image(stack, name="cell", **PLACE)
+    viewer.add_labels(np.zeros(stack.shape, np.uint8))
+    panel = dock.predict_panel
+    assert panel.stack.layer_choice.count() == 1
+    assert panel.facts.text() == "8 x 32 x 40, 0.5 x 0.2 x 0.2 um"
+    assert not panel.voxel_size.isVisibleTo(panel)
+    qtbot.waitUntil(lambda: panel.plan_line.text() == "CPU (float32), about 23 s")
+    assert panel.model_hint.text() == "Trained on simulated nuclei"
+    assert panel.notices.text() == "The planes are far apart."
+    viewer.layers["cell"].name = "cell 1"
+    assert panel.stack.layer_choice.currentText() == "cell 1"
+
+
+def test_a_plan_that_cannot_be_made_says_why(
+    dock: Any, viewer: Any, qtbot: Any, stack: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_gpu(volume: Any, config: Any) -> Any:
+        raise InputError(f"device {config.device} is not there; cpu is. Choose cpu.")
+
+    monkeypatch.setattr("napari_deep3d.gui.predict.panel.plan_prediction", no_gpu)
+    panel = dock.predict_panel
+    panel.advanced.device.setCurrentText("cuda")
+    viewer.add_image(stack, **PLACE)
+    qtbot.waitUntil(lambda: "device cuda is not there" in panel.problem.text())
+    assert not panel.button.isEnabled()
+
+
+def test_a_missing_voxel_size_is_asked_for_and_never_assumed(dock: Any, viewer: Any, stack: Data) -> None:
+    layer = viewer.add_image(stack)
+    outline = viewer.add_labels(np.zeros(stack.shape, np.uint8))
+    viewer.dims.set_current_step(0, 5)
+    panel = dock.predict_panel
+    assert panel.voxel_size.isVisibleTo(panel)
+    assert "no voxel size" in panel.voxel_size.reason.text()
+    assert not panel.button.isEnabled()
+    panel.voxel_size.z_um.setValue(0.5)
+    assert not panel.button.isEnabled()
+    panel.voxel_size.xy_um.setValue(0.2)
+    assert panel.button.isEnabled()
+    panel.voxel_size.apply_button.click()
+    assert tuple(layer.scale) == tuple(outline.scale) == SPACING_UM
+    assert str(layer.units[0]) == "micrometer"
+    assert viewer.dims.current_step[0] == 5
+    assert viewer.scene.camera.center[-1] == pytest.approx(0.2 * 19.5)
+    assert not panel.voxel_size.isVisibleTo(panel)
+
+
+def test_the_file_behind_a_layer_tells_its_voxel_size_and_axes(
+    dock: Any, viewer: Any, stack: Data, tmp_path: Path
+) -> None:
+    path = tmp_path / "pair.tif"
+    tifffile.imwrite(
+        path,
+        np.stack([stack, stack], axis=1),
+        imagej=True,
+        resolution=(1 / 0.2, 1 / 0.2),
+        metadata={"axes": "ZCYX", "spacing": 0.5, "unit": "um"},
+    )
+    (layer,) = viewer.open(path, plugin="napari")
+    panel = dock.predict_panel
+    assert panel.facts.text() == "8 x 32 x 40, 0.5 x 0.2 x 0.2 um"
+    assert "the file says 0.5 x 0.2 x 0.2 um" in panel.voxel_size.reason.text()
+    labels = [panel.stack.layout().itemAt(i).widget() for i in range(panel.stack.layout().count())]
+    assert "Channel" in [label.text() for label in labels if hasattr(label, "setBuddy")]
+    assert panel.button.isEnabled()
+    panel.voxel_size.apply_button.click()
+    assert layer.scale == pytest.approx([0.5, 1, 0.2, 0.2])
+
+
+def test_what_cannot_be_predicted_is_refused_with_a_sentence(dock: Any, viewer: Any) -> None:
+    refused: list[tuple[Any, dict[str, Any], str]] = [
+        (np.zeros((20, 20, 3), np.uint8), {"rgb": True}, "colour"),
+        (np.zeros((20, 20), np.uint8), {}, "one plane"),
+        (np.zeros((9, 20, 20), np.uint8), PLACE | {"axis_labels": ("t", "y", "x")}, "9 time points"),
+        (np.zeros((3, 20, 20), np.uint8), PLACE, "too small: 3 planes"),
+        (np.zeros((8, 20, 20), bool), PLACE, "bool voxels"),
+    ]
+    for data, kind, sentence in refused:
+        layer = viewer.add_image(data, **kind)
+        assert sentence in dock.predict_panel.problem.text()
+        assert not dock.predict_panel.button.isEnabled()
+        viewer.layers.remove(layer)
+
+
+def test_a_scale_without_a_unit_is_proposed(dock: Any, viewer: Any, stack: Data) -> None:
+    viewer.add_image(stack, scale=SPACING_UM)
+    reason = dock.predict_panel.voxel_size.reason.text()
+    assert "in pixels" in reason
+    assert "Check that 0.5 x 0.2 x 0.2 um is right" in reason
+
+
+def test_the_result_appears_at_once_and_fills_in(
+    dock: Any, viewer: Any, qtbot: Any, stack: Data, fake: FakePrediction
+) -> None:
+    fake.hold()
+    affine = np.eye(4)
+    affine[0, 3] = 2
+    source = viewer.add_image(stack, name="cell", colormap="green", translate=(1, 2, 3), affine=affine, **PLACE)
+    panel = dock.predict_panel
+    panel.button.click()
+    assert panel.button.text() == "Stop"
+    result = viewer.layers["cell (confocal-like)"]
+    assert not result.data.any()
+    assert result.data.dtype == np.float32
+    assert result.extent.world.tolist() == source.extent.world.tolist()
+    assert (result.units, result.axis_labels) == (source.units, source.axis_labels)
+    assert result.colormap.name == "green"
+    fake.gate.release()
+    qtbot.waitUntil(lambda: result.data.any())
+    assert set(np.unique(result.data)) == {0, 1}
+    qtbot.waitUntil(lambda: panel.bar.value() == 250)
+    assert "25 %" in panel.bar.format()
+    fake.gate.release(3)
+    wait_end(qtbot, panel)
+    assert [result.data[0, y, 0] for y in (0, 8, 16, 24)] == [1, 2, 3, 4]
+    assert result.contrast_limits == pytest.approx([1, 4], abs=0.1)
+    assert result.metadata["napari-deep3d"]["model"] == "generalist"
+    assert result.metadata["napari-deep3d"]["input"]["layer"] == "cell"
+    assert panel.message.text() == "Done in 2 s, 1.5 million voxels/s, tile mismatch 0.8 %"
+    assert "one thing to know" in panel.notices.text()
+    assert panel.compare.isEnabled()
+    assert threading.main_thread() not in fake.threads
+
+
+def test_running_again_overwrites_nothing(dock: Any, viewer: Any, qtbot: Any, stack: Data) -> None:
+    viewer.add_image(stack, name="cell", **PLACE)
+    for _ in range(2):
+        dock.predict_panel.button.click()
+        wait_end(qtbot, dock.predict_panel)
+    names = [layer.name for layer in viewer.layers]
+    assert names == ["cell", "cell (confocal-like)", "cell (confocal-like) [1]"]
+
+
+def test_channel_and_time_are_chosen_by_number(
+    dock: Any, viewer: Any, qtbot: Any, stack: Data, fake: FakePrediction
+) -> None:
+    data = np.stack([np.stack([stack * 0, stack * 0]), np.stack([stack * 0, stack])])
+    labels, units = ("t", "c", "z", "y", "x"), ("s", "pixel", "um", "um", "um")
+    viewer.add_image(data, axis_labels=labels, units=units, scale=(1, 1, *SPACING_UM))
+    boxes = dock.predict_panel.stack.findChildren(QSpinBox)
+    assert [box.maximum() for box in boxes] == [1, 1]
+    for box in boxes:
+        box.setValue(0)
+        box.setValue(1)
+    assert viewer.dims.current_step[:2] == (1, 1)
+    viewer.dims.set_current_step(1, 0)
+    assert boxes[1].value() == 0
+    viewer.dims.set_current_step(1, 1)
+    dock.predict_panel.button.click()
+    wait_end(qtbot, dock.predict_panel)
+    assert np.array_equal(np.asarray(fake.volumes[0].data[:, :, :]), stack)
+    result = viewer.layers[-1]
+    assert result.data.shape == stack.shape
+    assert result.metadata["napari-deep3d"]["input"] == {
+        "layer": "data",
+        "path": None,
+        "time point": 1,
+        "channel": 1,
+    }
+
+
+def test_stop_is_heeded_within_a_second_and_keeps_what_is_ready(
+    dock: Any, viewer: Any, qtbot: Any, stack: Data, fake: FakePrediction
+) -> None:
+    fake.gate = threading.Semaphore(2)
+    viewer.add_image(stack, name="cell", **PLACE)
+    panel = dock.predict_panel
+    panel.button.click()
+    qtbot.waitUntil(lambda: panel.bar.value() == 500)
+    start = time.perf_counter()
+    panel.button.click()
+    wait_end(qtbot, panel)
+    assert time.perf_counter() - start < 1
+    result = viewer.layers["cell (confocal-like) (incomplete)"]
+    assert [result.data[0, y, 0] for y in (0, 8, 16, 24)] == [1, 2, 0, 0]
+    assert result.metadata["napari-deep3d"]["complete"] is False
+    assert panel.message.text().startswith("Stopped. The finished part is kept in")
+
+
+def test_stop_before_the_first_tile_keeps_no_layer(
+    dock: Any, viewer: Any, qtbot: Any, stack: Data, fake: FakePrediction
+) -> None:
+    fake.hold()
+    viewer.add_image(stack, name="cell", **PLACE)
+    dock.predict_panel.button.click()
+    dock.predict_panel.button.click()
+    wait_end(qtbot, dock.predict_panel)
+    assert [layer.name for layer in viewer.layers] == ["cell"]
+    assert dock.predict_panel.message.text() == "Stopped. Nothing was kept."
+
+
+def test_a_failure_says_what_happened_and_leaves_no_half_layer(
+    dock: Any, viewer: Any, qtbot: Any, stack: Data, fake: FakePrediction
+) -> None:
+    failures = [
+        (
+            InputError("All voxels are nan. Save it again."),
+            "All voxels are nan. Save it again. Nothing was kept.",
+        ),
+        (
+            RuntimeError("CUDA out of memory. Tried to allocate 20 GiB"),
+            "ran out of memory. Nothing was kept.",
+        ),
+        (MemoryError(), "ran out of memory"),
+        (RuntimeError("expected Half"), "(RuntimeError: expected Half). Nothing was kept."),
+    ]
+    viewer.add_image(stack, name="cell", **PLACE)
+    panel = dock.predict_panel
+    for error, sentence in failures:
+        fake.error = error
+        panel.button.click()
+        wait_end(qtbot, panel)
+        assert sentence in panel.message.text()
+        assert panel.button.isEnabled()
+        assert [layer.name for layer in viewer.layers] == ["cell"]
+    fake.error = None
+    panel.button.click()
+    wait_end(qtbot, panel)
+    assert panel.message.text().startswith("Done in")
+
+
+def test_a_late_failure_keeps_the_finished_tiles(
+    dock: Any, viewer: Any, qtbot: Any, stack: Data, fake: FakePrediction
+) -> None:
+    fake.error, fake.error_at = RuntimeError("disk is gone"), 2
+    viewer.add_image(stack, name="cell", **PLACE)
+    dock.predict_panel.button.click()
+    wait_end(qtbot, dock.predict_panel)
+    result = viewer.layers["cell (confocal-like) (incomplete)"]
+    assert [result.data[0, y, 0] for y in (0, 8, 16, 24)] == [1, 2, 0, 0]
+    assert "disk is gone" in result.metadata["napari-deep3d"]["error"]
+    assert "is kept in" in dock.predict_panel.message.text()
+
+
+def test_removing_the_result_stops_the_job(
+    dock: Any, viewer: Any, qtbot: Any, stack: Data, fake: FakePrediction
+) -> None:
+    fake.hold()
+    viewer.add_image(stack, name="cell", **PLACE)
+    dock.predict_panel.button.click()
+    viewer.layers.remove("cell (confocal-like)")
+    fake.gate.release()
+    wait_end(qtbot, dock.predict_panel)
+    assert dock.predict_panel.message.text() == "Stopped: the result layer was removed."
+
+
+def test_the_window_stays_responsive(dock: Any, viewer: Any, qtbot: Any, stack: Data, fake: FakePrediction) -> None:
+    matrix = np.random.default_rng(0).random((300, 300))
+
+    def work() -> None:
+        end = time.perf_counter() + 0.3
+        while time.perf_counter() < end:
+            matrix @ matrix
+
+    fake.work = work
+    viewer.add_image(stack, **PLACE)
+    ticks: list[float] = []
+    timer = QTimer()
+    timer.timeout.connect(lambda: ticks.append(time.perf_counter()))
+    timer.start(20)
+    dock.predict_panel.button.click()
+    wait_end(qtbot, dock.predict_panel)
+    timer.stop()
+    assert len(ticks) > 20
+    assert np.diff(ticks).max() < 0.5

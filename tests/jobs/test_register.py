@@ -1,0 +1,152 @@
+"""Registering files: one pair, two folders, what is written and what is not."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_deep3d.core.config import RegisterConfig
+from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.events import Event, Notice, Progress, StoppedError, drain
+from napari_deep3d.core.registration.transform import Transform
+from napari_deep3d.io import open_stack, write_stack
+from napari_deep3d.jobs import register
+from napari_deep3d.jobs.pairs import read_pairs
+from napari_deep3d.jobs.register import RegisteredFolder, Source, register_folders, register_pair
+
+SHIFT = (2, -3, 4)
+SPACING_UM = (0.5, 0.2, 0.2)
+Files = tuple[Path, Path]
+
+
+def sources(files: Files) -> tuple[Source, Source]:
+    return Source(files[0]), Source(files[1])
+
+
+def written(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def folders(pair_files: Files, tmp_path: Path) -> tuple[Source, Source]:
+    """Two folders: a pair that matches, one that is noise, one that is blank, and a file without a partner."""
+    sides = tmp_path / "c", tmp_path / "w"
+    rng = np.random.default_rng(1)
+    for side, file in zip(sides, pair_files, strict=True):
+        side.mkdir()
+        shutil.copy(file, side / "good.ome.tif")
+        write_stack(side / "noise.ome.tif", rng.poisson(50, (16, 48, 48)).astype(np.uint16), SPACING_UM)
+        write_stack(side / "blank.ome.tif", np.full((16, 48, 48), 7, np.uint16), SPACING_UM)
+    shutil.copy(pair_files[1], sides[1] / "alone.ome.tif")
+    return Source(sides[0]), Source(sides[1])
+
+
+def test_a_pair_is_written_aligned(pair_files: Files, tmp_path: Path) -> None:
+    made = drain(register_pair(*sources(pair_files), tmp_path / "pairs", RegisterConfig()))
+    assert made.registration.shift_voxels == pytest.approx(SHIFT, abs=0.1)
+    assert written(tmp_path / "pairs") == {
+        "confocal/cell.ome.tif",
+        "widefield/cell.ome.tif",
+        "registration/cell.json",
+        "registration/cell.png",
+    }
+    confocal, widefield = (open_stack(tmp_path / "pairs" / kind / "cell.ome.tif") for kind in ("confocal", "widefield"))
+    assert confocal.volume().shape == widefield.volume().shape
+    assert widefield.spacing_um == pytest.approx(SPACING_UM)
+    original = np.asarray(open_stack(pair_files[1]).volume().data)
+    start = [round(o / s) for o, s in zip(widefield.origin_um, SPACING_UM, strict=True)]
+    box = tuple(slice(a, a + n) for a, n in zip(start, widefield.volume().shape, strict=True))
+    np.testing.assert_array_equal(np.asarray(widefield.volume().data), original[box])
+    values = json.loads((tmp_path / "pairs" / "registration" / "cell.json").read_text())
+    assert Transform.from_dict(values) == made.registration.transform
+
+
+def test_what_is_written_can_be_trained_on(pair_files: Files, tmp_path: Path) -> None:
+    drain(register_pair(*sources(pair_files), tmp_path / "pairs", RegisterConfig()))
+    assert [pair.name for pair in read_pairs(tmp_path / "pairs", (0.1, 99.9))] == ["cell.ome.tif"]
+
+
+def test_a_pair_is_never_replaced_unless_asked(pair_files: Files, tmp_path: Path) -> None:
+    drain(register_pair(*sources(pair_files), tmp_path / "pairs", RegisterConfig()))
+    with pytest.raises(InputError, match=r"exists and is not replaced.*--overwrite"):
+        drain(register_pair(*sources(pair_files), tmp_path / "pairs", RegisterConfig()))
+    drain(register_pair(*sources(pair_files), tmp_path / "pairs", RegisterConfig(), overwrite=True))
+
+
+def test_a_second_pair_joins_the_first(pair_files: Files, tmp_path: Path) -> None:
+    drain(register_pair(*sources(pair_files), tmp_path / "pairs", RegisterConfig()))
+    other = pair_files[1].with_name("other.ome.tif")
+    shutil.copy(pair_files[1], other)
+    drain(register_pair(Source(pair_files[0]), Source(other), tmp_path / "pairs", RegisterConfig()))
+    assert {"widefield/cell.ome.tif", "widefield/other.ome.tif"} <= written(tmp_path / "pairs")
+
+
+def test_stopped_it_writes_nothing(pair_files: Files, tmp_path: Path) -> None:
+    with pytest.raises(StoppedError):
+        drain(register_pair(*sources(pair_files), tmp_path / "pairs", RegisterConfig(), stop=lambda: True))
+    assert not (tmp_path / "pairs").exists()
+
+
+def test_a_failure_while_writing_leaves_nothing(
+    pair_files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(register, "draw_registration", full)
+    with pytest.raises(InputError, match="No space left on device"):
+        drain(register_pair(*sources(pair_files), tmp_path / "pairs", RegisterConfig()))
+    assert written(tmp_path / "pairs") == set()
+
+
+def test_folders_go_on_past_failures(folders: tuple[Source, Source], tmp_path: Path) -> None:
+    events: list[Event] = []
+    done = drain(register_folders(*folders, tmp_path / "pairs", RegisterConfig()), events.append)
+    assert (len(done.rows), done.failed, done.complete) == (3, 2, True)
+    assert done.rows[-1].name == "good"
+    problems = {row.name: row.problem for row in done.rows}
+    assert problems["good"] == ""
+    assert "No alignment was found" in problems["noise"]
+    assert "constant" in problems["blank"]
+    told = " ".join(event.message for event in events if isinstance(event, Notice))
+    assert "alone.ome.tif has no partner" in told
+    shares = [event.fraction for event in events if isinstance(event, Progress)]
+    assert all(0 <= share <= 1 for share in shares)
+    assert {path for path in written(tmp_path / "pairs") if path.startswith("w")} == {"widefield/good.ome.tif"}
+
+
+def test_the_summary_has_the_least_sure_first(folders: tuple[Source, Source], tmp_path: Path) -> None:
+    drain(register_folders(*folders, tmp_path / "pairs", RegisterConfig()))
+    with (tmp_path / "pairs" / "registration" / "summary.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["name"] for row in rows][-1] == "good"
+    assert float(rows[-1]["shift_z_um"]) == pytest.approx(1.0, abs=0.05)
+    assert all(row["problem"] for row in rows[:-1])
+
+
+def test_a_stopped_folder_keeps_what_is_done(folders: tuple[Source, Source], tmp_path: Path) -> None:
+    asked = False
+
+    def note(event: Event) -> None:
+        nonlocal asked
+        asked = asked or (isinstance(event, Progress) and event.message.startswith("pair 2 of 3: aligning"))
+
+    done: RegisteredFolder = drain(
+        register_folders(*folders, tmp_path / "pairs", RegisterConfig(), stop=lambda: asked), note
+    )
+    assert not done.complete
+    assert [row.name for row in done.rows] == ["blank"]
+    assert written(tmp_path / "pairs") == {"registration/summary.csv"}
+
+
+def test_folders_without_a_common_name(tmp_path: Path, pair_files: Files) -> None:
+    for side, name in (("c", "a"), ("w", "b")):
+        (tmp_path / side).mkdir()
+        shutil.copy(pair_files[0], tmp_path / side / f"{name}.tif")
+    with pytest.raises(InputError, match=r"no two stacks of the same name \(1 and 1 stacks\)"):
+        drain(register_folders(Source(tmp_path / "c"), Source(tmp_path / "w"), tmp_path / "pairs", RegisterConfig()))

@@ -1,0 +1,64 @@
+"""The expected error of a trained network is learned from held-out pairs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from napari_deep3d.core.config import TrainConfig
+from napari_deep3d.nn import calibrating
+from napari_deep3d.nn.calibrating import calibrate
+from napari_deep3d.nn.ensemble import TurnedEnsemble
+from napari_deep3d.nn.folded_network import FrozenNetwork
+from napari_deep3d.nn.generator import Generator
+from napari_deep3d.nn.patches import TrainingPair, network_input
+from tests.helpers.nn import changed
+
+CPU = torch.device("cpu")
+Pairs = list[TrainingPair]
+
+
+def test_expected_error_is_that_of_the_held_out_pairs(pairs: Pairs, config: TrainConfig, generator: Generator) -> None:
+    found = calibrate(generator, pairs[:2], config, CPU, torch.float32)
+    assert found is not None
+    assert found.pairs == 2
+    expected, error = [], []
+    for pair in pairs[:2]:
+        seen = network_input(pair, pair.whole, config)
+        prediction, told = TurnedEnsemble(FrozenNetwork(generator, [seen], CPU, torch.float32), found)(seen)
+        expected.append(told.mean())
+        error.append(np.abs(prediction - pair.crop_confocal(pair.whole)).mean())
+    assert np.mean(expected) == pytest.approx(np.mean(error), rel=0.05)
+
+
+def test_same_seed_same_calibration(pairs: Pairs, config: TrainConfig, generator: Generator) -> None:
+    first, again = (calibrate(generator, pairs, config, CPU, torch.float32) for _ in range(2))
+    assert first == again
+
+
+def test_without_pairs_or_when_stopped_nothing_is_told(pairs: Pairs, config: TrainConfig, generator: Generator) -> None:
+    assert calibrate(generator, [], config, CPU, torch.float32) is None
+    assert calibrate(generator, pairs, config, CPU, torch.float32, stop=lambda: True) is None
+
+
+def test_of_a_network_that_sees_a_plane_nothing_is_told(pairs: Pairs, config: TrainConfig) -> None:
+    plane = changed(config, dimensions=2, network_input="plane")
+    assert calibrate(Generator(2, 2, 2), pairs, plane, CPU, torch.float32) is None
+
+
+def test_few_pairs_and_a_bounded_part_of_each_are_predicted(
+    pairs: Pairs, config: TrainConfig, generator: Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    class Looking(FrozenNetwork):
+        def __init__(self, generator: Generator, pieces: list[np.ndarray], *rest: object) -> None:
+            seen.append(pieces[0].shape)
+            super().__init__(generator, pieces, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(calibrating, "FrozenNetwork", Looking)
+    monkeypatch.setattr(calibrating, "BOX", (8, 32, 16))
+    found = calibrate(generator, pairs * 2, config, CPU, torch.float32)
+    assert found is not None
+    assert (found.pairs, seen) == (4, [(1, 8, 32, 16)] * 4)

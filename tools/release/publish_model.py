@@ -1,0 +1,50 @@
+"""Make a trained model the bundled one: give it its card, what it knows and how its error is told, and bundle it.
+
+Usage: python -m tools.release.publish_model runs/leg2/model.safetensors --known data/all --calibration DIR
+
+``--known`` names the pairs folder whose wide-field stacks tell what the model knows, so that it can say when a stack
+is unlike them (``benchmarks/novelty/warnings.py`` tests that). ``--calibration`` names pairs that the model was
+neither trained nor tested on, from which the error to expect is learned (``benchmarks/prediction/uncertainty.py`` tests
+that).
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from benchmarks.prediction.uncertainty import fit_calibration
+from napari_deep3d.jobs.novelty import fit_known
+from napari_deep3d.nn.model_file import load_model, save_model
+
+FOLDER = Path(__file__).parents[2] / "src" / "napari_deep3d" / "data" / "models"
+TITLE = "Fluorescence of many kinds, thin to thick (simulated)"
+DESCRIPTION = (
+    "Trained on 596 simulated pairs: nuclei, neurons, glia, filaments, membranes, puncta, beads, mixed tissue, and "
+    "pieces of one real confocal stack of nuclei as samples; clear to scattering tissue, NA 0.4 to 1.45, air, water "
+    "and oil, aberrations, camera faults. Fluorescence only. Fine structure below the wide-field resolution cannot be "
+    "trusted; see the model card."
+)
+LARGEST_BYTES = 15_000_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--known", type=Path, required=True, help="pairs folder that the model was trained on")
+    parser.add_argument("--calibration", type=Path, required=True, help="pairs folder apart from training and tests")
+    chosen = parser.parse_args()
+    generator, info = load_model(chosen.model)
+    known = fit_known(chosen.known, info.z_step)
+    calibration = fit_calibration(str(chosen.model), chosen.calibration)
+    card = {"title": TITLE, "description": DESCRIPTION, "known": known, "uncertainty": calibration}
+    target = FOLDER / f"{info.name}.safetensors"
+    save_model(target, generator, info.model_copy(update=card))
+    size = target.stat().st_size
+    if size > LARGEST_BYTES:
+        raise SystemExit(f"{target} has {size} bytes; at most {LARGEST_BYTES} are bundled")
+    print(f"{target}: {size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()
