@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from napari_deep3d.core.volume import Spacing
+from napari_deep3d.core.types import FloatArray, Spacing
 from napari_deep3d.io import open_stack
 
-Array = NDArray[np.float32]
 Box = tuple[slice, slice, slice]
 Kind = Literal["confocal", "wide-field"]
 ROOT = Path(__file__).parents[2]
@@ -42,7 +40,7 @@ class RealFile:
     channel: int | None = None
     box: Box = WHOLE
 
-    def read(self) -> Array:
+    def read(self) -> FloatArray:
         """Voxels, axes (Z, Y, X)."""
         return np.asarray(open_stack(self.path).volume(self.channel).data[self.box], dtype=np.float32)
 

@@ -20,13 +20,13 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from napari_deep3d.core.volume import Spacing
+from napari_deep3d.core.types import DoubleArray, Spacing
 
 RADII = 200
 FILTERS = 20
 NARROWEST_PX = 0.15
 """Of the Gaussians taken off; the widest is a quarter of the image."""
-LEAST_FALL = 1e-3
+MIN_FALL = 1e-3
 """By how much d has to fall after a peak, in units of d, for the peak to be one."""
 SECTOR_DEGREES = 30.0
 FADE = 0.1
@@ -63,9 +63,7 @@ def axial_resolution(stack: NDArray[np.generic], spacing_um: Spacing) -> float:
     return 2 * spacing_um[0] / cutoff(stack[:, order].swapaxes(0, 1), axis=0)
 
 
-def _radial_sums(
-    images: NDArray[np.generic], axis: int | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+def _radial_sums(images: NDArray[np.generic], axis: int | None) -> tuple[DoubleArray, DoubleArray, DoubleArray]:
     """Sums of |I| and |I|^2, and number of frequencies, in rings up to the Nyquist frequency."""
     size = images.shape[-2:]
     values = np.asarray(images, dtype=np.float64)
@@ -84,24 +82,22 @@ def _radial_sums(
     return amplitudes, powers, counts
 
 
-def _fade(size: int) -> NDArray[np.float64]:
+def _fade(size: int) -> DoubleArray:
     """1 in the middle, falling to 0 over a tenth at either end."""
     distance = (np.minimum(np.arange(size), np.arange(size)[::-1]) + 0.5) / (FADE * size)
     return np.asarray(0.5 - 0.5 * np.cos(np.pi * np.minimum(distance, 1)))
 
 
-def _correlation(
-    amplitudes: NDArray[np.float64], powers: NDArray[np.float64], counts: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _correlation(amplitudes: DoubleArray, powers: DoubleArray, counts: DoubleArray) -> DoubleArray:
     return np.asarray(np.cumsum(amplitudes) / np.sqrt(max(powers.sum(), 1e-300) * np.maximum(np.cumsum(counts), 1)))
 
 
-def _peak(correlation: NDArray[np.float64]) -> int | None:
+def _peak(correlation: DoubleArray) -> int | None:
     """Index of the highest point from which the correlation falls again; None if it only rises."""
     end = len(correlation)
     while end > 1:
         peak = int(correlation[:end].argmax())
-        if correlation[peak] - correlation[peak:].min() > LEAST_FALL:
+        if correlation[peak] - correlation[peak:].min() > MIN_FALL:
             return peak
         end = peak
     return None

@@ -12,21 +12,20 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import scipy.fft
-from numpy.typing import NDArray
 
 from napari_deep3d.core.evaluation.metrics import fit_scale, rmse
 from napari_deep3d.core.simulation.psf import Microscope, transfer_function, widefield_psf
-from napari_deep3d.core.volume import Shape, Spacing, shape_of
+from napari_deep3d.core.types import ComplexArray, FloatArray, Shape, Spacing
+from napari_deep3d.core.volume import shape_of
 
-Array = NDArray[np.float32]
 PAD: Shape = (24, 24, 24)
-LEAST_SEEN = 0.01
+MIN_SEEN = 0.01
 """A voxel beyond the border of which less than this share of the light is observed stays dark."""
 
 
 def richardson_lucy(
-    image: Array, scope: Microscope, spacing_um: Spacing, keep: tuple[int, ...]
-) -> Iterator[tuple[int, Array]]:
+    image: FloatArray, scope: Microscope, spacing_um: Spacing, keep: tuple[int, ...]
+) -> Iterator[tuple[int, FloatArray]]:
     """Yield iteration and estimate (Z, Y, X) at the iterations in ``keep``.
 
     With image g, PSF h and the observed window m: x <- y / (h^T m) * h^T (m g / (h y)), and y is x moved on in the
@@ -40,9 +39,9 @@ def richardson_lucy(
     seen[inner] = 1
     transfer = transfer_function(widefield_psf(scope, spacing_um, 2 * image.shape[0] - 1), shape_of(observed))
     share = _filter(seen, transfer.conj())
-    weight = np.where(share > LEAST_SEEN, 1 / np.maximum(share, LEAST_SEEN), 0).astype(np.float32)
+    weight = np.where(share > MIN_SEEN, 1 / np.maximum(share, MIN_SEEN), 0).astype(np.float32)
     estimate = ahead = np.full_like(observed, observed[inner].mean())
-    step: Array | None = None
+    step: FloatArray | None = None
     for iteration in range(1, max(keep) + 1):
         ratio = np.zeros_like(observed)
         ratio[inner] = observed[inner] / np.maximum(_filter(ahead, transfer)[inner], 1e-3)
@@ -55,8 +54,8 @@ def richardson_lucy(
 
 
 def best_richardson_lucy(
-    image: Array, truth: Array, scopes: Sequence[Microscope], spacing_um: Spacing, keep: tuple[int, ...]
-) -> tuple[int, Array]:
+    image: FloatArray, truth: FloatArray, scopes: Sequence[Microscope], spacing_um: Spacing, keep: tuple[int, ...]
+) -> tuple[int, FloatArray]:
     """Iteration and estimate, of those in ``keep``, closest to the truth after a fit of scale and offset.
 
     Of several microscopes, such as one focused to several depths, the one is taken whose estimate is closest at the
@@ -67,7 +66,7 @@ def best_richardson_lucy(
         early = [best_richardson_lucy(image, truth, [scope], spacing_um, keep[:2])[1] for scope in scopes]
         errors = [rmse(fit_scale(estimate, truth), truth) for estimate in early]
         scopes = [scopes[int(np.argmin(errors))]]
-    best: tuple[int, Array] | None = None
+    best: tuple[int, FloatArray] | None = None
     least = np.inf
     for iteration, estimate in richardson_lucy(image, scopes[0], spacing_um, keep):
         error = rmse(fit_scale(estimate, truth), truth)
@@ -79,13 +78,13 @@ def best_richardson_lucy(
     return best
 
 
-def _extrapolation(step: Array, last: Array | None) -> np.float32:
+def _extrapolation(step: FloatArray, last: FloatArray | None) -> np.float32:
     """How far to go on: how much of the last step is in this one, 0 to 1."""
     if last is None:
         return np.float32(0)
     return np.float32(np.clip(np.vdot(step, last) / max(float(np.vdot(last, last)), 1e-30), 0, 1))
 
 
-def _filter(image: Array, transfer: NDArray[np.complex64]) -> Array:
+def _filter(image: FloatArray, transfer: ComplexArray) -> FloatArray:
     spectrum = scipy.fft.rfftn(image, workers=-1) * transfer
     return np.asarray(scipy.fft.irfftn(spectrum, s=image.shape, workers=-1), dtype=np.float32)

@@ -11,7 +11,8 @@ from xml.etree import ElementTree
 import tifffile
 
 from napari_deep3d.core.simulation.psf import Microscope
-from napari_deep3d.core.volume import Spacing, check_spacing
+from napari_deep3d.core.types import Spacing
+from napari_deep3d.core.volume import check_spacing
 
 CLEAR_UM = 1e5
 """A mean free path from here on is no scattering; files say 1e6."""

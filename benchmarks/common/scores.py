@@ -13,8 +13,8 @@ from skimage.filters import threshold_otsu
 
 from napari_deep3d.core.evaluation.metrics import score
 from napari_deep3d.core.intensity import intensity_range, normalise
+from napari_deep3d.core.types import FloatArray
 
-Array = NDArray[np.float32]
 Row = dict[str, Any]
 PERCENTILES = (0.1, 99.9)
 MIN_STRUCTURE_VOXELS = 20
@@ -22,12 +22,12 @@ MIN_STRUCTURES = 5
 NAMES = ("rmse_fit", "ssim_fit", "rmse", "ssim")
 
 
-def scaled(stack: NDArray[np.generic]) -> Array:
+def scaled(stack: NDArray[np.generic]) -> FloatArray:
     """Bring the percentiles 0.1 and 99.9 of a stack (Z, Y, X) to 0 and 1."""
     return normalise(stack, intensity_range(stack, PERCENTILES))
 
 
-def structures(truth: Array) -> NDArray[np.int32]:
+def structures(truth: FloatArray) -> NDArray[np.int32]:
     """Number the structures of a confocal stack (Z, Y, X), from 1 on; 0 is background.
 
     Connected voxels above Otsu's threshold of the stack smoothed by one voxel, 20 of them or more.
@@ -40,7 +40,7 @@ def structures(truth: Array) -> NDArray[np.int32]:
     return np.asarray(np.where(keep, np.cumsum(keep), 0)[labels], dtype=np.int32)
 
 
-def rank_correlation(image: Array, truth: Array, labels: NDArray[np.int32]) -> float:
+def rank_correlation(image: FloatArray, truth: FloatArray, labels: NDArray[np.int32]) -> float:
     """Spearman's correlation of the structures' mean intensities in an image and in the truth.
 
     NaN for fewer than five structures: an order of so few says nothing.
@@ -54,7 +54,7 @@ def rank_correlation(image: Array, truth: Array, labels: NDArray[np.int32]) -> f
     return float(scipy.stats.spearmanr(own, true).statistic)
 
 
-def score_row(image: Array, truth: Array, labels: NDArray[np.int32]) -> Row:
+def score_row(image: FloatArray, truth: FloatArray, labels: NDArray[np.int32]) -> Row:
     """RMSE and SSIM with and without a fit of scale and offset, and the order of the structures' brightness."""
     found = score(image, truth)
     values = {name: float(getattr(found, name)) for name in NAMES}

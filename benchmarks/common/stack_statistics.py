@@ -8,28 +8,26 @@ import numpy as np
 import scipy.fft
 import scipy.ndimage as ndi
 import scipy.stats
-from numpy.typing import NDArray
 
-from napari_deep3d.core.volume import Spacing
+from napari_deep3d.core.types import DoubleArray, FloatArray, Spacing
 
-Array = NDArray[np.float32]
 PATCH = 32
 SLOPE_BAND = (0.05, 0.5)
 """Shares of the Nyquist frequency between which the slope of the spectrum is taken."""
 
 
-def skewness(stack: Array) -> float:
+def skewness(stack: FloatArray) -> float:
     """Third standardised moment of the intensities: large for few bright structures on black."""
     return float(scipy.stats.skew(stack, axis=None))
 
 
-def median_position(stack: Array) -> float:
+def median_position(stack: FloatArray) -> float:
     """Where the median lies between the percentiles 0.1 (0) and 99.9 (1): high in haze."""
     low, middle, high = np.percentile(stack, (0.1, 50, 99.9))
     return float((middle - low) / (high - low))
 
 
-def lateral_spectrum(stack: Array) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def lateral_spectrum(stack: FloatArray) -> tuple[DoubleArray, DoubleArray]:
     """Share of the Nyquist frequency, and mean power at it, of the planes of a stack (Z, Y, X), edges faded."""
     size = stack.shape[1:]
     fade = np.outer(np.hanning(size[0]), np.hanning(size[1]))
@@ -45,21 +43,21 @@ def lateral_spectrum(stack: Array) -> tuple[NDArray[np.float64], NDArray[np.floa
     return (np.arange(rings)[full] + 0.5) / rings, sums[full] / counts[full]
 
 
-def spectral_slope(stack: Array) -> float:
+def spectral_slope(stack: FloatArray) -> float:
     """Exponent of the lateral power spectrum as a power of frequency: the more negative, the smoother."""
     frequency, power = lateral_spectrum(stack)
     keep = (frequency > SLOPE_BAND[0]) & (frequency < SLOPE_BAND[1]) & (power > 0)
     return float(np.polyfit(np.log(frequency[keep]), np.log(power[keep]), 1)[0])
 
 
-def fine_power(stack: Array) -> float:
+def fine_power(stack: FloatArray) -> float:
     """Share of the lateral power above half the Nyquist frequency: fine structure and noise."""
     frequency, power = lateral_spectrum(stack)
     total = power * frequency  # a ring holds frequencies in proportion to its radius
     return float(total[frequency > 0.5].sum() / total.sum())
 
 
-def sharpness(stack: Array) -> NDArray[np.float64]:
+def sharpness(stack: FloatArray) -> DoubleArray:
     """Per plane, mean of |dI/dx| + |dI/dy| in the 32 x 32 patch where it is largest (Fig. 1 of the WFCON-Net paper)."""
     slopes = np.abs(np.gradient(stack, axis=1)) + np.abs(np.gradient(stack, axis=2))
     patch = min(PATCH, *stack.shape[1:])
@@ -68,7 +66,7 @@ def sharpness(stack: Array) -> NDArray[np.float64]:
     return np.asarray(means[:, inside, inside].max(axis=(1, 2)), dtype=np.float64)
 
 
-def sharpness_ratio(stack: Array) -> float:
+def sharpness_ratio(stack: FloatArray) -> float:
     """Sharpness of the less sharp end, a quarter of the planes, to that of the brightest quarter: fall with depth.
 
     Which end is the deep one is not known of real stacks.
@@ -79,7 +77,7 @@ def sharpness_ratio(stack: Array) -> float:
     return float(min(values[quarters[0]].mean(), values[quarters[-1]].mean()) / values[brightest].mean())
 
 
-def axial_width_um(stack: Array, spacing_um: Spacing) -> float:
+def axial_width_um(stack: FloatArray, spacing_um: Spacing) -> float:
     """Full width at half maximum of the autocorrelation along z, in um; NaN where it never falls to half."""
     planes = stack.shape[0]
     spectrum = scipy.fft.rfft(stack - stack.mean(), n=2 * planes, axis=0)
@@ -93,7 +91,7 @@ def axial_width_um(stack: Array, spacing_um: Spacing) -> float:
     return float(2 * spacing_um[0] * (after - 1 + (upper - 0.5) / (upper - lower)))
 
 
-STATISTICS: dict[str, Callable[[Array, Spacing], float]] = {
+STATISTICS: dict[str, Callable[[FloatArray, Spacing], float]] = {
     "skewness": lambda stack, _: skewness(stack),
     "position of the median": lambda stack, _: median_position(stack),
     "slope of the spectrum": lambda stack, _: spectral_slope(stack),
@@ -103,6 +101,6 @@ STATISTICS: dict[str, Callable[[Array, Spacing], float]] = {
 }
 
 
-def statistics(stack: Array, spacing_um: Spacing) -> dict[str, float]:
+def statistics(stack: FloatArray, spacing_um: Spacing) -> dict[str, float]:
     """All of them, of a stack (Z, Y, X)."""
     return {name: measure(stack, spacing_um) for name, measure in STATISTICS.items()}

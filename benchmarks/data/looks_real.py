@@ -20,12 +20,13 @@ from typing import Any
 import numpy as np
 import scipy.ndimage as ndi
 
-from benchmarks.common.real_files import Array, real_files
+from benchmarks.common.real_files import real_files
 from benchmarks.common.scene_files import read_scene
 from benchmarks.common.scores import Row, markdown
 from benchmarks.common.stack_statistics import STATISTICS, statistics
 from benchmarks.prediction.simulated import read
-from napari_deep3d.core.volume import Spacing, format_spacing
+from napari_deep3d.core.types import FloatArray, Spacing
+from napari_deep3d.core.volume import format_spacing
 from napari_deep3d.jobs.pairs import pair_names
 from napari_deep3d.jobs.simulate import CONFOCAL, WIDEFIELD
 
@@ -42,13 +43,13 @@ class Picture:
     """A stack (Z, Y, X) for the sheet."""
 
     caption: str
-    stack: Array
+    stack: FloatArray
     spacing_um: Spacing
     plane: int
     row: int
 
 
-def sections(stack: Array) -> tuple[int, int]:
+def sections(stack: FloatArray) -> tuple[int, int]:
     """The plane and the row with the most contrast of a stack (Z, Y, X), hot pixels aside."""
     calm = ndi.median_filter(stack, (1, 3, 3))
     return int(calm.std(axis=(1, 2)).argmax()), int(calm.std(axis=(0, 2)).argmax())

@@ -26,19 +26,19 @@ from numpy.typing import NDArray
 from skimage.restoration import richardson_lucy
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.novelty.detector import Known
-from napari_deep3d.core.novelty.explain import Likeness, judge
-from napari_deep3d.core.volume import Spacing
+from napari_deep3d.core.novelty.detector import NoveltyModel
+from napari_deep3d.core.novelty.explain import Novelty, assess
+from napari_deep3d.core.types import Spacing
 from napari_deep3d.io import open_stack
 from napari_deep3d.jobs.models import model_info
-from napari_deep3d.jobs.novelty import fit_known
+from napari_deep3d.jobs.novelty import fit_novelty_model_to_folder
 from napari_deep3d.jobs.pairs import load_pairs
 
 Voxels = NDArray[np.floating]
 Stack = tuple[Voxels, Spacing]
 Spoil = Callable[[np.random.Generator, Voxels, Spacing], Stack]
 IN_RANGE = "as the model's own"
-MOST_FALSE = 0.05
+MAX_FALSE = 0.05
 
 
 @dataclass(frozen=True)
@@ -120,10 +120,10 @@ WRONG: dict[str, Spoil] = {
 """What is made of the test stacks. The last kind is no mistake; of the voxel sizes not all can be told."""
 
 
-def look(kind: str, stacks: list[Stack], known: Known) -> Row:
+def look(kind: str, stacks: list[Stack], known: NoveltyModel) -> Row:
     """Judge stacks of a kind."""
     start = perf_counter()
-    found: list[Likeness] = [judge(voxels, spacing, known) for voxels, spacing in stacks]
+    found: list[Novelty] = [assess(voxels, spacing, known) for voxels, spacing in stacks]
     seconds = (perf_counter() - start) / len(stacks)
     said = Counter(reason.what for likeness in found for reason in likeness.reasons[:1])
     return Row(
@@ -149,12 +149,12 @@ def real_stacks(data: Path) -> list[tuple[str, Stack]]:
     return [(kind, (np.asarray(volume.data[:, :, :], dtype=float), size)) for kind, volume, size in stacks]
 
 
-def study(known: Known, test: Path, data: Path, seed: int = 0) -> list[Row]:
+def study(known: NoveltyModel, test: Path, data: Path, seed: int = 0) -> list[Row]:
     """Judge the test stacks as they are, spoilt, and the real ones."""
     rng = np.random.default_rng(seed)
     pairs = load_pairs(test)
     own, confocal = (
-        [(np.asarray(v.data[:, :, :], dtype=float), v.known_spacing_um) for v in side]
+        [(np.asarray(v.data[:, :, :], dtype=float), v.require_spacing_um()) for v in side]
         for side in ([pair.widefield for pair in pairs], [pair.confocal for pair in pairs])
     )
     rows = [look(IN_RANGE, own, known), look("simulated confocal", confocal, known)]
@@ -176,7 +176,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args()
-    known = model_info(chosen.model).known if chosen.model else fit_known(chosen.folders[0])
+    known = model_info(chosen.model).known if chosen.model else fit_novelty_model_to_folder(chosen.folders[0])
     if known is None:
         raise InputError("the model does not say what it knows, or there are too few pairs to learn it from.")
     rows = study(known, chosen.folders[-1], chosen.data)
@@ -185,8 +185,8 @@ def main() -> None:
     print(f"{np.mean([row.seconds for row in rows]):.2f} s for a stack")
     if chosen.json:
         chosen.json.write_text(json.dumps([vars(row) for row in rows], indent=1))
-    if rows[0].warned > MOST_FALSE:
-        print(f"too many false warnings: {rows[0].warned:.1%}, at most {MOST_FALSE:.0%} are wanted")
+    if rows[0].warned > MAX_FALSE:
+        print(f"too many false warnings: {rows[0].warned:.1%}, at most {MAX_FALSE:.0%} are wanted")
 
 
 if __name__ == "__main__":

@@ -26,11 +26,11 @@ from pathlib import Path
 import numpy as np
 import scipy.ndimage as ndi
 
-from benchmarks.common.scores import Array, Row, markdown
+from benchmarks.common.scores import Row, markdown
 from napari_deep3d import predict
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.simulation.psf import Microscope, convolve, widefield_psf
-from napari_deep3d.core.volume import Shape, Spacing
+from napari_deep3d.core.types import FloatArray, Shape, Spacing
 
 SHAPE: Shape = (32, 128, 128)
 SPACING_UM: Spacing = (0.4, 0.16, 0.16)
@@ -49,11 +49,11 @@ COLUMNS = {
 }
 
 
-def expose(rng: np.random.Generator, photons: Array, read_noise: float = READ_NOISE) -> Array:
+def expose(rng: np.random.Generator, photons: FloatArray, read_noise: float = READ_NOISE) -> FloatArray:
     return (rng.poisson(photons) + rng.normal(OFFSET, read_noise, photons.shape)).astype(np.float32)
 
 
-def empty_images() -> Iterator[tuple[str, Array, float]]:
+def empty_images() -> Iterator[tuple[str, FloatArray, float]]:
     """Yield name, expected photons (Z, Y, X) and read noise."""
     for photons in PHOTONS:
         yield f"even light, {photons} photons", np.full(SHAPE, photons, np.float32), 0.0
@@ -64,7 +64,7 @@ def empty_images() -> Iterator[tuple[str, Array, float]]:
         yield f"uneven light, {photons} photons", np.broadcast_to(photons * bowl, SHAPE).copy(), READ_NOISE
 
 
-def sample(rng: np.random.Generator, width: int) -> Array:
+def sample(rng: np.random.Generator, width: int) -> FloatArray:
     """Beads of 0.6 to 2 um and straight fibres in the first ``width`` columns; axes (Z, Y, X), 0 to 1."""
     z, y, x = np.meshgrid(
         *(np.arange(n) * s for n, s in zip(SHAPE, SPACING_UM, strict=True)), indexing="ij", sparse=True
@@ -83,18 +83,18 @@ def sample(rng: np.random.Generator, width: int) -> Array:
     return np.asarray(ndi.gaussian_filter(density, 0.5), dtype=np.float32)
 
 
-def widefield(rng: np.random.Generator, density: Array, photons: float) -> Array:
+def widefield(rng: np.random.Generator, density: FloatArray, photons: float) -> FloatArray:
     """A wide-field image with ``photons`` at its brightest voxels, and a tenth of that as background."""
     image = convolve(density, widefield_psf(SCOPE, SPACING_UM, 2 * SHAPE[0] - 1))
     return expose(rng, photons * (image / np.percentile(image, 99.9) + 0.1).astype(np.float32))
 
 
-def height(stack: Array) -> float:
+def height(stack: FloatArray) -> float:
     """99.9th percentile less median."""
     return float(np.percentile(stack, 99.9) - np.median(stack))
 
 
-def emptiness(name: str, first: Array, second: Array, structure: Array) -> Row:
+def emptiness(name: str, first: FloatArray, second: FloatArray, structure: FloatArray) -> Row:
     """Measures of the predictions of two images of one emptiness, relative to a prediction of structure."""
     correlation = float(np.corrcoef(first.ravel(), second.ravel())[0, 1]) if first.std() and second.std() else 0.0
     return {
@@ -106,7 +106,7 @@ def emptiness(name: str, first: Array, second: Array, structure: Array) -> Row:
     }
 
 
-def half_empty(name: str, image: Array, predicted: Array, width: int) -> Row:
+def half_empty(name: str, image: FloatArray, predicted: FloatArray, width: int) -> Row:
     """Height of the empty side relative to that of the side with structure, of a prediction and of its image."""
     start = width + int(np.ceil(EMPTY_FROM_UM / SPACING_UM[2]))
     shares = [height(stack[..., start:]) / height(stack[..., :width]) for stack in (predicted, image)]
@@ -121,7 +121,7 @@ def main() -> None:
     chosen = parser.parse_args()
     rng = np.random.default_rng(20)
 
-    def run(image: Array) -> Array:
+    def run(image: FloatArray) -> FloatArray:
         return np.asarray(predict(image, spacing_um=SPACING_UM, model=chosen.model).data)
 
     structure = run(widefield(rng, sample(rng, SHAPE[2]), PHOTONS[-1]))

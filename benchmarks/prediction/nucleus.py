@@ -22,11 +22,10 @@ from napari_deep3d import predict
 from napari_deep3d.core.evaluation.metrics import fit_scale, score
 from napari_deep3d.core.intensity import intensity_range, normalise
 from napari_deep3d.core.simulation.psf import Microscope
-from napari_deep3d.core.volume import Spacing
+from napari_deep3d.core.types import FloatArray, Spacing
 from napari_deep3d.io import open_stack
 from napari_deep3d.jobs.figures import draw_comparison
 
-Array = NDArray[np.float32]
 ROOT = Path(__file__).parents[2]
 FILE = ROOT.parent / "shared" / "data" / "neubias" / "nucleus_confocal_widefield.tif"
 CONFOCAL, WIDEFIELD = 0, 1
@@ -39,13 +38,13 @@ ACQUISITION_UM: Spacing = (0.4994, 0.2559, 0.2559)
 """The voxel size in the microscope's own notes; the file's tags say twice as much laterally."""
 
 
-def aligned(stack: Array) -> Array:
+def aligned(stack: FloatArray) -> FloatArray:
     """Shift a stack in wide-field position onto the confocal one and cut the margins."""
     moved = ndi.shift(stack, [-s for s in SHIFT], order=3, mode="nearest")
     return np.asarray(moved[INNER], dtype=np.float32)
 
 
-def axial_width(stack: Array, footprint: NDArray[np.bool_]) -> float:
+def axial_width(stack: FloatArray, footprint: NDArray[np.bool_]) -> float:
     """Full width at half maximum, in planes, of the mean profile over the nucleus's footprint."""
     profile = stack[:, footprint].mean(axis=1)
     profile = (profile - profile.min()) / np.ptp(profile)
@@ -53,7 +52,7 @@ def axial_width(stack: Array, footprint: NDArray[np.bool_]) -> float:
     return float((fine > 0.5).sum() * 0.02)
 
 
-def row(stack: Array, truth: Array, footprint: NDArray[np.bool_]) -> dict[str, float]:
+def row(stack: FloatArray, truth: FloatArray, footprint: NDArray[np.bool_]) -> dict[str, float]:
     """Scores of an aligned stack."""
     image = normalise(stack, intensity_range(stack, PERCENTILES))
     found = score(image, truth)
@@ -79,7 +78,7 @@ def main() -> None:
     projection = ndi.gaussian_filter(truth.max(axis=0), 2)
     footprint = projection > 0.5 * projection.max()
     rows = {"confocal": row(inner, truth, footprint), "wide-field": row(aligned(widefield), truth, footprint)}
-    stated = file.volume(WIDEFIELD).known_spacing_um
+    stated = file.volume(WIDEFIELD).require_spacing_um()
     for name, spacing in (("as the file's tags say", stated), ("as the acquisition's notes say", ACQUISITION_UM)):
         lateral = f"{spacing[1]:.4f} um"
         predicted = predict(widefield, spacing_um=spacing, model=chosen.model).data
@@ -94,7 +93,9 @@ def main() -> None:
         print(f"{name:60} {json.dumps(values)}", flush=True)
 
 
-def _draw(path: Path, widefield: Array, predicted: Array, confocal: Array, truth: Array, spacing: Spacing) -> None:
+def _draw(
+    path: Path, widefield: FloatArray, predicted: FloatArray, confocal: FloatArray, truth: FloatArray, spacing: Spacing
+) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     stacks = [("wide-field", widefield), ("predicted", fit_scale(predicted, truth)), ("confocal", confocal)]
     middle = int(truth.mean(axis=(1, 2)).argmax())

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.common.real_files import ROOT, Array, real_files
+from benchmarks.common.real_files import ROOT, real_files
 from benchmarks.common.resolution import axial_resolution, lateral_resolution
 from benchmarks.common.scores import Row, markdown
 from napari_deep3d import predict
-from napari_deep3d.core.volume import Spacing
+from napari_deep3d.core.types import FloatArray, Spacing
 from napari_deep3d.io import open_stack
 from napari_deep3d.jobs.figures import draw_comparison
 
@@ -33,13 +33,13 @@ COLUMNS = {
 }
 
 
-def measure(name: str, image: str, stack: Array, spacing_um: Spacing) -> Row:
+def measure(name: str, image: str, stack: FloatArray, spacing_um: Spacing) -> Row:
     limits = f"{2 * spacing_um[1]:.2f}, {2 * spacing_um[0]:.2f}"
     found = {"lateral_um": lateral_resolution(stack, spacing_um), "axial_um": axial_resolution(stack, spacing_um)}
     return {"stack": name, "image": image, "nyquist_um": limits} | found
 
 
-def compare(name: str, stack: Array, spacing_um: Spacing, model: str, folder: Path) -> list[Row]:
+def compare(name: str, stack: FloatArray, spacing_um: Spacing, model: str, folder: Path) -> list[Row]:
     """Predict a stack, draw both as ``folder/NAME.png`` and measure both."""
     predicted = np.asarray(predict(stack, spacing_um=spacing_um, model=model).data)
     smooth = stack - np.median(stack)
@@ -62,7 +62,7 @@ def main() -> None:
     stacks = [(f.name, f.read(), f.spacing_um) for f in real_files("wide-field", with_nucleus=chosen.with_nucleus)]
     for path in chosen.file:
         volume = open_stack(path).volume()
-        stacks.append((path.name, np.asarray(volume.data[:, :, :], dtype=np.float32), volume.known_spacing_um))
+        stacks.append((path.name, np.asarray(volume.data[:, :, :], dtype=np.float32), volume.require_spacing_um()))
     rows = [row for stack in stacks for row in compare(*stack, chosen.model, chosen.output)]
     print(markdown(rows, COLUMNS))
     (chosen.output / "resolution.json").write_text(json.dumps({"model": chosen.model, "rows": rows}, indent=1))

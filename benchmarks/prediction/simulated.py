@@ -23,8 +23,9 @@ import numpy as np
 
 from benchmarks.common.richardson_lucy import best_richardson_lucy
 from benchmarks.common.scene_files import SceneFile, microscopes_of, read_scene
-from benchmarks.common.scores import Array, Row, markdown, scaled, score_row, structures, summarise
+from benchmarks.common.scores import Row, markdown, scaled, score_row, structures, summarise
 from napari_deep3d import predict
+from napari_deep3d.core.types import FloatArray
 from napari_deep3d.io import open_stack
 from napari_deep3d.jobs.pairs import pair_names
 from napari_deep3d.jobs.simulate import CONFOCAL, WIDEFIELD
@@ -45,11 +46,13 @@ COLUMNS = {
 }
 
 
-def read(path: Path) -> Array:
+def read(path: Path) -> FloatArray:
     return np.asarray(open_stack(path).volume().data[:, :, :], dtype=np.float32)
 
 
-def methods(path: Path, widefield: Array, truth: Array, scene: SceneFile, chosen: argparse.Namespace) -> Iterator[Row]:
+def methods(
+    path: Path, widefield: FloatArray, truth: FloatArray, scene: SceneFile, chosen: argparse.Namespace
+) -> Iterator[Row]:
     """Yield the scores of every method on one stack."""
     labels = structures(truth)
     yield {"method": BASELINE} | score_row(scaled(widefield), truth, labels)

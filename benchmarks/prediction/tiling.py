@@ -16,27 +16,25 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.evaluation.metrics import fit_scale, rmse, ssim
 from napari_deep3d.core.events import TileDone
-from napari_deep3d.core.resampling import Grid
+from napari_deep3d.core.resampling import ModelGrid
 from napari_deep3d.core.tiling import plan_tiles
-from napari_deep3d.core.volume import Shape
+from napari_deep3d.core.types import FloatArray, Shape
 from napari_deep3d.jobs.models import find_model
 from napari_deep3d.jobs.pairs import read_pairs
-from napari_deep3d.nn.folded_network import FrozenNetwork, freeze, measure_statistics
-from napari_deep3d.nn.generator import EPSILON, STRIDE, Block, Generator, StackNorm, norms
+from napari_deep3d.nn.folded_network import FoldedNetwork, fold_norms, measure_statistics
+from napari_deep3d.nn.generator import EPSILON, STRIDE, Generator, ResidualBlock, StackNorm, norms
 from napari_deep3d.nn.inference import BoxPredictor, predict_tiles
 from napari_deep3d.nn.model_file import load_model
 from napari_deep3d.nn.patches import TrainingPair, draw_batch
 from napari_deep3d.nn.trainer import Trainer
 from napari_deep3d.nn.training import split_pairs
 
-Array = NDArray[np.float32]
-Network = Callable[[Array], Array]
+Network = Callable[[FloatArray], FloatArray]
 CPU, FLOAT = torch.device("cpu"), torch.float32
 BLEND: Shape = (2, 8, 8)
 HALO: Shape = (16, 32, 32)
@@ -71,7 +69,7 @@ def localised(generator: Generator, window: Shape) -> Generator:
     names |= {f"ups.{i}.block": step for i, step in enumerate([steps[2], steps[1], steps[0], (1, 1, 1)])}
     for name, step in names.items():
         block = local.get_submodule(name)
-        assert isinstance(block, Block)
+        assert isinstance(block, ResidualBlock)
         assert isinstance(block.norm, StackNorm)
         z, y, x = (max(1, w // s) for w, s in zip(window, step, strict=True))
         block.norm = LocalNorm(block.norm, (z, y, x))
@@ -81,7 +79,7 @@ def localised(generator: Generator, window: Shape) -> Generator:
 def as_network(generator: nn.Module) -> Network:
     """A generator as a function of arrays, norms as they are."""
 
-    def run(stack: Array) -> Array:
+    def run(stack: FloatArray) -> FloatArray:
         with torch.no_grad():
             out: Tensor = generator(torch.from_numpy(np.ascontiguousarray(stack))[None, None])
         return out[0, 0].numpy()
@@ -89,10 +87,10 @@ def as_network(generator: nn.Module) -> Network:
     return run
 
 
-def tiled(network: Network, stack: Array, tile: Shape, halo: Shape) -> tuple[Array, float]:
+def tiled(network: Network, stack: FloatArray, tile: Shape, halo: Shape) -> tuple[FloatArray, float]:
     """Prediction of a normalised stack by tiles, and its tile mismatch."""
     shape: Shape = (stack.shape[0], stack.shape[1], stack.shape[2])
-    predictor = BoxPredictor(network, lambda box: stack[box], Grid(shape), halo, STRIDE)
+    predictor = BoxPredictor(network, lambda box: stack[box], ModelGrid(shape), halo, STRIDE)
     out = np.zeros(shape, np.float32)
     job = predict_tiles(predictor, plan_tiles(shape, tile, BLEND))
     while True:
@@ -135,11 +133,11 @@ def population(generator: Generator, pairs: list[TrainingPair], patches: tuple[S
         (torch.stack([m for m, _ in layer]).mean(0), torch.stack([v for _, v in layer]).mean(0))
         for layer in zip(*gathered, strict=True)
     ]
-    return freeze(generator, mean)
+    return fold_norms(generator, mean)
 
 
 def compare(
-    name: str, ways: dict[str, Callable[[Array, Shape], tuple[Array, float]]], pairs: list[TrainingPair]
+    name: str, ways: dict[str, Callable[[FloatArray, Shape], tuple[FloatArray, float]]], pairs: list[TrainingPair]
 ) -> None:
     """Print RMSE, SSIM, tile mismatch and dependence on the tile of every way of predicting."""
     for way, predict in ways.items():
@@ -156,16 +154,16 @@ def compare(
         print(f"| {name} | {way} | " + " | ".join(f"{v:.3f}" for v in figures) + " |", flush=True)
 
 
-def ways_for(generator: Generator) -> dict[str, Callable[[Array, Shape], tuple[Array, float]]]:
+def ways_for(generator: Generator) -> dict[str, Callable[[FloatArray, Shape], tuple[FloatArray, float]]]:
     """The candidates for a network with instance norm."""
     local = as_network(localised(generator, (48, 96, 96)))
 
-    def frozen(stack: Array, tile: Shape) -> tuple[Array, float]:
-        return tiled(FrozenNetwork(generator, [stack], CPU, FLOAT), stack, tile, HALO)
+    def frozen(stack: FloatArray, tile: Shape) -> tuple[FloatArray, float]:
+        return tiled(FoldedNetwork(generator, [stack], CPU, FLOAT), stack, tile, HALO)
 
-    def columns(stack: Array, tile: Shape) -> tuple[Array, float]:
+    def columns(stack: FloatArray, tile: Shape) -> tuple[FloatArray, float]:
         pieces = [stack[:, y : y + 64, x : x + 64] for y in (0, 80) for x in (0, 80)]
-        return tiled(FrozenNetwork(generator, pieces, CPU, FLOAT), stack, tile, HALO)
+        return tiled(FoldedNetwork(generator, pieces, CPU, FLOAT), stack, tile, HALO)
 
     return {
         "12x64x64 tiles, own statistics (as published)": lambda s, _: tiled(

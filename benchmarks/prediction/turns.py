@@ -21,8 +21,8 @@ from napari_deep3d.io import open_stack
 from napari_deep3d.jobs.models import find_model
 from napari_deep3d.jobs.pairs import read_pairs
 from napari_deep3d.nn.devices import choose_device, choose_precision
-from napari_deep3d.nn.ensemble import TurnedEnsemble
-from napari_deep3d.nn.folded_network import FrozenNetwork
+from napari_deep3d.nn.ensemble import TestTimeEnsemble
+from napari_deep3d.nn.folded_network import FoldedNetwork
 from napari_deep3d.nn.model_file import load_model
 from napari_deep3d.nn.tta import TURNS, Turn
 
@@ -46,9 +46,9 @@ def main() -> None:
         widefield = normalise(stack, intensity_range(stack, info.percentiles))
         confocal = normalise(np.asarray(pair.confocal.data[:, :, :]), pair.confocal_range)
         with torch.no_grad():
-            network = FrozenNetwork(generator, [widefield], device, choose_precision(device))
+            network = FoldedNetwork(generator, [widefield], device, choose_precision(device))
         for count, turns in CHOICES.items():
-            prediction, spread = TurnedEnsemble(network, None, turns)(widefield)
+            prediction, spread = TestTimeEnsemble(network, None, turns)(widefield)
             error = np.abs(prediction - confocal)
             rank = float(spearmanr(spread.ravel(), error.ravel()).statistic) if count > 1 else np.nan
             rows[count].append([rmse(prediction, confocal), ssim(prediction, confocal), rank])

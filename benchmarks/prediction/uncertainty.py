@@ -24,14 +24,14 @@ from typing import Any
 import matplotlib
 import numpy as np
 import scipy.ndimage as ndi
-from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from benchmarks.prediction import nucleus
 from napari_deep3d import predict
 from napari_deep3d.core.evaluation.metrics import rmse, ssim
-from napari_deep3d.core.evaluation.uncertainty import Calibration, fit_pairs
+from napari_deep3d.core.evaluation.uncertainty import Calibration, fit_calibration_to_pairs
 from napari_deep3d.core.intensity import intensity_range, normalise
+from napari_deep3d.core.types import FloatArray
 from napari_deep3d.io import open_stack
 from napari_deep3d.jobs.models import find_model
 from napari_deep3d.jobs.pairs import read_pairs
@@ -40,7 +40,6 @@ from napari_deep3d.nn.model_file import load_model, read_info, save_model
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
-Array = NDArray[np.float32]
 BINS = 10
 AVERAGED = 5
 STRUCTURE = 0.1
@@ -53,14 +52,14 @@ class Judged:
     """One pair: confocal, prediction with and without uncertainty, and the seconds each took; axes (Z, Y, X)."""
 
     name: str
-    confocal: Array
-    plain: Array
-    prediction: Array
-    uncertainty: Array
+    confocal: FloatArray
+    plain: FloatArray
+    prediction: FloatArray
+    uncertainty: FloatArray
     seconds: tuple[float, float]
 
     @property
-    def error(self) -> Array:
+    def error(self) -> FloatArray:
         """Absolute error of the prediction."""
         return np.asarray(np.abs(self.prediction - self.confocal), dtype=np.float32)
 
@@ -97,10 +96,10 @@ def fit_calibration(model: str | Path, pairs_folder: str | Path, **options: Any)
     with tempfile.TemporaryDirectory() as folder:
         raw = with_calibration(str(model), None, Path(folder) / "raw.safetensors")
         judged = judge(raw, Path(pairs_folder), **options)
-        return fit_pairs((pair.uncertainty, pair.prediction, pair.error) for pair in judged)
+        return fit_calibration_to_pairs((pair.uncertainty, pair.prediction, pair.error) for pair in judged)
 
 
-def curve(expected: Array, error: Array, bins: int = BINS) -> list[tuple[float, float, float]]:
+def curve(expected: FloatArray, error: FloatArray, bins: int = BINS) -> list[tuple[float, float, float]]:
     """Mean expected error, mean error, and share of errors within the expected one; bins of as many voxels each."""
     order = np.argsort(expected)
     parts = [(expected[part], error[part]) for part in np.array_split(order, bins)]
@@ -128,7 +127,7 @@ def real_nucleus(model: Path, file: Path, **options: Any) -> None:
     widefield = open_stack(file).volume(nucleus.WIDEFIELD)
     confocal = np.asarray(open_stack(file).volume(nucleus.CONFOCAL).data[:, :, :], dtype=np.float32)[nucleus.INNER]
     truth = normalise(confocal, intensity_range(confocal, nucleus.PERCENTILES))
-    spacing = widefield.known_spacing_um
+    spacing = widefield.require_spacing_um()
     made = predict(
         np.asarray(widefield.data[:, :, :]), spacing_um=spacing, model=str(model), uncertainty=True, **options
     )

@@ -23,15 +23,15 @@ from skimage.registration import phase_cross_correlation
 from benchmarks.registration.pairs import TEST_SEED, KnownPair, known_pair, real_samples, thick_pairs, thin_pairs
 from napari_deep3d import InputError, register
 from napari_deep3d.core.registration.transform import corners_um
+from napari_deep3d.core.types import DoubleArray
 from napari_deep3d.core.volume import Volume
 
-Shift = NDArray[np.float64]
 BAND_PASS = (2, 6, 6)
 AXIAL, LATERAL = 0.25, 0.5
 
 
-Found = tuple[Shift, float, Any]
-"""Shift in voxels, confidence, and what that was told from."""
+Found = tuple[DoubleArray, float, Any]
+"""DoubleArray in voxels, confidence, and what that was told from."""
 
 
 def ours(**settings: Any) -> Callable[[KnownPair], Found]:
@@ -153,8 +153,8 @@ def turned(count: int) -> list[dict[str, Any]]:
         )
         for kind in ("shift", "similarity", "affine"):
             found = register_volumes(pair.confocal, pair.widefield, transform=kind)
-            corners = corners_um(pair.confocal.shape, pair.confocal.known_spacing_um)
-            error = (found.transform.apply(corners) - pair.truth.apply(corners)) / pair.widefield.known_spacing_um
+            corners = corners_um(pair.confocal.shape, pair.confocal.require_spacing_um())
+            error = (found.transform.apply(corners) - pair.truth.apply(corners)) / pair.widefield.require_spacing_um()
             rows.append(
                 {
                     "set": "turned",

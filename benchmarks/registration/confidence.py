@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from benchmarks.registration.pairs import (
@@ -28,8 +27,9 @@ from napari_deep3d.core.registration.common_grid import common_grid
 from napari_deep3d.core.registration.confidence import Evidence, concentration
 from napari_deep3d.core.registration.register import fine_lag
 from napari_deep3d.core.registration.relative_psf import shift_maps
-from napari_deep3d.core.simulation.scene import Kind
-from napari_deep3d.core.volume import Shape, Volume
+from napari_deep3d.core.simulation.scene import SampleKind
+from napari_deep3d.core.types import DoubleArray, Shape
+from napari_deep3d.core.volume import Volume
 
 DIM_PHOTONS = (3.0, 8.0, 20.0, 50.0, 100.0)
 RIDGE = 0.02
@@ -48,12 +48,12 @@ def tuning_pairs() -> Iterator[tuple[str, KnownPair]]:
 
 
 def _pair(index: int, shape: Shape, photons: float, step_um: float = 0.5) -> KnownPair:
-    kind: Kind = "neurons" if index % 2 else "nuclei"
+    kind: SampleKind = "neurons" if index % 2 else "nuclei"
     haze = MEAN_FREE_PATHS_UM[index % 4]
     return known_pair((TUNING_SEED, index), kind, shape, mean_free_path_um=haze, photons=photons, step_um=step_um)
 
 
-def evidence(confocal: Volume, widefield: Volume) -> tuple[NDArray[np.float64], Evidence]:
+def evidence(confocal: Volume, widefield: Volume) -> tuple[DoubleArray, Evidence]:
     """Lag in voxels, and what speaks for it, of stacks of one voxel size."""
     grids = common_grid(confocal, Volume(widefield.data, confocal.spacing_um))
     lag = coarse_lag(grids.confocal, grids.widefield, lag_range(*grids.shapes), never)
@@ -76,7 +76,7 @@ def main() -> None:
         earlier[label] = pair
     values, truth = np.array(features), np.array(right)
 
-    def misfit(coefficients: NDArray[np.float64]) -> float:
+    def misfit(coefficients: DoubleArray) -> float:
         score = values @ coefficients
         likelihood = np.where(truth, np.logaddexp(0, -score), np.logaddexp(0, score)).sum()
         return float(likelihood + RIDGE * (coefficients[1:] ** 2).sum())

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import scipy.fft
 import scipy.ndimage as ndi
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from napari_deep3d.core.registration.transform import Transform
@@ -23,8 +22,9 @@ from napari_deep3d.core.simulation import imaging as simulation
 from napari_deep3d.core.simulation.camera import expose
 from napari_deep3d.core.simulation.samples import SampleBounds
 from napari_deep3d.core.simulation.scattering import depths_um
-from napari_deep3d.core.simulation.scene import Kind, Scene, draw_scene
-from napari_deep3d.core.volume import Shape, Spacing, Volume
+from napari_deep3d.core.simulation.scene import SampleKind, Scene, draw_scene
+from napari_deep3d.core.types import DoubleArray, FloatArray, Shape, Spacing
+from napari_deep3d.core.volume import Volume
 from napari_deep3d.io import open_stack
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -58,9 +58,9 @@ class KnownPair:
     facts: dict[str, Any]
 
     @property
-    def shift_voxels(self) -> NDArray[np.float64]:
+    def shift_voxels(self) -> DoubleArray:
         """The shift of a pair that is only shifted, (Z, Y, X)."""
-        return np.asarray(self.truth.matrix[:3, 3] / self.widefield.known_spacing_um)
+        return np.asarray(self.truth.matrix[:3, 3] / self.widefield.require_spacing_um())
 
 
 def real_samples() -> list[Volume]:
@@ -71,7 +71,7 @@ def real_samples() -> list[Volume]:
 
 def known_pair(
     seed: Sequence[int],
-    kind: Kind,
+    kind: SampleKind,
     shape: Shape = (76, 192, 192),
     *,
     mean_free_path_um: float,
@@ -131,7 +131,7 @@ def known_pair(
     return KnownPair(Volume(confocal, spacing), Volume(widefield, spacing), truth, facts)
 
 
-def _facts(scene: Scene, clean: NDArray[np.float32]) -> dict[str, Any]:
+def _facts(scene: Scene, clean: FloatArray) -> dict[str, Any]:
     density = float((clean > 0.1 * np.percentile(clean, 99.9)).mean())
     return {
         "kind": scene.kind,
@@ -142,7 +142,7 @@ def _facts(scene: Scene, clean: NDArray[np.float32]) -> dict[str, Any]:
     }
 
 
-def _slab(sample: NDArray[np.float32], step_um: float) -> NDArray[np.float32]:
+def _slab(sample: FloatArray, step_um: float) -> FloatArray:
     """Keep the brightest 3 um of a sample, moved to its middle."""
     half, middle = round(THIN_UM / 2 / step_um), sample.shape[0] // 2
     moved = np.roll(sample, middle - int(sample.sum(axis=(1, 2)).argmax()), axis=0)
@@ -151,18 +151,16 @@ def _slab(sample: NDArray[np.float32], step_um: float) -> NDArray[np.float32]:
     return out
 
 
-def _shifted(image: NDArray[np.float32], shift: NDArray[np.float64]) -> NDArray[np.float32]:
+def _shifted(image: FloatArray, shift: DoubleArray) -> FloatArray:
     spectrum = ndi.fourier_shift(scipy.fft.rfftn(image, workers=-1), shift, n=image.shape[-1])
     return np.maximum(scipy.fft.irfftn(spectrum, s=image.shape, workers=-1), 0).astype(np.float32)
 
 
-def _middle_um(field: Shape, spacing: Spacing) -> NDArray[np.float64]:
+def _middle_um(field: Shape, spacing: Spacing) -> DoubleArray:
     return (np.array(field) - 1) / 2 * spacing
 
 
-def _turned(
-    image: NDArray[np.float32], linear: NDArray[np.float64], shift: NDArray[np.float64], spacing: Spacing
-) -> NDArray[np.float32]:
+def _turned(image: FloatArray, linear: DoubleArray, shift: DoubleArray, spacing: Spacing) -> FloatArray:
     """What is at p lies at middle + shift + linear (p - middle) afterwards."""
     back, step = np.linalg.inv(linear), np.array(spacing)
     middle = (np.array(image.shape) - 1) / 2 * step
@@ -171,9 +169,7 @@ def _turned(
     return np.maximum(turned, 0).astype(np.float32)
 
 
-def _truth(
-    linear: NDArray[np.float64], shift: NDArray[np.float64], spacing: Spacing, field: Shape, margin: Shape
-) -> Transform:
+def _truth(linear: DoubleArray, shift: DoubleArray, spacing: Spacing, field: Shape, margin: Shape) -> Transform:
     """The map between positions in the two cropped stacks."""
     step = np.array(spacing)
     middle = _middle_um(field, spacing) - np.array(margin) * step
@@ -188,7 +184,7 @@ def thick_pairs(seed: int, count: int, stacks: Sequence[Volume] = ()) -> Any:
 
     With ``stacks``, a third of the samples are real confocal volumes.
     """
-    kinds: tuple[Kind, ...] = ("neurons", "nuclei", "confocal") if stacks else ("neurons", "nuclei")
+    kinds: tuple[SampleKind, ...] = ("neurons", "nuclei", "confocal") if stacks else ("neurons", "nuclei")
     for index in range(count):
         yield known_pair(
             (seed, index),

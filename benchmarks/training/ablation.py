@@ -21,17 +21,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.evaluation.metrics import fit_scale, rmse, ssim
+from napari_deep3d.core.types import FloatArray
 from napari_deep3d.jobs.pairs import read_pairs
 from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.patches import TrainingPair
 from napari_deep3d.nn.trainer import Trainer
 from napari_deep3d.nn.validation import Predictor
 
-Array = NDArray[np.float32]
 COMMON: dict[str, Any] = {
     "batch_size": 1,
     "patch": ((12, 64, 64), (24, 64, 64), (48, 64, 64)),
@@ -55,7 +54,7 @@ BAND = (0.25, 0.75)
 """Box of high lateral frequencies as shares of the Nyquist frequency (Fig. 7 of the paper gives none)."""
 
 
-def high_frequencies(stack: Array) -> float:
+def high_frequencies(stack: FloatArray) -> float:
     """Amplitude of the lateral spectrum summed inside the box of high frequencies, over all planes."""
     spectrum = np.abs(np.fft.fft2(stack))
     ky, kx = (np.abs(np.fft.fftfreq(size)) * 2 for size in stack.shape[1:])
@@ -72,7 +71,7 @@ def scores(generator: Generator, pairs: list[TrainingPair], trainer: Trainer) ->
     return dict(zip(SCORES, np.mean(rows, axis=0).tolist(), strict=True))
 
 
-def row(image: Array, truth: Array) -> tuple[float, ...]:
+def row(image: FloatArray, truth: FloatArray) -> tuple[float, ...]:
     """RMSE and SSIM, the same after fitting scale and offset, and high frequencies as a share of confocal's."""
     fitted = fit_scale(image, truth)
     share = high_frequencies(image) / high_frequencies(truth)

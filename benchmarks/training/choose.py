@@ -20,11 +20,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from napari_deep3d import predict, train
 from napari_deep3d.core.config import read_toml
 from napari_deep3d.core.evaluation.metrics import score
+from napari_deep3d.core.types import FloatArray
 from napari_deep3d.jobs.pairs import read_pairs
 from napari_deep3d.nn.patches import TrainingPair
 
@@ -34,7 +34,7 @@ SCORES = ("share", "rmse", "ssim")
 STUDY = Path(__file__).parents[2] / "configs" / "study"
 
 
-def share_and_scores(pair: TrainingPair, image: NDArray[np.float32]) -> tuple[float, float, float]:
+def share_and_scores(pair: TrainingPair, image: FloatArray) -> tuple[float, float, float]:
     """RMSE of an image as a share of the wide-field's, its RMSE and SSIM."""
     confocal = pair.crop_confocal(pair.whole)
     found, before = score(image, confocal), score(pair.crop_widefield(pair.whole), confocal)

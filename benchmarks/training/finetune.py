@@ -15,26 +15,24 @@ from pathlib import Path
 
 import numpy as np
 import scipy.ndimage as ndi
-from numpy.typing import NDArray
 
 from napari_deep3d import predict, train
 from napari_deep3d.core.config import DEFAULT_MODEL
 from napari_deep3d.core.evaluation.metrics import score
 from napari_deep3d.core.intensity import intensity_range, normalise
-from napari_deep3d.core.simulation.imaging import Pair, take_images
+from napari_deep3d.core.simulation.imaging import SimulatedPair, take_images
 from napari_deep3d.core.simulation.scene import draw_scene
-from napari_deep3d.core.volume import Shape, Spacing
+from napari_deep3d.core.types import FloatArray, Shape, Spacing
 from napari_deep3d.io import write_stack
 from napari_deep3d.jobs.pairs import read_pairs
 
-Array = NDArray[np.float32]
 SHAPE: Shape = (64, 144, 144)
 TRAINING, TESTS = 2, 8
 TRAINING_SEED, TEST_SEED = 5100, 5200
 PERCENTILES = (0.1, 99.9)
 
 
-def membranes(rng: np.random.Generator, shape: Shape, spacing_um: Spacing) -> Array:
+def membranes(rng: np.random.Generator, shape: Shape, spacing_um: Spacing) -> FloatArray:
     """Cell membranes: surfaces half-way between randomly placed, randomly stretched cells; density (Z, Y, X)."""
     field_um = np.array(shape) * spacing_um
     radius_um = rng.uniform(3.0, 7.0)
@@ -53,7 +51,7 @@ def membranes(rng: np.random.Generator, shape: Shape, spacing_um: Spacing) -> Ar
     return np.asarray(sheet * np.exp(0.5 * patchy / patchy.std()), dtype=np.float32)
 
 
-def simulate_membranes(seed: int, number: int) -> Pair:
+def simulate_membranes(seed: int, number: int) -> SimulatedPair:
     """A pair of the new kind, thick and scattering; the microscope is drawn as for any other pair."""
     rng = np.random.default_rng((seed, number))
     scene = draw_scene(rng, "nuclei")

@@ -13,7 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from napari_deep3d.core.resampling import Resampled, grid_for
-from napari_deep3d.core.volume import Shape, Volume
+from napari_deep3d.core.types import Shape
+from napari_deep3d.core.volume import Volume
 from napari_deep3d.jobs.pairs import LoadedPair, load_pairs, write_pairs
 
 NATIVE_UM = (0.5, 0.2, 0.2)
@@ -22,7 +23,7 @@ LEAST: Shape = (12, 80, 80)
 
 def resampled(volume: Volume, most: Shape) -> Volume:
     """The middle of a stack at the native voxel size."""
-    spacing = volume.known_spacing_um
+    spacing = volume.require_spacing_um()
     shape: Shape = volume.data.shape  # type: ignore[assignment]
     seen = Resampled(volume.data, grid_for(shape, spacing, NATIVE_UM))
     box = tuple(

@@ -2,7 +2,7 @@
 
 Usage: python -m benchmarks.training.native_scores data/validation data/choosing-real [--folder runs/study]
 
-Stacks that grow more than :data:`MOST_GROWTH`-fold on the one voxel size are left out, for both models. RMSE as a share
+Stacks that grow more than :data:`MAX_GROWTH`-fold on the one voxel size are left out, for both models. RMSE as a share
 of the wide-field's, RMSE and SSIM after the best scale and offset, and the seconds that predicting took.
 """
 
@@ -19,7 +19,7 @@ from benchmarks.training.native_pairs import NATIVE_UM
 from napari_deep3d import predict
 from napari_deep3d.jobs.pairs import read_pairs
 
-MOST_GROWTH = 12.0
+MAX_GROWTH = 12.0
 MODELS = ("start-l1", "start-native")
 
 
@@ -30,7 +30,7 @@ def main() -> None:
     chosen = parser.parse_args()
     for held in chosen.validation:
         pairs = list(read_pairs(held, PERCENTILES))
-        kept = [p for p in pairs if np.prod(np.divide(p.widefield.known_spacing_um, NATIVE_UM)) <= MOST_GROWTH]
+        kept = [p for p in pairs if np.prod(np.divide(p.widefield.require_spacing_um(), NATIVE_UM)) <= MAX_GROWTH]
         for name in MODELS:
             model, start = str(chosen.folder / name / "model.safetensors"), time.monotonic()
             images = [

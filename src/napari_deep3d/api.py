@@ -15,11 +15,12 @@ from napari_deep3d.core.events import Event, Stop, drain, never
 from napari_deep3d.core.registration.register import register_volumes
 from napari_deep3d.core.registration.result import Registration
 from napari_deep3d.core.simulation.scene import SceneBounds
-from napari_deep3d.core.volume import Shape, Spacing, Volume
+from napari_deep3d.core.types import Shape, Spacing
+from napari_deep3d.core.volume import Volume
 from napari_deep3d.io import check_output, open_stack, write_stack
 from napari_deep3d.jobs.predict import Prediction, predict_volume
 from napari_deep3d.jobs.predict_file import FilePrediction, Times, predict_file, uncertainty_path
-from napari_deep3d.jobs.register import RegisteredFolder, RegisteredPair, Source, register_folders, register_pair
+from napari_deep3d.jobs.register import RegisteredFolder, RegisteredPair, StackSource, register_folders, register_pair
 from napari_deep3d.jobs.simulate import Simulated, simulate_pairs
 from napari_deep3d.jobs.train import TrainResult, train_model
 
@@ -144,8 +145,8 @@ def register(
     if not isinstance(confocal, str | Path) or not isinstance(widefield, str | Path):
         raise InputError("a pair is written from files alone. Save the arrays first, or leave the output out.")
     sources = (
-        Source(Path(confocal), confocal_channel, confocal_spacing_um),
-        Source(Path(widefield), widefield_channel, widefield_spacing_um),
+        StackSource(Path(confocal), confocal_channel, confocal_spacing_um),
+        StackSource(Path(widefield), widefield_channel, widefield_spacing_um),
     )
     if all(source.is_folder_of_stacks for source in sources):
         return drain(register_folders(*sources, output, config, overwrite=overwrite, stop=stop), on_event)
@@ -154,7 +155,7 @@ def register(
 
 def _stack_of(stack: NDArray[np.generic] | str | Path, channel: int | None, spacing_um: Spacing | None) -> Volume:
     if isinstance(stack, str | Path):
-        return Source(Path(stack), channel, spacing_um).volume()
+        return StackSource(Path(stack), channel, spacing_um).volume()
     return Volume(np.asarray(stack), spacing_um)
 
 

@@ -120,7 +120,7 @@ def _um(unit: Any) -> float:
 def _layer(volume: Volume, name: str, *, visible: bool = True) -> LayerData:
     properties = {
         "name": name,
-        "scale": volume.known_spacing_um,
+        "scale": volume.require_spacing_um(),
         "units": ("um",) * 3,
         "axis_labels": ("z", "y", "x"),
         "colormap": "gray",

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from napari_deep3d.core.events import Clock, Event, Job, Notice, Progress, drain, never, tap, wait
+from napari_deep3d.core.events import Clock, Event, Job, Notice, Progress, drain, mapped, never, tap, wait
 
 
 def job(log: list[str]) -> Job[int]:
@@ -86,3 +86,10 @@ def test_waiting_ends_when_it_is_stopped() -> None:
 
 def test_what_is_not_paused_does_not_wait() -> None:
     assert wait(never, lambda: pytest.fail("stop was asked")) < 0.05
+
+
+def test_mapped_changes_every_event_and_keeps_the_result() -> None:
+    events: list[Event] = []
+    changed = mapped(job([]), lambda event: Progress(3, 4, "other") if isinstance(event, Progress) else event)
+    assert drain(changed, events.append) == 42
+    assert events == [Notice("one"), Progress(3, 4, "other")]

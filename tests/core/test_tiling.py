@@ -10,22 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.tiling import align, choose_tile, plan_tiles, widen
+from napari_deep3d.core.tiling import choose_tile, plan_tiles
 
 sizes = st.tuples(*[st.integers(1, 23)] * 3)
 blends = st.tuples(*[st.integers(0, 9)] * 3)
 multiples = st.tuples(*[st.integers(1, 8)] * 3)
 small = settings(deadline=None, max_examples=60)
-
-
-@st.composite
-def regions(draw: st.DrawFn) -> tuple[tuple[slice, slice, slice], tuple[int, int, int]]:
-    shape = draw(sizes)
-    boxes = []
-    for size in shape:
-        start = draw(st.integers(0, size - 1))
-        boxes.append(slice(start, draw(st.integers(start + 1, size))))
-    return (boxes[0], boxes[1], boxes[2]), shape
 
 
 @small
@@ -125,29 +115,6 @@ def test_chosen_tile_needs_the_least_computing() -> None:
 
 def test_chosen_tile_is_the_smallest_possible_where_nothing_fits() -> None:
     assert choose_tile((64, 256, 256), (8, 32, 32), (4, 16, 16), 10) == (4, 16, 16)
-
-
-@small
-@given(regions(), multiples)
-def test_align_is_the_smallest_box_on_the_grid_that_covers(case, multiple) -> None:
-    region, shape = case
-    aligned = align(region, multiple, shape)
-    for box, out, m, size in zip(region, aligned, multiple, shape, strict=True):
-        assert out.start <= box.start < box.stop <= out.stop <= size
-        assert out.start % m == 0
-        assert out.stop % m == 0 or out.stop == size
-        assert box.start - out.start < m
-        assert out.stop - box.stop < m
-    assert align(aligned, multiple, shape) == aligned
-
-
-@small
-@given(regions(), st.tuples(*[st.integers(0, 9)] * 3))
-def test_widen_adds_the_margin_and_stays_within_the_stack(case, margin) -> None:
-    region, shape = case
-    for box, out, m, size in zip(region, widen(region, margin, shape), margin, shape, strict=True):
-        assert out.start == (box.start - m if box.start >= m else 0)
-        assert out.stop == (box.stop + m if box.stop + m <= size else size)
 
 
 def test_cores_are_as_large_as_asked_except_the_last() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.volume import Volume, all_finite, check_spacing, format_spacing, read_box
+from napari_deep3d.core.volume import LazyStack, Volume, all_finite, check_spacing, format_spacing, read_box
 
 SPACING_UM = (0.5, 0.1, 0.1)
 
@@ -16,13 +18,13 @@ def test_volume_keeps_what_it_was_given() -> None:
     volume = Volume(data, SPACING_UM, (1.0, 2.0, 3.0), "mine")
     assert volume.data is data
     assert volume.shape == (4, 16, 18)
-    assert volume.known_spacing_um == SPACING_UM
+    assert volume.require_spacing_um() == SPACING_UM
     assert volume.origin_um == (1.0, 2.0, 3.0)
 
 
 def test_voxel_size_becomes_plain_floats() -> None:
     volume = Volume(np.zeros((4, 16, 16), np.float32), tuple(np.float32(v) for v in (1, 0.5, 0.5)))  # type: ignore[arg-type]
-    assert [type(v) for v in volume.known_spacing_um] == [float] * 3
+    assert [type(v) for v in volume.require_spacing_um()] == [float] * 3
 
 
 @pytest.mark.parametrize(
@@ -67,7 +69,7 @@ def test_unusable_voxel_size_is_refused(spacing: tuple[float, ...]) -> None:
 def test_missing_voxel_size_is_asked_for() -> None:
     volume = Volume(np.zeros((4, 16, 16), np.uint8), None, name="mine")
     with pytest.raises(InputError, match=r"mine has no voxel size in micrometres.*--spacing"):
-        _ = volume.known_spacing_um
+        _ = volume.require_spacing_um()
 
 
 def test_repr_does_not_print_voxels() -> None:
@@ -101,3 +103,47 @@ def test_integers_are_always_finite_and_not_even_read() -> None:
             raise AssertionError("voxels were read")
 
     assert all_finite(Unreadable())
+
+
+class Counted(LazyStack):
+    """An array that notes which boxes are read of it."""
+
+    def __init__(self, data: np.ndarray) -> None:
+        self._data, self.boxes = data, list[tuple[slice, ...]]()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._data.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self._data.dtype
+
+    def _read(self, box: tuple[slice, ...]) -> np.ndarray:
+        self.boxes.append(box)
+        return self._data[box]
+
+
+indices = st.integers(-4, 3) | st.slices(4) | st.just(slice(None))
+
+
+@given(st.lists(indices, max_size=3), st.booleans())
+def test_a_lazy_stack_is_indexed_like_an_array(parts: list[int | slice], dotted: bool) -> None:
+    data = np.arange(64).reshape(4, 4, 4)
+    lazy = Counted(data)
+    key = (*parts, ...) if dotted else tuple(parts)
+    assert np.array_equal(lazy[key], data[key])
+    (box,) = lazy.boxes
+    assert len(box) == 3
+    assert all(part.step is None for part in box)
+
+
+def test_a_lazy_stack_reads_no_more_than_it_needs() -> None:
+    lazy = Counted(np.arange(64).reshape(4, 4, 4))
+    assert lazy[1, 3:0:-2].tolist() == [[28, 29, 30, 31], [20, 21, 22, 23]]
+    assert lazy.boxes == [(slice(1, 2), slice(1, 4), slice(0, 4))]
+    assert np.asarray(lazy).sum() == 63 * 32
+    with pytest.raises(IndexError, match="out of range"):
+        lazy[4]
+    with pytest.raises(IndexError, match="too many indices"):
+        lazy[0, 0, 0, 0]

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import scipy.ndimage as ndi
-from numpy.typing import NDArray
 
 from napari_deep3d.core.config import PredictConfig, RegisterConfig, TrainConfig
 from napari_deep3d.core.events import (
@@ -28,6 +27,7 @@ from napari_deep3d.core.events import (
 )
 from napari_deep3d.core.registration.result import Registration, ShiftMap
 from napari_deep3d.core.registration.transform import Transform
+from napari_deep3d.core.types import FloatArray
 from napari_deep3d.core.volume import Volume
 
 SPACING_UM = (0.5, 0.2, 0.2)
@@ -76,7 +76,7 @@ class FakePrediction:
             yield clock.progress(done, 4, f"tile {done} of 4")
         return Prediction(
             data=out,
-            spacing_um=volume.known_spacing_um,
+            spacing_um=volume.require_spacing_um(),
             origin_um=volume.origin_um,
             model=config.model,
             device="cpu",
@@ -99,7 +99,7 @@ SHIFT_UM = (1.0, -0.6, 0.8)
 """Two planes and -3 and 4 pixels of :data:`SPACING_UM`: what :func:`texture_pair` and :class:`FakeRegistration` say."""
 
 
-def texture_pair() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def texture_pair() -> tuple[FloatArray, FloatArray]:
     """A confocal and a wide-field stack of a random texture, axes Z, Y, X; shifted by :data:`SHIFT_UM`."""
     noise = np.random.default_rng(1).random((32, 96, 96), dtype=np.float32) ** 8
     texture = ndi.gaussian_filter(noise, 0.7)

@@ -8,9 +8,9 @@ import numpy as np
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
-from napari_deep3d.core.novelty.detector import Known
+from napari_deep3d.core.novelty.detector import NoveltyModel
 from napari_deep3d.core.novelty.features import measure_likeness
-from napari_deep3d.core.volume import Spacing
+from napari_deep3d.core.types import Spacing
 
 SPACING: Spacing = (0.5, 0.2, 0.2)
 
@@ -27,6 +27,6 @@ def widefield(seed: int, shape: tuple[int, int, int] = (16, 64, 64)) -> NDArray[
 
 
 @cache
-def known() -> Known:
+def known() -> NoveltyModel:
     """What a model knows that learned from forty of them."""
-    return Known.fit([measure_likeness(widefield(seed), SPACING) for seed in range(40)])
+    return NoveltyModel.fit([measure_likeness(widefield(seed), SPACING) for seed in range(40)])

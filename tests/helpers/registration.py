@@ -12,11 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_deep3d.core.registration.cross_spectrum import frequencies
 from napari_deep3d.core.registration.transform import Transform
-from napari_deep3d.core.volume import Shape, Spacing, Volume
+from napari_deep3d.core.types import DoubleArray, FloatArray, Shape, Spacing, Vector
+from napari_deep3d.core.volume import Volume
 
-Array = NDArray[np.float32]
-Floats = NDArray[np.float64]
-Vector = tuple[float, float, float]
 Number = TypeVar("Number", bound=np.generic)
 
 CONFOCAL_BLUR_UM: Vector = (0.25, 0.1, 0.1)
@@ -28,15 +26,15 @@ HAZE_BLUR_UM: Vector = (3.0, 2.0, 2.0)
 class Beads:
     """Gaussian beads: centres (n, 3) in um along Z, Y, X, widths (standard deviations) in um, and brightness."""
 
-    centres_um: Floats
-    widths_um: Floats
-    weights: Floats
+    centres_um: DoubleArray
+    widths_um: DoubleArray
+    weights: DoubleArray
 
     def moved(self, transform: Transform) -> Beads:
         """The beads where a transform takes their centres."""
         return replace(self, centres_um=transform.apply(self.centres_um))
 
-    def image(self, shape: Shape, spacing_um: Spacing, blur_um: Vector) -> Array:
+    def image(self, shape: Shape, spacing_um: Spacing, blur_um: Vector) -> FloatArray:
         """The beads seen with a Gaussian blur, axes (Z, Y, X); the centre of the first voxel lies at 0."""
         waves, weights = [], self.weights.copy()
         for axis in range(3):
@@ -86,14 +84,14 @@ def widefield_stack(beads: Beads, shape: Shape, spacing_um: Spacing, seed: int =
     return Volume(np.minimum(photons, 65_535).astype(np.uint16), spacing_um, name="w.tif")
 
 
-def texture(seed: int, shape: Shape, smooth: Vector = (0.8, 1.0, 1.0)) -> Array:
+def texture(seed: int, shape: Shape, smooth: Vector = (0.8, 1.0, 1.0)) -> FloatArray:
     """Periodic random texture without the highest frequencies, so that it can be shifted by parts of a voxel."""
     noise = np.random.default_rng(seed).normal(size=shape)
     blurred = ndi.gaussian_filter(noise, smooth, mode="wrap")
     return np.asarray(blurred / blurred.std(), dtype=np.float32)
 
 
-def fourier_shift(image: Array, by: Vector) -> Array:
+def fourier_shift(image: FloatArray, by: Vector) -> FloatArray:
     """The periodic image moved by (Z, Y, X) voxels: what was at i is at i + by."""
     spectrum = scipy.fft.rfftn(image.astype(np.float64))
     for k, d in zip(frequencies((image.shape[0], image.shape[1], image.shape[2])), by, strict=True):

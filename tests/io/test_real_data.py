@@ -44,7 +44,7 @@ def test_a_stack_without_a_voxel_size() -> None:
     volume = open_stack(real("neuron_fly_confocal.tif")).volume()
     assert (volume.shape, volume.spacing_um) == ((119, 415, 409), None)
     with pytest.raises(InputError, match="no voxel size"):
-        _ = volume.known_spacing_um
+        _ = volume.require_spacing_um()
 
 
 def test_escaped_micro_sign() -> None:

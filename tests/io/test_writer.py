@@ -13,10 +13,10 @@ import tifffile
 import zarr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 from yaozarrs import validate_ome_uri, validate_zarr_store
 
 from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.types import FloatArray
 from napari_deep3d.io import StackWriter, check_output, open_stack, write_stack
 
 SPACING_UM = (0.5, 0.11, 0.108)
@@ -273,7 +273,7 @@ def test_a_big_result_is_a_bigtiff(tmp_path: Path) -> None:
 
 def test_the_stack_is_closed_at_the_end(tmp_path: Path) -> None:
     with StackWriter(tmp_path / "a.tif", SHAPE, SPACING_UM) as writer:
-        box: NDArray[np.float32] = writer.data[0]
+        box: FloatArray = writer.data[0]
         box += 1
         assert not np.any(np.asarray(writer.data))  # what was read is a copy
     with pytest.raises(ValueError, match="open the file to read it"):

@@ -12,10 +12,10 @@ import pytest
 
 from napari_deep3d.core.config import PredictConfig, TrainConfig
 from napari_deep3d.core.events import Event, Notice, drain
-from napari_deep3d.core.novelty.detector import LEAST_STACKS
+from napari_deep3d.core.novelty.detector import MIN_STACKS
 from napari_deep3d.core.volume import Volume
 from napari_deep3d.io import write_stack
-from napari_deep3d.jobs.novelty import fit_known, learn_known, likeness_of
+from napari_deep3d.jobs.novelty import fit_novelty_model, fit_novelty_model_to_folder, novelty_of
 from napari_deep3d.jobs.predict import Prediction, predict_volume
 from napari_deep3d.jobs.train import train_model
 from napari_deep3d.nn.model_file import read_info
@@ -58,7 +58,7 @@ def test_a_model_that_does_not_say_what_it_knows_is_used_all_the_same(make_model
 
 def test_a_stated_voxel_size_counts(make_model: Make) -> None:
     config = PredictConfig.checked(model=str(make_model(known=known())), spacing_um=SPACING)
-    assert likeness_of(Volume(GOOD, None), config) == likeness_of(Volume(GOOD, SPACING), config)
+    assert novelty_of(Volume(GOOD, None), config) == novelty_of(Volume(GOOD, SPACING), config)
 
 
 def stacks(count: int) -> list[Volume]:
@@ -66,15 +66,15 @@ def stacks(count: int) -> list[Volume]:
 
 
 def test_few_stacks_tell_nothing() -> None:
-    assert learn_known(stacks(LEAST_STACKS - 1)) is None
-    assert learn_known([*stacks(LEAST_STACKS - 1), Volume(GOOD, None)]) is None
-    enough = learn_known(stacks(LEAST_STACKS + 4), most=LEAST_STACKS)
+    assert fit_novelty_model(stacks(MIN_STACKS - 1)) is None
+    assert fit_novelty_model([*stacks(MIN_STACKS - 1), Volume(GOOD, None)]) is None
+    enough = fit_novelty_model(stacks(MIN_STACKS + 4), most=MIN_STACKS)
     assert enough is not None
-    assert enough.stacks == LEAST_STACKS
+    assert enough.stacks == MIN_STACKS
 
 
 def test_what_a_model_of_few_planes_sees() -> None:
-    learned = learn_known(stacks(LEAST_STACKS), z_step=2)
+    learned = fit_novelty_model(stacks(MIN_STACKS), z_step=2)
     assert learned is not None
     assert learned.given_low[0] == learned.given_high[0] == pytest.approx(np.log10(2 * SPACING[0]), abs=1e-5)
 
@@ -84,7 +84,7 @@ def many_pairs(tmp_path: Path) -> Path:
     folder = tmp_path / "many"
     for kind in ("widefield", "confocal"):
         (folder / kind).mkdir(parents=True)
-        for seed in range(LEAST_STACKS):
+        for seed in range(MIN_STACKS):
             write_stack(folder / kind / f"{seed}.tif", widefield(seed, (8, 32, 32)), SPACING)
     return folder
 
@@ -94,9 +94,9 @@ def test_a_training_puts_it_into_the_model(many_pairs: Path, tmp_path: Path, tra
     trained = drain(train_model(many_pairs, tmp_path / "run", TrainConfig.checked(**settings)))
     found = read_info(trained.model).known
     assert found is not None
-    assert found == fit_known(many_pairs)
-    assert found.stacks == LEAST_STACKS
+    assert found == fit_novelty_model_to_folder(many_pairs)
+    assert found.stacks == MIN_STACKS
 
 
 def test_a_training_on_few_pairs_does_not(pairs_folder: Path) -> None:
-    assert fit_known(pairs_folder) is None
+    assert fit_novelty_model_to_folder(pairs_folder) is None

@@ -17,15 +17,15 @@ from napari_deep3d.core.registration.transform import Transform
 from napari_deep3d.io import open_stack, write_stack
 from napari_deep3d.jobs import register
 from napari_deep3d.jobs.pairs import read_pairs
-from napari_deep3d.jobs.register import RegisteredFolder, Source, register_folders, register_pair
+from napari_deep3d.jobs.register import RegisteredFolder, StackSource, register_folders, register_pair
 
 SHIFT = (2, -3, 4)
 SPACING_UM = (0.5, 0.2, 0.2)
 Files = tuple[Path, Path]
 
 
-def sources(files: Files) -> tuple[Source, Source]:
-    return Source(files[0]), Source(files[1])
+def sources(files: Files) -> tuple[StackSource, StackSource]:
+    return StackSource(files[0]), StackSource(files[1])
 
 
 def written(folder: Path) -> set[str]:
@@ -33,7 +33,7 @@ def written(folder: Path) -> set[str]:
 
 
 @pytest.fixture
-def folders(pair_files: Files, tmp_path: Path) -> tuple[Source, Source]:
+def folders(pair_files: Files, tmp_path: Path) -> tuple[StackSource, StackSource]:
     """Two folders: a pair that matches, one that is noise, one that is blank, and a file without a partner."""
     sides = tmp_path / "c", tmp_path / "w"
     rng = np.random.default_rng(1)
@@ -43,7 +43,7 @@ def folders(pair_files: Files, tmp_path: Path) -> tuple[Source, Source]:
         write_stack(side / "noise.ome.tif", rng.poisson(50, (16, 48, 48)).astype(np.uint16), SPACING_UM)
         write_stack(side / "blank.ome.tif", np.full((16, 48, 48), 7, np.uint16), SPACING_UM)
     shutil.copy(pair_files[1], sides[1] / "alone.ome.tif")
-    return Source(sides[0]), Source(sides[1])
+    return StackSource(sides[0]), StackSource(sides[1])
 
 
 def test_a_pair_is_written_aligned(pair_files: Files, tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_a_second_pair_joins_the_first(pair_files: Files, tmp_path: Path) -> Non
     drain(register_pair(*sources(pair_files), tmp_path / "pairs", RegisterConfig()))
     other = pair_files[1].with_name("other.ome.tif")
     shutil.copy(pair_files[1], other)
-    drain(register_pair(Source(pair_files[0]), Source(other), tmp_path / "pairs", RegisterConfig()))
+    drain(register_pair(StackSource(pair_files[0]), StackSource(other), tmp_path / "pairs", RegisterConfig()))
     assert {"widefield/cell.ome.tif", "widefield/other.ome.tif"} <= written(tmp_path / "pairs")
 
 
@@ -104,7 +104,7 @@ def test_a_failure_while_writing_leaves_nothing(
     assert written(tmp_path / "pairs") == set()
 
 
-def test_folders_go_on_past_failures(folders: tuple[Source, Source], tmp_path: Path) -> None:
+def test_folders_go_on_past_failures(folders: tuple[StackSource, StackSource], tmp_path: Path) -> None:
     events: list[Event] = []
     done = drain(register_folders(*folders, tmp_path / "pairs", RegisterConfig()), events.append)
     assert (len(done.rows), done.failed, done.complete) == (3, 2, True)
@@ -120,7 +120,7 @@ def test_folders_go_on_past_failures(folders: tuple[Source, Source], tmp_path: P
     assert {path for path in written(tmp_path / "pairs") if path.startswith("w")} == {"widefield/good.ome.tif"}
 
 
-def test_the_summary_has_the_least_sure_first(folders: tuple[Source, Source], tmp_path: Path) -> None:
+def test_the_summary_has_the_least_sure_first(folders: tuple[StackSource, StackSource], tmp_path: Path) -> None:
     drain(register_folders(*folders, tmp_path / "pairs", RegisterConfig()))
     with (tmp_path / "pairs" / "registration" / "summary.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -129,7 +129,7 @@ def test_the_summary_has_the_least_sure_first(folders: tuple[Source, Source], tm
     assert all(row["problem"] for row in rows[:-1])
 
 
-def test_a_stopped_folder_keeps_what_is_done(folders: tuple[Source, Source], tmp_path: Path) -> None:
+def test_a_stopped_folder_keeps_what_is_done(folders: tuple[StackSource, StackSource], tmp_path: Path) -> None:
     asked = False
 
     def note(event: Event) -> None:
@@ -149,4 +149,8 @@ def test_folders_without_a_common_name(tmp_path: Path, pair_files: Files) -> Non
         (tmp_path / side).mkdir()
         shutil.copy(pair_files[0], tmp_path / side / f"{name}.tif")
     with pytest.raises(InputError, match=r"no two stacks of the same name \(1 and 1 stacks\)"):
-        drain(register_folders(Source(tmp_path / "c"), Source(tmp_path / "w"), tmp_path / "pairs", RegisterConfig()))
+        drain(
+            register_folders(
+                StackSource(tmp_path / "c"), StackSource(tmp_path / "w"), tmp_path / "pairs", RegisterConfig()
+            )
+        )

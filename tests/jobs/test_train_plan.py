@@ -13,7 +13,7 @@ from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.jobs import train_plan
 from napari_deep3d.jobs.pairs import PairFacts
-from napari_deep3d.jobs.train_plan import LEAST_STEPS, MOST_STEPS, TrainPlan, plan_training, voxels_at_once
+from napari_deep3d.jobs.train_plan import MAX_STEPS, MIN_STEPS, TrainPlan, plan_training, voxels_at_once
 
 PAIRS = [PairFacts(str(index), (48, 200, 200), (0.5, 0.2, 0.2)) for index in range(4)]
 
@@ -70,8 +70,8 @@ def test_time_gives_the_number_of_steps(plan: Any) -> None:
     made = plan(minutes=30)
     assert 0 <= 30 * 60 - made.seconds < made.seconds_per_step
     assert made.iterations == int(30 * 60 / made.seconds_per_step)
-    assert plan(minutes=1e-6).iterations == LEAST_STEPS
-    assert plan(minutes=1e9).iterations == MOST_STEPS
+    assert plan(minutes=1e-6).iterations == MIN_STEPS
+    assert plan(minutes=1e9).iterations == MAX_STEPS
 
 
 def test_short_memory_leads_to_fewer_voxels_at_a_time_and_is_said(plan: Any, monkeypatch: pytest.MonkeyPatch) -> None:

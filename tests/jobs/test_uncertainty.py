@@ -69,17 +69,17 @@ def test_it_does_not_depend_on_the_tiles(smooth: np.ndarray, model: Path, spacin
 def test_lack_of_memory_is_survived(
     smooth: np.ndarray, make_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from napari_deep3d.nn.folded_network import FrozenNetwork
+    from napari_deep3d.nn.folded_network import FoldedNetwork
 
     config = settings(make_model(uncertainty=CALIBRATION, halo=(4, 16, 16)))
-    call = FrozenNetwork.__call__
+    call = FoldedNetwork.__call__
 
     def small_boxes_only(self: Any, stack: Any) -> Any:
         if stack.size == smooth.size:
             raise MemoryError
         return call(self, stack)
 
-    monkeypatch.setattr(FrozenNetwork, "__call__", small_boxes_only)
+    monkeypatch.setattr(FoldedNetwork, "__call__", small_boxes_only)
     result = predict(smooth, config)
     assert "smaller tiles" in result.notices[0]
     assert result.complete

@@ -15,8 +15,8 @@ from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.nn.checkpoint import (
     KEPT,
-    Best,
-    Standing,
+    BestWeights,
+    TrainingState,
     checkpoints,
     load_newest,
     save_checkpoint,
@@ -29,17 +29,19 @@ from tests.helpers.nn import changed, same_state, state
 Pairs = list[TrainingPair]
 
 
-def at(step: int) -> Standing:
-    return Standing(step=step)
+def at(step: int) -> TrainingState:
+    return TrainingState(step=step)
 
 
-@pytest.mark.parametrize("best", [None, Best(3, "the running mean of the weights", 0.0512345678901234, 0.75)])
-def test_all_of_a_training_comes_back(pairs: Pairs, config: TrainConfig, tmp_path: Path, best: Best | None) -> None:
+@pytest.mark.parametrize("best", [None, BestWeights(3, "the running mean of the weights", 0.0512345678901234, 0.75)])
+def test_all_of_a_training_comes_back(
+    pairs: Pairs, config: TrainConfig, tmp_path: Path, best: BestWeights | None
+) -> None:
     """Both networks, what their optimisers remember, the running mean, and how far it had come."""
     trainer, other = Trainer(config, pairs), Trainer(changed(config, seed=5), pairs)
     for step in range(2):
         trainer.step(step)
-    standing = Standing(2, best, is_best=best is None, voxels_at_once=12345)
+    standing = TrainingState(2, best, is_best=best is None, voxels_at_once=12345)
     path = save_checkpoint(tmp_path, standing, trainer)
     assert path == tmp_path / "step_0000002.safetensors"
     assert not same_state(state(other), state(trainer))
@@ -62,7 +64,7 @@ def test_restored_training_goes_on_as_if_nothing_had_been(pairs: Pairs, config: 
 def test_no_checkpoint_is_a_fresh_start(pairs: Pairs, config: TrainConfig, tmp_path: Path) -> None:
     trainer = Trainer(config, pairs)
     before = state(trainer)
-    assert load_newest(tmp_path, trainer) == Standing()
+    assert load_newest(tmp_path, trainer) == TrainingState()
     assert same_state(state(trainer), before)
 
 

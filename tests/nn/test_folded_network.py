@@ -10,9 +10,17 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from napari_deep3d.core.box import Box
 from napari_deep3d.core.events import StoppedError
 from napari_deep3d.nn import folded_network as frozen
-from napari_deep3d.nn.folded_network import FrozenNetwork, freeze, measure_statistics, prepare, sample_boxes, stopping
+from napari_deep3d.nn.folded_network import (
+    FoldedNetwork,
+    fold_norms,
+    measure_statistics,
+    prepare,
+    sample_boxes,
+    stopping,
+)
 from napari_deep3d.nn.generator import STRIDE, Generator, norms
 
 CPU = torch.device("cpu")
@@ -29,13 +37,13 @@ def test_frozen_with_its_own_statistics_is_the_network_itself(
 ) -> None:
     x = batch(smooth[tuple(slice(n) for n in shape)])
     expected = generator(x)
-    got = freeze(generator, measure_statistics(generator, x))(x)
+    got = fold_norms(generator, measure_statistics(generator, x))(x)
     torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_measuring_and_freezing_leave_the_network_as_it_was(generator: Generator, smooth: np.ndarray) -> None:
     before = copy.deepcopy(generator.state_dict())
-    freeze(generator, measure_statistics(generator, batch(smooth)))
+    fold_norms(generator, measure_statistics(generator, batch(smooth)))
     assert not any(layer.pooled for layer in norms(generator))
     assert all(layer.measured is None for layer in norms(generator))
     for name, value in generator.state_dict().items():
@@ -49,13 +57,13 @@ def test_measuring_that_fails_leaves_the_network_as_it_was(generator: Generator)
 
 
 def test_frozen_network_holds_no_norm(generator: Generator, smooth: np.ndarray) -> None:
-    assert not norms(freeze(generator, measure_statistics(generator, batch(smooth))))
+    assert not norms(fold_norms(generator, measure_statistics(generator, batch(smooth))))
 
 
 @torch.no_grad()
 def test_frozen_network_does_not_depend_on_its_input_statistics(generator: Generator, smooth: np.ndarray) -> None:
     """A change in one corner changes nothing far away, as it would with instance norm."""
-    network = FrozenNetwork(generator, [smooth], CPU, torch.float32)
+    network = FoldedNetwork(generator, [smooth], CPU, torch.float32)
     long = np.concatenate([smooth] * 5, axis=2)
     changed = long.copy()
     changed[:, :, :48] *= 5
@@ -68,7 +76,7 @@ def test_frozen_network_does_not_depend_on_its_input_statistics(generator: Gener
 def test_frozen_network_measured_on_one_stack_predicts_it_like_the_network(
     generator: Generator, smooth: np.ndarray
 ) -> None:
-    got = FrozenNetwork(generator, [smooth], CPU, torch.float32)(smooth)
+    got = FoldedNetwork(generator, [smooth], CPU, torch.float32)(smooth)
     with torch.no_grad():
         expected = generator(batch(smooth))[0, 0].numpy()
     assert got.dtype == np.float32
@@ -78,19 +86,19 @@ def test_frozen_network_measured_on_one_stack_predicts_it_like_the_network(
 
 def test_pieces_are_normalised_together(generator: Generator, smooth: np.ndarray) -> None:
     dim, bright = smooth, 5 * smooth[::-1] + 1
-    both = FrozenNetwork(generator, [dim, bright], CPU, torch.float32)
-    swapped = FrozenNetwork(generator, [bright, dim], CPU, torch.float32)
-    alone = FrozenNetwork(generator, [dim], CPU, torch.float32)
+    both = FoldedNetwork(generator, [dim, bright], CPU, torch.float32)
+    swapped = FoldedNetwork(generator, [bright, dim], CPU, torch.float32)
+    alone = FoldedNetwork(generator, [dim], CPU, torch.float32)
     # A nearly constant channel is divided by its tiny deviation, which enlarges the rounding of sums.
     np.testing.assert_allclose(both(smooth), swapped(smooth), atol=1e-2)
     assert np.abs(both(smooth) - alone(smooth)).max() > 1
-    twice = FrozenNetwork(generator, [dim, dim], CPU, torch.float32)
+    twice = FoldedNetwork(generator, [dim, dim], CPU, torch.float32)
     np.testing.assert_allclose(twice(smooth), alone(smooth), atol=2e-3)
 
 
 def test_bfloat16_is_close_to_float32(generator: Generator, smooth: np.ndarray) -> None:
-    exact = FrozenNetwork(generator, [smooth], CPU, torch.float32)(smooth)
-    coarse = FrozenNetwork(generator, [smooth], CPU, torch.bfloat16)(smooth)
+    exact = FoldedNetwork(generator, [smooth], CPU, torch.float32)(smooth)
+    coarse = FoldedNetwork(generator, [smooth], CPU, torch.bfloat16)(smooth)
     assert coarse.dtype == np.float32
     assert np.sqrt(((coarse - exact) ** 2).mean()) < 0.1 * exact.std()
 
@@ -107,7 +115,7 @@ def test_frozen_network_moves_with_its_input(
     generator: Generator, smooth: np.ndarray, axis: int, size: int, reach: int
 ) -> None:
     """A shift by the stride shifts the result, beyond the reach of the borders: so tiles may start there."""
-    network = FrozenNetwork(generator, [smooth], CPU, torch.float32)
+    network = FoldedNetwork(generator, [smooth], CPU, torch.float32)
     shape = [16, 16, 16]
     shape[axis] = size
     stack, stride = np.random.default_rng(1).random(shape, dtype=np.float32), STRIDE[axis]
@@ -121,7 +129,7 @@ def test_frozen_network_moves_with_its_input(
 
 
 def test_small_stack_is_measured_whole() -> None:
-    assert sample_boxes((30, 200, 250)) == [(slice(0, 30), slice(0, 200), slice(0, 250))]
+    assert sample_boxes((30, 200, 250)) == [Box(slice(0, 30), slice(0, 200), slice(0, 250))]
 
 
 large = st.tuples(st.integers(4, 600), st.integers(16, 4000), st.integers(16, 4000)).filter(
@@ -197,4 +205,4 @@ def test_nothing_of_the_stopping_stays_behind(generator: Generator, smooth: np.n
 
 def test_measuring_can_be_stopped(generator: Generator, smooth: np.ndarray) -> None:
     with pytest.raises(StoppedError):
-        FrozenNetwork(generator, [smooth], CPU, torch.float32, Countdown(3))
+        FoldedNetwork(generator, [smooth], CPU, torch.float32, Countdown(3))

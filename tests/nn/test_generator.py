@@ -9,15 +9,15 @@ import torch.nn.functional as F  # noqa: N812
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from napari_deep3d.nn.folded_network import freeze, measure_statistics
+from napari_deep3d.nn.folded_network import fold_norms, measure_statistics
 from napari_deep3d.nn.generator import (
     EPSILON,
     KERNEL,
     POOLING,
     STRIDE,
-    Block,
     Convolution,
     Generator,
+    ResidualBlock,
     StackNorm,
     enlarge_linear,
     enlarge_nearest,
@@ -196,7 +196,7 @@ def changed_planes(network: torch.nn.Module, x: torch.Tensor, plane: int) -> lis
 @torch.no_grad()
 def test_two_dimensional_network_mixes_nothing_between_planes() -> None:
     x = noise(1, 1, 9, 32, 32)
-    network = freeze(flat(), measure_statistics(flat(), x))
+    network = fold_norms(flat(), measure_statistics(flat(), x))
     for plane in (0, 4, 8):
         assert changed_planes(network, x, plane) == [plane]
 
@@ -204,7 +204,7 @@ def test_two_dimensional_network_mixes_nothing_between_planes() -> None:
 @torch.no_grad()
 def test_three_dimensional_network_mixes_planes(generator: Generator) -> None:
     x = noise(1, 1, 9, 32, 32)
-    network = freeze(generator, measure_statistics(generator, x))
+    network = fold_norms(generator, measure_statistics(generator, x))
     assert set(changed_planes(network, x, 4)) > {3, 4, 5}
 
 
@@ -280,7 +280,7 @@ def test_bfloat16_network_has_the_gradient_of_float32(planes: int) -> None:
 @pytest.mark.parametrize("channels_in", [3, 4])
 def test_block_is_as_the_paper_says(channels_in: int) -> None:
     """Two convolutions, one norm, two ReLUs, and a residual mapping across."""
-    block = Block(channels_in, 4)
+    block = ResidualBlock(channels_in, 4)
     x = noise(1, channels_in, 3, 8, 8)
     first = F.relu(F.conv3d(x, block.first.weight, block.first.bias, padding=1))
     inner = block.norm(F.conv3d(first, block.second.weight, block.second.bias, padding=1))

@@ -8,11 +8,12 @@ import scipy.ndimage as ndi
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_deep3d.core.box import Box
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.events import Event, Notice, Progress, Region, StoppedError, TileDone, drain, never
-from napari_deep3d.core.resampling import Grid
+from napari_deep3d.core.events import Event, Notice, Progress, StoppedError, TileDone, drain, never
+from napari_deep3d.core.resampling import ModelGrid
 from napari_deep3d.core.tiling import plan_tiles
-from napari_deep3d.nn.inference import BoxPredictor, Outcome, SeamMeter, is_out_of_memory, predict_tiles
+from napari_deep3d.nn.inference import BoxPredictor, SeamMeter, TilingSummary, is_out_of_memory, predict_tiles
 
 SHAPE, STRIDE = (16, 64, 80), (4, 16, 16)
 
@@ -22,7 +23,7 @@ def stack() -> np.ndarray:
     return np.random.default_rng(0).random(SHAPE, dtype=np.float32)
 
 
-def filled(predictor, plan, stop=never) -> tuple[np.ndarray, Outcome, list[Event]]:
+def filled(predictor, plan, stop=never) -> tuple[np.ndarray, TilingSummary, list[Event]]:
     events: list[Event] = []
     outcome = drain(predict_tiles(predictor, plan, stop=stop), events.append)
     out = np.zeros(plan.shape, np.float32)
@@ -52,8 +53,8 @@ def box_filter(x: np.ndarray) -> np.ndarray:
     return ndi.uniform_filter(x, (3, 9, 9), mode="constant")
 
 
-def predictor_of(network, stack: np.ndarray, halo=(1, 4, 4), grid: Grid | None = None) -> BoxPredictor:
-    return BoxPredictor(network, lambda region: stack[region], grid or Grid(stack.shape), halo, STRIDE)
+def predictor_of(network, stack: np.ndarray, halo=(1, 4, 4), grid: ModelGrid | None = None) -> BoxPredictor:
+    return BoxPredictor(network, lambda region: stack[region], grid or ModelGrid(stack.shape), halo, STRIDE)
 
 
 @pytest.mark.parametrize("tile", [(16, 64, 80), (4, 16, 16), (7, 33, 25), (16, 20, 80)])
@@ -70,13 +71,13 @@ def test_too_small_a_halo_shows_as_tile_mismatch(stack: np.ndarray) -> None:
 
 
 def test_network_sees_boxes_on_its_pooling_grid(stack: np.ndarray) -> None:
-    seen: list[Region] = []
+    seen: list[Box] = []
 
-    def read(region: Region) -> np.ndarray:
+    def read(region: Box) -> np.ndarray:
         seen.append(region)
         return stack[region]
 
-    predictor = BoxPredictor(box_filter, read, Grid(SHAPE), (3, 5, 5), STRIDE)
+    predictor = BoxPredictor(box_filter, read, ModelGrid(SHAPE), (3, 5, 5), STRIDE)
     filled(predictor, plan_tiles(SHAPE, (5, 21, 23), (2, 8, 8)))
     for region in seen:
         for box, stride, size in zip(region, STRIDE, SHAPE, strict=True):
@@ -85,13 +86,13 @@ def test_network_sees_boxes_on_its_pooling_grid(stack: np.ndarray) -> None:
 
 
 def test_prediction_is_never_below_zero(stack: np.ndarray) -> None:
-    got = predictor_of(lambda x: x - 0.5, stack)((slice(0, 4), slice(0, 16), slice(0, 16)))
+    got = predictor_of(lambda x: x - 0.5, stack)(Box(slice(0, 4), slice(0, 16), slice(0, 16)))
     np.testing.assert_allclose(got, np.maximum(stack[:4, :16, :16] - 0.5, 0))
     assert (got == 0).any()
 
 
 def test_resampled_prediction_does_not_depend_on_the_tiles(stack: np.ndarray) -> None:
-    grid = Grid(SHAPE, (1.0, 0.8, 1.25))
+    grid = ModelGrid(SHAPE, (1.0, 0.8, 1.25))
 
     def predictor() -> BoxPredictor:
         return BoxPredictor(box_filter, lambda region: grid.read(stack, region), grid, (1, 4, 4), STRIDE)
@@ -167,7 +168,7 @@ def test_halving_ends_when_the_halo_is_all_there_is(stack: np.ndarray) -> None:
         raise MemoryError
 
     with pytest.raises(InputError, match=r"(?i)not enough memory"):
-        predictor_of(network, stack, halo=SHAPE)((slice(0, 16), slice(0, 64), slice(0, 80)))
+        predictor_of(network, stack, halo=SHAPE)(Box(slice(0, 16), slice(0, 64), slice(0, 80)))
 
 
 @pytest.mark.parametrize(
@@ -242,9 +243,9 @@ def test_mismatch_of_a_constant_result_is_zero() -> None:
 
 def test_stop_between_tiles_keeps_the_finished_ones(stack: np.ndarray) -> None:
     plan = plan_tiles(SHAPE, (16, 64, 20), (0, 0, 0))
-    done: list[Region] = []
+    done: list[Box] = []
 
-    def predictor(region: Region) -> np.ndarray:
+    def predictor(region: Box) -> np.ndarray:
         done.append(region)
         return stack[region] + 1
 
@@ -258,7 +259,7 @@ def test_stop_between_tiles_keeps_the_finished_ones(stack: np.ndarray) -> None:
 def test_tile_that_is_left_halfway_is_left_out(stack: np.ndarray) -> None:
     plan = plan_tiles(SHAPE, (16, 64, 20), (0, 0, 0))
 
-    def predictor(region: Region) -> np.ndarray:
+    def predictor(region: Box) -> np.ndarray:
         if region[2].start == 40:
             raise StoppedError
         return stack[region]

@@ -12,13 +12,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from napari_deep3d.data import VGG16
-from napari_deep3d.nn.losses import (
-    PerceptualLoss,
-    as_planes,
-    discriminator_loss,
-    generator_loss,
-    l1_loss,
-)
+from napari_deep3d.nn.losses import PerceptualLoss, as_planes, discriminator_loss, generator_loss, l1_loss
 
 
 def noise(*shape: int, seed: int = 0) -> torch.Tensor:

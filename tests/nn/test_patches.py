@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from napari_deep3d.core.box import Box
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.volume import MIN_LATERAL, MIN_PLANES, Volume
@@ -37,7 +38,7 @@ def test_pair_is_normalised_side_by_side(rising: np.ndarray) -> None:
     assert pair.confocal_range == (7, 3 * 8191 + 7)
     assert pair.shape == SHAPE
     assert pair.spacing_um == SPACING_UM
-    box = (slice(0, 2), slice(3, 9), slice(0, 32))
+    box = Box(slice(0, 2), slice(3, 9), slice(0, 32))
     widefield, confocal = pair.crop_widefield(box), pair.crop_confocal(box)
     np.testing.assert_allclose(widefield, rising[:2, 3:9] / 8191, rtol=1e-5)
     np.testing.assert_allclose(confocal, widefield, atol=1e-5)
@@ -153,7 +154,7 @@ def test_only_the_patch_is_read() -> None:
         shape, dtype = (40, 200, 200), np.dtype(np.float32)
         largest = 0
 
-        def __getitem__(self, key: tuple[slice, slice, slice]) -> np.ndarray:
+        def __getitem__(self, key: Box) -> np.ndarray:
             size = [box.stop - box.start for box in key]
             self.largest = max(self.largest, int(np.prod(size)))
             return np.zeros(size, np.float32)
@@ -164,9 +165,8 @@ def test_only_the_patch_is_read() -> None:
     assert data.largest == 4 * 16 * 16
 
 
-def whole(shape: tuple[int, int, int]) -> tuple[slice, slice, slice]:
-    z, y, x = (slice(0, size) for size in shape)
-    return z, y, x
+def whole(shape: tuple[int, int, int]) -> Box:
+    return Box.whole(shape)
 
 
 @pytest.mark.parametrize("patch", [(4, 16, 16), ((8, 32, 32), (4, 16, 16))])
@@ -193,7 +193,7 @@ def test_patch_size_is_that_of_the_batch(rising: np.ndarray) -> None:
 def test_network_of_one_plane_sees_it_and_the_distance(rising: np.ndarray) -> None:
     """Deep-Z: channel 0 the plane, channel 1 how far from it the wanted plane lies, in um over 10."""
     config = settings(network_input="plane", dimensions=2)
-    box = (slice(1, 7), slice(4, 30), slice(0, 32))
+    box = Box(slice(1, 7), slice(4, 30), slice(0, 32))
     seen = network_input(turned(rising), box, config, plane=3)
     assert seen.shape == (2, 6, 26, 32)
     assert seen.dtype == np.float32
@@ -258,7 +258,7 @@ def test_box_of_a_stack_of_few_planes_is_cut_from_the_whole(step: int, data: st.
     pair = TrainingPair("p", volume(voxels), volume(voxels), (0, 1), (0, 1))
     config = settings(z_step=step)
     everything = network_input(pair, whole(pair.shape), config, first=first)
-    box = (slice(start, stop), slice(2, 9), slice(0, 16))
+    box = Box(slice(start, stop), slice(2, 9), slice(0, 16))
     np.testing.assert_array_equal(network_input(pair, box, config, first=first), everything[:, start:stop, 2:9])
 
 

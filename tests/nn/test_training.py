@@ -14,17 +14,18 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from napari_deep3d.core.box import Box
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Event, Metrics, Notice, Preview, Progress, StoppedError, drain
 from napari_deep3d.core.volume import Volume
 from napari_deep3d.nn import training
-from napari_deep3d.nn.checkpoint import Best, Standing, checkpoints, load_newest
+from napari_deep3d.nn.checkpoint import BestWeights, TrainingState, checkpoints, load_newest
 from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.patches import TrainingPair
 from napari_deep3d.nn.schedule import learning_rate
 from napari_deep3d.nn.trainer import Trainer
-from napari_deep3d.nn.training import Control, Trained, begin_from, split_pairs, train_generator
+from napari_deep3d.nn.training import Control, TrainedGenerator, begin_from, split_pairs, train_generator
 from tests.helpers.nn import changed, same_weights
 
 Pairs = list[TrainingPair]
@@ -44,7 +45,7 @@ class Until:
         return self.step == 0 or any(row.step >= self.step and self.figure in row.values for row in rows)
 
 
-def train_until(step: int, pairs: Pairs, config: TrainConfig, folder: Path, figure: str = "loss") -> Trained:
+def train_until(step: int, pairs: Pairs, config: TrainConfig, folder: Path, figure: str = "loss") -> TrainedGenerator:
     until = Until(step, figure)
     return drain(train_generator(pairs, config, folder, Control(stop=until.stop)), until)
 
@@ -54,7 +55,7 @@ def notices(events: list[Event]) -> list[str]:
 
 
 @pytest.fixture
-def unbroken(pairs: Pairs, config: TrainConfig, tmp_path: Path) -> Trained:
+def unbroken(pairs: Pairs, config: TrainConfig, tmp_path: Path) -> TrainedGenerator:
     (tmp_path / "unbroken").mkdir()
     return drain(train_generator(pairs, config, tmp_path / "unbroken"))
 
@@ -64,7 +65,7 @@ def unbroken(pairs: Pairs, config: TrainConfig, tmp_path: Path) -> Trained:
 
 @pytest.mark.parametrize("step", [1, 2, 3])
 def test_stopped_and_resumed_training_is_an_unbroken_one_bit_for_bit(
-    unbroken: Trained, pairs: Pairs, config: TrainConfig, tmp_path: Path, step: int
+    unbroken: TrainedGenerator, pairs: Pairs, config: TrainConfig, tmp_path: Path, step: int
 ) -> None:
     """With all losses, both networks and the running mean; at checkpoints and between them."""
     assert config.weight_gan > 0 < config.weight_vgg
@@ -96,7 +97,7 @@ def test_best_weights_survive_a_stop(pairs: Pairs, config: TrainConfig, tmp_path
 
 
 def test_same_seed_trains_the_same_other_seed_another(
-    unbroken: Trained, pairs: Pairs, config: TrainConfig, tmp_path: Path
+    unbroken: TrainedGenerator, pairs: Pairs, config: TrainConfig, tmp_path: Path
 ) -> None:
     for seed, same in ((config.seed, True), (config.seed + 1, False)):
         folder = tmp_path / str(seed)
@@ -134,7 +135,7 @@ def test_stop_within_a_step_leaves_the_step_out(pairs: Pairs, config: TrainConfi
 
 
 def test_damaged_newest_checkpoint_falls_back_to_the_one_before(
-    unbroken: Trained, pairs: Pairs, config: TrainConfig, tmp_path: Path
+    unbroken: TrainedGenerator, pairs: Pairs, config: TrainConfig, tmp_path: Path
 ) -> None:
     train_until(3, pairs, config, tmp_path)
     newest = checkpoints(tmp_path)[-1]
@@ -161,7 +162,7 @@ def test_resumed_training_takes_as_many_patches_at_a_time_as_before(
 
 
 def test_paused_training_waits_and_goes_on_to_the_same_end(
-    unbroken: Trained, pairs: Pairs, config: TrainConfig, tmp_path: Path
+    unbroken: TrainedGenerator, pairs: Pairs, config: TrainConfig, tmp_path: Path
 ) -> None:
     asked = iter([False, True, True, True, False, True, True])
     start = time.perf_counter()
@@ -298,7 +299,7 @@ def test_stopped_after_a_worse_test_the_best_weights_are_used(
     assert stopped.weights == "the weights after step 1, best on held-out pairs"
     assert stopped.validation == pytest.approx({"rmse": 0.2, "ssim": 0.5})
     standing = load_newest(tmp_path, Trainer(config, pairs))
-    assert standing == Standing(3, Best(1, "the weights", pytest.approx(0.2), 0.5), is_best=False, tested=3)
+    assert standing == TrainingState(3, BestWeights(1, "the weights", pytest.approx(0.2), 0.5), is_best=False, tested=3)
 
 
 def test_validation_is_the_mean_of_the_held_out_pairs(
@@ -381,7 +382,7 @@ def test_previews_come_when_they_are_due(
     drain(train_generator(pairs, config, tmp_path, Control(preview_every=every)), events.append)
     shown = [event for event in events if isinstance(event, Preview)]
     assert [event.step for event in shown] == steps
-    box = (slice(0, 16), slice(0, 48), slice(0, 48))
+    box = Box(slice(0, 16), slice(0, 48), slice(0, 48))
     for event in shown:
         np.testing.assert_array_equal(event.widefield, pairs[1].crop_widefield(box))
         assert event.prediction.shape == event.confocal.shape == (16, 48, 48)

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from napari_deep3d.core.evaluation.uncertainty import Calibration, Spread
-from napari_deep3d.nn.ensemble import TurnedEnsemble
-from napari_deep3d.nn.folded_network import FrozenNetwork
+from napari_deep3d.nn.ensemble import TestTimeEnsemble
+from napari_deep3d.nn.folded_network import FoldedNetwork
 from napari_deep3d.nn.generator import CHANNELS_IN, Generator
 from napari_deep3d.nn.tta import TURNS, Turn, turned
 from tests.helpers.nn import same_weights
@@ -68,7 +68,7 @@ def test_one_turn_after_another_is_one_of_them() -> None:
 
 
 def test_frozen_network_can_be_turned(generator: Generator, smooth: np.ndarray) -> None:
-    network = FrozenNetwork(generator, [smooth], CPU, torch.float32)
+    network = FoldedNetwork(generator, [smooth], CPU, torch.float32)
     other = np.roll(smooth, 7, axis=1)
     for turn in TURNS:
         expected = turn.back(torch.from_numpy(network(turn_array(turn, other)))).numpy()
@@ -76,22 +76,22 @@ def test_frozen_network_can_be_turned(generator: Generator, smooth: np.ndarray) 
 
 
 def test_ensemble_is_the_mean_and_calibrated_spread_of_its_turns(generator: Generator, smooth: np.ndarray) -> None:
-    network = FrozenNetwork(generator, [smooth], CPU, torch.float32)
+    network = FoldedNetwork(generator, [smooth], CPU, torch.float32)
     parts = np.stack([np.maximum(network.turned(turn)(smooth), 0) for turn in TURNS])
-    prediction, error = TurnedEnsemble(network, CALIBRATION)(smooth)
+    prediction, error = TestTimeEnsemble(network, CALIBRATION)(smooth)
     np.testing.assert_allclose(prediction, parts.mean(axis=0), rtol=1e-3, atol=1e-4)
     spread = Spread()
     for part in parts:
         spread.add(part)
     expected = CALIBRATION.expected_error(spread.deviation, prediction)
     np.testing.assert_allclose(error, expected, rtol=1e-2, atol=1e-3)
-    _, raw = TurnedEnsemble(network, None)(smooth)
+    _, raw = TestTimeEnsemble(network, None)(smooth)
     np.testing.assert_allclose(raw, spread.deviation, rtol=1e-2, atol=1e-3)
     assert raw.std() > 0
 
 
 def test_ensemble_turns_with_its_stack(generator: Generator, smooth: np.ndarray) -> None:
-    ensemble = TurnedEnsemble(FrozenNetwork(generator, [smooth], CPU, torch.float32), CALIBRATION)
+    ensemble = TestTimeEnsemble(FoldedNetwork(generator, [smooth], CPU, torch.float32), CALIBRATION)
     stack = smooth[:, :32]
     for turn in TURNS:
         got = turn_array(turn, ensemble(stack))

@@ -6,26 +6,22 @@ import numpy as np
 import pytest
 import torch
 
+from napari_deep3d.core.box import Box
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.events import StoppedError
 from napari_deep3d.nn import validation
-from napari_deep3d.nn.folded_network import FrozenNetwork
+from napari_deep3d.nn.folded_network import FoldedNetwork
 from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.patches import TrainingPair, network_input
-from napari_deep3d.nn.validation import Predictor, middle, preview, score_pairs
+from napari_deep3d.nn.validation import Predictor, preview, score_pairs
 from tests.helpers.nn import after, changed
 
 CPU = torch.device("cpu")
 Pairs = list[TrainingPair]
 
 
-def whole(pair: TrainingPair) -> tuple[slice, slice, slice]:
-    z, y, x = (slice(0, size) for size in pair.shape)
-    return z, y, x
-
-
-def test_middle_of_a_stack() -> None:
-    assert middle((10, 20, 31), (4, 30, 16)) == (slice(3, 7), slice(0, 20), slice(7, 23))
+def whole(pair: TrainingPair) -> Box:
+    return Box.whole(pair.shape)
 
 
 def test_scores_are_of_the_whole_stack_against_confocal(
@@ -49,7 +45,7 @@ def test_prediction_is_that_of_the_frozen_network_and_never_negative(
     torch.manual_seed(0)
     network = Generator(2, config.dimensions, 2 if config.network_input == "plane" else 1)
     seen = network_input(pairs[0], whole(pairs[0]), config)
-    expected = np.maximum(FrozenNetwork(network, [seen], CPU, torch.float32)(seen), 0)
+    expected = np.maximum(FoldedNetwork(network, [seen], CPU, torch.float32)(seen), 0)
     found = Predictor(network, pairs[0], config, CPU, torch.float32)(whole(pairs[0]))
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
@@ -58,7 +54,7 @@ def test_stack_that_takes_several_tiles_is_predicted_as_a_whole(
     pairs: Pairs, config: TrainConfig, generator: Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = Predictor(generator, pairs[0], config, CPU, torch.float32)
-    region = (slice(0, 16), slice(3, 41), slice(8, 45))
+    region = Box(slice(0, 16), slice(3, 41), slice(8, 45))
     expected = one(whole(pairs[0]))[region]
     monkeypatch.setattr(validation, "TILE", (16, 16, 24))
     monkeypatch.setattr(validation, "HALO", (16, 48, 48))

@@ -13,7 +13,7 @@ from napari_deep3d.core.simulation.imaging import take_images
 from napari_deep3d.core.simulation.psf import Microscope
 from napari_deep3d.core.simulation.scattering import Tissue
 from napari_deep3d.core.simulation.scene import Scene, draw_scene
-from napari_deep3d.core.volume import Shape
+from napari_deep3d.core.types import FloatArray, Shape
 from napari_deep3d.io import write_stack
 
 FOLDER = Path(__file__).parents[2] / "src" / "napari_deep3d" / "data" / "samples"
@@ -41,7 +41,7 @@ def scene() -> Scene:
 def main() -> None:
     rng = np.random.default_rng(SEED)
 
-    def draw(shape: Shape) -> samples.Array:
+    def draw(shape: Shape) -> FloatArray:
         neurons = samples.draw(rng, "neurons", shape, SPACING_UM, BOUNDS)
         return np.maximum(neurons, 0.7 * samples.draw(rng, "nuclei", shape, SPACING_UM, BOUNDS).clip(0, 2))
 

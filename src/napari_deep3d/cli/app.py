@@ -110,9 +110,12 @@ def register(
         method=method, preset=preset, transform=transform, max_shift_um=options.parse_sizes(max_shift_um)
     )
     spacings = options.parse_spacing(confocal_spacing), options.parse_spacing(widefield_spacing)
-    from napari_deep3d.jobs.register import Source, register_folders, register_pair
+    from napari_deep3d.jobs.register import StackSource, register_folders, register_pair
 
-    sources = Source(confocal, confocal_channel, spacings[0]), Source(widefield, widefield_channel, spacings[1])
+    sources = (
+        StackSource(confocal, confocal_channel, spacings[0]),
+        StackSource(widefield, widefield_channel, spacings[1]),
+    )
     interruption = Interruption()
     if all(source.is_folder_of_stacks for source in sources):
         with interruption.listening():

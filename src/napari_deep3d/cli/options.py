@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.volume import Shape, Spacing, check_spacing
+from napari_deep3d.core.types import Shape, Spacing
+from napari_deep3d.core.volume import check_spacing
 
 UNITS = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 

@@ -15,7 +15,8 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.volume import Shape, Spacing, check_spacing
+from napari_deep3d.core.types import Shape, Spacing
+from napari_deep3d.core.volume import check_spacing
 
 DEFAULT_MODEL = "generalist"
 

@@ -12,19 +12,10 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
+from napari_deep3d.core.box import Box
+from napari_deep3d.core.types import FloatArray, Spacing
 
 T = TypeVar("T")
-
-Region = tuple[slice, slice, slice]
-"""A box in a stack, axes Z, Y, X."""
-
-
-def sizes_of(region: Region) -> tuple[int, int, int]:
-    """Number of voxels of a box along Z, Y, X."""
-    z, y, x = (part.stop - part.start for part in region)
-    return z, y, x
 
 
 @dataclass(frozen=True)
@@ -50,9 +41,9 @@ class TileDone:
     error of the values, where it was asked for.
     """
 
-    region: Region
-    values: NDArray[np.float32] = field(repr=False)
-    uncertainty: NDArray[np.float32] | None = field(default=None, repr=False)
+    region: Box
+    values: FloatArray = field(repr=False)
+    uncertainty: FloatArray | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -68,10 +59,10 @@ class Preview:
     """What a training can do after a step, on a box that it does not learn from; axes (Z, Y, X), about 0 to 1."""
 
     step: int
-    widefield: NDArray[np.float32] = field(repr=False)
-    prediction: NDArray[np.float32] = field(repr=False)
-    confocal: NDArray[np.float32] = field(repr=False)
-    spacing_um: tuple[float, float, float] | None = None
+    widefield: FloatArray = field(repr=False)
+    prediction: FloatArray = field(repr=False)
+    confocal: FloatArray = field(repr=False)
+    spacing_um: Spacing | None = None
 
 
 @dataclass(frozen=True)
@@ -118,16 +109,25 @@ def drain(job: Job[T], on_event: Callable[[Event], object] | None = None) -> T:
             on_event(event)
 
 
-def tap(job: Job[T], on_event: Callable[[Event], object]) -> Job[T]:
-    """Pass a job's events and result on, handing each event to ``on_event`` first."""
+def mapped(job: Job[T], change: Callable[[Event], Event]) -> Job[T]:
+    """Pass a job's events on, each as ``change`` makes it, and its result."""
     while True:
         try:
             event = next(job)
         except StopIteration as end:
             result: T = end.value
             return result
+        yield change(event)
+
+
+def tap(job: Job[T], on_event: Callable[[Event], object]) -> Job[T]:
+    """Pass a job's events and result on, handing each event to ``on_event`` first."""
+
+    def hand(event: Event) -> Event:
         on_event(event)
-        yield event
+        return event
+
+    return mapped(job, hand)
 
 
 class Clock:

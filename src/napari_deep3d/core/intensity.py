@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_deep3d.core.types import FloatArray
 from napari_deep3d.core.volume import Stack
 
-Array = NDArray[np.float32]
 SAMPLED_VOXELS = 8_000_000
 
 
@@ -37,7 +37,7 @@ def is_flat(bounds: tuple[float, float]) -> bool:
     return not high - low > least
 
 
-def normalise(data: NDArray[np.generic], bounds: tuple[float, float]) -> Array:
+def normalise(data: NDArray[np.generic], bounds: tuple[float, float]) -> FloatArray:
     """Bring intensities linearly from ``bounds`` to 0 and 1, float32; values beyond them stay beyond."""
     low, high = bounds
     return ((np.asarray(data, dtype=np.float32) - np.float32(low)) / np.float32(high - low)).astype(np.float32)

@@ -8,18 +8,17 @@ from typing import Any
 
 import numpy as np
 import scipy.ndimage as ndi
-from numpy.typing import NDArray
 
-from napari_deep3d.core.events import Region, sizes_of
-from napari_deep3d.core.volume import Shape, Spacing, Stack, read_box
+from napari_deep3d.core.box import Box
+from napari_deep3d.core.types import FloatArray, Shape, Spacing
+from napari_deep3d.core.volume import LazyStack, Stack, read_box
 
-Array = NDArray[np.float32]
 TOLERANCE = 0.02
 """Voxel sizes this close (as a share) to the range of the model are taken as they are."""
 
 
 @dataclass(frozen=True)
-class Grid:
+class ModelGrid:
     """A stack's own grid and the model's grid over the same field; axes (Z, Y, X).
 
     Attributes
@@ -60,15 +59,16 @@ class Grid:
         """Distance in um between planes of the model's grid, for a stack's voxel size."""
         return spacing_um[0] / self.zoom[0]
 
-    def to_model(self, region: Region) -> Region:
+    def to_model(self, region: Box) -> Box:
         """The box of the model's grid that covers a box of the stack."""
-        z, y, x = (
-            slice(max(0, min(size - 1, floor(box.start * zoom))), min(size, max(1, ceil(box.stop * zoom))))
-            for box, zoom, size in zip(region, self.zoom, self.model_shape, strict=True)
+        return Box(
+            *(
+                slice(max(0, min(size - 1, floor(part.start * zoom))), min(size, max(1, ceil(part.stop * zoom))))
+                for part, zoom, size in zip(region, self.zoom, self.model_shape, strict=True)
+            )
         )
-        return z, y, x
 
-    def read(self, stack: Stack, region: Region) -> Array:
+    def read(self, stack: Stack, region: Box) -> FloatArray:
         """Read a box given on the model's grid, resampled to it, float32.
 
         Linear interpolation; where voxels become coarser the stack is blurred first so that nothing aliases.
@@ -80,12 +80,12 @@ class Grid:
             self._source(box, zoom, size, spread, origin)
             for box, zoom, size, spread, origin in zip(region, self.zoom, self.shape, sigma, self._origin, strict=True)
         ]
-        voxels = read_box(stack, (source[0], source[1], source[2]))
+        voxels = read_box(stack, Box(*source))
         offset = [
             box.start / zoom + origin - piece.start
             for box, zoom, piece, origin in zip(region, self.zoom, source, self._origin, strict=True)
         ]
-        return _affine(ndi.gaussian_filter(voxels, sigma), [1 / zoom for zoom in self.zoom], offset, sizes_of(region))
+        return _affine(ndi.gaussian_filter(voxels, sigma), [1 / zoom for zoom in self.zoom], offset, region.shape)
 
     @staticmethod
     def _source(box: slice, zoom: float, size: int, spread: float, origin: float) -> slice:
@@ -94,21 +94,19 @@ class Grid:
         start = min(max(0, low - margin), size - 1)
         return slice(start, max(start + 1, min(size, high + margin)))
 
-    def back(self, values: Array, model_region: Region, region: Region) -> Array:
+    def back(self, values: FloatArray, model_region: Box, region: Box) -> FloatArray:
         """Resample values on a box of the model's grid to a box of the stack within it."""
         offset = [
             (box.start - origin) * zoom - piece.start
             for box, zoom, piece, origin in zip(region, self.zoom, model_region, self._origin, strict=True)
         ]
         if self.is_identity:
-            corner = [round(o) for o in offset]
-            z, y, x = (slice(o, o + n) for o, n in zip(corner, sizes_of(region), strict=True))
-            return values[z, y, x]
-        return _affine(values, list(self.zoom), offset, sizes_of(region))
+            return values[Box.at([round(o) for o in offset], region.shape)]
+        return _affine(values, list(self.zoom), offset, region.shape)
 
 
 @dataclass(frozen=True)
-class Resampled:
+class Resampled(LazyStack):
     """A stack seen on another grid; a box is resampled when it is read.
 
     Attributes
@@ -120,7 +118,7 @@ class Resampled:
     """
 
     stack: Stack
-    grid: Grid
+    grid: ModelGrid
 
     @property
     def shape(self) -> Shape:
@@ -132,17 +130,11 @@ class Resampled:
         """Kind of number that is read."""
         return np.dtype(np.float32)
 
-    def __getitem__(self, key: Any, /) -> Array:
-        """Read a box, given by an index or a slice with a step of 1 for each axis; axes left out are whole."""
-        parts = key if isinstance(key, tuple) else (key,)
-        parts += (slice(None),) * (3 - len(parts))
-        whole = [part if isinstance(part, slice) else slice(part, part + 1) for part in parts]
-        z, y, x = (slice(*part.indices(size)[:2]) for part, size in zip(whole, self.shape, strict=True))
-        box = self.grid.read(self.stack, (z, y, x))
-        return box[tuple(slice(None) if isinstance(part, slice) else 0 for part in parts)]
+    def _read(self, box: tuple[slice, ...]) -> FloatArray:
+        return self.grid.read(self.stack, Box(*box))
 
 
-def _affine(values: Array, scale: list[float], offset: list[float], shape: Shape) -> Array:
+def _affine(values: FloatArray, scale: list[float], offset: list[float], shape: Shape) -> FloatArray:
     resampled = ndi.affine_transform(values, scale, offset, output_shape=shape, order=1, mode="nearest")
     return np.asarray(resampled, dtype=np.float32)
 
@@ -156,7 +148,7 @@ def target_spacing(spacing_um: Spacing, low_um: Spacing, high_um: Spacing) -> Sp
     return z, y, x
 
 
-def grid_for(shape: Shape, spacing_um: Spacing, model_um: Spacing, first_on_first: bool = False) -> Grid:
+def grid_for(shape: Shape, spacing_um: Spacing, model_um: Spacing, first_on_first: bool = False) -> ModelGrid:
     """The grid of a stack for a model that wants voxels of ``model_um``."""
     z, y, x = (own / wanted for own, wanted in zip(spacing_um, model_um, strict=True))
-    return Grid(shape, (z, y, x), first_on_first and z > 1)
+    return ModelGrid(shape, (z, y, x), first_on_first and z > 1)

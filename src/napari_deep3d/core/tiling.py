@@ -13,13 +13,11 @@ from itertools import pairwise, product
 from math import prod
 
 import numpy as np
-from numpy.typing import NDArray
 
+from napari_deep3d.core.box import Box
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.events import Region
-from napari_deep3d.core.volume import Shape
+from napari_deep3d.core.types import FloatArray, Shape
 
-Array = NDArray[np.float32]
 MAX_PIECES = 64
 """Most tiles per axis that the automatic choice considers."""
 
@@ -30,7 +28,7 @@ class Segment:
 
     core: tuple[int, int]
     write: tuple[int, int]
-    ramp: NDArray[np.float32]
+    ramp: FloatArray
     """Weight of every voxel of ``write``; the ramps of all segments sum to one."""
 
 
@@ -42,19 +40,17 @@ class Tile:
     segments: tuple[Segment, Segment, Segment]
 
     @property
-    def core(self) -> Region:
+    def core(self) -> Box:
         """The box that only this tile owns."""
-        z, y, x = (slice(*segment.core) for segment in self.segments)
-        return z, y, x
+        return Box(*(slice(*segment.core) for segment in self.segments))
 
     @property
-    def write(self) -> Region:
+    def write(self) -> Box:
         """The box that this tile adds to."""
-        z, y, x = (slice(*segment.write) for segment in self.segments)
-        return z, y, x
+        return Box(*(slice(*segment.write) for segment in self.segments))
 
     @property
-    def window(self) -> Array:
+    def window(self) -> FloatArray:
         """Blend weights of the ``write`` box; over all tiles they sum to one everywhere."""
         z, y, x = (segment.ramp for segment in self.segments)
         return np.asarray(z[:, None, None] * y[:, None] * x, dtype=np.float32)
@@ -152,21 +148,3 @@ def _candidates(size: int, margin: int, multiple: int) -> list[tuple[int, list[i
         starts = range(0, size, core)
         found.append((core, [min(size, s + core + margin) - max(0, s - margin) for s in starts]))
     return found
-
-
-def align(region: Region, multiple: Shape, shape: Shape) -> Region:
-    """Widen a box so that it starts and stops at multiples (Z, Y, X), within a shape."""
-    z, y, x = (
-        slice(box.start // m * m, min(size, -(-box.stop // m) * m))
-        for box, m, size in zip(region, multiple, shape, strict=True)
-    )
-    return z, y, x
-
-
-def widen(region: Region, margin: Shape, shape: Shape) -> Region:
-    """Widen a box by a margin on every side (Z, Y, X), within a shape."""
-    z, y, x = (
-        slice(max(0, box.start - m), min(size, box.stop + m))
-        for box, m, size in zip(region, margin, shape, strict=True)
-    )
-    return z, y, x

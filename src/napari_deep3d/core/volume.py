@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
+from napari_deep3d.core.box import Box
 from napari_deep3d.core.errors import InputError
-
-Spacing = tuple[float, float, float]
-"""Voxel size in um, axes Z, Y, X."""
-Shape = tuple[int, int, int]
+from napari_deep3d.core.types import FloatArray, Shape, Spacing, zyx
 
 MIN_PLANES = 4
 MIN_LATERAL = 16
@@ -32,6 +31,62 @@ class Stack(Protocol):
 
     def __getitem__(self, key: Any, /) -> Any:
         """Read a box."""
+
+
+class LazyStack(ABC):
+    """Base of stacks whose voxels are read or made when a box of them is asked for.
+
+    A subclass says its ``shape`` and ``dtype`` (any number of axes) and reads plain boxes; here an index as NumPy
+    takes it (integers, slices with steps, an ellipsis, axes left out) becomes one.
+    """
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Number of voxels along each axis."""
+
+    @property
+    @abstractmethod
+    def dtype(self) -> np.dtype[Any]:
+        """Kind of number."""
+
+    @abstractmethod
+    def _read(self, box: tuple[slice, ...]) -> NDArray[Any]:
+        """The voxels of a box: for each axis a slice that has a start and a stop, and no step."""
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    def __getitem__(self, key: Any, /) -> NDArray[Any]:
+        spans = _spans(key, self.shape)
+        return self._read(tuple(span for span, _ in spans))[tuple(taken for _, taken in spans)]
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        return self[...].astype(self.dtype if dtype is None else dtype, copy=False)
+
+
+def _spans(key: Any, shape: tuple[int, ...]) -> list[tuple[slice, int | slice]]:
+    """For each axis: the stretch to read, and what to take of it."""
+    parts = list(key) if isinstance(key, tuple) else [key]
+    if any(part is Ellipsis for part in parts):
+        place = next(i for i, part in enumerate(parts) if part is Ellipsis)
+        parts[place : place + 1] = [slice(None)] * (len(shape) - len(parts) + 1)
+    if len(parts) > len(shape):
+        raise IndexError(f"too many indices: {len(parts)} for {len(shape)} axes")
+    parts += [slice(None)] * (len(shape) - len(parts))
+    return [_span(part, size) for part, size in zip(parts, shape, strict=True)]
+
+
+def _span(part: Any, size: int) -> tuple[slice, int | slice]:
+    if isinstance(part, slice):
+        # No file format reads steps backwards: read the stretch, then step within it.
+        wanted = range(*part.indices(size))
+        low, high = (min(wanted[0], wanted[-1]), max(wanted[0], wanted[-1]) + 1) if wanted else (0, 0)
+        return slice(low, high), slice(None, None, wanted.step)
+    index = range(size)[part]  # raises as a list does: IndexError out of range, TypeError for no integer
+    return slice(index, index + 1), 0
 
 
 @dataclass(frozen=True)
@@ -68,12 +123,16 @@ class Volume:
     @property
     def shape(self) -> Shape:
         """Number of voxels along Z, Y, X."""
-        z, y, x = self.data.shape
-        return z, y, x
+        return zyx(self.data.shape)
 
-    @property
-    def known_spacing_um(self) -> Spacing:
-        """The voxel size, or an error that asks for it."""
+    def require_spacing_um(self) -> Spacing:
+        """The voxel size.
+
+        Raises
+        ------
+        InputError
+            If it is not known.
+        """
         if self.spacing_um is None:
             raise InputError(
                 f"{self.name} has no voxel size in micrometres. The model needs it to tell blur from structure: "
@@ -84,8 +143,7 @@ class Volume:
 
 def shape_of(stack: Stack) -> Shape:
     """Number of voxels of a stack along Z, Y, X."""
-    z, y, x = stack.shape
-    return z, y, x
+    return zyx(stack.shape)
 
 
 def check_stack(data: Stack, name: str = "stack") -> None:
@@ -123,8 +181,7 @@ def check_spacing(spacing_um: Sequence[float]) -> Spacing:
             f"voxel size {values} is not usable; three sizes Z,Y,X in um between 0.001 and 100 are needed, "
             "such as 0.5,0.108,0.108."
         )
-    z, y, x = values
-    return z, y, x
+    return zyx(values)
 
 
 def format_spacing(spacing_um: Spacing) -> str:
@@ -140,6 +197,6 @@ def all_finite(data: Stack) -> bool:
     return all(bool(np.isfinite(data[z]).all()) for z in range(data.shape[0]))
 
 
-def read_box(data: Stack, region: tuple[slice, slice, slice]) -> NDArray[np.float32]:
+def read_box(data: Stack, region: Box) -> FloatArray:
     """Read a box of a stack as float32, axes (Z, Y, X)."""
     return np.asarray(data[region], dtype=np.float32)

@@ -27,7 +27,7 @@ def build(prediction: Path) -> napari.Viewer:
     viewer.add_image(
         result.data[:, :, :],
         name="thick sample, wide-field (confocal-like)",
-        scale=result.known_spacing_um,
+        scale=result.require_spacing_um(),
         units=("um",) * 3,
         axis_labels=("z", "y", "x"),
         colormap="gray",

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.volume import Stack
+from napari_deep3d.core.volume import LazyStack, Stack
 
 STACK_AXES = "TCZYX"
 _UNNAMED = "IQ"  # tifffile's letters for pages of which the file does not say what they are
 
 
-class StackView:
+class StackView(LazyStack):
     """A stored array seen with other axes; indexing reads just the box asked for, as a new array.
 
     Parameters
@@ -60,31 +60,24 @@ class StackView:
         """Kind of number, in the processor's byte order."""
         return np.dtype(self._source.dtype).newbyteorder("=")
 
-    @property
-    def ndim(self) -> int:
-        """Number of axes."""
-        return len(self._order)
-
     def at(self, **fixed: int) -> StackView:
         """Hold each named axis at an index, and drop it."""
         order = "".join(axis for axis in self._order if axis not in fixed)
         return StackView(self._source, self._axes, order, fixed=self._fixed | fixed, name=self._name)
 
-    def __getitem__(self, key: Any) -> NDArray[Any]:
-        spans = _spans(key, self.shape)
-        by_axis = dict(zip(self._order, (span for span, _ in spans), strict=True))
-        box = self._read(tuple(by_axis.get(axis, _only(self._fixed.get(axis, 0))) for axis in self._axes))
+    def _read(self, box: tuple[slice, ...]) -> NDArray[Any]:
+        """Read a box, axes as in the order, as a new array."""
+        by_axis = dict(zip(self._order, box, strict=True))
+        stored = self._stored(tuple(by_axis.get(axis, _only(self._fixed.get(axis, 0))) for axis in self._axes))
         kept = [self._axes.index(axis) for axis in self._order if axis in self._axes]
-        dropped = tuple(i for i in range(box.ndim) if i not in kept)
-        box = box.transpose(*kept, *dropped).reshape([span.stop - span.start for span, _ in spans])
-        return np.array(box[tuple(rest for _, rest in spans)], dtype=self.dtype)
+        dropped = tuple(i for i in range(stored.ndim) if i not in kept)
+        voxels = stored.transpose(*kept, *dropped).reshape([span.stop - span.start for span in box])
+        return np.array(voxels, dtype=self.dtype, order="C")
 
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
-        return self[...].astype(self.dtype if dtype is None else dtype, copy=False)
-
-    def _read(self, key: tuple[slice, ...]) -> NDArray[Any]:
+    def _stored(self, box: tuple[slice, ...]) -> NDArray[Any]:
+        """Read a box of the stored array."""
         try:
-            return np.asarray(self._source[key])
+            return np.asarray(self._source[box])
         except MemoryError:
             raise
         except Exception as error:  # a damaged chunk raises whatever its decoder raises
@@ -96,28 +89,6 @@ class StackView:
 
 def _only(index: int) -> slice:
     return slice(index, index + 1)
-
-
-def _spans(key: Any, shape: tuple[int, ...]) -> list[tuple[slice, int | slice]]:
-    """For each axis: the stretch to read, and what to take of it."""
-    parts = list(key) if isinstance(key, tuple) else [key]
-    if any(part is Ellipsis for part in parts):
-        place = next(i for i, part in enumerate(parts) if part is Ellipsis)
-        parts[place : place + 1] = [slice(None)] * (len(shape) - len(parts) + 1)
-    if len(parts) > len(shape):
-        raise IndexError(f"too many indices: {len(parts)} for {len(shape)} axes")
-    parts += [slice(None)] * (len(shape) - len(parts))
-    return [_span(part, size) for part, size in zip(parts, shape, strict=True)]
-
-
-def _span(part: Any, size: int) -> tuple[slice, int | slice]:
-    if isinstance(part, slice):
-        # Zarr reads no steps backwards: read the stretch, then step within it.
-        wanted = range(*part.indices(size))
-        low, high = (min(wanted[0], wanted[-1]), max(wanted[0], wanted[-1]) + 1) if wanted else (0, 0)
-        return slice(low, high), slice(None, None, wanted.step)
-    index = range(size)[part]  # raises as a list does: IndexError out of range, TypeError for no integer
-    return _only(index), 0
 
 
 def stack_axes(axes: str, shape: Sequence[int], dtype: DTypeLike, name: str) -> str:

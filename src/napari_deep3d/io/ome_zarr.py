@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.volume import Spacing
+from napari_deep3d.core.types import Spacing
 from napari_deep3d.io.axes import StackView, stack_axes
 from napari_deep3d.io.stack_file import StackFile, stack_name
 from napari_deep3d.io.units import length_um, origin_or_zero, spacing_or_none

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.volume import Spacing, Volume
+from napari_deep3d.core.types import Spacing
+from napari_deep3d.core.volume import Volume
 from napari_deep3d.io.axes import StackView
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
-from napari_deep3d.core.volume import Spacing
+from napari_deep3d.core.types import Spacing
 from napari_deep3d.io.units import length_um, origin_or_zero, spacing_or_none
 
 

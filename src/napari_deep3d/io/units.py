@@ -7,7 +7,8 @@ import unicodedata
 from collections.abc import Sequence
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.volume import Spacing, check_spacing
+from napari_deep3d.core.types import Spacing
+from napari_deep3d.core.volume import check_spacing
 
 _UM_PER_UNIT = {
     "å": 1e-4,

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.volume import Spacing, Stack, check_spacing
+from napari_deep3d.core.types import Spacing
+from napari_deep3d.core.volume import Stack, check_spacing
 from napari_deep3d.io.ome_tiff import MappedArray, create_ome_tiff
 from napari_deep3d.io.ome_zarr import create_ome_zarr
 from napari_deep3d.io.output import check_output, part_path, publish, remove

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_deep3d.core.volume import Spacing
+from napari_deep3d.core.types import Spacing
 
 WIDTH_INCHES = 3.2
 MAX_RATIO = 1.4

@@ -6,17 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from napari_deep3d.core.box import Box
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.intensity import intensity_range, is_flat, normalise
-from napari_deep3d.core.resampling import Grid
-from napari_deep3d.core.volume import Volume
+from napari_deep3d.core.resampling import ModelGrid
+from napari_deep3d.core.types import FloatArray
+from napari_deep3d.core.volume import LazyStack, Volume
 
 if TYPE_CHECKING:
     from napari_deep3d.nn.model_file import ModelInfo
-
-Array = NDArray[np.float32]
 
 
 def usable_range(volume: Volume, info: ModelInfo) -> tuple[tuple[float, float], int]:
@@ -42,35 +41,35 @@ def usable_range(volume: Volume, info: ModelInfo) -> tuple[tuple[float, float], 
 
 
 @dataclass(frozen=True)
-class Reader:
+class StackInput:
     """Reads boxes of the model's grid, normalised, what is not finite taken as background."""
 
     volume: Volume
-    grid: Grid
+    grid: ModelGrid
     bounds: tuple[float, float]
 
-    def __call__(self, region: tuple[slice, slice, slice]) -> Array:
+    def __call__(self, region: Box) -> FloatArray:
         """Read a box of the model's grid, axes (Z, Y, X)."""
         return self.grid.read(_Finite(self.volume.data, self.bounds), region)
 
 
 @dataclass(frozen=True)
-class PlaneReader(Reader):
+class PlaneInput(StackInput):
     """Reads what DeepZ+ sees of a box: the stack's middle plane, and each plane's distance from it."""
 
     step_um: float
 
-    def __call__(self, region: tuple[slice, slice, slice]) -> Array:
+    def __call__(self, region: Box) -> FloatArray:
         """Read what the network sees of a box of the model's grid, axes (2, Z, Y, X)."""
         from napari_deep3d.nn.deepz import plane_and_distance
 
         middle = self.grid.model_shape[0] // 2
-        plane = super().__call__((slice(middle, middle + 1), region[1], region[2]))[0]
+        plane = super().__call__(region.with_axis(0, middle, middle + 1))[0]
         return plane_and_distance(plane, (np.arange(region[0].start, region[0].stop) - middle) * self.step_um)
 
 
 @dataclass(frozen=True)
-class _Finite:
+class _Finite(LazyStack):
     """A stack, normalised, with every voxel finite."""
 
     data: Any
@@ -84,6 +83,6 @@ class _Finite:
     def shape(self) -> tuple[int, ...]:
         return tuple(self.data.shape)
 
-    def __getitem__(self, key: Any) -> Array:
-        voxels = normalise(np.asarray(self.data[key]), self.bounds)
+    def _read(self, box: tuple[slice, ...]) -> FloatArray:
+        voxels = normalise(np.asarray(self.data[box]), self.bounds)
         return np.nan_to_num(voxels, copy=False, nan=0.0, posinf=0.0, neginf=0.0)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_deep3d.core.config import PredictConfig
-from napari_deep3d.core.novelty.detector import LEAST_STACKS, Known
-from napari_deep3d.core.novelty.explain import Likeness, judge
-from napari_deep3d.core.novelty.features import Features, measure_part, telling_part
-from napari_deep3d.core.volume import Spacing, Volume
+from napari_deep3d.core.novelty.detector import MIN_STACKS, NoveltyModel
+from napari_deep3d.core.novelty.explain import Novelty, assess
+from napari_deep3d.core.novelty.features import Features, measure_features, representative_part
+from napari_deep3d.core.types import Spacing
+from napari_deep3d.core.volume import Volume
 from napari_deep3d.io import open_stack
 from napari_deep3d.jobs.models import model_info
 from napari_deep3d.jobs.pairs import pair_names
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from napari_deep3d.nn.model_file import ModelInfo
 
 
-def likeness_of(volume: Volume, config: PredictConfig) -> Likeness | None:
+def novelty_of(volume: Volume, config: PredictConfig) -> Novelty | None:
     """Compare a stack with what the chosen model knows; None if the model does not say it.
 
     Raises
@@ -30,17 +31,19 @@ def likeness_of(volume: Volume, config: PredictConfig) -> Likeness | None:
     InputError
         If there is no such model, or the stack has no voxel size.
     """
-    return compare_with_model(volume, config.spacing_um or volume.known_spacing_um, model_info(config.model))
+    return compare_with_training_data(
+        volume, config.spacing_um or volume.require_spacing_um(), model_info(config.model)
+    )
 
 
-def compare_with_model(volume: Volume, spacing_um: Spacing, info: ModelInfo) -> Likeness | None:
+def compare_with_training_data(volume: Volume, spacing_um: Spacing, info: ModelInfo) -> Novelty | None:
     """Compare a stack of voxels ``spacing_um`` (Z, Y, X) with what a model knows; None if the model does not say it."""
     if info.known is None or not info.known.can_compare:
         return None
-    return judge(volume.data, spacing_um, info.known)
+    return assess(volume.data, spacing_um, info.known)
 
 
-def learn_known(volumes: Sequence[Volume], z_step: int = 1, most: int | None = None) -> Known | None:
+def fit_novelty_model(volumes: Sequence[Volume], z_step: int = 1, most: int | None = None) -> NoveltyModel | None:
     """Learn how wide-field stacks look, for the header of the model that is trained on them.
 
     Parameters
@@ -54,18 +57,18 @@ def learn_known(volumes: Sequence[Volume], z_step: int = 1, most: int | None = N
 
     Returns
     -------
-    Known or None
-        None for fewer than :data:`~napari_deep3d.core.novelty.detector.LEAST_STACKS` stacks.
+    NoveltyModel or None
+        None for fewer than :data:`~napari_deep3d.core.novelty.detector.MIN_STACKS` stacks.
     """
     usable = [volume for volume in volumes if volume.spacing_um is not None]
     if most is not None and len(usable) > most:
         usable = [usable[int(index)] for index in np.linspace(0, len(usable) - 1, most)]
-    if len(usable) < LEAST_STACKS:
+    if len(usable) < MIN_STACKS:
         return None
-    return Known.fit([_measure(volume, z_step) for volume in usable])
+    return NoveltyModel.fit([_measure(volume, z_step) for volume in usable])
 
 
-def fit_known(pairs_folder: str | Path, z_step: int = 1) -> Known | None:
+def fit_novelty_model_to_folder(pairs_folder: str | Path, z_step: int = 1) -> NoveltyModel | None:
     """Learn how the wide-field stacks of a pairs folder look; as :func:`learn_known`.
 
     Raises
@@ -74,9 +77,9 @@ def fit_known(pairs_folder: str | Path, z_step: int = 1) -> Known | None:
         If it is not a pairs folder, or a file is no stack.
     """
     folder = Path(pairs_folder)
-    return learn_known([open_stack(folder / WIDEFIELD / name).volume() for name in pair_names(folder)], z_step)
+    return fit_novelty_model([open_stack(folder / WIDEFIELD / name).volume() for name in pair_names(folder)], z_step)
 
 
 def _measure(volume: Volume, z_step: int) -> Features:
-    z, y, x = volume.known_spacing_um
-    return measure_part(telling_part(volume.data)[::z_step], (z * z_step, y, x))
+    z, y, x = volume.require_spacing_um()
+    return measure_features(representative_part(volume.data)[::z_step], (z * z_step, y, x))

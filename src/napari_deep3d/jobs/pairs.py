@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.volume import Shape, Spacing, Volume, shape_of
+from napari_deep3d.core.types import Shape, Spacing
+from napari_deep3d.core.volume import Volume, shape_of
 from napari_deep3d.io import open_stack, write_stack
 from napari_deep3d.jobs.simulate import CONFOCAL, WIDEFIELD
 
@@ -73,7 +74,7 @@ def _held(pair: LoadedPair) -> LoadedPair:
 def write_pairs(folder: Path, pairs: Sequence[LoadedPair]) -> None:
     """Write pairs as a pairs folder, ``NAME.ome.tif`` in each of its two folders, with the wide-field voxel size."""
     for pair in pairs:
-        spacing = pair.widefield.known_spacing_um
+        spacing = pair.widefield.require_spacing_um()
         for kind, volume in zip(KINDS, (pair.widefield, pair.confocal), strict=True):
             (folder / kind).mkdir(parents=True, exist_ok=True)
             path = folder / kind / f"{pair.name}{WRITTEN_SUFFIX}"

@@ -8,34 +8,22 @@ from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_deep3d.core.config import PredictConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.evaluation.uncertainty import RADIUS
-from napari_deep3d.core.events import (
-    Clock,
-    Event,
-    Job,
-    Notice,
-    Progress,
-    Stop,
-    StoppedError,
-    TileDone,
-    never,
-    tap,
-)
-from napari_deep3d.core.novelty.explain import Likeness
-from napari_deep3d.core.volume import Shape, Spacing, Volume
+from napari_deep3d.core.events import Clock, Event, Job, Notice, Progress, Stop, StoppedError, TileDone, never, tap
+from napari_deep3d.core.novelty.explain import Novelty
+from napari_deep3d.core.types import FloatArray, Shape, Spacing
+from napari_deep3d.core.volume import Volume
 from napari_deep3d.jobs.models import find_model
-from napari_deep3d.jobs.network_input import PlaneReader, Reader, usable_range
-from napari_deep3d.jobs.novelty import compare_with_model
-from napari_deep3d.jobs.predict_plan import BLEND, Plan, plan_prediction
+from napari_deep3d.jobs.network_input import PlaneInput, StackInput, usable_range
+from napari_deep3d.jobs.novelty import compare_with_training_data
+from napari_deep3d.jobs.predict_plan import BLEND, PredictionPlan, plan_prediction
 
 if TYPE_CHECKING:
     from napari_deep3d.nn.generator import Generator
 
-Array = NDArray[np.float32]
 
 MIN_PIECE = 64
 
@@ -67,7 +55,7 @@ class Prediction:
     uncertainty: Any = field(default=None, repr=False)
     mean_uncertainty: float | None = None
     is_calibrated: bool = False
-    likeness: Likeness | None = None
+    likeness: Novelty | None = None
 
     def provenance(self) -> dict[str, object]:
         """Everything but the voxels, as plain values."""
@@ -103,7 +91,7 @@ def predict_volume(
     config
         Model, device, tile and the like.
     out
-        Array of the stack's shape, float32 and zero, to be filled; made if not given. Anything that reads and
+        FloatArray of the stack's shape, float32 and zero, to be filled; made if not given. Anything that reads and
         assigns boxes will do, such as a memory map.
     stop
         Asked between layers of the network; the tiles that are finished are kept.
@@ -119,9 +107,9 @@ def predict_volume(
     InputError
         If the stack, model or device cannot be used.
     """
-    from napari_deep3d.nn.ensemble import TurnedEnsemble
+    from napari_deep3d.nn.ensemble import TestTimeEnsemble
     from napari_deep3d.nn.generator import STRIDE
-    from napari_deep3d.nn.inference import BoxPredictor, Outcome, predict_tiles
+    from napari_deep3d.nn.inference import BoxPredictor, TilingSummary, predict_tiles
     from napari_deep3d.nn.model_file import load_model
 
     plan = plan_prediction(volume, config)
@@ -133,7 +121,7 @@ def predict_volume(
     if bad:
         notices.append(f"{bad} voxels are not finite numbers; they are taken as background.")
         yield Notice(notices[-1])
-    likeness = compare_with_model(volume, plan.spacing_um, plan.model)
+    likeness = compare_with_training_data(volume, plan.spacing_um, plan.model)
     if likeness is not None and likeness.is_unlike:
         notices.append(likeness.notice)
         yield Notice(likeness.notice)
@@ -141,17 +129,17 @@ def predict_volume(
     if config.uncertainty and uncertainty is None:
         uncertainty = np.zeros(volume.shape, np.float32)
     take = partial(_take, out, uncertainty, notices)
-    clock, outcome = Clock(), Outcome(stopped=True)
+    clock, outcome = Clock(), TilingSummary(stopped=True)
     generator, _ = load_model(find_model(config.model))
-    reader = Reader(volume, plan.grid, bounds)
+    reader = StackInput(volume, plan.grid, bounds)
     if plan.model.network_input == "plane":
-        reader = PlaneReader(volume, plan.grid, bounds, plan.grid.model_step_um(plan.spacing_um))
+        reader = PlaneInput(volume, plan.grid, bounds, plan.grid.model_step_um(plan.spacing_um))
     yield Progress(0, plan.tiles, "measuring the stack")
     try:
         network = yield from tap(_network(generator, reader, plan, stop), take)
         extra = 0
         if config.uncertainty:
-            network, extra = TurnedEnsemble(network, plan.model.uncertainty), RADIUS
+            network, extra = TestTimeEnsemble(network, plan.model.uncertainty), RADIUS
         # The halo surrounds the core; the band in which tiles are blended lies within it.
         z, y, x = (
             max(0, h - ceil(b * zoom)) + extra for h, b, zoom in zip(plan.halo, BLEND, plan.grid.zoom, strict=True)
@@ -175,18 +163,18 @@ def _take(out: Any, uncertainty: Any, notices: list[str], event: Event) -> None:
         notices.append(event.message)
 
 
-def _network(generator: Generator, reader: Reader, plan: Plan, stop: Stop) -> Job[Any]:
+def _network(generator: Generator, reader: StackInput, plan: PredictionPlan, stop: Stop) -> Job[Any]:
     """The generator with the stack's statistics frozen in; measured in part where memory runs out."""
     import torch
 
     from napari_deep3d.nn.devices import DTYPES
-    from napari_deep3d.nn.folded_network import FrozenNetwork, sample_boxes
+    from napari_deep3d.nn.folded_network import FoldedNetwork, sample_boxes
     from napari_deep3d.nn.inference import is_out_of_memory
 
     pieces = [reader(box) for box in sample_boxes(plan.grid.model_shape)]
     while True:
         try:
-            return FrozenNetwork(generator, pieces, torch.device(plan.device), DTYPES[plan.precision], stop)
+            return FoldedNetwork(generator, pieces, torch.device(plan.device), DTYPES[plan.precision], stop)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -194,7 +182,7 @@ def _network(generator: Generator, reader: Reader, plan: Plan, stop: Stop) -> Jo
         yield Notice("Not enough memory to measure the whole stack; a part of it stands for the whole.")
 
 
-def fewer(pieces: list[Array]) -> list[Array]:
+def fewer(pieces: list[FloatArray]) -> list[FloatArray]:
     """Every second piece, or the middle half of a single one: what still fits where memory ran out.
 
     Raises
@@ -215,7 +203,7 @@ def fewer(pieces: list[Array]) -> list[Array]:
 
 def _result(
     volume: Volume,
-    plan: Plan,
+    plan: PredictionPlan,
     out: Any,
     outcome: Any,
     seconds: float,

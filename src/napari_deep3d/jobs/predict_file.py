@@ -13,7 +13,8 @@ import numpy as np
 from napari_deep3d.core.config import PredictConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Job, Notice, Stop, never
-from napari_deep3d.core.volume import Spacing, Volume
+from napari_deep3d.core.types import Spacing
+from napari_deep3d.core.volume import Volume
 from napari_deep3d.io import StackFile, StackWriter, check_output, open_stack
 from napari_deep3d.jobs.network_input import usable_range
 from napari_deep3d.jobs.predict import Prediction, predict_volume

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import psutil
 
 from napari_deep3d.core.config import PredictConfig
-from napari_deep3d.core.resampling import TOLERANCE, Grid, grid_for, target_spacing
+from napari_deep3d.core.resampling import TOLERANCE, ModelGrid, grid_for, target_spacing
 from napari_deep3d.core.tiling import TilePlan, choose_tile, plan_tiles
-from napari_deep3d.core.volume import Shape, Spacing, Volume, format_spacing
+from napari_deep3d.core.types import Shape, Spacing
+from napari_deep3d.core.volume import Volume, format_spacing
 from napari_deep3d.jobs.models import model_info
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ VOXELS_PER_SECOND = {"cpu": 4e5, "cuda": 3e7, "mps": 3e6}
 
 
 @dataclass(frozen=True)
-class Plan:
+class PredictionPlan:
     """What a prediction will do, known before it starts without reading voxels.
 
     ``seconds`` is a rough estimate; ``resampled_um`` the voxel size the stack is brought to for the model, or None
@@ -50,11 +51,11 @@ class Plan:
     seconds: float
     resampled_um: Spacing | None
     notices: tuple[str, ...]
-    grid: Grid = field(repr=False)
+    grid: ModelGrid = field(repr=False)
     layout: TilePlan = field(repr=False)
 
 
-def plan_prediction(volume: Volume, config: PredictConfig) -> Plan:
+def plan_prediction(volume: Volume, config: PredictConfig) -> PredictionPlan:
     """Decide device, voxel size and tiles for a stack, without computing.
 
     Raises
@@ -65,7 +66,7 @@ def plan_prediction(volume: Volume, config: PredictConfig) -> Plan:
     from napari_deep3d.nn.devices import choose_device, choose_precision, device_label
 
     info = model_info(config.model)
-    spacing = config.spacing_um or volume.known_spacing_um
+    spacing = config.spacing_um or volume.require_spacing_um()
     device = choose_device(config.device)
     dtype = choose_precision(device, config.precision)
     wanted = target_spacing(spacing, info.spacing_min_um, info.spacing_max_um)
@@ -73,7 +74,7 @@ def plan_prediction(volume: Volume, config: PredictConfig) -> Plan:
     tile = _tile(volume.shape, info, grid, device, config)
     layout = plan_tiles(volume.shape, tile, BLEND)
     seconds = _work_voxels(layout, info, grid) / VOXELS_PER_SECOND[device.type] * (info.width / 16) ** 2
-    return Plan(
+    return PredictionPlan(
         model=info,
         spacing_um=spacing,
         device=str(device),
@@ -90,7 +91,7 @@ def plan_prediction(volume: Volume, config: PredictConfig) -> Plan:
     )
 
 
-def _resampling_notice(spacing: Spacing, wanted: Spacing, info: ModelInfo, grid: Grid) -> list[str]:
+def _resampling_notice(spacing: Spacing, wanted: Spacing, info: ModelInfo, grid: ModelGrid) -> list[str]:
     z_known = spacing[0] <= info.spacing_max_um[0] * info.z_step * (1 + TOLERANCE)
     if grid.is_identity or (info.z_step > 1 and z_known and grid.zoom[1:] == (1.0, 1.0)):
         return []  # or planes are interpolated as they were in training
@@ -110,7 +111,7 @@ def _uncertainty_notice(info: ModelInfo, config: PredictConfig) -> list[str]:
     ]
 
 
-def _tile(shape: Shape, info: ModelInfo, grid: Grid, device: torch.device, config: PredictConfig) -> Shape:
+def _tile(shape: Shape, info: ModelInfo, grid: ModelGrid, device: torch.device, config: PredictConfig) -> Shape:
     """Cores on the stack's grid: as given, or the cheapest that fit into memory."""
     import torch
 
@@ -127,7 +128,7 @@ def _tile(shape: Shape, info: ModelInfo, grid: Grid, device: torch.device, confi
     return z, y, x
 
 
-def _work_voxels(layout: TilePlan, info: ModelInfo, grid: Grid) -> float:
+def _work_voxels(layout: TilePlan, info: ModelInfo, grid: ModelGrid) -> float:
     """Voxels that the network computes for all tiles, halos included."""
     total = 1.0
     for axis, (segments, halo, zoom) in enumerate(zip(layout.axes, info.halo, grid.zoom, strict=True)):

@@ -14,7 +14,8 @@ from napari_deep3d.core.events import Job, Notice, Progress, Stop, StoppedError,
 from napari_deep3d.core.registration.register import register_volumes
 from napari_deep3d.core.registration.result import Registration
 from napari_deep3d.core.registration.warp import AlignedPair, align_pair
-from napari_deep3d.core.volume import Spacing, Volume
+from napari_deep3d.core.types import Spacing
+from napari_deep3d.core.volume import Volume
 from napari_deep3d.io import open_stack, write_stack
 from napari_deep3d.io.output import part_path
 from napari_deep3d.io.stack_file import stack_name
@@ -29,7 +30,7 @@ COLUMNS = ("name", "confidence", "shift_z_um", "shift_y_um", "shift_x_um", "meth
 
 
 @dataclass(frozen=True)
-class Source:
+class StackSource:
     """Where one stack of a pair is: a file or a folder of them, its channel, its voxel size (Z, Y, X) if unstated."""
 
     path: Path
@@ -41,9 +42,9 @@ class Source:
         """Whether it is a folder, and no OME-Zarr stack."""
         return self.path.is_dir() and self.path.suffix.lower() != ".zarr"
 
-    def within(self, name: str) -> Source:
+    def within(self, name: str) -> StackSource:
         """The stack of a name in the folder."""
-        return Source(self.path / name, self.channel, self.spacing_um)
+        return StackSource(self.path / name, self.channel, self.spacing_um)
 
     def volume(self) -> Volume:
         """Open the stack; voxels stay on disk."""
@@ -114,8 +115,8 @@ class RegisteredFolder:
 
 
 def register_pair(
-    confocal: Source,
-    widefield: Source,
+    confocal: StackSource,
+    widefield: StackSource,
     output: str | Path,
     config: RegisterConfig,
     *,
@@ -148,8 +149,8 @@ def register_pair(
 
 
 def register_folders(
-    confocal: Source,
-    widefield: Source,
+    confocal: StackSource,
+    widefield: StackSource,
     output: str | Path,
     config: RegisterConfig,
     *,

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_deep3d.core.events import Region, sizes_of
+from napari_deep3d.core.box import Box
 from napari_deep3d.core.registration.result import Registration
 from napari_deep3d.core.registration.transform import Transform
 from napari_deep3d.core.registration.warp import AlignedPair, resample
+from napari_deep3d.core.types import DoubleArray
 from napari_deep3d.core.volume import Volume
 
 PSF_COLOUR, CORRELATION_COLOUR, MARKER_COLOUR = "#d81b60", "#777777", "#1e88e5"
@@ -48,14 +49,15 @@ def draw_registration(
     above, below = parts
     plane, row = _brightest(pair.confocal)
     axes = above.subplots(1, 4)
-    boxes = {"x-y": (_only(plane), slice(None), slice(None)), "x-z": (slice(None), _only(row), slice(None))}
+    whole = Box.whole(pair.confocal.shape)
+    boxes = {"x-y": whole.with_axis(0, plane, plane + 1), "x-z": whole.with_axis(1, row, row + 1)}
     for column, (title, box) in enumerate((t, b) for t in boxes.items() for b in ("before", "after")):
         section, (view, part) = box, title
         seen = pair.widefield[part]
         if section == "after":
             moved = pair.confocal[part]
         else:
-            moved = _unregistered(confocal, widefield, _shifted(pair.region, part, pair.confocal.shape))
+            moved = _unregistered(confocal, widefield, part.shifted(pair.region.start))
         _overlay(axes[column], np.squeeze(seen), np.squeeze(moved), view, section, pair)
     curves = below.subplots(1, 3)
     _curves(curves, registration)
@@ -65,34 +67,21 @@ def draw_registration(
     return path
 
 
-def _only(index: int) -> slice:
-    return slice(index, index + 1)
-
-
 def _brightest(stack: NDArray[Any]) -> tuple[int, int]:
     """Plane and row with the most light."""
     return int(stack.mean(axis=(1, 2)).argmax()), int(stack.mean(axis=(0, 2)).argmax())
 
 
-def _shifted(region: Region, part: tuple[slice, ...], shape: tuple[int, ...]) -> Region:
-    """A part of the pair as a box of the wide-field stack."""
-    spans = [p.indices(n) for p, n in zip(part, shape, strict=True)]
-    z, y, x = (slice(r.start + a, r.start + b) for r, (a, b, _) in zip(region, spans, strict=True))
-    return z, y, x
-
-
-def _unregistered(confocal: Volume, widefield: Volume, box: Region) -> NDArray[Any]:
+def _unregistered(confocal: Volume, widefield: Volume, box: Box) -> NDArray[Any]:
     """The confocal stack on a box of the wide-field stack as if their first voxels lay on each other."""
-    matrix = Transform.shift((0, 0, 0)).index_matrix(widefield.known_spacing_um, confocal.known_spacing_um)
-    scale = np.array(confocal.known_spacing_um) / widefield.known_spacing_um
-    z, y, x = (
-        slice(part.start, min(part.stop, max(part.start + 1, int(n * s))))
-        for part, n, s in zip(box, confocal.shape, scale, strict=True)
-    )
-    if any(part.start >= int(n * s) for part, n, s in zip(box, confocal.shape, scale, strict=True)):
-        return np.zeros(sizes_of(box))
-    seen = resample(confocal, matrix, (z, y, x))
-    return np.pad(seen, [(0, n - m) for n, m in zip(sizes_of(box), seen.shape, strict=True)])
+    matrix = Transform.shift((0, 0, 0)).index_matrix(widefield.require_spacing_um(), confocal.require_spacing_um())
+    scale = np.array(confocal.require_spacing_um()) / widefield.require_spacing_um()
+    ends = [int(n * s) for n, s in zip(confocal.shape, scale, strict=True)]
+    stops = [min(part.stop, max(part.start + 1, end)) for part, end in zip(box, ends, strict=True)]
+    if any(part.start >= end for part, end in zip(box, ends, strict=True)):
+        return np.zeros(box.shape)
+    seen = resample(confocal, matrix, Box.spanning(box.start, stops))
+    return np.pad(seen, [(0, n - m) for n, m in zip(box.shape, seen.shape, strict=True)])
 
 
 def _overlay(
@@ -112,7 +101,7 @@ def _overlay(
     axis.tick_params(labelsize=7)
 
 
-def _scaled(image: NDArray[Any]) -> NDArray[np.float64]:
+def _scaled(image: NDArray[Any]) -> DoubleArray:
     low, high = np.percentile(image, (1, 99.7))
     return np.asarray(np.clip((image - low) / max(float(high - low), 1e-9), 0, 1), dtype=np.float64)
 

@@ -66,9 +66,9 @@ def load_transform(path: Path, confocal: Volume, widefield: Volume) -> Registrat
         notes = _Notes.model_validate(values)
     except ValidationError:
         raise InputError(f"{path.name} was changed by hand and cannot be read. Save the registration again.") from None
-    shift = transform.shift_at(centre_um(confocal.shape, confocal.known_spacing_um))
-    z, y, x = (um / step for um, step in zip(shift, widefield.known_spacing_um, strict=True))
-    none = ShiftMap(np.zeros((1, 1, 1), dtype=np.float32), widefield.known_spacing_um, shift)
+    shift = transform.shift_at(centre_um(confocal.shape, confocal.require_spacing_um()))
+    z, y, x = (um / step for um, step in zip(shift, widefield.require_spacing_um(), strict=True))
+    none = ShiftMap(np.zeros((1, 1, 1), dtype=np.float32), widefield.require_spacing_um(), shift)
     return Registration(
         transform=transform,
         shift_um=shift,

@@ -14,15 +14,16 @@ import numpy as np
 from napari_deep3d.core.config import SimulateConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Clock, Job, Stop, never
-from napari_deep3d.core.simulation.imaging import Pair, simulate_pair
+from napari_deep3d.core.simulation.imaging import SimulatedPair, simulate_pair
 from napari_deep3d.core.simulation.psf import MeasuredPsf
-from napari_deep3d.core.simulation.scene import Kind, SceneBounds
-from napari_deep3d.core.volume import Shape, Spacing, Volume
+from napari_deep3d.core.simulation.scene import SampleKind, SceneBounds
+from napari_deep3d.core.types import Shape, Spacing
+from napari_deep3d.core.volume import Volume
 from napari_deep3d.io import open_stack, write_stack
 
 WIDEFIELD, CONFOCAL = "widefield", "confocal"
 """The two folders of a pairs folder; files of the same name belong together."""
-KINDS: tuple[Kind, ...] = get_args(Kind)
+KINDS: tuple[SampleKind, ...] = get_args(SampleKind)
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def simulate_pairs(
     output
         The pairs folder; made if it is not there, refused if it holds files and ``overwrite`` is false.
     config
-        Number, shape (Z, Y, X), seed and kind. Pair i depends on the seed and i alone.
+        Number, shape (Z, Y, X), seed and kind. SimulatedPair i depends on the seed and i alone.
     confocal_stacks, psfs
         Files of real confocal stacks to take samples from, and of measured wide-field PSFs.
     bounds
@@ -68,7 +69,7 @@ def simulate_pairs(
     """
     kind = _known_kind(config.kind)
     stacks = [_read(path) for path in confocal_stacks]
-    measured = [MeasuredPsf(np.asarray(psf.data), psf.known_spacing_um) for psf in map(_read, psfs)]
+    measured = [MeasuredPsf(np.asarray(psf.data), psf.require_spacing_um()) for psf in map(_read, psfs)]
     folder = check_folder(output, overwrite)
 
     def make(index: int) -> tuple[int, Spacing] | None:
@@ -99,7 +100,7 @@ def simulate_pairs(
     return Simulated(folder, len(made), config.shape, [made[index] for index in sorted(made)], config.seed)
 
 
-def _known_kind(name: str) -> Kind | None:
+def _known_kind(name: str) -> SampleKind | None:
     for kind in KINDS:
         if kind == name:
             return kind
@@ -130,7 +131,7 @@ def _read(path: str | Path) -> Volume:
     return Volume(np.asarray(volume.data[:, :, :]), volume.spacing_um, name=volume.name)
 
 
-def _write(folder: Path, name: str, pair: Pair) -> None:
+def _write(folder: Path, name: str, pair: SimulatedPair) -> None:
     for kind, data in ((WIDEFIELD, pair.widefield), (CONFOCAL, pair.confocal)):
         (folder / kind).mkdir(exist_ok=True)
         write_stack(

@@ -30,7 +30,7 @@ from napari_deep3d.jobs.trained_model import save_trained, voxel_sizes
 
 if TYPE_CHECKING:
     from napari_deep3d.nn.processes import Processes
-    from napari_deep3d.nn.training import Trained
+    from napari_deep3d.nn.training import TrainedGenerator
 
 Source = str | Path | Sequence[LoadedPair]
 FIXED_BY_START = ("width", "dimensions", "network_input", "percentiles")
@@ -204,7 +204,7 @@ def _at_hand(request: _Request) -> list[LoadedPair]:
     """The pairs, in the order and by the names that they will have again when the run is resumed."""
     if not isinstance(request.pairs, str | Path):
         for pair in request.pairs:
-            pair.widefield.known_spacing_um  # noqa: B018 (which the files need)
+            pair.widefield.require_spacing_um()
         return sorted(request.pairs, key=lambda pair: pair.name + WRITTEN_SUFFIX)
     loaded = load_pairs(request.pairs)
     if Path(request.pairs).resolve() != (request.folder / PAIRS).resolve():
@@ -261,7 +261,9 @@ def _begin_from(start: str, config: TrainConfig) -> tuple[Mapping[str, Any] | No
     return generator.state_dict(), TrainConfig.checked(**(config.model_dump(exclude_unset=True) | decided | rate))
 
 
-def _result(folder: Path, name: str, trained: Trained, config: TrainConfig, processes: Processes) -> TrainResult:
+def _result(
+    folder: Path, name: str, trained: TrainedGenerator, config: TrainConfig, processes: Processes
+) -> TrainResult:
     return TrainResult(
         name=name,
         model=folder / MODEL_FILE,

@@ -31,7 +31,7 @@ PROBES = 3
 """Rounds of one step of each patch size, after one that does not count; the quickest says the speed."""
 CHECKPOINT_SECONDS = 60.0
 TESTS = 10
-LEAST_STEPS, MOST_STEPS = 20, 1_000_000
+MIN_STEPS, MAX_STEPS = 20, 1_000_000
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def plan_training(pairs: Sequence[PairFacts], config: TrainConfig, *, minutes: f
     seconds_per_step = voxels * _flop_per_voxel(config) / (_rate(device, dtype) * EFFICIENCY[device.type])
     steps = config.iterations
     if minutes is not None:
-        steps = min(MOST_STEPS, max(LEAST_STEPS, int(60 * minutes / seconds_per_step)))
+        steps = min(MAX_STEPS, max(MIN_STEPS, int(60 * minutes / seconds_per_step)))
     notices = []
     if limit < voxels:
         notices.append("The patches of one step do not fit into memory together; they are taken one after another.")
@@ -197,7 +197,7 @@ def fit_to_time(
             yield Progress(0, len(each), "measuring the speed")
         seconds.append((time.perf_counter() - start) / len(each))
     per_step = min(seconds[1:])
-    steps = min(MOST_STEPS, max(LEAST_STEPS, int(60 * minutes / per_step)))
+    steps = min(MAX_STEPS, max(MIN_STEPS, int(60 * minutes / per_step)))
     yield Notice(f"{per_step:.2g} s a step: {steps} steps in {minutes:g} minutes")
     return config.model_copy(
         update={

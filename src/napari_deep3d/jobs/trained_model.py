@@ -9,30 +9,31 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_deep3d.core.box import Box
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.jobs.novelty import learn_known
+from napari_deep3d.core.types import Spacing
+from napari_deep3d.jobs.novelty import fit_novelty_model
 from napari_deep3d.jobs.run_folder import LAST_FILE, MODEL_FILE
 
 if TYPE_CHECKING:
     from napari_deep3d.core.evaluation.uncertainty import Calibration
-    from napari_deep3d.core.volume import Spacing
     from napari_deep3d.nn.model_file import ModelInfo
     from napari_deep3d.nn.patches import TrainingPair
-    from napari_deep3d.nn.training import Trained
+    from napari_deep3d.nn.training import TrainedGenerator
 
 LARGEST_HALO = (32, 80, 80)
 """Of a training that was stopped: measuring it would keep whoever stopped it waiting for seconds."""
 HALO_BOX = (96, 192, 192)
 """Voxels on which a finished network's reach is measured."""
 
-MOST_LOOKED_AT = 60
+MAX_LOOKED_AT = 60
 """Pairs that tell what the model knows: each takes a tenth of a second, and whoever stopped a training waits."""
 
 
 def save_trained(
     folder: Path,
-    trained: Trained,
+    trained: TrainedGenerator,
     pairs: Sequence[TrainingPair],
     config: TrainConfig,
     name: str,
@@ -76,7 +77,7 @@ def save_trained(
 
 
 def _describe(
-    trained: Trained,
+    trained: TrainedGenerator,
     pairs: Sequence[TrainingPair],
     config: TrainConfig,
     name: str,
@@ -107,7 +108,7 @@ def _describe(
             "config": settings,
         },
         uncertainty=uncertainty,
-        known=learn_known([pair.widefield for pair in pairs], config.z_step, MOST_LOOKED_AT),
+        known=fit_novelty_model([pair.widefield for pair in pairs], config.z_step, MAX_LOOKED_AT),
         scores={f"validation_{key}": round(value, 4) for key, value in trained.validation.items()},
     )
 
@@ -133,20 +134,19 @@ def voxel_sizes(pairs: Sequence[TrainingPair]) -> tuple[Spacing, Spacing, Spacin
     return low, middle, high
 
 
-def _halo(trained: Trained, pairs: Sequence[TrainingPair], config: TrainConfig) -> tuple[int, int, int]:
+def _halo(trained: TrainedGenerator, pairs: Sequence[TrainingPair], config: TrainConfig) -> tuple[int, int, int]:
     import torch
 
-    from napari_deep3d.nn.folded_network import FrozenNetwork
+    from napari_deep3d.nn.folded_network import FoldedNetwork
     from napari_deep3d.nn.patches import network_input
     from napari_deep3d.nn.receptive_field import measure_halo
-    from napari_deep3d.nn.validation import middle
 
     z, y, x = LARGEST_HALO
     candidates = (range(4, z + 1, 4), range(16, y + 1, 16), range(16, x + 1, 16))
     halos = []
     for pair in list(pairs)[:2]:
-        seen = network_input(pair, middle(pair.shape, HALO_BOX), config)
-        network = FrozenNetwork(trained.generator, [seen], torch.device("cpu"), torch.float32)
+        seen = network_input(pair, Box.centred(HALO_BOX, pair.shape), config)
+        network = FoldedNetwork(trained.generator, [seen], torch.device("cpu"), torch.float32)
         halos.append(measure_halo(network, seen, candidates))
     z, y, x = (max(halo[axis] for halo in halos) for axis in range(3))
     return z, y, x

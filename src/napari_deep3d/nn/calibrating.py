@@ -7,17 +7,17 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from napari_deep3d.core.box import Box
 from napari_deep3d.core.config import TrainConfig
-from napari_deep3d.core.evaluation.uncertainty import Array, Calibration, fit_pairs
+from napari_deep3d.core.evaluation.uncertainty import Calibration, fit_calibration_to_pairs
 from napari_deep3d.core.events import Stop, StoppedError, never
-from napari_deep3d.core.volume import Shape
-from napari_deep3d.nn.ensemble import TurnedEnsemble
-from napari_deep3d.nn.folded_network import FrozenNetwork
+from napari_deep3d.core.types import FloatArray, Shape
+from napari_deep3d.nn.ensemble import TestTimeEnsemble
+from napari_deep3d.nn.folded_network import FoldedNetwork
 from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.patches import TrainingPair, network_input
-from napari_deep3d.nn.validation import middle
 
-MOST_PAIRS = 4
+MAX_PAIRS = 4
 BOX: Shape = (48, 128, 128)
 """Voxels in the middle of a pair that are predicted: whoever trained is waiting."""
 
@@ -52,13 +52,13 @@ def calibrate(
     if not held_out or config.network_input == "plane":
         return None
 
-    def judged(pair: TrainingPair) -> tuple[Array, Array, Array]:
-        box = middle(pair.shape, BOX)
+    def judged(pair: TrainingPair) -> tuple[FloatArray, FloatArray, FloatArray]:
+        box = Box.centred(BOX, pair.shape)
         seen = network_input(pair, box, config)
-        prediction, spread = TurnedEnsemble(FrozenNetwork(generator, [seen], device, dtype, stop), None)(seen)
+        prediction, spread = TestTimeEnsemble(FoldedNetwork(generator, [seen], device, dtype, stop), None)(seen)
         return spread, prediction, np.abs(prediction - pair.crop_confocal(box))
 
     try:
-        return fit_pairs((judged(pair) for pair in held_out[:MOST_PAIRS]), config.seed)
+        return fit_calibration_to_pairs((judged(pair) for pair in held_out[:MAX_PAIRS]), config.seed)
     except StoppedError:
         return None

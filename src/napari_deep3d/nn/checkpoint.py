@@ -26,7 +26,7 @@ KEPT = 2
 
 
 @dataclass(frozen=True)
-class Best:
+class BestWeights:
     """The weights that did best on the held-out pairs: after which step, which ones, and their scores."""
 
     step: int
@@ -36,7 +36,7 @@ class Best:
 
 
 @dataclass(frozen=True)
-class Standing:
+class TrainingState:
     """How far a training has come.
 
     Attributes
@@ -54,13 +54,13 @@ class Standing:
     """
 
     step: int = 0
-    best: Best | None = None
+    best: BestWeights | None = None
     is_best: bool = True
     tested: int = 0
     voxels_at_once: int = sys.maxsize
 
 
-def save_checkpoint(folder: Path, standing: Standing, trainer: Trainer) -> Path:
+def save_checkpoint(folder: Path, standing: TrainingState, trainer: Trainer) -> Path:
     """Write ``step_NNNNNNN.safetensors`` and remove all but the newest checkpoints.
 
     Raises
@@ -79,7 +79,7 @@ def save_checkpoint(folder: Path, standing: Standing, trainer: Trainer) -> Path:
     return path
 
 
-def best_file(folder: Path, best: Best) -> Path:
+def best_file(folder: Path, best: BestWeights) -> Path:
     """Where the best weights are kept."""
     return folder / f"best_{best.step:07d}.safetensors"
 
@@ -123,7 +123,7 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("step_*.safetensors"))
 
 
-def load_newest(folder: Path, trainer: Trainer) -> Standing:
+def load_newest(folder: Path, trainer: Trainer) -> TrainingState:
     """Restore the newest readable checkpoint and return how far it had come; a fresh start if there is none.
 
     Raises
@@ -139,7 +139,7 @@ def load_newest(folder: Path, trainer: Trainer) -> Standing:
                 values = json.loads(file.metadata()["standing"])
             _restore(tensors, trainer)
             best = values.pop("best")
-            return Standing(**values, best=best and Best(**best))
+            return TrainingState(**values, best=best and BestWeights(**best))
         except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError):
             continue
     if found:
@@ -147,7 +147,7 @@ def load_newest(folder: Path, trainer: Trainer) -> Standing:
             f"none of the {len(found)} checkpoints in {folder} can be read, or they are of another network or version. "
             "Start a new run in another folder."
         )
-    return Standing()
+    return TrainingState()
 
 
 def _restore(tensors: dict[str, Tensor], trainer: Trainer) -> None:

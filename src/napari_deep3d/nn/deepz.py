@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+from napari_deep3d.core.types import FloatArray
+
 UNIT_UM = 10.0
 """Distances are divided by this, as in Deep-Z's propagation matrix."""
 
 
-def plane_and_distance(plane: Array, distances_um: NDArray[np.floating]) -> Array:
+def plane_and_distance(plane: FloatArray, distances_um: NDArray[np.floating]) -> FloatArray:
     """Input (2, Z, Y, X) of the network: a plane (Y, X), and the axial distance of each wanted plane from it.
 
     Parameters

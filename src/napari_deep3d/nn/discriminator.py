@@ -12,7 +12,7 @@ CHANNELS = (48, 96, 192, 384, 768, 1536)
 SLOPE = 0.01
 
 
-class Block(nn.Module):
+class StridedBlock(nn.Module):
     """A convolution of stride 1, one of stride 2, each with a LeakyReLU; no norm."""
 
     def __init__(self, channels_in: int, channels: int) -> None:
@@ -39,7 +39,7 @@ class Discriminator(nn.Module):
         super().__init__()
         channels = [max(1, round(c * width)) for c in CHANNELS]
         entries = [1, *(2 * c for c in channels)]
-        self.blocks = nn.Sequential(*(Block(a, c) for a, c in zip(entries, channels, strict=False)))
+        self.blocks = nn.Sequential(*(StridedBlock(a, c) for a, c in zip(entries, channels, strict=False)))
         self.hidden = nn.Linear(entries[-1], entries[-1])
         self.verdict = nn.Linear(entries[-1], 1)
         self.apply(_begin)

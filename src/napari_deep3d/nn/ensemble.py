@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_deep3d.core.evaluation.uncertainty import RAW, Calibration, Spread
-from napari_deep3d.nn.folded_network import FrozenNetwork
+from napari_deep3d.core.types import FloatArray
+from napari_deep3d.nn.folded_network import FoldedNetwork
 from napari_deep3d.nn.tta import TURNS, Turn
 
-Array = NDArray[np.float32]
 
-
-class TurnedEnsemble:
+class TestTimeEnsemble:
     """A frozen network, asked once for every turn of its stack (:data:`~napari_deep3d.nn.tta.TURNS`).
 
     All of them share the norm statistics of the stack as it is, so it is measured only once.
@@ -29,11 +27,11 @@ class TurnedEnsemble:
         The turns, of which the first leaves the stack as it is.
     """
 
-    def __init__(self, network: FrozenNetwork, calibration: Calibration | None, turns: Sequence[Turn] = TURNS) -> None:
+    def __init__(self, network: FoldedNetwork, calibration: Calibration | None, turns: Sequence[Turn] = TURNS) -> None:
         self._networks = [network, *(network.turned(turn) for turn in turns[1:])]
         self._calibration = calibration or RAW
 
-    def __call__(self, stack: Array) -> Array:
+    def __call__(self, stack: FloatArray) -> FloatArray:
         """Mean prediction, never below 0, and uncertainty of a normalised stack (Z, Y, X); axes (2, Z, Y, X)."""
         spread = Spread()
         for network in self._networks:

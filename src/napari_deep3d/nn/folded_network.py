@@ -15,15 +15,14 @@ from itertools import product
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from napari_deep3d.core.box import Box
 from napari_deep3d.core.events import Stop, StoppedError, never
-from napari_deep3d.core.volume import Shape
-from napari_deep3d.nn.generator import EPSILON, STRIDE, Block, Generator, norms
+from napari_deep3d.core.types import FloatArray, Shape
+from napari_deep3d.nn.generator import EPSILON, STRIDE, Generator, ResidualBlock, norms
 from napari_deep3d.nn.tta import Turn, turned
 
-Array = NDArray[np.float32]
 Statistics = list[tuple[Tensor, Tensor]]
 
 WHOLE_VOXELS = 4_000_000
@@ -34,22 +33,19 @@ COLUMN_PLANES = 128
 COLUMN_PIXELS = 64
 
 
-def sample_boxes(shape: Shape) -> list[tuple[slice, slice, slice]]:
+def sample_boxes(shape: Shape) -> list[Box]:
     """Boxes of equal size that stand for a stack (Z, Y, X) when its norm statistics are measured.
 
     One box, the whole stack, if it is small; else columns on a lateral grid, as evenly spread as their number
     allows. They depend on the shape alone, never on memory or tiles.
     """
     if np.prod(shape) <= WHOLE_VOXELS:
-        return [(slice(0, shape[0]), slice(0, shape[1]), slice(0, shape[2]))]
+        return [Box.whole(shape)]
     limits = (COLUMN_PLANES, COLUMN_PIXELS, COLUMN_PIXELS)
     size = [min(n, limit) for n, limit in zip(shape, limits, strict=True)]
     counts = _spread(shape, size, max(4, SAMPLE_VOXELS // int(np.prod(size))))
     starts = [_starts(*of) for of in zip(shape, size, counts, STRIDE, strict=True)]
-    return [
-        (slice(z, z + size[0]), slice(y, y + size[1]), slice(x, x + size[2]))
-        for z, y, x in product(starts[0], starts[1], starts[2])
-    ]
+    return [Box.at(corner, size) for corner in product(*starts)]
 
 
 def _spread(shape: Shape, size: list[int], most: int) -> list[int]:
@@ -90,14 +86,14 @@ def predict_measuring(generator: Generator, batch: Tensor) -> tuple[Tensor, Stat
             layer.pooled, layer.measured = False, None
 
 
-def freeze(generator: Generator, statistics: Statistics) -> Generator:
+def fold_norms(generator: Generator, statistics: Statistics) -> Generator:
     """A copy of the generator with fixed norm statistics folded into the convolutions before them.
 
     ``w (c - m) / s + b`` after a convolution ``c = k * x + d`` is a convolution with kernel ``k w / s`` and offset
     ``(d - m) w / s + b``.
     """
     frozen = copy.deepcopy(generator).float()
-    blocks = [module for module in frozen.modules() if isinstance(module, Block)]
+    blocks = [module for module in frozen.modules() if isinstance(module, ResidualBlock)]
     for block, layer, (mean, variance) in zip(blocks, norms(frozen), statistics, strict=True):
         gain = layer.weight / torch.sqrt(variance.to(layer.weight) + EPSILON)
         offset = block.second.bias
@@ -108,7 +104,7 @@ def freeze(generator: Generator, statistics: Statistics) -> Generator:
     return frozen.eval()
 
 
-class FrozenNetwork:
+class FoldedNetwork:
     """A frozen generator as a function of arrays.
 
     Parameters
@@ -127,7 +123,7 @@ class FrozenNetwork:
     def __init__(
         self,
         generator: Generator,
-        pieces: Sequence[Array],
+        pieces: Sequence[FloatArray],
         device: torch.device,
         dtype: torch.dtype,
         stop: Stop = never,
@@ -138,21 +134,21 @@ class FrozenNetwork:
             prediction, statistics = predict_measuring(ready, self._tensor(np.stack([_channels(p) for p in pieces])))
         # A stack measured whole is predicted already.
         self._known = (pieces[0], _to_array(prediction)) if len(pieces) == 1 else None
-        self.network = prepare(freeze(generator, statistics), device, dtype)
+        self.network = prepare(fold_norms(generator, statistics), device, dtype)
         self._stop = stop
 
-    def turned(self, turn: Turn) -> FrozenNetwork:
+    def turned(self, turn: Turn) -> FoldedNetwork:
         """The same network, same statistics, that sees its input turned and turns its answer back."""
         other = copy.copy(self)
         other.network, other._known = turned(self.network, turn), None
         return other
 
-    def _tensor(self, batch: Array) -> Tensor:
+    def _tensor(self, batch: FloatArray) -> Tensor:
         tensor = torch.from_numpy(np.ascontiguousarray(batch)).to(self.device, self.dtype)
         return tensor.contiguous(memory_format=torch.channels_last_3d)
 
     @torch.no_grad()
-    def __call__(self, stack: Array) -> Array:
+    def __call__(self, stack: FloatArray) -> FloatArray:
         """Predict a normalised stack (Z, Y, X) from what the network sees of it."""
         if self._known is not None and np.array_equal(stack, self._known[0]):
             return self._known[1]
@@ -170,11 +166,11 @@ class FrozenNetwork:
             torch.cuda.empty_cache()
 
 
-def _channels(seen: Array) -> Array:
+def _channels(seen: FloatArray) -> FloatArray:
     return seen[None] if seen.ndim == 3 else seen
 
 
-def _to_array(prediction: Tensor) -> Array:
+def _to_array(prediction: Tensor) -> FloatArray:
     return prediction[0, 0].float().cpu().numpy()
 
 

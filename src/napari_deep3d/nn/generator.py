@@ -93,7 +93,7 @@ class StackNorm(nn.Module):
         return F.batch_norm(x, mean, variance, weight, bias, training=True, momentum=1.0, eps=EPSILON)
 
 
-class Block(nn.Module):
+class ResidualBlock(nn.Module):
     """Two 3x3x3 convolutions, two ReLUs and one norm, with a residual mapping across."""
 
     def __init__(self, channels_in: int, channels_out: int, kernel: Size = KERNEL) -> None:
@@ -123,7 +123,7 @@ class Up(nn.Module):
         self.factor = factor
         self.enlarge = enlarge_linear if enlarging == "linear" else enlarge_nearest
         self.convolution = Convolution(channels_in, channels_out, ONE)
-        self.block = Block(2 * channels_out, channels_out, kernel)
+        self.block = ResidualBlock(2 * channels_out, channels_out, kernel)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """Enlarge ``x`` to the size of ``skip`` and merge them."""
@@ -182,8 +182,8 @@ class Generator(nn.Module):
         kernel = KERNEL if dimensions == 3 else (1, 3, 3)
         self.pooling = POOLING if dimensions == 3 else ((1, 2, 2),) * len(POOLING)
         channels = [width * min(2**level, MAX_CHANNEL_FACTOR) for level in range(len(POOLING) + 1)]
-        self.stem = Block(channels_in, channels[0], kernel)
-        self.downs = nn.ModuleList(Block(a, b, kernel) for a, b in pairwise(channels))
+        self.stem = ResidualBlock(channels_in, channels[0], kernel)
+        self.downs = nn.ModuleList(ResidualBlock(a, b, kernel) for a, b in pairwise(channels))
         self.ups = nn.ModuleList(
             Up(channels[level + 1], channels[level], self.pooling[level], kernel, enlarging)
             for level in reversed(range(len(POOLING)))

@@ -6,24 +6,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from napari_deep3d.core.box import Box
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.events import Clock, Job, Notice, Region, Stop, StoppedError, TileDone, never
-from napari_deep3d.core.resampling import Grid
-from napari_deep3d.core.tiling import Tile, TilePlan, align, widen
-from napari_deep3d.core.volume import Shape
+from napari_deep3d.core.events import Clock, Job, Notice, Stop, StoppedError, TileDone, never
+from napari_deep3d.core.resampling import ModelGrid
+from napari_deep3d.core.tiling import Tile, TilePlan
+from napari_deep3d.core.types import FloatArray, Shape
 
-Array = NDArray[np.float32]
-Network = Callable[[Array], Array]
+Network = Callable[[FloatArray], FloatArray]
 """Normalised stack to prediction (Z, Y, X), or to prediction and its uncertainty (2, Z, Y, X)."""
-Reader = Callable[[Region], Array]
+ReadBox = Callable[[Box], FloatArray]
 """Reads a box given on the model's grid, normalised."""
 SMALLEST = 16
 
 
 @dataclass
-class Outcome:
+class TilingSummary:
     """What a tiled prediction found out about itself."""
 
     tiles_done: int = 0
@@ -50,20 +49,20 @@ class BoxPredictor:
     """
 
     network: Network
-    read: Reader
-    grid: Grid
+    read: ReadBox
+    grid: ModelGrid
     halo: Shape
     stride: Shape
     limit: float = np.inf
     notices: list[str] = field(default_factory=list)
 
-    def __call__(self, region: Region) -> Array:
+    def __call__(self, region: Box) -> FloatArray:
         """Predict a box of the stack's grid; axes as the network gives them, never below 0."""
         model_region = self.grid.to_model(region)
         shape = self.grid.model_shape
         margin = self.halo if self.grid.is_identity else tuple(h + 2 for h in self.halo)
-        source = align(widen(model_region, (margin[0], margin[1], margin[2]), shape), self.stride, shape)
-        voxels = int(np.prod([box.stop - box.start for box in source]))
+        source = model_region.grown(margin, shape).snapped(self.stride, shape)
+        voxels = int(np.prod(source.shape))
         if voxels < self.limit:
             try:
                 values = np.maximum(self.network(self.read(source)), 0)
@@ -74,7 +73,7 @@ class BoxPredictor:
                 self._lower_limit(voxels)
         return self._by_halves(region)
 
-    def _back(self, values: Array, source: Region, region: Region) -> Array:
+    def _back(self, values: FloatArray, source: Box, region: Box) -> FloatArray:
         if values.ndim == 3:
             return self.grid.back(values, source, region)
         return np.stack([self.grid.back(part, source, region) for part in values])
@@ -83,23 +82,16 @@ class BoxPredictor:
         self.limit = voxels
         self.notices.append(f"Not enough memory for {voxels / 1e6:.1f} million voxels; continuing with smaller tiles.")
 
-    def _by_halves(self, region: Region) -> Array:
-        sizes = [box.stop - box.start for box in region]
-        axis = int(np.argmax(sizes))
-        if sizes[axis] < 2 * SMALLEST:
+    def _by_halves(self, region: Box) -> FloatArray:
+        axis = int(np.argmax(region.shape))
+        if region.shape[axis] < 2 * SMALLEST:
             raise InputError(
                 "Not enough memory even for the smallest tile. Close other programs, or choose the CPU as the device."
             )
-        middle = region[axis].start + sizes[axis] // 2
-        halves = [slice(region[axis].start, middle), slice(middle, region[axis].stop)]
-        parts = [self(_replace(region, axis, half)) for half in halves]
+        start, stop = region.start[axis], region.stop[axis]
+        middle = start + region.shape[axis] // 2
+        parts = [self(region.with_axis(axis, *half)) for half in ((start, middle), (middle, stop))]
         return np.concatenate(parts, axis=axis - 3)
-
-
-def _replace(region: Region, axis: int, box: slice) -> Region:
-    boxes = list(region)
-    boxes[axis] = box
-    return boxes[0], boxes[1], boxes[2]
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -115,13 +107,13 @@ class SeamMeter:
     """Tile mismatch: how much neighbouring tiles differ where they overlap, before blending."""
 
     def __init__(self) -> None:
-        self._faces: dict[tuple[int, Shape], tuple[Tile, Array]] = {}
+        self._faces: dict[tuple[int, Shape], tuple[Tile, FloatArray]] = {}
         self._squares, self._count = 0.0, 0
         self._sum, self._sum_squares, self._voxels = 0.0, 0.0, 0
 
-    def add(self, tile: Tile, values: Array) -> None:
+    def add(self, tile: Tile, values: FloatArray) -> None:
         """Take in the prediction of a tile's ``write`` box."""
-        inner = values[_within(tile.core, tile.write)].astype(np.float64)
+        inner = values[tile.core.relative_to(tile.write)].astype(np.float64)
         self._sum += inner.sum()
         self._sum_squares += (inner**2).sum()
         self._voxels += inner.size
@@ -129,14 +121,14 @@ class SeamMeter:
             self._compare(axis, tile, values)
             self._keep(axis, tile, values)
 
-    def _keep(self, axis: int, tile: Tile, values: Array) -> None:
+    def _keep(self, axis: int, tile: Tile, values: FloatArray) -> None:
         segment = tile.segments[axis]
         overlap = 2 * (segment.write[1] - segment.core[1])
         if overlap:
             face = np.moveaxis(values, axis, 0)[-overlap:].copy()
             self._faces[axis, _step(tile.index, axis)] = (tile, face)
 
-    def _compare(self, axis: int, tile: Tile, values: Array) -> None:
+    def _compare(self, axis: int, tile: Tile, values: FloatArray) -> None:
         _, face = self._faces.pop((axis, tile.index), (None, None))
         if face is not None:
             own = np.moveaxis(values, axis, 0)[: len(face)]
@@ -159,9 +151,9 @@ class MeanMeter:
     def __init__(self) -> None:
         self._sum, self._voxels = 0.0, 0
 
-    def add(self, tile: Tile, values: Array) -> None:
+    def add(self, tile: Tile, values: FloatArray) -> None:
         """Take in the values of a tile's ``write`` box."""
-        inner = values[_within(tile.core, tile.write)]
+        inner = values[tile.core.relative_to(tile.write)]
         self._sum += float(inner.sum(dtype=np.float64))
         self._voxels += inner.size
 
@@ -176,17 +168,12 @@ def _step(index: Shape, axis: int) -> Shape:
     return z, y, x
 
 
-def _within(inner: Region, outer: Region) -> Region:
-    z, y, x = (slice(a.start - b.start, a.stop - b.start) for a, b in zip(inner, outer, strict=True))
-    return z, y, x
-
-
 def predict_tiles(
-    predictor: Callable[[Region], Array],
+    predictor: Callable[[Box], FloatArray],
     plan: TilePlan,
     *,
     stop: Stop = never,
-) -> Job[Outcome]:
+) -> Job[TilingSummary]:
     """Predict all tiles of a plan, yielding each as values to add to a result that starts at zero.
 
     Parameters
@@ -198,7 +185,7 @@ def predict_tiles(
     stop
         Asked between tiles. A tile that raises StoppedError is left out.
     """
-    outcome, seams, clock, uncertainties = Outcome(), SeamMeter(), Clock(), MeanMeter()
+    outcome, seams, clock, uncertainties = TilingSummary(), SeamMeter(), Clock(), MeanMeter()
     for tile in plan:
         if stop():
             outcome.stopped = True

@@ -12,8 +12,9 @@ from safetensors import SafetensorError, safe_open
 
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.evaluation.uncertainty import Calibration
-from napari_deep3d.core.novelty.detector import Known
-from napari_deep3d.core.volume import Shape, Spacing, check_spacing
+from napari_deep3d.core.novelty.detector import NoveltyModel
+from napari_deep3d.core.types import Shape, Spacing
+from napari_deep3d.core.volume import check_spacing
 
 if TYPE_CHECKING:
     from napari_deep3d.nn.generator import Generator
@@ -55,7 +56,7 @@ class ModelInfo(BaseModel):
     uncertainty: Calibration | None = None
     training: dict[str, Any] = Field(default_factory=dict)
     scores: dict[str, Any] = Field(default_factory=dict)
-    known: Known | None = None
+    known: NoveltyModel | None = None
 
     @field_validator("spacing_um", "spacing_min_um", "spacing_max_um")
     @classmethod

@@ -6,17 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from napari_deep3d.core.box import Box
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.events import Region
 from napari_deep3d.core.intensity import intensity_range, is_flat, normalise
-from napari_deep3d.core.registration.checks import MOST_SATURATED, saturated_share
-from napari_deep3d.core.volume import MIN_LATERAL, MIN_PLANES, Shape, Spacing, Volume, all_finite
+from napari_deep3d.core.registration.checks import MAX_SATURATED, saturated_share
+from napari_deep3d.core.types import FloatArray, Shape, Spacing
+from napari_deep3d.core.volume import MIN_LATERAL, MIN_PLANES, Volume, all_finite
 from napari_deep3d.nn.deepz import plane_and_distance
-
-Array = NDArray[np.float32]
 
 BLANK_LIGHT = (0.1, 60.0)
 """How uneven the light of a blank patch is, in standard deviations of its noise."""
@@ -60,10 +58,10 @@ class TrainingPair:
                     "infinity are needed. Remove the pair from the folder."
                 )
             share = saturated_share(volume, intensity_range(volume.data, (0, 100))[1])
-            if share > MOST_SATURATED:
+            if share > MAX_SATURATED:
                 raise InputError(
                     f"pair {name}: {share:.0%} of {volume.name} is saturated (at its largest value); at most "
-                    f"{MOST_SATURATED:.0%} is allowed. Acquire it again with less light or exposure, or remove it."
+                    f"{MAX_SATURATED:.0%} is allowed. Acquire it again with less light or exposure, or remove it."
                 )
             ranges.append(bounds)
         return cls(name, widefield, confocal, ranges[0], ranges[1])
@@ -75,24 +73,24 @@ class TrainingPair:
         return z, y, x
 
     @property
-    def whole(self) -> Region:
+    def whole(self) -> Box:
         """The box of all its voxels."""
-        z, y, x = (slice(0, size) for size in self.shape)
-        return z, y, x
+        return Box.whole(self.shape)
 
     @property
     def spacing_um(self) -> Spacing | None:
         """Voxel size, if the wide-field file states it."""
         return self.widefield.spacing_um
 
-    def crop_widefield(self, box: Region) -> Array:
+    def crop_widefield(self, box: Box) -> FloatArray:
         """Normalised wide-field voxels of a box, axes (Z, Y, X)."""
-        return normalise(self.widefield.data[_moved(box, self.shift)], self.widefield_range)
+        in_common = [max(0, by) for by in self.shift]
+        return normalise(self.widefield.data[box.shifted(in_common)], self.widefield_range)
 
-    def crop_confocal(self, box: Region) -> Array:
+    def crop_confocal(self, box: Box) -> FloatArray:
         """Normalised confocal voxels of a box, axes (Z, Y, X)."""
-        z, y, x = (-by for by in self.shift)
-        return normalise(self.confocal.data[_moved(box, (z, y, x))], self.confocal_range)
+        in_common = [max(0, -by) for by in self.shift]
+        return normalise(self.confocal.data[box.shifted(in_common)], self.confocal_range)
 
     def misaligned(self, rng: np.random.Generator, largest_um: Spacing) -> TrainingPair:
         """The pair with a random shift between its stacks, as if it had not been registered."""
@@ -105,18 +103,12 @@ class TrainingPair:
         return replace(self, shift=(z, y, x))
 
 
-def _moved(box: Region, shift: Shape) -> Region:
-    """The box in a stack that begins ``max(0, shift)`` voxels before what both stacks have in common."""
-    z, y, x = (slice(part.start + max(0, by), part.stop + max(0, by)) for part, by in zip(box, shift, strict=True))
-    return z, y, x
-
-
 @dataclass(frozen=True)
 class Batch:
     """The patches of one step: network input (N, C, Z, Y, X) and confocal (N, 1, Z, Y, X)."""
 
-    network_input: Array
-    confocal: Array
+    network_input: FloatArray
+    confocal: FloatArray
 
 
 def draw_batch(pairs: Sequence[TrainingPair], config: TrainConfig, step: int, rank: int = 0) -> Batch:
@@ -146,21 +138,23 @@ def patch_size(pairs: Sequence[TrainingPair], config: TrainConfig, step: int) ->
 
 def _draw_patch(
     rng: np.random.Generator, pairs: Sequence[TrainingPair], config: TrainConfig, size: Shape
-) -> tuple[Array, Array]:
+) -> tuple[FloatArray, FloatArray]:
     """Network input (C, Z, Y, X) and confocal (Z, Y, X) at a random place, flipped and turned at random."""
     if config.blank_share and config.network_input == "stack" and rng.random() < config.blank_share:
         return blank_patch(rng, size, config.percentiles)
     pair = pairs[int(rng.integers(len(pairs)))]
     corner = [int(rng.integers(have - want + 1)) for have, want in zip(pair.shape, size, strict=True)]
-    z, y, x = (slice(start, start + want) for start, want in zip(corner, size, strict=True))
-    seen = network_input(pair, (z, y, x), config, int(rng.integers(pair.shape[0])), int(rng.integers(config.z_step)))
+    box = Box.at(corner, size)
+    seen = network_input(pair, box, config, int(rng.integers(pair.shape[0])), int(rng.integers(config.z_step)))
     flips = tuple(axis for axis in (-3, -2, -1) if rng.random() < 0.5)
     turn = size[1] == size[2] and rng.random() < 0.5
-    first, second = (np.flip(side, flips) for side in (seen, pair.crop_confocal((z, y, x))))
+    first, second = (np.flip(side, flips) for side in (seen, pair.crop_confocal(box)))
     return (first.swapaxes(-1, -2), second.swapaxes(-1, -2)) if turn else (first, second)
 
 
-def blank_patch(rng: np.random.Generator, size: Shape, percentiles: tuple[float, float]) -> tuple[Array, Array]:
+def blank_patch(
+    rng: np.random.Generator, size: Shape, percentiles: tuple[float, float]
+) -> tuple[FloatArray, FloatArray]:
     """A stack without structure, and nothing as its confocal: noise, often on light that is uneven.
 
     Bringing percentiles to 0 and 1 stretches noise over the whole range, and a network that never saw that makes
@@ -180,7 +174,7 @@ def blank_patch(rng: np.random.Generator, size: Shape, percentiles: tuple[float,
     return seen[None], np.zeros(size, dtype=np.float32)
 
 
-def network_input(pair: TrainingPair, box: Region, config: TrainConfig, plane: int = -1, first: int = 0) -> Array:
+def network_input(pair: TrainingPair, box: Box, config: TrainConfig, plane: int = -1, first: int = 0) -> FloatArray:
     """What the network sees of a box of a pair, axes (C, Z, Y, X).
 
     Parameters
@@ -196,21 +190,21 @@ def network_input(pair: TrainingPair, box: Region, config: TrainConfig, plane: i
     """
     if config.network_input == "plane":
         plane = pair.shape[0] // 2 if plane < 0 else plane
-        seen = pair.crop_widefield((slice(plane, plane + 1), box[1], box[2]))[0]
+        seen = pair.crop_widefield(box.with_axis(0, plane, plane + 1))[0]
         step_um = (pair.spacing_um or (1.0, 1.0, 1.0))[0]
-        return plane_and_distance(seen, (np.arange(box[0].start, box[0].stop) - plane) * step_um)
+        return plane_and_distance(seen, (np.arange(box.z.start, box.z.stop) - plane) * step_um)
     if config.z_step == 1:
         return pair.crop_widefield(box)[None]
     return _sparse(pair, box, config.z_step, first)[None]
 
 
-def _sparse(pair: TrainingPair, box: Region, step: int, first: int) -> Array:
+def _sparse(pair: TrainingPair, box: Box, step: int, first: int) -> FloatArray:
     """The box with only every ``step``-th plane kept, counted from ``first``, and the others interpolated linearly."""
     last = first + (pair.shape[0] - 1 - first) // step * step
-    wanted = np.clip(np.arange(box[0].start, box[0].stop), first, last)
+    wanted = np.clip(np.arange(box.z.start, box.z.stop), first, last)
     below = first + (wanted - first) // step * step
     above = np.minimum(below + step, last)
     start = int(below[0])
-    slab = pair.crop_widefield((slice(start, int(above[-1]) + 1), box[1], box[2]))
+    slab = pair.crop_widefield(box.with_axis(0, start, int(above[-1]) + 1))
     share = ((wanted - below) / step).astype(np.float32)[:, None, None]
     return np.asarray((1 - share) * slab[below - start] + share * slab[above - start], dtype=np.float32)

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from napari_deep3d.core.volume import Shape
+from napari_deep3d.core.types import DoubleArray, FloatArray, Shape
 
-Array = NDArray[np.float32]
-Network = Callable[[Array], Array]
+Network = Callable[[FloatArray], FloatArray]
 TOLERANCE = 0.02
 """A voxel belongs to the halo while hiding what lies beyond it changes the result by more than this share of its
 standard deviation."""
 
 
-def measure_halo(network: Network, stack: Array, candidates: tuple[Sequence[int], ...]) -> Shape:
+def measure_halo(network: Network, stack: FloatArray, candidates: tuple[Sequence[int], ...]) -> Shape:
     """The smallest halo per axis (Z, Y, X) among candidates that reproduces the uncut prediction.
 
     For each axis the stack is cut in the middle, and the prediction of the half is compared with that of the
@@ -42,7 +40,7 @@ def measure_halo(network: Network, stack: Array, candidates: tuple[Sequence[int]
     return reach[0], lateral, lateral
 
 
-def _errors_from_cut(network: Network, stack: Array, whole: Array, axis: int) -> NDArray[np.float64]:
+def _errors_from_cut(network: Network, stack: FloatArray, whole: FloatArray, axis: int) -> DoubleArray:
     """RMS difference of half and whole prediction, by distance from the cut along an axis."""
     size = whole.shape[axis]
     middle = size // 2 // 16 * 16 or size // 2

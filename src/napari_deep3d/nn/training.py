@@ -16,7 +16,14 @@ from torch import Tensor
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Clock, Job, Metrics, Notice, Pause, Stop, StoppedError, never, wait
-from napari_deep3d.nn.checkpoint import Best, Standing, best_file, load_newest, save_checkpoint, write_tensors
+from napari_deep3d.nn.checkpoint import (
+    BestWeights,
+    TrainingState,
+    best_file,
+    load_newest,
+    save_checkpoint,
+    write_tensors,
+)
 from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.patches import TrainingPair
 from napari_deep3d.nn.processes import Processes
@@ -30,7 +37,7 @@ MISREGISTRATION_SEED = 0x5417
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedGenerator:
     """What a training leaves, on the CPU.
 
     Attributes
@@ -98,7 +105,7 @@ def split_pairs(pairs: Sequence[TrainingPair], config: TrainConfig) -> tuple[lis
 
 def train_generator(
     pairs: Sequence[TrainingPair], config: TrainConfig, checkpoint_folder: Path, control: Control | None = None
-) -> Job[Trained]:
+) -> Job[TrainedGenerator]:
     """Train from the newest checkpoint of a folder, or from the start.
 
     Yields Metrics (``loss`` and its weighted parts ``l1``, ``gan``, ``vgg``; ``discriminator``, ``learning_rate``;
@@ -154,7 +161,7 @@ class _Run:
         self.trainer, self.config, self.control, self.folder = trainer, trainer.config, control, folder
         self.held_out = list(held_out)[:VALIDATION_PAIRS]
         self.shown = (self.held_out or trainer.pairs)[0]
-        self.standing, self.first, self.saved = Standing(), 0, 0
+        self.standing, self.first, self.saved = TrainingState(), 0, 0
         self.validation: dict[str, float] = {}
         self.waited = 0.0
 
@@ -172,7 +179,7 @@ class _Run:
         if standing.best is not None:
             self.validation = {"rmse": standing.best.rmse, "ssim": standing.best.ssim}
 
-    def go(self) -> Job[Trained]:
+    def go(self) -> Job[TrainedGenerator]:
         """Make the steps that are left."""
         config, clock, reason = self.config, Clock(), ""
         alone = self.control.processes.count == 1
@@ -243,7 +250,7 @@ class _Run:
         best = self.standing.best
         is_best = best is None or rmse <= best.rmse
         if is_best:
-            best = Best(self.step, of, rmse, ssim)
+            best = BestWeights(self.step, of, rmse, ssim)
             network = trainer.generator if of == WEIGHTS else trainer.average
             assert network is not None
             if self.control.processes.is_first:
@@ -271,7 +278,7 @@ class _Run:
         self.control.processes.wait_for_all()
         self.saved = self.step
 
-    def _result(self, seconds: float, reason: str) -> Trained:
+    def _result(self, seconds: float, reason: str) -> TrainedGenerator:
         last = copy.deepcopy(self.trainer.generator).cpu().eval()
         generator, weights, scores = last, f"as after step {self.step}", {}
         best = self.standing.best
@@ -286,7 +293,7 @@ class _Run:
             elif best.of == MEAN and self.trainer.average is not None:
                 generator = copy.deepcopy(self.trainer.average).cpu().eval()
                 weights = f"{MEAN} as after step {self.step}"
-        return Trained(
+        return TrainedGenerator(
             generator=generator,
             last=last,
             step=self.step,

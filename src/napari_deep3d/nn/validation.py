@@ -6,20 +6,18 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from napari_deep3d.core.box import Box
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.evaluation.metrics import rmse, ssim
-from napari_deep3d.core.events import Preview, Region, Stop, TileDone, never
-from napari_deep3d.core.resampling import Grid
+from napari_deep3d.core.events import Preview, Stop, TileDone, never
+from napari_deep3d.core.resampling import ModelGrid
 from napari_deep3d.core.tiling import plan_tiles
-from napari_deep3d.core.volume import Shape
-from napari_deep3d.nn.folded_network import FrozenNetwork, sample_boxes
+from napari_deep3d.core.types import FloatArray, Shape
+from napari_deep3d.nn.folded_network import FoldedNetwork, sample_boxes
 from napari_deep3d.nn.generator import STRIDE, Generator
 from napari_deep3d.nn.inference import BoxPredictor, predict_tiles
 from napari_deep3d.nn.patches import TrainingPair, network_input
-
-Array = NDArray[np.float32]
 
 SCORED_PIXELS = 512
 """Of larger stacks the middle of this many rows and columns is scored, all planes; the network's statistics are
@@ -28,15 +26,6 @@ TILE: Shape = (64, 192, 192)
 HALO: Shape = (16, 32, 32)
 BLEND: Shape = (2, 8, 8)
 PREVIEW: Shape = (48, 128, 128)
-
-
-def middle(shape: Shape, size: Shape) -> Region:
-    """The box of at most a size in the middle of a stack; axes (Z, Y, X)."""
-    z, y, x = (
-        slice(max(0, (have - want) // 2), max(0, (have - want) // 2) + min(have, want))
-        for have, want in zip(shape, size, strict=True)
-    )
-    return z, y, x
 
 
 class Predictor:
@@ -67,27 +56,22 @@ class Predictor:
         boxes = sample_boxes(pair.shape)
         self._whole = boxes[0] if len(boxes) == 1 else None
         self._shape = pair.shape
-        self._network: FrozenNetwork = FrozenNetwork(generator, [self._read(box) for box in boxes], device, dtype, stop)
+        self._network: FoldedNetwork = FoldedNetwork(generator, [self._read(box) for box in boxes], device, dtype, stop)
 
-    def _read(self, box: Region) -> Array:
+    def _read(self, box: Box) -> FloatArray:
         return network_input(self._pair, box, self._config)
 
-    def __call__(self, region: Region) -> Array:
+    def __call__(self, region: Box) -> FloatArray:
         """Predict a box of the pair; axes (Z, Y, X)."""
         if region == self._whole:
             return np.maximum(self._network(self._read(region)), 0)
-        predictor = BoxPredictor(self._network, self._read, Grid(self._shape), HALO, STRIDE)
-        out = np.zeros([part.stop - part.start for part in region], np.float32)
-        shape = (out.shape[0], out.shape[1], out.shape[2])
-        for event in predict_tiles(lambda box: predictor(_inside(box, region)), plan_tiles(shape, TILE, BLEND)):
+        predictor = BoxPredictor(self._network, self._read, ModelGrid(self._shape), HALO, STRIDE)
+        out = np.zeros(region.shape, np.float32)
+        plan = plan_tiles(region.shape, TILE, BLEND)
+        for event in predict_tiles(lambda box: predictor(box.shifted(region.start)), plan):
             if isinstance(event, TileDone):
                 out[event.region] += event.values
         return out
-
-
-def _inside(box: Region, region: Region) -> Region:
-    z, y, x = (slice(b.start + r.start, b.stop + r.start) for b, r in zip(box, region, strict=True))
-    return z, y, x
 
 
 def score_pairs(
@@ -101,7 +85,7 @@ def score_pairs(
     """RMSE and SSIM of whole-stack predictions against confocal in [0, 1], a row for each pair."""
     scores = []
     for pair in pairs:
-        region = middle(pair.shape, (pair.shape[0], SCORED_PIXELS, SCORED_PIXELS))
+        region = Box.centred((pair.shape[0], SCORED_PIXELS, SCORED_PIXELS), pair.shape)
         prediction = Predictor(generator, pair, config, device, dtype, stop)(region)
         confocal = pair.crop_confocal(region)
         scores.append((rmse(prediction, confocal), ssim(prediction, confocal)))
@@ -118,9 +102,9 @@ def preview(
     stop: Stop = never,
 ) -> Preview:
     """What the generator makes of the middle of a pair."""
-    region = middle(pair.shape, PREVIEW)
+    region = Box.centred(PREVIEW, pair.shape)
     seen = network_input(pair, region, config)
-    prediction = FrozenNetwork(generator, [seen], device, dtype, stop)(seen)
+    prediction = FoldedNetwork(generator, [seen], device, dtype, stop)(seen)
     return Preview(
         step, pair.crop_widefield(region), np.maximum(prediction, 0), pair.crop_confocal(region), pair.spacing_um
     )

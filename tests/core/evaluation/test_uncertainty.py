@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pydantic import ValidationError
 
-from napari_deep3d.core.evaluation.uncertainty import RAW, WINDOW, Calibration, Spread, fit
+from napari_deep3d.core.evaluation.uncertainty import RAW, WINDOW, Calibration, Spread, fit_calibration
 
 factors = st.floats(0, 100)
 calibrations = st.builds(Calibration, floor=factors, per_spread=factors, per_intensity=factors)
@@ -33,7 +33,7 @@ def test_curve_mends_what_the_formula_cannot_say() -> None:
     spread = rng.gamma(0.5, 0.1, 40_000)
     prediction = np.zeros_like(spread)
     error = np.abs(rng.laplace(0, 1, spread.size)) * np.minimum(0.02 + spread, 0.1)
-    found = fit(spread, prediction, error, pairs=1)
+    found = fit_calibration(spread, prediction, error, pairs=1)
     expected = found.expected_error(spread, prediction)
     plain = found.model_copy(update={"curve": ()}).expected_error(spread, prediction)
     parts = np.array_split(np.argsort(plain), 8)
@@ -94,7 +94,7 @@ def test_fitted_errors_are_those_to_expect(noise: str) -> None:
     size = truth.expected_error(spread, prediction)
     mean_size = {"laplace": 1.0, "normal": np.sqrt(2 / np.pi)}[noise]
     error = np.abs(getattr(rng, noise)(0, 1, size.size)) * size
-    found = fit(spread, prediction, error, pairs=7)
+    found = fit_calibration(spread, prediction, error, pairs=7)
     assert found.pairs == 7
     expected = found.expected_error(spread, prediction)
     for part in np.array_split(np.argsort(expected), 5):
@@ -105,5 +105,5 @@ def test_fitted_errors_are_those_to_expect(noise: str) -> None:
 
 def test_errors_of_zero_can_be_fitted() -> None:
     nothing = np.zeros(100)
-    found = fit(nothing, nothing, nothing, pairs=1)
+    found = fit_calibration(nothing, nothing, nothing, pairs=1)
     assert 0 < found.floor < 1e-3

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.novelty.detector import LEAST_STACKS, Known
+from napari_deep3d.core.novelty.detector import MIN_STACKS, NoveltyModel
 from napari_deep3d.core.novelty.features import Features, measure_likeness
 from tests.helpers.novelty import SPACING, known, widefield
 
@@ -20,7 +20,7 @@ def others(count: int = 40) -> list[Features]:
 
 
 def test_it_survives_json() -> None:
-    again = Known.model_validate_json(known().model_dump_json())
+    again = NoveltyModel.model_validate_json(known().model_dump_json())
     assert again == known()
     assert again.compare(others(1)[0]) == known().compare(others(1)[0])
     assert len(known().model_dump_json()) < 20_000
@@ -47,16 +47,16 @@ def test_the_farther_a_feature_the_farther_the_stack() -> None:
 def test_what_was_not_measured_does_not_count() -> None:
     features = replace(others(1)[0], far_coarse=float("nan"))
     assert np.isfinite(known().compare(features).distance)
-    assert Known.fit([features] * 10).compare(features).distance < 1
+    assert NoveltyModel.fit([features] * 10).compare(features).distance < 1
 
 
 def test_too_few_stacks_tell_nothing() -> None:
-    with pytest.raises(InputError, match=f"at least {LEAST_STACKS} are needed"):
-        Known.fit(others(LEAST_STACKS - 1))
+    with pytest.raises(InputError, match=f"at least {MIN_STACKS} are needed"):
+        NoveltyModel.fit(others(MIN_STACKS - 1))
 
 
 def test_few_and_equal_stacks_make_no_warning_of_every_hair() -> None:
-    few = Known.fit([measure_likeness(widefield(seed), SPACING) for seed in range(LEAST_STACKS)])
+    few = NoveltyModel.fit([measure_likeness(widefield(seed), SPACING) for seed in range(MIN_STACKS)])
     assert np.mean([few.compare(features).is_unlike for features in others(20)]) <= 0.1
 
 
@@ -72,7 +72,7 @@ def test_what_does_not_fit_together_is_refused() -> None:
     ]
     for change in damaged:
         with pytest.raises(ValidationError):
-            Known.model_validate(values | change)
+            NoveltyModel.model_validate(values | change)
 
 
 def test_one_of_other_features_cannot_be_compared_with() -> None:

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 import scipy.ndimage as ndi
 
-from napari_deep3d.core.novelty.detector import Known
-from napari_deep3d.core.novelty.explain import FAR, GROUPS, Likeness, judge
+from napari_deep3d.core.novelty.detector import NoveltyModel
+from napari_deep3d.core.novelty.explain import FAR, GROUPS, Novelty, assess
 from napari_deep3d.core.novelty.features import NAMES, measure_likeness
 from tests.helpers.novelty import SPACING, known, widefield
 
 
 def notice(stack: np.ndarray) -> str:
-    return judge(stack, SPACING, known()).notice
+    return assess(stack, SPACING, known()).notice
 
 
 def test_of_a_stack_like_the_model_s_nothing_is_said() -> None:
-    said = [judge(widefield(seed), SPACING, known()) for seed in range(2000, 2020)]
+    said = [assess(widefield(seed), SPACING, known()) for seed in range(2000, 2020)]
     assert np.mean([likeness.is_unlike for likeness in said]) <= 0.1
     assert {likeness.notice for likeness in said if not likeness.is_unlike} == {""}
 
@@ -45,20 +45,20 @@ def test_wrong_input_is_told_by_its_name(kind: str) -> None:
     said = notice(stack)
     assert re.search(words, said), said
     assert said.startswith("This stack is unlike those the model learned from: ")
-    assert judge(stack, SPACING, known()).distance >= 1
+    assert assess(stack, SPACING, known()).distance >= 1
 
 
 def test_a_plane_repeated_is_told_whatever_the_model_knows_of_planes_that_are_alike() -> None:
     """Where the model knows stacks whose planes are much alike, that they are the same is no large deviation."""
     features = [measure_likeness(widefield(seed), SPACING) for seed in range(40)]
     alike = [replace(f, **dict.fromkeys(FAR, 2.5 + 0.01 * index)) for index, f in enumerate(features[::3])]
-    said = judge(np.repeat(STACK[8:9], 16, axis=0), SPACING, Known.fit(features + alike)).notice
+    said = assess(np.repeat(STACK[8:9], 16, axis=0), SPACING, NoveltyModel.fit(features + alike)).notice
     assert "planes hardly differ" in said
 
 
 def test_the_report_is_plain() -> None:
-    assert Likeness(0.5).report() == {"distance": 0.5, "threshold": 1.0, "unlike_in": []}
-    assert len(judge(STACK.max() - STACK, SPACING, known()).report()["unlike_in"]) == 1  # type: ignore[arg-type]
+    assert Novelty(0.5).report() == {"distance": 0.5, "threshold": 1.0, "unlike_in": []}
+    assert len(assess(STACK.max() - STACK, SPACING, known()).report()["unlike_in"]) == 1  # type: ignore[arg-type]
 
 
 def test_every_deviation_has_words() -> None:
@@ -72,4 +72,4 @@ def test_every_deviation_has_words() -> None:
 def test_small_stacks_are_judged_too(shape: tuple[int, int, int]) -> None:
     stack = widefield(4000, shape).astype(np.float64)
     for voxels in (stack, -stack, np.zeros(shape), np.full(shape, np.nan)):
-        assert np.isfinite(judge(voxels, (0.5, 0.2, 0.3), known()).distance)
+        assert np.isfinite(assess(voxels, (0.5, 0.2, 0.3), known()).distance)

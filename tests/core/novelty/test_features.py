@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_deep3d.core.novelty.features import MAX_LATERAL, MAX_PLANES, NAMES, measure_likeness, telling_part
+from napari_deep3d.core.novelty.features import MAX_LATERAL, MAX_PLANES, NAMES, measure_likeness, representative_part
 from tests.helpers.novelty import SPACING, widefield
 
 
@@ -73,7 +73,7 @@ def test_of_a_large_stack_a_bounded_part_is_read_that_has_structure() -> None:
             return np.zeros([len(box) for box in boxes], np.uint8)
 
     stack = Large()
-    assert telling_part(stack).shape == (MAX_PLANES, MAX_LATERAL, MAX_LATERAL)
+    assert representative_part(stack).shape == (MAX_PLANES, MAX_LATERAL, MAX_LATERAL)
     assert stack.read == MAX_PLANES * MAX_LATERAL**2 <= 2e6
 
 

@@ -6,14 +6,14 @@ from functools import cache
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from napari_deep3d.core.config import RegisterConfig
 from napari_deep3d.core.events import Progress, StoppedError, drain, never
-from napari_deep3d.core.registration.affine import Block, fit_blocks
+from napari_deep3d.core.registration.affine import MatchedBlock, fit_linear_map
 from napari_deep3d.core.registration.register import register_volumes
 from napari_deep3d.core.registration.transform import Transform, centre_um, corners_um
-from napari_deep3d.core.volume import Shape, Spacing, Volume
+from napari_deep3d.core.types import DoubleArray, Shape, Spacing
+from napari_deep3d.core.volume import Volume
 from tests.helpers.registration import (
     Vector,
     assert_within,
@@ -36,7 +36,7 @@ def turned_pair() -> tuple[Volume, Volume]:
     return confocal_stack(beads, SHAPE, SPACING), widefield_stack(beads.moved(TRUTH), SHAPE, SPACING)
 
 
-def corner_error(found: Transform, truth: Transform, shape: Shape, spacing: Spacing) -> NDArray[np.float64]:
+def corner_error(found: Transform, truth: Transform, shape: Shape, spacing: Spacing) -> DoubleArray:
     """Largest error (Z, Y, X) over the stack's corners, in its voxels."""
     corners = corners_um(shape, spacing)
     return np.asarray(np.abs(found.apply(corners) - truth.apply(corners)).max(axis=0) / spacing)
@@ -56,12 +56,12 @@ def test_turned_and_magnified_pair_is_found_as_a_similarity() -> None:
     assert_within(found.shift_um, SHIFT, (0.1, 0.03, 0.03))
 
 
-def fit(kind: str, stop_after: int | None = None) -> tuple[Transform, list[Block], list[str], list[object]]:
+def fit(kind: str, stop_after: int | None = None) -> tuple[Transform, list[MatchedBlock], list[str], list[object]]:
     confocal, widefield = turned_pair()
     events: list[object] = []
     answers = iter([False] * (10_000 if stop_after is None else stop_after))
     start = np.round(np.array(SHIFT) / SPACING)
-    job = fit_blocks(
+    job = fit_linear_map(
         confocal.data,
         widefield.data,
         SPACING,
@@ -115,7 +115,7 @@ def test_pair_that_is_only_shifted_is_hardly_turned_or_stretched() -> None:
     shape, truth = (24, 144, 144), Transform.shift((0.45, -0.33, 0.52))
     confocal, widefield = confocal_stack(beads, shape, SPACING), widefield_stack(beads.moved(truth), shape, SPACING)
     lag = np.array([1.5, -3.3, 5.2])
-    job = fit_blocks(confocal.data, widefield.data, SPACING, np.zeros(3), lag, "affine", never)
+    job = fit_linear_map(confocal.data, widefield.data, SPACING, np.zeros(3), lag, "affine", never)
     transform, _, notices = drain(job)
     assert notices == []
     assert (corner_error(transform, truth, shape, SPACING) <= (0.5, 0.5, 0.5)).all()

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.registration.checks import check_pair
-from napari_deep3d.core.volume import Spacing, Volume
+from napari_deep3d.core.types import Spacing
+from napari_deep3d.core.volume import Volume
 
 SPACING: Spacing = (0.5, 0.2, 0.2)
 

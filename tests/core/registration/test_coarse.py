@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from napari_deep3d.core.events import StoppedError, never
 from napari_deep3d.core.registration.coarse import coarse_lag, lag_range, reduce_stack, reduction
-from napari_deep3d.core.volume import Shape
+from napari_deep3d.core.types import Shape
 from tests.helpers.registration import cut, texture
 
 few = settings(deadline=None, max_examples=80)

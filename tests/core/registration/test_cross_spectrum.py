@@ -30,6 +30,7 @@ from napari_deep3d.core.registration.cross_spectrum import (
     shell_labels,
     tile_starts,
 )
+from napari_deep3d.core.types import DoubleArray, FloatArray
 from tests.helpers.registration import fourier_shift, texture
 
 few = settings(deadline=None, max_examples=60)
@@ -37,7 +38,7 @@ sizes = st.tuples(*[st.integers(1, 12)] * 3)
 lags = st.tuples(*[st.integers(-14, 14)] * 3)
 
 
-def noise(seed: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
+def noise(seed: int, shape: tuple[int, ...]) -> FloatArray:
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
@@ -76,10 +77,10 @@ def test_cross_spectrum_of_one_tile_is_the_cross_correlation(lag: tuple[int, int
     own, other = confocal[boxes[0]], widefield[boxes[1]]
     offsets = [np.arange(-r, r + 1) for r in reach]
 
-    def at_lags(spectrum: NDArray[np.generic]) -> NDArray[np.float64]:
+    def at_lags(spectrum: NDArray[np.generic]) -> DoubleArray:
         return np.asarray(scipy.fft.irfftn(spectrum, s=spectra.shape)[np.ix_(*offsets)])
 
-    def by_definition(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float64]:
+    def by_definition(a: FloatArray, b: FloatArray) -> DoubleArray:
         """Sum over i of a[i] b[i + lag]."""
         full = scipy.signal.correlate(b, a, mode="full", method="direct")
         return np.asarray(full[np.ix_(*(o + n - 1 for o, n in zip(offsets, a.shape, strict=True)))])

@@ -10,7 +10,6 @@ import scipy.optimize
 import scipy.signal
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from napari_deep3d.core.registration.primal_dual import (
     Gradient,
@@ -21,8 +20,8 @@ from napari_deep3d.core.registration.primal_dual import (
     solve,
     step_sizes,
 )
+from napari_deep3d.core.types import DoubleArray, FloatArray
 
-Array = NDArray[np.float32]
 Shape = tuple[int, int, int]
 few = settings(deadline=None, max_examples=40)
 shapes = st.tuples(*[st.integers(1, 6)] * 3)
@@ -32,17 +31,17 @@ radii = st.tuples(*[st.integers(0, 2)] * 3)
 odd_sizes = {"cross": (3, 5, 3), "auto": (5, 9, 5)}
 
 
-def draw(seed: int, shape: tuple[int, ...]) -> Array:
+def draw(seed: int, shape: tuple[int, ...]) -> FloatArray:
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
-def autocorrelation(image: Array, radius: Shape) -> Array:
+def autocorrelation(image: FloatArray, radius: Shape) -> FloatArray:
     """On lags up to twice ``radius``, from scipy, axes (Z, Y, X)."""
     padded = np.pad(image, [(2 * r, 2 * r) for r in radius])
     return scipy.signal.correlate(padded, image, mode="valid", method="direct").astype(np.float32)
 
 
-def matrix_of(auto: Array) -> NDArray[np.float64]:
+def matrix_of(auto: FloatArray) -> DoubleArray:
     """H by its definition: the entry of two lags is the autocorrelation at their difference."""
     window = tuple(n // 2 + 1 for n in auto.shape)
     places = list(product(*(range(n) for n in window)))
@@ -167,7 +166,7 @@ def test_projection_leaves_the_proximal_map_of_the_length() -> None:
     field, radius = 2 * draw(0, (3, 1, 1, 4)), 0.7
     shrunk = (field - project_to_ball(field, radius)).reshape(3, -1)
 
-    def value(v: NDArray[np.float64], target: Array) -> float:
+    def value(v: DoubleArray, target: FloatArray) -> float:
         return float(radius * np.linalg.norm(v) + 0.5 * np.sum((v - target) ** 2))
 
     for found, target in zip(shrunk.T, field.reshape(3, -1).T, strict=True):
@@ -180,10 +179,10 @@ def test_projection_leaves_the_proximal_map_of_the_length() -> None:
 def test_energy_prox_minimises_what_it_says(size, step, weight, non_negative, seed) -> None:
     image = draw(seed, (size, 1, 1))
 
-    def value(f: NDArray[np.float64]) -> float:
+    def value(f: DoubleArray) -> float:
         return float(weight / 2 * (f.sum() - 1) ** 2 + np.sum((f - image.ravel()) ** 2) / (2 * step))
 
-    def slope(f: NDArray[np.float64]) -> NDArray[np.float64]:
+    def slope(f: DoubleArray) -> DoubleArray:
         return np.asarray(weight * (f.sum() - 1) + (f - image.ravel()) / step, dtype=np.float64)
 
     bounds = [(0 if non_negative else None, None)] * size

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from napari_deep3d.core.config import RegisterConfig
 from napari_deep3d.core.errors import InputError
@@ -18,7 +17,8 @@ from napari_deep3d.core.registration.cross_spectrum import shared_boxes
 from napari_deep3d.core.registration.register import register_volumes
 from napari_deep3d.core.registration.result import Registration, ShiftMap, moved_by_hand
 from napari_deep3d.core.registration.transform import Transform
-from napari_deep3d.core.volume import Shape, Spacing, Volume
+from napari_deep3d.core.types import DoubleArray, Shape, Spacing
+from napari_deep3d.core.volume import Volume
 from tests.helpers.registration import (
     Beads,
     Vector,
@@ -240,7 +240,7 @@ def test_progress_is_told() -> None:
 # What is shown and kept
 
 
-def peak_um(shift_map: ShiftMap) -> NDArray[np.float64]:
+def peak_um(shift_map: ShiftMap) -> DoubleArray:
     """Shift at which a map is largest, from its definition."""
     index = np.array(np.unravel_index(int(shift_map.values.argmax()), shift_map.values.shape))
     middle = (np.array(shift_map.values.shape) - 1) / 2

@@ -7,11 +7,17 @@ import pytest
 import scipy.fft
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from napari_deep3d.core.events import drain, never
 from napari_deep3d.core.registration.cross_spectrum import CrossSpectra, Lag, cross_spectra, high_pass, phase_of
-from napari_deep3d.core.registration.subpixel import Delay, find_delay, lag_window, parabola, refine_peak
+from napari_deep3d.core.registration.subpixel import (
+    SubpixelShift,
+    find_subpixel_shift,
+    lag_window,
+    parabola,
+    refine_peak,
+)
+from napari_deep3d.core.types import DoubleArray, FloatArray
 from tests.helpers.registration import cut, fourier_shift, texture
 
 few = settings(deadline=None, max_examples=60)
@@ -19,16 +25,16 @@ FIELD, START, SIZE = (44, 128, 128), (10, 20, 20), (24, 80, 80)
 
 
 @pytest.fixture(scope="module")
-def field() -> NDArray[np.float32]:
+def field() -> FloatArray:
     return texture(0, FIELD)
 
 
-def spectra_of(confocal: NDArray[np.float32], widefield: NDArray[np.float32], lag: Lag = (0, 0, 0)) -> CrossSpectra:
+def spectra_of(confocal: FloatArray, widefield: FloatArray, lag: Lag = (0, 0, 0)) -> CrossSpectra:
     return drain(cross_spectra(confocal, widefield, lag, stop=never))
 
 
-def delay_of(confocal: NDArray[np.float32], widefield: NDArray[np.float32], lag: Lag = (0, 0, 0)) -> Delay:
-    return find_delay(spectra_of(confocal, widefield, lag))
+def delay_of(confocal: FloatArray, widefield: FloatArray, lag: Lag = (0, 0, 0)) -> SubpixelShift:
+    return find_subpixel_shift(spectra_of(confocal, widefield, lag))
 
 
 @pytest.mark.parametrize(
@@ -81,8 +87,10 @@ def test_brightness_does_not_matter(field) -> None:
 
 def test_lag_beyond_the_reach_is_not_looked_at(field) -> None:
     confocal, widefield = cut(field, START, SIZE), cut(fourier_shift(field, (0, 9, 0)), START, SIZE)
-    assert np.abs(find_delay(spectra_of(confocal, widefield), (2, 4, 4)).lag).max() <= 5
-    np.testing.assert_allclose(find_delay(spectra_of(confocal, widefield), (2, 12, 12)).lag, (0, 9, 0), atol=0.05)
+    assert np.abs(find_subpixel_shift(spectra_of(confocal, widefield), (2, 4, 4)).lag).max() <= 5
+    np.testing.assert_allclose(
+        find_subpixel_shift(spectra_of(confocal, widefield), (2, 12, 12)).lag, (0, 9, 0), atol=0.05
+    )
 
 
 def test_match_stands_out_only_of_stacks_that_belong_together(field) -> None:
@@ -101,7 +109,7 @@ def test_error_reaches_the_cramer_rao_bound_and_the_deviation_tells_it() -> None
     moved, errors, deviations = fourier_shift(image, lag), [], []
     for seed in range(12):
         noise = sigma * np.random.default_rng(100 + seed).normal(size=shape).astype(np.float32)
-        found = find_delay(drain(cross_spectra(image, moved + noise, (0, 0, 0), faded=False, stop=never)))
+        found = find_subpixel_shift(drain(cross_spectra(image, moved + noise, (0, 0, 0), faded=False, stop=never)))
         errors.append(found.lag - lag)
         deviations.append(found.deviation)
     power = np.abs(np.fft.fftn(image)) ** 2 / image.size
@@ -155,7 +163,7 @@ def test_refined_peak_is_higher_than_its_surroundings(seed: int, shape: Lag) -> 
     index = np.array(np.unravel_index(int(match.argmax()), shape), dtype=np.float64)
     spectrum, waves = np.fft.fftn(match), np.meshgrid(*(np.fft.fftfreq(n) for n in shape), indexing="ij")
 
-    def height(lag: NDArray[np.float64]) -> float:
+    def height(lag: DoubleArray) -> float:
         """The correlation between its samples, by the whole Fourier series."""
         phase = sum(k * d for k, d in zip(waves, lag, strict=True))
         return float(np.sum(spectrum * np.exp(2j * np.pi * phase)).real)

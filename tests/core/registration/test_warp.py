@@ -15,7 +15,8 @@ from napari_deep3d.core.events import Progress, StoppedError, drain
 from napari_deep3d.core.registration import warp as alignment
 from napari_deep3d.core.registration.transform import Transform
 from napari_deep3d.core.registration.warp import align_pair, resample, shared_region
-from napari_deep3d.core.volume import Shape, Spacing, Volume
+from napari_deep3d.core.types import DoubleArray, Shape, Spacing
+from napari_deep3d.core.volume import Volume
 from tests.helpers.registration import turned
 
 SPACING: Spacing = (0.3, 0.1, 0.1)
@@ -27,13 +28,13 @@ def noise(shape: Shape, dtype: str = "uint16", seed: int = 0) -> NDArray[np.gene
     return np.random.default_rng(seed).integers(0, 255, shape).astype(dtype)
 
 
-def waves(places_um: NDArray[np.float64]) -> NDArray[np.float64]:
+def waves(places_um: DoubleArray) -> DoubleArray:
     """A smooth function of the place, last axis (Z, Y, X) in um; its waves are 4 to 6 um long."""
     z, y, x = np.moveaxis(places_um, -1, 0)
     return np.asarray(100 + 30 * np.sin(1.1 * z + 0.3 * y) + 30 * np.cos(1.4 * y - 0.6 * x) + 30 * np.sin(1.5 * x))
 
 
-def places_of(shape: Shape, spacing: Spacing) -> NDArray[np.float64]:
+def places_of(shape: Shape, spacing: Spacing) -> DoubleArray:
     return np.moveaxis(np.indices(shape), 0, -1) * np.array(spacing)
 
 
@@ -130,7 +131,7 @@ def test_slabs_fit_together(monkeypatch: pytest.MonkeyPatch, planes: int, transf
     monkeypatch.setattr(alignment, "SLAB_PLANES", planes)
     events: list[object] = []
     pair = drain(align_pair(confocal, widefield, transform), events.append)
-    matrix = np.linalg.inv(transform.index_matrix(confocal.known_spacing_um, widefield.known_spacing_um))
+    matrix = np.linalg.inv(transform.index_matrix(confocal.require_spacing_um(), widefield.require_spacing_um()))
     np.testing.assert_allclose(pair.confocal, resample(confocal, matrix, pair.region), atol=0.01)
     assert len(events) == -(-pair.confocal.shape[0] // planes)
     assert isinstance(events[-1], Progress)
@@ -173,7 +174,7 @@ def test_every_corner_of_the_shared_region_lies_within_both_stacks(confocal, wid
         assume(False)
     for part, size in zip(region, widefield, strict=True):
         assert 0 <= part.start < part.stop <= size
-    corners = np.array(list(product(*((part.start, part.stop - 1) for part in region)))) * other.known_spacing_um
+    corners = np.array(list(product(*((part.start, part.stop - 1) for part in region)))) * other.require_spacing_um()
     indices = transform.inverse.apply(corners) / SPACING
     assert indices.min() >= -1e-3
     assert (indices <= np.array(confocal) - 1 + 1e-3).all()
@@ -188,7 +189,7 @@ def test_shared_region_of_a_shift_leaves_nothing_out(confocal, widefield, shift)
     except InputError:
         assume(False)
     for axis, part in enumerate(region):
-        place = np.arange(widefield[axis]) * other.known_spacing_um[axis] - shift[axis]
+        place = np.arange(widefield[axis]) * other.require_spacing_um()[axis] - shift[axis]
         seen = np.flatnonzero((place >= 0) & (place <= (confocal[axis] - 1) * SPACING[axis]))
         assert part.start <= seen[0]
         assert part.stop >= seen[-1] + 1

@@ -9,7 +9,7 @@ import pytest
 
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.simulation.camera import Stage
-from napari_deep3d.core.simulation.imaging import Pair, field_of, form_images, place_sample, simulate_pair
+from napari_deep3d.core.simulation.imaging import SimulatedPair, field_of, form_images, place_sample, simulate_pair
 from napari_deep3d.core.simulation.psf import MeasuredPsf, Microscope
 from napari_deep3d.core.simulation.samples import SampleBounds
 from napari_deep3d.core.simulation.scattering import Tissue, depths_um
@@ -29,11 +29,11 @@ def scene() -> Scene:
 
 
 @pytest.fixture(scope="module")
-def pair() -> Pair:
+def pair() -> SimulatedPair:
     return simulate_pair((3, 1), SHAPE)
 
 
-def test_same_seed_gives_the_same_pair(pair: Pair) -> None:
+def test_same_seed_gives_the_same_pair(pair: SimulatedPair) -> None:
     again = simulate_pair((3, 1), SHAPE)
     np.testing.assert_array_equal(pair.widefield, again.widefield)
     np.testing.assert_array_equal(pair.confocal, again.confocal)
@@ -41,13 +41,13 @@ def test_same_seed_gives_the_same_pair(pair: Pair) -> None:
     assert pair.scene == again.scene
 
 
-def test_other_seed_gives_another_pair(pair: Pair) -> None:
+def test_other_seed_gives_another_pair(pair: SimulatedPair) -> None:
     other = simulate_pair((3, 2), SHAPE)
     assert other.scene != pair.scene
     assert not np.array_equal(other.confocal, pair.confocal)
 
 
-def test_pair_is_camera_counts_of_the_asked_shape(pair: Pair) -> None:
+def test_pair_is_camera_counts_of_the_asked_shape(pair: SimulatedPair) -> None:
     for image in (pair.widefield, pair.confocal):
         assert image.shape == SHAPE
         assert image.dtype == np.uint16
@@ -56,7 +56,7 @@ def test_pair_is_camera_counts_of_the_asked_shape(pair: Pair) -> None:
     assert pair.clean.min() >= 0
 
 
-def test_confocal_is_the_clean_image_with_noise(pair: Pair) -> None:
+def test_confocal_is_the_clean_image_with_noise(pair: SimulatedPair) -> None:
     assert 0.6 < np.corrcoef(pair.clean.ravel(), pair.confocal.ravel())[0, 1] < 0.99999
     # Noise does not depend on its neighbours: the mean over many voxels is the clean image's.
     means = [

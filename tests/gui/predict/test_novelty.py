@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.novelty.explain import NEGATIVE, NOISE, Likeness
+from napari_deep3d.core.novelty.explain import NEGATIVE, NOISE, Novelty
 from napari_deep3d.nn.model_file import load_model, save_model
 from tests.helpers.gui import PLACE, SPACING_UM, write_model
 from tests.helpers.novelty import known, widefield
@@ -77,7 +77,7 @@ def test_of_a_stack_like_the_models_nothing_is_said(dock: Any, viewer: Any, qtbo
 
 
 def test_a_late_answer_about_another_layer_is_dropped(dock: Any, viewer: Any, qtbot: Any, answers: Answers) -> None:
-    answers.by_name = {"first": Likeness(2.0, (NOISE,)), "second": Likeness(2.0, (NEGATIVE,))}
+    answers.by_name = {"first": Novelty(2.0, (NOISE,)), "second": Novelty(2.0, (NEGATIVE,))}
     answers.gate = threading.Semaphore(0)
     panel = dock.predict_panel
     viewer.add_image(GOOD, name="first", **PLACE)

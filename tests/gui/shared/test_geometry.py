@@ -11,8 +11,8 @@ from napari.layers import Image
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.registration.transform import Transform
 from napari_deep3d.core.volume import Volume
-from napari_deep3d.gui.register.resampled_view import SeenStack
-from napari_deep3d.gui.shared.geometry import Pair, PlacedStack, place_part
+from napari_deep3d.gui.register.resampled_view import ResampledView
+from napari_deep3d.gui.shared.geometry import LayerPair, PlacedStack, place_part
 from napari_deep3d.gui.shared.layers import find_axes, pick, spacing_of
 from tests.helpers.gui import PLACE, SPACING_UM
 
@@ -56,10 +56,12 @@ def world_um(layer: Image, index: Any) -> Any:
     ],
 )
 def test_a_point_and_its_partner_meet(widefield: Any, confocal: Any) -> None:
-    pair = Pair(placed(image(**confocal)), placed(image(**widefield)))
+    pair = LayerPair(placed(image(**confocal)), placed(image(**widefield)))
     transform = Transform.from_array(np.vstack([[1, 0.02, 0, 1.5], [0, 1.1, 0.1, -2], [0, -0.1, 1, 0.7], [0, 0, 0, 1]]))
     layer, bright = pair.confocal.layer, np.array([3, 10, 20])
-    partner = transform.apply(bright * pair.confocal.volume.known_spacing_um) / pair.widefield.volume.known_spacing_um
+    partner = (
+        transform.apply(bright * pair.confocal.volume.require_spacing_um()) / pair.widefield.volume.require_spacing_um()
+    )
     for _ in range(2):  # the second time from where the first one put it
         layer.affine = pair.overlay_affine(transform)
         assert world_um(layer, bright) == pytest.approx(world_um(pair.widefield.layer, partner))
@@ -69,7 +71,7 @@ def test_a_point_and_its_partner_meet(widefield: Any, confocal: Any) -> None:
 def test_stacks_with_channels_move_along_their_own_axes() -> None:
     place = {"axis_labels": ("z", "c", "y", "x"), "units": ("um", "pixel", "um", "um"), "scale": (0.5, 1, 0.2, 0.2)}
     confocal = placed(image((8, 2, 32, 40), **place, translate=(0, 0, 1, 0)), {1: 1})
-    pair = Pair(confocal, placed(image((8, 2, 32, 40), **place)))
+    pair = LayerPair(confocal, placed(image((8, 2, 32, 40), **place)))
     confocal.layer.affine = pair.overlay_affine(Transform.shift((1.0, 0.4, 0.2)))
     assert confocal.layer.data_to_world((2, 1, 10, 10)) == pytest.approx((2.0, 1, 2.4, 2.2))
 
@@ -77,7 +79,7 @@ def test_stacks_with_channels_move_along_their_own_axes() -> None:
 def test_layers_that_cannot_be_drawn_on_each_other_are_refused() -> None:
     channels = placed(image((8, 2, 32, 40), axis_labels=("z", "c", "y", "x"), units="um", scale=(0.5, 1, 0.2, 0.2)))
     with pytest.raises(InputError, match="Split the channels"):
-        Pair(channels, placed(image()))
+        LayerPair(channels, placed(image()))
 
 
 def test_a_part_lies_where_it_was_cut() -> None:
@@ -98,8 +100,10 @@ def test_a_part_keeps_axes_of_length_one_between() -> None:
     assert part.data_to_world((0, 0, 0, 0)) == pytest.approx(stack.layer.data_to_world((2, 1, 4, 2)))
 
 
-def seen(data: Any, **changes: Any) -> SeenStack:
-    return SeenStack(data, **({"matrix": np.eye(4), "shape": data.shape, "zyx": (0, 1, 2), "empty": -1.0} | changes))
+def seen(data: Any, **changes: Any) -> ResampledView:
+    return ResampledView(
+        data, **({"matrix": np.eye(4), "shape": data.shape, "zyx": (0, 1, 2), "empty": -1.0} | changes)
+    )
 
 
 def test_planes_are_resampled_linearly_and_empty_outside() -> None:
@@ -124,7 +128,7 @@ def test_squares_of_two_stacks_fill_the_plane() -> None:
 
 
 def test_large_planes_are_seen_coarsely(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("napari_deep3d.gui.register.resampled_view.MOST_VOXELS", 30)
+    monkeypatch.setattr("napari_deep3d.gui.register.resampled_view.MAX_VOXELS", 30)
     data = np.broadcast_to(np.arange(10, dtype=np.float32), (6, 8, 10))
     assert seen(data)[2].shape == (8, 10)
     assert set(np.unique(seen(data)[2])) < set(range(10))

@@ -9,14 +9,7 @@ import pytest
 from napari.layers import Image, Labels
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.gui.shared.layers import (
-    contrast_limits,
-    find_axes,
-    pick,
-    place,
-    set_spacing,
-    spacing_of,
-)
+from napari_deep3d.gui.shared.layers import contrast_limits, find_axes, pick, place, set_spacing, spacing_of
 from napari_deep3d.gui.shared.source_file import FileFacts
 from tests.helpers.gui import PLACE, SPACING_UM
 

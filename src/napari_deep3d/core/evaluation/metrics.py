@@ -5,23 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
-Array = NDArray[np.float32]
+from napari_deep3d.core.types import FloatArray
 
 
-def rmse(image: Array, truth: Array) -> float:
+def rmse(image: FloatArray, truth: FloatArray) -> float:
     """Root mean squared difference."""
     return float(np.sqrt(np.mean((image.astype(np.float64) - truth) ** 2)))
 
 
-def ssim(image: Array, truth: Array) -> float:
+def ssim(image: FloatArray, truth: FloatArray) -> float:
     """Structural similarity in 3D (Wang et al. 2004; scikit-image's 7-voxel window), for a data range of 1."""
     return float(structural_similarity(truth, image, data_range=1.0))
 
 
-def fit_scale(image: Array, truth: Array) -> Array:
+def fit_scale(image: FloatArray, truth: FloatArray) -> FloatArray:
     """``a * image + b`` with the a and b that make it closest to ``truth`` by least squares."""
     x, y = image.astype(np.float64).ravel(), truth.astype(np.float64).ravel()
     variance = x.var()
@@ -39,7 +38,7 @@ class Score:
     ssim_fit: float
 
 
-def score(image: Array, truth: Array) -> Score:
+def score(image: FloatArray, truth: FloatArray) -> Score:
     """Score an image (Z, Y, X) against a truth whose intensities are already in [0, 1]."""
     fitted = fit_scale(image, truth)
     return Score(rmse(image, truth), ssim(image, truth), rmse(fitted, truth), ssim(fitted, truth))

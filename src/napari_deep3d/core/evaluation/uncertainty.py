@@ -14,11 +14,10 @@ from collections.abc import Iterable
 
 import numpy as np
 import scipy.ndimage as ndi
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from scipy.optimize import isotonic_regression, minimize
 
-Array = NDArray[np.float32]
+from napari_deep3d.core.types import DoubleArray, FloatArray
 
 WINDOW = 3
 """The spread of a voxel is taken over this many voxels along each axis: that of a few answers alone is noisy."""
@@ -54,7 +53,7 @@ class Calibration(BaseModel):
             raise ValueError("points of finite, positive, rising numbers are needed")
         return value
 
-    def expected_error(self, spread: Array, prediction: Array) -> Array:
+    def expected_error(self, spread: FloatArray, prediction: FloatArray) -> FloatArray:
         """Expected absolute error for arrays of the same shape; never negative, never falling with the spread."""
         square = (self.per_spread * spread) ** 2 + (self.per_intensity * prediction) ** 2
         value = np.sqrt(np.float32(self.floor**2) + square, dtype=np.float32)
@@ -74,10 +73,10 @@ class Spread:
 
     def __init__(self) -> None:
         self._count = 0
-        self._mean: Array = np.zeros(0, np.float32)
-        self._squares: Array = np.zeros(0, np.float32)
+        self._mean: FloatArray = np.zeros(0, np.float32)
+        self._squares: FloatArray = np.zeros(0, np.float32)
 
-    def add(self, prediction: Array) -> None:
+    def add(self, prediction: FloatArray) -> None:
         """Take in one more prediction of the same shape."""
         self._count += 1
         if self._count == 1:
@@ -88,19 +87,19 @@ class Spread:
         self._squares += difference * (prediction - self._mean)
 
     @property
-    def mean(self) -> Array:
+    def mean(self) -> FloatArray:
         """Mean of the predictions."""
         return self._mean
 
     @property
-    def deviation(self) -> Array:
+    def deviation(self) -> FloatArray:
         """Standard deviation of the predictions, its square averaged over :data:`WINDOW` voxels along each axis."""
         variance = self._squares / np.float32(max(1, self._count - 1))
         averaged = ndi.uniform_filter(variance, WINDOW, mode="nearest")  # whose running sums may end below 0
         return np.sqrt(np.maximum(averaged, 0), dtype=np.float32)
 
 
-def fit_pairs(pairs: Iterable[tuple[Array, Array, Array]], seed: int = 0) -> Calibration:
+def fit_calibration_to_pairs(pairs: Iterable[tuple[FloatArray, FloatArray, FloatArray]], seed: int = 0) -> Calibration:
     """Fit a calibration to spread, prediction and absolute error of pairs, arrays of one shape for each.
 
     A random choice of :data:`VOXELS_PER_PAIR` voxels stands for a pair, so that all pairs count alike.
@@ -111,10 +110,10 @@ def fit_pairs(pairs: Iterable[tuple[Array, Array, Array]], seed: int = 0) -> Cal
         chosen = rng.integers(0, arrays[0].size, VOXELS_PER_PAIR)
         samples.append(np.stack([array.ravel()[chosen] for array in arrays]))
     spread, prediction, error = np.concatenate(samples, axis=1)
-    return fit(spread, prediction, error, pairs=len(samples))
+    return fit_calibration(spread, prediction, error, pairs=len(samples))
 
 
-def fit(spread: Array, prediction: Array, error: Array, pairs: int) -> Calibration:
+def fit_calibration(spread: FloatArray, prediction: FloatArray, error: FloatArray, pairs: int) -> Calibration:
     """Fit a calibration to absolute errors that are known, by maximum likelihood.
 
     Parameters
@@ -126,7 +125,7 @@ def fit(spread: Array, prediction: Array, error: Array, pairs: int) -> Calibrati
     """
     squares = np.stack([np.ones_like(spread), spread, prediction]).astype(np.float64) ** 2
 
-    def cost(logarithms: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+    def cost(logarithms: DoubleArray) -> tuple[float, DoubleArray]:
         """Negative log likelihood per voxel, and its derivatives by the logarithms of the three factors."""
         terms = np.exp(2 * logarithms)[:, None] * squares
         total = terms.sum(axis=0)
@@ -142,7 +141,7 @@ def fit(spread: Array, prediction: Array, error: Array, pairs: int) -> Calibrati
     return Calibration(**factors, curve=_curve(value, error), pairs=pairs)
 
 
-def _curve(value: Array, error: Array) -> tuple[tuple[float, float], ...]:
+def _curve(value: FloatArray, error: FloatArray) -> tuple[tuple[float, float], ...]:
     """Mean error by the value of the formula, never falling; one-dimensional arrays of the same voxels."""
     parts = [part for part in np.array_split(np.argsort(value), PARTS) if len(part)]
     means = np.array([(value[part].mean(), max(float(error[part].mean()), LEAST)) for part in parts])

@@ -24,14 +24,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.novelty.features import NAMES, Features
+from napari_deep3d.core.types import DoubleArray
 
-Reals = NDArray[np.float64]
 Row = tuple[float, ...]
 
 FALSE_WARNINGS = 0.015
 """Chance that a stack like the model's own is called unlike, were the logarithms of the distances normal. Their tail is
 heavier: of simulated stacks that were left out, 2 to 4 % are."""
-LEAST_STACKS = 8
+MIN_STACKS = 8
 """With fewer, the limit for a further stack would be several times their own spread (the t distribution of so few
 values): hardly anything would be called unlike."""
 GIVEN = 3
@@ -40,16 +40,16 @@ SIZES = 2
 """Of these, the voxel sizes are not judged themselves: a prediction brings a stack to the model's."""
 SCORES = np.linspace(-2.4, 2.4, 17)
 """Normal scores at which the distribution of a feature is kept."""
-LEAST_SPREAD = 0.05
+MIN_SPREAD = 0.05
 """Deviation that counts as none, since stacks of one sample and one microscope are too alike."""
-LEAST_SPREADS = {"saturated": 0.2, "skewness": 0.1, "jump": 0.1}
+MIN_SPREADS = {"saturated": 0.2, "skewness": 0.1, "jump": 0.1}
 NORMAL_RATIO = float(np.exp((np.euler_gamma + np.log(2)) / 2))
 """From the mean logarithm of a normal deviation's size to that of its standard deviation."""
 WIDER = 0.25
 """Spread that is added, as a share of the usual: a feature that hardly varied must not make every hair a warning."""
-LEAST_SHRINKAGE = 0.05
+MIN_SHRINKAGE = 0.05
 """So that the correlation can always be inverted."""
-LEAST_LIMITS = (0.8, 2.5)
+MIN_LIMITS = (0.8, 2.5)
 """Of the joint and the single distance, in normal scores: for stacks that are all the same."""
 RIDGE = 3.0
 """As if so many stacks spoke against any dependence on voxel size and noise."""
@@ -72,7 +72,7 @@ class Distance:
         return self.distance > 1
 
 
-class Known(BaseModel):
+class NoveltyModel(BaseModel):
     """How the stacks look that a model learned from.
 
     ``stacks`` is their number, ``names`` are the features used; ``given_low``, ``given_high`` the smallest and largest
@@ -109,17 +109,17 @@ class Known(BaseModel):
         return self
 
     @classmethod
-    def fit(cls, features: Sequence[Features]) -> Known:
+    def fit(cls, features: Sequence[Features]) -> NoveltyModel:
         """Learn how stacks look.
 
         Raises
         ------
         InputError
-            For fewer than :data:`LEAST_STACKS`.
+            For fewer than :data:`MIN_STACKS`.
         """
-        if len(features) < LEAST_STACKS:
+        if len(features) < MIN_STACKS:
             raise InputError(
-                f"{len(features)} stacks are too few to tell what is usual; at least {LEAST_STACKS} are needed."
+                f"{len(features)} stacks are too few to tell what is usual; at least {MIN_STACKS} are needed."
             )
         values = np.array([one.values() for one in features])
         left_out = [(_fit(values[rest]), values[out]) for rest, out in _folds(len(values))]
@@ -127,7 +127,7 @@ class Known(BaseModel):
         joint, single = np.array([(known._joint(row), _largest(row)) for known, row in scores]).T
         limits = np.array([_limit(joint), _limit(single)])
         limits *= _limit(np.maximum(joint / limits[0], single / limits[1]))  # two chances to be called unlike
-        joint_limit, single_limit = np.maximum(limits, LEAST_LIMITS).tolist()
+        joint_limit, single_limit = np.maximum(limits, MIN_LIMITS).tolist()
         return _fit(values).model_copy(update={"joint_limit": joint_limit, "single_limit": single_limit})
 
     @property
@@ -141,13 +141,13 @@ class Known(BaseModel):
         distance = max(self._joint(scores) / self.joint_limit, _largest(scores) / self.single_limit)
         return Distance(distance, dict(zip(self.names, scores.tolist(), strict=True)))
 
-    def _deviations(self, values: Reals) -> Reals:
+    def _deviations(self, values: DoubleArray) -> DoubleArray:
         low, high = np.array(self.given_low), np.array(self.given_high)
         terms = _terms(_scaled(values[:GIVEN], low, high))
         residuals = _residuals(terms[None], values[None, SIZES:], np.array(self.usual), np.array(self.spread))
         return _scores(residuals[0], np.array(self.quantiles))
 
-    def _joint(self, scores: Reals) -> float:
+    def _joint(self, scores: DoubleArray) -> float:
         """Mahalanobis distance over the root of the number of features; those not measured are left out."""
         found = np.isfinite(scores)
         correlation = np.array(self.correlation)[np.ix_(found, found)]
@@ -155,22 +155,22 @@ class Known(BaseModel):
         return float(np.sqrt(square / max(1, found.sum())))
 
 
-def _largest(scores: Reals) -> float:
+def _largest(scores: DoubleArray) -> float:
     return float(np.max(np.abs(scores[np.isfinite(scores)]), initial=0.0))
 
 
-def _scaled(given: Reals, low: Reals, high: Reals) -> Reals:
+def _scaled(given: DoubleArray, low: DoubleArray, high: DoubleArray) -> DoubleArray:
     """Voxel sizes and noise brought to -1 .. 1; what lies beyond counts as at the border, what never varies as 0."""
     half = (high - low) / 2
     return np.asarray((np.clip(given, low, high) - (low + high) / 2) / np.where(half > 1e-3, half, 1.0))
 
 
-def _terms(given: Reals) -> Reals:
+def _terms(given: DoubleArray) -> DoubleArray:
     """What the regression is on: 1, the given values, their squares and products."""
     return np.array([1.0, *given, *np.outer(given, given)[np.triu_indices(len(given))]])
 
 
-def _scores(residuals: Reals, quantiles: Reals) -> Reals:
+def _scores(residuals: DoubleArray, quantiles: DoubleArray) -> DoubleArray:
     """Normal scores of residuals, one for each feature; beyond the outermost quantiles they go on evenly."""
     found = []
     for value, knots in zip(residuals, quantiles, strict=True):
@@ -179,7 +179,7 @@ def _scores(residuals: Reals, quantiles: Reals) -> Reals:
     return np.array(found)
 
 
-def _fit(values: Reals) -> Known:
+def _fit(values: DoubleArray) -> NoveltyModel:
     """Everything but the limits, which are 1 here."""
     low, high = values[:, :GIVEN].min(axis=0), values[:, :GIVEN].max(axis=0)
     terms = np.array([_terms(row) for row in _scaled(values[:, :GIVEN], low, high)])
@@ -191,7 +191,7 @@ def _fit(values: Reals) -> Known:
         left[out] = _residuals(terms[out], judged[out], *_regressions(terms[rest], judged[rest]))
     usual, spread = _regressions(terms, judged)
     quantiles = np.quantile(left, scipy.special.ndtr(SCORES), axis=0).T + WIDER * SCORES
-    return Known(
+    return NoveltyModel(
         stacks=len(values),
         joint_limit=1.0,
         single_limit=1.0,
@@ -211,28 +211,28 @@ def _folds(count: int) -> list[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
     return [(fold != number, fold == number) for number in np.unique(fold)]
 
 
-def _regressions(terms: Reals, values: Reals) -> tuple[Reals, Reals]:
+def _regressions(terms: DoubleArray, values: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
     """Coefficients of what is usual, and of the logarithm of the spread around it."""
     usual = _regress(terms, values)
-    least = np.array([LEAST_SPREADS.get(name, LEAST_SPREAD) for name in NAMES[SIZES:]])
+    least = np.array([MIN_SPREADS.get(name, MIN_SPREAD) for name in NAMES[SIZES:]])
     sizes = np.log(NORMAL_RATIO * (np.abs(values - terms @ usual.T) + least))
     return usual, _regress(terms[:, : 1 + GIVEN], sizes)
 
 
-def _residuals(terms: Reals, values: Reals, usual: Reals, spread: Reals) -> Reals:
+def _residuals(terms: DoubleArray, values: DoubleArray, usual: DoubleArray, spread: DoubleArray) -> DoubleArray:
     """Deviations from what is usual, in units of their spread."""
     return np.asarray((values - terms @ usual.T) / np.exp(terms[:, : 1 + GIVEN] @ spread.T))
 
 
-def _row(values: Reals) -> Row:
+def _row(values: DoubleArray) -> Row:
     return tuple(float(f"{value:.6g}") for value in values)
 
 
-def _rows(values: Reals) -> tuple[Row, ...]:
+def _rows(values: DoubleArray) -> tuple[Row, ...]:
     return tuple(_row(row) for row in values)
 
 
-def _regress(terms: Reals, values: Reals) -> Reals:
+def _regress(terms: DoubleArray, values: DoubleArray) -> DoubleArray:
     """Ridge coefficients (feature, term); the mean is free, and the noise depends on nothing."""
     centre, mean = terms[:, 1:].mean(axis=0), values.mean(axis=0)
     offsets = terms[:, 1:] - centre
@@ -242,7 +242,7 @@ def _regress(terms: Reals, values: Reals) -> Reals:
     return np.column_stack([mean - slopes @ centre, slopes])
 
 
-def _correlation(scores: Reals) -> Reals:
+def _correlation(scores: DoubleArray) -> DoubleArray:
     """Correlation shrunk towards the identity, by the share that is best for so few samples."""
     count = len(scores)
     products = scores[:, :, None] * scores[:, None, :]
@@ -250,11 +250,11 @@ def _correlation(scores: Reals) -> Reals:
     variance = np.square(products - products.mean(axis=0)).sum(axis=0) * count / (count - 1) ** 3
     aside = ~np.eye(found.shape[0], dtype=bool)
     share = variance[aside].sum() / max(np.square(found[aside]).sum(), 1e-12)
-    share = float(np.clip(share, LEAST_SHRINKAGE, 1))
+    share = float(np.clip(share, MIN_SHRINKAGE, 1))
     return np.asarray(np.where(aside, (1 - share) * found, 1.0))
 
 
-def _limit(distances: Reals) -> float:
+def _limit(distances: DoubleArray) -> float:
     """The distance that a further stack exceeds with the chance FALSE_WARNINGS: log-normal, of few samples."""
     logs = np.log(np.maximum(distances, 1e-3))
     count = len(logs)

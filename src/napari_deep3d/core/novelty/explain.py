@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_deep3d.core.novelty.detector import Distance, Known
-from napari_deep3d.core.novelty.features import Array, Features, measure_part, telling_part
-from napari_deep3d.core.volume import Spacing, Stack
+from napari_deep3d.core.novelty.detector import Distance, NoveltyModel
+from napari_deep3d.core.novelty.features import Features, measure_features, representative_part
+from napari_deep3d.core.types import FloatArray, Spacing
+from napari_deep3d.core.volume import Stack
 
 DOUBTFUL = 0.5
 """Distance from which on it is tried whether the stack fits better the other way round."""
@@ -17,7 +18,7 @@ MUCH_BETTER = 0.75
 """Share of the distance that is left if a stack was the wrong way round."""
 NEARLY_LIKE = 1.5
 """Distance that is near enough with dark and bright exchanged: an absorption image is not quite fluorescence then."""
-LEAST_SCORE = 2.0
+MIN_SCORE = 2.0
 """Normal score from which on a second deviation is worth a word."""
 NOISE_ALONE = -0.2
 """Noise (log10): where nothing else is there, smoothing leaves it a range of 1.2 times its standard deviation."""
@@ -41,7 +42,7 @@ class Reason:
 
 
 @dataclass(frozen=True)
-class Likeness:
+class Novelty:
     """How far a stack is from what a model knows: above 1 it is unlike, and ``reasons`` say in what, worst first."""
 
     distance: float
@@ -163,7 +164,7 @@ GROUPS: tuple[tuple[Mapping[str, float], Reason], ...] = (
 )
 
 
-def judge(stack: Stack, spacing_um: Spacing, known: Known) -> Likeness:
+def assess(stack: Stack, spacing_um: Spacing, known: NoveltyModel) -> Novelty:
     """Compare a stack with what a model knows.
 
     Parameters
@@ -175,27 +176,30 @@ def judge(stack: Stack, spacing_um: Spacing, known: Known) -> Likeness:
     known
         What the model knows.
     """
-    part = telling_part(stack)
-    features = measure_part(part, spacing_um)
+    part = representative_part(stack)
+    features = measure_features(part, spacing_um)
     found = known.compare(features)
     if found.distance < DOUBTFUL:
-        return Likeness(found.distance)
+        return Novelty(found.distance)
     turned = _turned(part, spacing_um, known, found.distance)
     if not (found.is_unlike or turned):
-        return Likeness(found.distance)
-    return Likeness(max(found.distance, 1.0), _reasons(features, found, turned))
+        return Novelty(found.distance)
+    return Novelty(max(found.distance, 1.0), _reasons(features, found, turned))
 
 
-def _turned(part: Array, spacing_um: Spacing, known: Known, distance: float) -> tuple[Reason, ...]:
+def _turned(part: FloatArray, spacing_um: Spacing, known: NoveltyModel, distance: float) -> tuple[Reason, ...]:
     """Why the stack would fit much better, if it does: dark and bright exchanged, or axes."""
     best, reason = min(
-        ((known.compare(measure_part(voxels, size)).distance, why) for voxels, size, why in _others(part, spacing_um)),
+        (
+            (known.compare(measure_features(voxels, size)).distance, why)
+            for voxels, size, why in _others(part, spacing_um)
+        ),
         key=lambda other: other[0],
     )
     return (reason,) if best < min(NEARLY_LIKE if reason is NEGATIVE else 1.0, MUCH_BETTER * distance) else ()
 
 
-def _others(part: Array, spacing_um: Spacing) -> Iterator[tuple[Array, Spacing, Reason]]:
+def _others(part: FloatArray, spacing_um: Spacing) -> Iterator[tuple[FloatArray, Spacing, Reason]]:
     """The stack the other way round, where that can be told: with the voxel size as it is, or turned with the axes."""
     z, y, x = spacing_um
     yield -part, spacing_um, NEGATIVE
@@ -218,7 +222,7 @@ def _reasons(features: Features, found: Distance, turned: tuple[Reason, ...]) ->
         return turned
     ranked = sorted(((_score(scores, signs), why) for signs, why in GROUPS), key=lambda each: -each[0])
     worst = ranked[0][0]
-    return tuple(why for score, why in ranked[:2] if score >= max(LEAST_SCORE, worst / 2) or score == worst)
+    return tuple(why for score, why in ranked[:2] if score >= max(MIN_SCORE, worst / 2) or score == worst)
 
 
 def _score(scores: dict[str, float], signs: Mapping[str, float]) -> float:

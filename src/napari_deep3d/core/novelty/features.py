@@ -20,10 +20,9 @@ import scipy.fft
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from napari_deep3d.core.volume import Spacing, Stack, shape_of
-
-Array = NDArray[np.float32]
-Reals = NDArray[np.float64]
+from napari_deep3d.core.box import Box
+from napari_deep3d.core.types import ComplexArray, DoubleArray, FloatArray, Spacing
+from napari_deep3d.core.volume import Stack, shape_of
 
 MAX_PLANES = 64
 MAX_LATERAL = 176
@@ -36,7 +35,7 @@ COARSEST = 1
 """Frequencies up to this octave show the blurred bulk of the sample, above any noise."""
 NEAR, FAR, FARTHEST = 1, 3, 6
 """Distances in planes at which planes are compared."""
-LEAST_SIGNAL = 0.1
+MIN_SIGNAL = 0.1
 """Share of a band's power that is taken as signal at least, so that a band of mere noise gives no wild numbers."""
 ALIKE = 0.995
 """Correlation that counts as one."""
@@ -45,7 +44,7 @@ SLIGHT_FALL, SLIGHT_UNEVENNESS = 0.05, 0.03
 SMOOTHING = 1.5
 """Voxels (standard deviation) along Y and X, to tell the intensities of structure from noise."""
 PERCENTILES = (0.1, 99.9)
-LEAST_SHARE, LEAST_JUMP, TINY = 1e-3, 1e-5, 1e-12
+MIN_SHARE, MIN_JUMP, TINY = 1e-3, 1e-5, 1e-12
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ class Features:
     saturated: float
     jump: float
 
-    def values(self) -> Reals:
+    def values(self) -> DoubleArray:
         """The numbers in the order of their names."""
         return np.array(astuple(self), dtype=np.float64)
 
@@ -121,10 +120,10 @@ def measure_likeness(stack: Stack, spacing_um: Spacing) -> Features:
     spacing_um
         Voxel size Z, Y, X.
     """
-    return measure_part(telling_part(stack), spacing_um)
+    return measure_features(representative_part(stack), spacing_um)
 
 
-def measure_part(voxels: Array, spacing_um: Spacing) -> Features:
+def measure_features(voxels: FloatArray, spacing_um: Spacing) -> Features:
     """Measure what a part of a stack looks like, axes (Z, Y, X), every voxel finite."""
     saturated = float((voxels == voxels.max()).mean())
     smooth = scipy.ndimage.gaussian_filter(voxels, (0, SMOOTHING, SMOOTHING))
@@ -138,13 +137,13 @@ def measure_part(voxels: Array, spacing_um: Spacing) -> Features:
         *_spectral((voxels - np.float32(low)) * scale),
         *np.percentile(smooth, (50, 90, 99)),
         np.cbrt(_skewness(smooth)),
-        np.log10(saturated + LEAST_SHARE),
-        np.log10(jump + LEAST_JUMP),
+        np.log10(saturated + MIN_SHARE),
+        np.log10(jump + MIN_JUMP),
     ]
     return Features(*(float(number) for number in numbers))
 
 
-def telling_part(stack: Stack) -> Array:
+def representative_part(stack: Stack) -> FloatArray:
     """The middle planes of the part with most structure, axes (Z, Y, X), float32, every voxel finite."""
     planes, rows, columns = shape_of(stack)
     depth, height, width = min(planes, MAX_PLANES), min(rows, MAX_LATERAL), min(columns, MAX_LATERAL)
@@ -154,7 +153,7 @@ def telling_part(stack: Stack) -> Array:
         spread = [float(plane[top : top + height, left : left + width].std()) for top, left in corners]
         corners = [corners[int(np.argmax(spread))]]
     (top, left), first = corners[0], (planes - depth) // 2
-    box = (slice(first, first + depth), slice(top, top + height), slice(left, left + width))
+    box = Box.at((first, top, left), (depth, height, width))
     return _finite(np.asarray(stack[box], dtype=np.float32))
 
 
@@ -162,7 +161,7 @@ def _starts(size: int, part: int) -> list[int]:
     return sorted({(size - part) * number // (PARTS - 1) for number in range(PARTS)})
 
 
-def _finite(voxels: Array) -> Array:
+def _finite(voxels: FloatArray) -> FloatArray:
     """The voxels, what is not finite replaced by the median of what is."""
     finite = np.isfinite(voxels)
     if finite.all():
@@ -170,7 +169,7 @@ def _finite(voxels: Array) -> Array:
     return np.where(finite, voxels, np.median(voxels[finite]) if finite.any() else np.float32(0))
 
 
-def _skewness(values: Array) -> float:
+def _skewness(values: FloatArray) -> float:
     """Third standardised moment; 0 for a constant, which has none."""
     deviations = values - values.mean(dtype=np.float64).astype(np.float32)
     squares = np.square(deviations)
@@ -192,7 +191,7 @@ class _Bands:
         if width % 2 == 0:
             self.weight[:, -1] = 1
 
-    def means(self, squares: Array, where: NDArray[np.bool_] | None = None) -> Reals:
+    def means(self, squares: FloatArray, where: NDArray[np.bool_] | None = None) -> DoubleArray:
         """Mean of planes (Z, frequencies) in each octave and in the corner; NaN in one that has no frequency."""
         weight = self.weight if where is None else self.weight * where
         values = weight * squares.mean(axis=0, dtype=np.float64)
@@ -202,7 +201,7 @@ class _Bands:
         return np.asarray(np.divide(total, share, out=np.full(total.shape, np.nan), where=share > 0) + TINY)
 
 
-def _spectral(voxels: Array) -> list[float]:
+def _spectral(voxels: FloatArray) -> list[float]:
     """What the planes show octave by octave: from noise to order, as in :class:`Features`."""
     _, height, width = voxels.shape
     window = np.outer(np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1]).astype(np.float32)
@@ -211,8 +210,8 @@ def _spectral(voxels: Array) -> list[float]:
     bands, squares = _Bands(height, width), spectrum.real**2 + spectrum.imag**2
     power = bands.means(squares)
     # The corner has no more than noise, or very fine structure; a band is never taken for noise alone.
-    floor = np.minimum(power[-1], (1 - LEAST_SIGNAL) * power)
-    least = LEAST_SIGNAL * power
+    floor = np.minimum(power[-1], (1 - MIN_SIGNAL) * power)
+    least = MIN_SIGNAL * power
     tall, wide = (np.maximum(bands.means(squares, part) - floor, least) for part in (bands.is_tall, bands.is_wide))
     alike = [
         np.arctanh(np.clip(_shared(spectrum, bands, lag) / (power - floor), -ALIKE, ALIKE))[:-1] for lag in (NEAR, FAR)
@@ -226,7 +225,7 @@ def _spectral(voxels: Array) -> list[float]:
     ]
 
 
-def _shared(spectrum: NDArray[np.complex64], bands: _Bands, lag: int) -> Reals:
+def _shared(spectrum: ComplexArray, bands: _Bands, lag: int) -> DoubleArray:
     """Cross spectrum of planes that lie ``lag`` apart, by octave; NaN if there are too few."""
     if len(spectrum) <= lag:
         return np.full(OCTAVES + 1, np.nan)
@@ -234,7 +233,7 @@ def _shared(spectrum: NDArray[np.complex64], bands: _Bands, lag: int) -> Reals:
     return bands.means(first.real * second.real + first.imag * second.imag)
 
 
-def _change(spectrum: NDArray[np.complex64], bands: _Bands, lag: int) -> float:
+def _change(spectrum: ComplexArray, bands: _Bands, lag: int) -> float:
     """Power of the difference of planes that lie ``lag`` apart, in coarse structure; NaN if there are too few."""
     if len(spectrum) <= lag:
         return float("nan")

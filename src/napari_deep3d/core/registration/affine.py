@@ -14,38 +14,38 @@ from typing import Literal
 
 import numpy as np
 import scipy.ndimage as ndi
-from numpy.typing import NDArray
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
+from napari_deep3d.core.box import Box
 from napari_deep3d.core.events import Clock, Job, Stop, StoppedError, drain
 from napari_deep3d.core.registration.cross_spectrum import cross_spectra
-from napari_deep3d.core.registration.subpixel import Delay, find_delay
-from napari_deep3d.core.registration.transform import Transform, Vector, centre_um
-from napari_deep3d.core.volume import Shape, Spacing, Stack, read_box
+from napari_deep3d.core.registration.subpixel import SubpixelShift, find_subpixel_shift
+from napari_deep3d.core.registration.transform import Transform, centre_um
+from napari_deep3d.core.types import DoubleArray, FloatArray, Shape, Spacing, Vector
+from napari_deep3d.core.volume import Stack, read_box
 
-Array = NDArray[np.float32]
-Kind = Literal["similarity", "affine"]
+LinearKind = Literal["similarity", "affine"]
 
 BLOCK: Shape = (40, 160, 160)
-LEAST_BLOCK: Shape = (12, 64, 64)
-MOST_BLOCKS = (3, 5, 5)
+MIN_BLOCK: Shape = (12, 64, 64)
+MAX_BLOCKS = (3, 5, 5)
 ROUNDS = 3
 MARGIN = 2
 REACHES: tuple[Shape, ...] = ((8, 32, 32), (6, 12, 12), (4, 8, 8))
 """Largest shift of a block, in voxels (Z, Y, X), looked for in each round."""
-LEAST_PROMINENCE = 14.0
+MIN_PROMINENCE = 14.0
 """Blocks without structure reach 5 to 12 by chance."""
 USUAL_LINEAR = 0.03
 """Rotations, stretches and shears of this size are usual; where blocks tell nothing, they stay near none."""
-LEAST_DEVIATION = 0.05
+MIN_DEVIATION = 0.05
 FEW_BLOCKS = 6
 ROBUST_WIDTHS = (100.0, 30.0, 10.0, 3.0)
 """Misfit, in standard deviations, beyond which a block loses its say: wide at first, since the start may be far off."""
 
 
 @dataclass(frozen=True)
-class Block:
+class MatchedBlock:
     """A part of the confocal stack and where it lies.
 
     Attributes
@@ -68,21 +68,21 @@ class Block:
 
 @dataclass(frozen=True)
 class _Measured:
-    centre: NDArray[np.float64]
-    shift: NDArray[np.float64]
-    deviation: NDArray[np.float64]
+    centre: DoubleArray
+    shift: DoubleArray
+    deviation: DoubleArray
     prominence: float
 
 
-def fit_blocks(
+def fit_linear_map(
     confocal: Stack,
     widefield: Stack,
     step_um: Spacing,
-    offset_um: NDArray[np.float64],
-    lag: NDArray[np.float64],
-    kind: Kind,
+    offset_um: DoubleArray,
+    lag: DoubleArray,
+    kind: LinearKind,
     stop: Stop,
-) -> Job[tuple[Transform, list[Block], list[str]]]:
+) -> Job[tuple[Transform, list[MatchedBlock], list[str]]]:
     """Fit a similarity or affine map, starting from the shift of the whole stack.
 
     Parameters
@@ -102,7 +102,7 @@ def fit_blocks(
 
     Returns
     -------
-    Transform, list of Block, list of str
+    Transform, list of MatchedBlock, list of str
         The map between the stacks' positions, the blocks behind it, and what the user should know.
     """
     step = np.array(step_um)
@@ -130,13 +130,15 @@ def fit_blocks(
 
 
 def _finish(
-    matrix: NDArray[np.float64], measured: list[_Measured], offset_um: NDArray[np.float64]
-) -> tuple[Transform, list[Block], list[str]]:
+    matrix: DoubleArray, measured: list[_Measured], offset_um: DoubleArray
+) -> tuple[Transform, list[MatchedBlock], list[str]]:
     fitted = Transform.from_array(matrix)
     blocks = []
     for one in measured:
         residual = one.shift - np.array(fitted.shift_at(_vector(one.centre)))
-        blocks.append(Block(_vector(one.centre), _vector(one.shift + offset_um), one.prominence, _vector(residual)))
+        blocks.append(
+            MatchedBlock(_vector(one.centre), _vector(one.shift + offset_um), one.prominence, _vector(residual))
+        )
     notices = []
     if len(measured) < FEW_BLOCKS:
         notices.append(
@@ -146,28 +148,28 @@ def _finish(
     return fitted.moved(_vector(offset_um)), blocks, notices
 
 
-def _vector(values: NDArray[np.float64]) -> Vector:
+def _vector(values: DoubleArray) -> Vector:
     z, y, x = (float(v) for v in values)
     return z, y, x
 
 
-def _boxes(shape: Shape) -> Iterator[tuple[slice, slice, slice]]:
+def _boxes(shape: Shape) -> Iterator[Box]:
     """Blocks spread evenly over the stack, up to its borders."""
     spans = []
-    for size, block, least, most in zip(shape, BLOCK, LEAST_BLOCK, MOST_BLOCKS, strict=True):
+    for size, block, least, most in zip(shape, BLOCK, MIN_BLOCK, MAX_BLOCKS, strict=True):
         length = min(size, max(least, min(block, round(size / 2))))
         count = min(most, max(1, int(np.ceil(1.5 * size / length)) - 1))
         starts = np.linspace(0, size - length, count).round().astype(int) if count > 1 else [(size - length) // 2]
         spans.append([slice(int(start), int(start) + length) for start in starts])
-    yield from product(*spans)
+    yield from (Box(*parts) for parts in product(*spans))
 
 
 def _measure(
     confocal: Stack,
     widefield: Stack,
-    box: tuple[slice, slice, slice],
-    guess: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
-    step: NDArray[np.float64],
+    box: Box,
+    guess: tuple[DoubleArray, DoubleArray, DoubleArray],
+    step: DoubleArray,
     reach: Shape,
     by_shift: bool,
 ) -> _Measured | None:
@@ -175,7 +177,7 @@ def _measure(
     linear, shift, middle = guess
     centre = np.array([(b.start + b.stop - 1) / 2 for b in box]) * step
     expected = middle + shift + linear @ (centre - middle) - centre
-    size = tuple(b.stop - b.start for b in box)
+    size = box.shape
     if by_shift:
         whole = np.round(expected / step)
         seen = _read_shifted(widefield, box, whole)
@@ -189,46 +191,46 @@ def _measure(
     if own.std() == 0 or seen.std() == 0:
         return None
     delay = _delay(own, seen, size, reach)
-    if delay.prominence < LEAST_PROMINENCE or not np.isfinite(delay.deviation).all():
+    if delay.prominence < MIN_PROMINENCE or not np.isfinite(delay.deviation).all():
         return None
     left = delay.lag * step
     if not by_shift:
         left = linear @ left  # measured in the turned and stretched frame of the block
-    return _Measured(centre, base + left, np.maximum(delay.deviation, LEAST_DEVIATION) * step, delay.prominence)
+    return _Measured(centre, base + left, np.maximum(delay.deviation, MIN_DEVIATION) * step, delay.prominence)
 
 
-def _delay(own: Array, seen: Array, size: tuple[int, ...], reach: Shape) -> Delay:
-    spectra = drain(cross_spectra(own, seen, (0, 0, 0), tile=(size[0], size[1], size[2]), stop=lambda: False))
+def _delay(own: FloatArray, seen: FloatArray, size: Shape, reach: Shape) -> SubpixelShift:
+    spectra = drain(cross_spectra(own, seen, (0, 0, 0), tile=size, stop=lambda: False))
     z, y, x = (min(r, max(1, n // 3)) for r, n in zip(reach, size, strict=True))
-    return find_delay(spectra, (z, y, x))
+    return find_subpixel_shift(spectra, (z, y, x))
 
 
-def _read_shifted(stack: Stack, box: tuple[slice, slice, slice], lag: NDArray[np.float64]) -> Array | None:
+def _read_shifted(stack: Stack, box: Box, lag: DoubleArray) -> FloatArray | None:
     """A block moved by whole voxels; what lies outside repeats the border, if it is less than half of the block."""
     wanted = [(b.start + int(s), b.stop + int(s)) for b, s in zip(box, lag, strict=True)]
     return _read_padded(stack, wanted)
 
 
-def _read_padded(stack: Stack, wanted: list[tuple[int, int]]) -> Array | None:
+def _read_padded(stack: Stack, wanted: list[tuple[int, int]]) -> FloatArray | None:
     cut = [(max(0, a), min(n, b)) for (a, b), n in zip(wanted, stack.shape, strict=True)]
     if any(2 * (b - a) < stop - start for (a, b), (start, stop) in zip(cut, wanted, strict=True)):
         return None
-    z, y, x = (slice(a, b) for a, b in cut)
+    inside = Box(*(slice(a, b) for a, b in cut))
     missing = [(a - start, stop - b) for (a, b), (start, stop) in zip(cut, wanted, strict=True)]
-    return np.pad(read_box(stack, (z, y, x)), missing, mode="edge")
+    return np.pad(read_box(stack, inside), missing, mode="edge")
 
 
 def _read_through(
     stack: Stack,
-    box: tuple[slice, slice, slice],
-    linear: NDArray[np.float64],
-    offset_um: NDArray[np.float64],
-    step: NDArray[np.float64],
-) -> Array | None:
+    box: Box,
+    linear: DoubleArray,
+    offset_um: DoubleArray,
+    step: DoubleArray,
+) -> FloatArray | None:
     """A block read through an affine map, on the confocal block's own voxels."""
     matrix = linear * step[None, :] / step[:, None]
-    start = np.array([b.start for b in box])
-    size = tuple(b.stop - b.start for b in box)
+    start = np.array(box.start)
+    size = box.shape
     origin = matrix @ start + offset_um / step
     corners = np.array(list(product(*((0, n - 1) for n in size)))) @ matrix.T + origin
     low = np.floor(corners.min(axis=0)).astype(int) - MARGIN
@@ -242,8 +244,8 @@ def _read_through(
 
 
 def _fit(
-    measured: list[_Measured], middle: NDArray[np.float64], step: NDArray[np.float64], kind: Kind
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    measured: list[_Measured], middle: DoubleArray, step: DoubleArray, kind: LinearKind
+) -> tuple[DoubleArray, DoubleArray]:
     """Map about the stack's middle by robust least squares: linear part (3 x 3) and shift of the middle in um."""
     centres = np.array([one.centre for one in measured]) - middle
     shifts = np.array([one.shift for one in measured])
@@ -251,7 +253,7 @@ def _fit(
     scale = np.maximum(np.array([one.deviation for one in measured]), 0.1 * step)
     build = _similarity if kind == "similarity" else _affine
 
-    def residuals(parameters: NDArray[np.float64]) -> NDArray[np.float64]:
+    def residuals(parameters: DoubleArray) -> DoubleArray:
         linear, shift = build(parameters[3:]), parameters[:3]
         misfit = (centres @ (linear - np.eye(3)).T + shift - shifts) / scale
         return np.concatenate([misfit.ravel(), parameters[3:] / USUAL_LINEAR])
@@ -262,10 +264,10 @@ def _fit(
     return build(found[3:]), found[:3]
 
 
-def _similarity(parameters: NDArray[np.float64]) -> NDArray[np.float64]:
+def _similarity(parameters: DoubleArray) -> DoubleArray:
     """Rotation vector and logarithm of the magnification to a matrix, axes (Z, Y, X)."""
     return np.asarray(np.exp(parameters[3]) * Rotation.from_rotvec(parameters[:3]).as_matrix())
 
 
-def _affine(parameters: NDArray[np.float64]) -> NDArray[np.float64]:
+def _affine(parameters: DoubleArray) -> DoubleArray:
     return np.asarray(np.eye(3) + parameters.reshape(3, 3))

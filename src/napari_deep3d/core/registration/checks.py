@@ -8,7 +8,7 @@ from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.intensity import intensity_range, is_flat
 from napari_deep3d.core.volume import Volume, all_finite
 
-MOST_SATURATED = 0.2
+MAX_SATURATED = 0.2
 SOME_SATURATED = 0.005
 
 
@@ -39,10 +39,10 @@ def check_pair(confocal: Volume, widefield: Volume) -> list[str]:
                 "Choose another channel or file."
             )
         share = saturated_share(volume, bounds[1])
-        if share > MOST_SATURATED:
+        if share > MAX_SATURATED:
             raise InputError(
                 f"{share:.0%} of the {kind} stack {volume.name} is saturated (at its largest value, {bounds[1]:g}); at "
-                f"most {MOST_SATURATED:.0%} is allowed. Acquire it again with less light or exposure."
+                f"most {MAX_SATURATED:.0%} is allowed. Acquire it again with less light or exposure."
             )
         if share > SOME_SATURATED:
             notices.append(f"{share:.1%} of the {kind} stack is saturated; structure is lost there.")

@@ -7,15 +7,16 @@ from math import ceil
 
 import numpy as np
 import scipy.fft
-from numpy.typing import NDArray
 
+from napari_deep3d.core.box import Box
 from napari_deep3d.core.events import Stop, StoppedError
-from napari_deep3d.core.registration.cross_spectrum import Array, Lag, fade_window, fast_shape, high_pass
-from napari_deep3d.core.volume import Shape, Stack, read_box, shape_of
+from napari_deep3d.core.registration.cross_spectrum import Lag, fade_window, fast_shape, high_pass
+from napari_deep3d.core.types import FloatArray, Shape
+from napari_deep3d.core.volume import Stack, read_box, shape_of
 
 REDUCED: Shape = (160, 320, 320)
 """Sizes (Z, Y, X) of the reduced copies, at most."""
-LEAST_SHARED = 1 / 3
+MIN_SHARED = 1 / 3
 """Share of the smaller stack, along each axis, that must overlap."""
 WHITENING = 0.8
 """Power of the amplitude that the cross spectrum is divided by; 0 is cross-correlation, 1 phase correlation."""
@@ -34,7 +35,7 @@ def lag_range(confocal: Shape, widefield: Shape, max_lag: tuple[float, float, fl
     """Lags at which two stacks share enough, cut to ``max_lag`` voxels either way where it is given."""
     low, high = [], []
     for axis, (own, other) in enumerate(zip(confocal, widefield, strict=True)):
-        least = ceil(LEAST_SHARED * min(own, other))
+        least = ceil(MIN_SHARED * min(own, other))
         bound = float("inf") if max_lag is None else max_lag[axis]
         low.append(int(max(least - own, -np.floor(bound))))
         high.append(int(min(other - least, np.floor(bound))))
@@ -47,7 +48,7 @@ def reduction(confocal: Shape, widefield: Shape) -> Shape:
     return z, max(y, x), max(y, x)
 
 
-def reduce_stack(stack: Stack, factors: Shape, stop: Stop) -> Array:
+def reduce_stack(stack: Stack, factors: Shape, stop: Stop) -> FloatArray:
     """Average blocks of ``factors`` voxels (Z, Y, X), read plane by plane; what is left over at the ends is cut off."""
     fz, fy, fx = factors
     depth, rows, columns = (n // f for n, f in zip(stack.shape, factors, strict=True))
@@ -55,7 +56,7 @@ def reduce_stack(stack: Stack, factors: Shape, stop: Stop) -> Array:
     for z in range(depth * fz):
         if stop():
             raise StoppedError
-        plane = read_box(stack, (slice(z, z + 1), slice(0, rows * fy), slice(0, columns * fx)))[0]
+        plane = read_box(stack, Box.at((z, 0, 0), (1, rows * fy, columns * fx)))[0]
         out[z // fz] += plane.reshape(rows, fy, columns, fx).mean(axis=(1, 3)) / fz
     return out
 
@@ -83,7 +84,7 @@ def coarse_lag(confocal: Stack, widefield: Stack, searched: LagRange, stop: Stop
     low = [int(np.ceil(a / f)) for a, f in zip(searched.low, factors, strict=True)]
     high = [max(int(np.floor(b / f)), a) for b, a, f in zip(searched.high, low, factors, strict=True)]
     lags = [np.arange(a, b + 1) for a, b in zip(low, high, strict=True)]
-    inside: NDArray[np.float32] = match[np.ix_(*lags)]
+    inside: FloatArray = match[np.ix_(*lags)]
     best = np.unravel_index(int(inside.argmax()), inside.shape)
     z, y, x = (int(axis[i]) * f for axis, i, f in zip(lags, best, factors, strict=True))
     return z, y, x

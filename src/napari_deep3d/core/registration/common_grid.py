@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from napari_deep3d.core.registration.transform import Vector
 from napari_deep3d.core.resampling import Resampled, grid_for
-from napari_deep3d.core.volume import Shape, Spacing, Stack, Volume, check_stack, format_spacing, shape_of
+from napari_deep3d.core.types import DoubleArray, Shape, Spacing, Vector
+from napari_deep3d.core.volume import Stack, Volume, check_stack, format_spacing, shape_of
 
 SAME_SPACING = 1e-3
 
@@ -21,7 +20,7 @@ class CommonGrid:
     confocal: Stack
     widefield: Stack
     step_um: Spacing
-    offset_um: NDArray[np.float64]
+    offset_um: DoubleArray
     """Shift, in um, that a lag of 0 stands for: the grids' first voxels need not lie on the stacks' own."""
 
     @property
@@ -29,7 +28,7 @@ class CommonGrid:
         """Voxels (Z, Y, X) of the confocal and of the wide-field stack."""
         return shape_of(self.confocal), shape_of(self.widefield)
 
-    def to_um(self, lag: NDArray[np.float64]) -> Vector:
+    def to_um(self, lag: DoubleArray) -> Vector:
         """The shift in um that a lag in voxels, both (Z, Y, X), stands for."""
         z, y, x = lag * self.step_um + self.offset_um
         return float(z), float(y), float(x)
@@ -43,7 +42,7 @@ def common_grid(confocal: Volume, widefield: Volume) -> CommonGrid:
     InputError
         If one of them has too few voxels of that size.
     """
-    own = (confocal.known_spacing_um, widefield.known_spacing_um)
+    own = (confocal.require_spacing_um(), widefield.require_spacing_um())
     z, y, x = (a if abs(a / b - 1) < SAME_SPACING else max(a, b) for a, b in zip(*own, strict=True))
     step = (z, y, x)
     stacks: list[Stack] = []

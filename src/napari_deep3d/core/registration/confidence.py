@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from napari_deep3d.core.types import DoubleArray, FloatArray
 
 COEFFICIENTS = (-7.426, 2.222, -1.633, 1.702)
 """Of a logistic regression; ``benchmarks/registration/confidence.py`` fits them."""
@@ -29,7 +30,7 @@ class Evidence:
     """
 
     prominence: float
-    drift: NDArray[np.float64]
+    drift: DoubleArray
     concentration: float
 
     def report(self) -> dict[str, object]:
@@ -37,13 +38,13 @@ class Evidence:
         drift = [float(v) for v in self.drift]
         return {"prominence": self.prominence, "drift_voxels": drift, "concentration": self.concentration}
 
-    def features(self) -> NDArray[np.float64]:
+    def features(self) -> DoubleArray:
         """Numbers of similar size for the regression: a constant, then prominence, drift and concentration."""
         drift = float(np.clip(self.drift.max(), 0.1, 4.0))
         return np.array([1.0, *np.log((max(self.prominence, 1.0), drift, np.clip(self.concentration, 0.02, 1.0)))])
 
 
-def concentration(psf: NDArray[np.float32]) -> float:
+def concentration(psf: FloatArray) -> float:
     """Share of a PSF's light, axes (Z, Y, X), within two voxels of its maximum along each axis; 0 if it is empty."""
     total = float(psf.sum())
     if total <= 0:

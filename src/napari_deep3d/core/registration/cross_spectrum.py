@@ -23,12 +23,11 @@ import scipy.fft
 from numpy.typing import NDArray
 from scipy.signal.windows import tukey
 
-from napari_deep3d.core.events import Clock, Job, Region, Stop, StoppedError, sizes_of
-from napari_deep3d.core.volume import Shape, Stack, read_box, shape_of
+from napari_deep3d.core.box import Box
+from napari_deep3d.core.events import Clock, Job, Stop, StoppedError
+from napari_deep3d.core.types import ComplexArray, DoubleArray, FloatArray, Shape
+from napari_deep3d.core.volume import Stack, read_box, shape_of
 
-Array = NDArray[np.float32]
-Complex = NDArray[np.complex64]
-Reals = NDArray[np.float64]
 A = TypeVar("A", bound=NDArray[Any])
 Lag = tuple[int, int, int]
 """Whole voxels (Z, Y, X) from a place in the confocal stack to the same place in the wide-field stack."""
@@ -59,22 +58,21 @@ class CrossSpectra:
     """
 
     shape: Shape
-    cross: Complex
-    confocal: Array
-    widefield: Array
+    cross: ComplexArray
+    confocal: FloatArray
+    widefield: FloatArray
     lag: Lag
     is_whole: bool = True
 
 
-def shared_boxes(confocal: Shape, widefield: Shape, lag: Lag) -> tuple[Region, Region] | None:
+def shared_boxes(confocal: Shape, widefield: Shape, lag: Lag) -> tuple[Box, Box] | None:
     """What two stacks share at a lag: a box in each, or None if there is nothing."""
     low = [max(0, -shift) for shift in lag]
     high = [min(n, m - shift) for n, m, shift in zip(confocal, widefield, lag, strict=True)]
     if any(stop <= start for start, stop in zip(low, high, strict=True)):
         return None
-    own = [slice(a, b) for a, b in zip(low, high, strict=True)]
-    other = [slice(a + shift, b + shift) for a, b, shift in zip(low, high, lag, strict=True)]
-    return (own[0], own[1], own[2]), (other[0], other[1], other[2])
+    own = Box.spanning(low, high)
+    return own, own.shifted(lag)
 
 
 def tile_starts(size: int, tile: int) -> list[int]:
@@ -118,7 +116,7 @@ def cross_spectra(
     boxes = shared_boxes(shape_of(confocal), shape_of(widefield), lag)
     if boxes is None:
         raise ValueError(f"nothing is shared at lag {lag}")
-    size = sizes_of(boxes[0])
+    size = boxes[0].shape
     tile = (min(tile[0], size[0]), min(tile[1], size[1]), min(tile[2], size[2]))
     grid = fast_shape((tile[0] + padding[0], tile[1] + padding[1], tile[2] + padding[2]))
     half = (grid[0], grid[1], grid[2] // 2 + 1)
@@ -143,16 +141,15 @@ def cross_spectra(
 
 
 def _spectrum(
-    stack: Stack, box: Region, start: tuple[int, ...], tile: Shape, grid: Shape, fade: Array | None
-) -> Complex:
-    z, y, x = (slice(b.start + s, b.start + s + n) for b, s, n in zip(box, start, tile, strict=True))
-    voxels = read_box(stack, (z, y, x))
+    stack: Stack, box: Box, start: tuple[int, ...], tile: Shape, grid: Shape, fade: FloatArray | None
+) -> ComplexArray:
+    voxels = read_box(stack, Box.at(start, tile).shifted(box.start))
     if fade is not None:
         voxels = (voxels - voxels.mean(dtype=np.float64).astype(np.float32)) * fade
     return np.asarray(scipy.fft.rfftn(voxels, s=grid, workers=-1), dtype=np.complex64)
 
 
-def fade_window(shape: Shape) -> Array:
+def fade_window(shape: Shape) -> FloatArray:
     """A Tukey window along each axis, axes (Z, Y, X)."""
     z, y, x = (tukey(n + 2, share)[1:-1].astype(np.float32) for n, share in zip(shape, FADE, strict=True))
     return np.asarray(z[:, None, None] * y[None, :, None] * x[None, None, :])
@@ -164,20 +161,20 @@ def fast_shape(shape: Shape) -> Shape:
     return z, y, x
 
 
-def frequencies(shape: Shape) -> tuple[Reals, Reals, Reals]:
+def frequencies(shape: Shape) -> tuple[DoubleArray, DoubleArray, DoubleArray]:
     """Frequencies of a real FFT in cycles per voxel, as arrays that broadcast to (Z, Y, X)."""
     z, y, x = np.fft.fftfreq(shape[0]), np.fft.fftfreq(shape[1]), np.fft.rfftfreq(shape[2])
     return np.asarray(z[:, None, None], float), np.asarray(y[None, :, None], float), np.asarray(x[None, None, :], float)
 
 
-def phase_of(shape: Shape, lag: Reals) -> Complex:
+def phase_of(shape: Shape, lag: DoubleArray) -> ComplexArray:
     """``exp(2 pi i k . lag)`` on the grid of a real FFT: it takes a lag out of a cross spectrum."""
     z, y, x = (np.exp(2j * np.pi * k * d).astype(np.complex64) for k, d in zip(frequencies(shape), lag, strict=True))
     return np.asarray(z * y * x)
 
 
 @lru_cache(maxsize=8)
-def high_pass(shape: Shape, sigma: tuple[float, float, float]) -> Array:
+def high_pass(shape: Shape, sigma: tuple[float, float, float]) -> FloatArray:
     """Gain of "minus a Gaussian blur" of ``sigma`` voxels (Z, Y, X), on the grid of a real FFT."""
     blur = np.exp(-2 * np.pi**2 * sum((s * k) ** 2 for s, k in zip(sigma, frequencies(shape), strict=True)))
     return _kept(np.asarray(1 - blur, dtype=np.float32))
@@ -206,11 +203,11 @@ class Shells:
     """
 
     labels: NDArray[np.int32]
-    coherence: Reals
-    weight: Reals
-    inverse_noise: Reals
+    coherence: DoubleArray
+    weight: DoubleArray
+    inverse_noise: DoubleArray
 
-    def on_grid(self, values: Reals) -> Array:
+    def on_grid(self, values: DoubleArray) -> FloatArray:
         """Values of the shells at each frequency of the grid."""
         return np.asarray(values.astype(np.float32)[self.labels])
 
@@ -224,12 +221,12 @@ def shell_labels(shape: Shape) -> NDArray[np.int32]:
     return _kept(np.asarray(axial * LATERAL_SHELLS + lateral))
 
 
-def measure_shells(spectra: CrossSpectra, lag: Reals) -> Shells:
+def measure_shells(spectra: CrossSpectra, lag: DoubleArray) -> Shells:
     """Coherence and weights of two stacks that lie ``lag`` voxels apart (on top of the spectra's own lag)."""
     labels = shell_labels(spectra.shape)
     flat, shells = labels.ravel(), AXIAL_SHELLS * LATERAL_SHELLS
 
-    def total(values: Array) -> Reals:
+    def total(values: FloatArray) -> DoubleArray:
         return np.asarray(np.bincount(flat, values.ravel(), shells), dtype=np.float64)
 
     shared = total((spectra.cross * phase_of(spectra.shape, lag)).real)

@@ -21,12 +21,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
-from numpy.typing import NDArray
 
 from napari_deep3d.core.events import Stop, never
-from napari_deep3d.core.volume import Spacing
-
-Array = NDArray[np.float32]
+from napari_deep3d.core.types import FloatArray, Spacing
 
 
 @dataclass(frozen=True)
@@ -41,14 +38,14 @@ class Gradient:
 
     step: Spacing
 
-    def forward(self, image: Array) -> Array:
+    def forward(self, image: FloatArray) -> FloatArray:
         """Differences of an image (Z, Y, X), axes (3, Z, Y, X); the last one along each axis is 0."""
         out = np.zeros((3, *image.shape), dtype=np.float32)
         for axis, step in enumerate(self.step):
             out[axis][_but_last(axis)] = np.diff(image, axis=axis) / step
         return out
 
-    def adjoint(self, field: Array) -> Array:
+    def adjoint(self, field: FloatArray) -> FloatArray:
         """The adjoint (minus the divergence): axes (3, Z, Y, X) to (Z, Y, X)."""
         out = np.zeros(field.shape[1:], dtype=np.float32)
         for axis, step in enumerate(self.step):
@@ -72,7 +69,7 @@ class WindowBlur:
         On lags up to twice the window's radius, axes (Z, Y, X), odd sizes, symmetric, lag 0 in the middle.
     """
 
-    def __init__(self, autocorrelation: Array) -> None:
+    def __init__(self, autocorrelation: FloatArray) -> None:
         sizes = autocorrelation.shape
         window = tuple(n // 2 + 1 for n in sizes)
         grid = tuple(scipy.fft.next_fast_len(n + w - 1, real=True) for n, w in zip(sizes, window, strict=True))
@@ -82,7 +79,7 @@ class WindowBlur:
         self._window, self._grid = window, grid
         self._spectrum = np.asarray(scipy.fft.rfftn(centred), dtype=np.complex64)
 
-    def forward(self, image: Array) -> Array:
+    def forward(self, image: FloatArray) -> FloatArray:
         """H times an image on the window, axes (Z, Y, X). H is symmetric: this is its adjoint too."""
         spectrum = scipy.fft.rfftn(image, s=self._grid) * self._spectrum
         full = scipy.fft.irfftn(spectrum, s=self._grid)
@@ -94,14 +91,14 @@ class WindowBlur:
         return float(np.abs(self._spectrum).max())
 
 
-def project_to_ball(field: Array, radius: float) -> Array:
+def project_to_ball(field: FloatArray, radius: float) -> FloatArray:
     """Proximal map of the conjugate of ``radius * ||.||_{2,1}``: vectors (axis 0) longer than ``radius`` are cut."""
     length = np.sqrt((field**2).sum(axis=0))
     longest = max(radius, float(np.finfo(np.float32).tiny))
     return np.asarray(field * (radius / np.maximum(length, longest)), dtype=np.float32)
 
 
-def energy_prox(image: Array, step: float, weight: float, non_negative: bool) -> Array:
+def energy_prox(image: FloatArray, step: float, weight: float, non_negative: bool) -> FloatArray:
     """Proximal map of ``weight/2 (1'f - 1)^2``, and f >= 0 where asked.
 
     It minimises that plus ``||f - image||^2 / (2 step)``. The solution is ``image - c`` (cut at 0) with
@@ -137,14 +134,14 @@ class PsfProblem:
         Whether f >= 0: light is never negative. The paper does not ask for it.
     """
 
-    cross: Array
-    auto: Array
+    cross: FloatArray
+    auto: FloatArray
     smoothness: float
     energy: float
     step: Spacing
     non_negative: bool = True
 
-    def objective(self, psf: Array) -> float:
+    def objective(self, psf: FloatArray) -> float:
         """Value that :func:`solve` makes small."""
         blurred = WindowBlur(self.auto).forward(psf)
         data = 0.5 * np.vdot(psf, blurred) - np.vdot(self.cross, psf)
@@ -158,7 +155,7 @@ def step_sizes(blur_norm: float, squared_norm: float) -> tuple[float, float]:
     return 1 / (0.5 * blur_norm + sigma * squared_norm), sigma
 
 
-def solve(problem: PsfProblem, iterations: int, stop: Stop = never) -> Array:
+def solve(problem: PsfProblem, iterations: int, stop: Stop = never) -> FloatArray:
     """Estimate the PSF on the window, axes (Z, Y, X); stopped early it returns the estimate so far.
 
     Raises

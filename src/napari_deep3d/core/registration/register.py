@@ -11,11 +11,10 @@ sharp peak there.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_deep3d.core.config import RegisterConfig
 from napari_deep3d.core.events import Clock, Job, Stop
-from napari_deep3d.core.registration.affine import Block, fit_blocks
+from napari_deep3d.core.registration.affine import MatchedBlock, fit_linear_map
 from napari_deep3d.core.registration.checks import check_pair
 from napari_deep3d.core.registration.coarse import LagRange, coarse_lag, lag_range
 from napari_deep3d.core.registration.common_grid import CommonGrid, common_grid
@@ -23,14 +22,15 @@ from napari_deep3d.core.registration.confidence import FAIR, HIGH, Evidence, con
 from napari_deep3d.core.registration.cross_spectrum import CrossSpectra, Lag, cross_spectra, shared_boxes
 from napari_deep3d.core.registration.relative_psf import Maps, psf_as_printed, shift_maps
 from napari_deep3d.core.registration.result import Registration
-from napari_deep3d.core.registration.subpixel import Delay, find_delay, parabola
+from napari_deep3d.core.registration.subpixel import SubpixelShift, find_subpixel_shift, parabola
 from napari_deep3d.core.registration.transform import Transform, centre_um
-from napari_deep3d.core.volume import Shape, Volume
+from napari_deep3d.core.types import DoubleArray, Shape
+from napari_deep3d.core.volume import Volume
 
 CHECK_OFFSET = (2, 2, 2)
 CHECK_TILES = 9
-MOST_MOVES = 2
-LEAST_CUT: Shape = (3, 8, 8)
+MAX_MOVES = 2
+MIN_CUT: Shape = (3, 8, 8)
 
 
 def register_volumes(confocal: Volume, widefield: Volume, config: RegisterConfig, stop: Stop) -> Job[Registration]:
@@ -73,14 +73,14 @@ def register_volumes(confocal: Volume, widefield: Volume, config: RegisterConfig
     confidence = _agreeing(confidence_of(evidence), found - (delay.lag + spectra.lag))
     if FAIR <= confidence < HIGH:
         notices.append(f"The confidence is only fair ({confidence:.2f}): look at the overlay before you use this.")
-    transform, blocks = Transform.shift(grids.to_um(found)), list[Block]()
+    transform, blocks = Transform.shift(grids.to_um(found)), list[MatchedBlock]()
     if config.transform != "shift":
-        transform, blocks, more = yield from fit_blocks(
+        transform, blocks, more = yield from fit_linear_map(
             grids.confocal, grids.widefield, grids.step_um, grids.offset_um, found, config.transform, stop
         )
         notices += more
-    shift = transform.shift_at(centre_um(confocal.shape, confocal.known_spacing_um))
-    z, y, x = (um / step for um, step in zip(shift, widefield.known_spacing_um, strict=True))
+    shift = transform.shift_at(centre_um(confocal.shape, confocal.require_spacing_um()))
+    z, y, x = (um / step for um, step in zip(shift, widefield.require_spacing_um(), strict=True))
     return Registration(
         transform=transform,
         shift_um=shift,
@@ -106,7 +106,7 @@ def _searched(grids: CommonGrid, config: RegisterConfig) -> LagRange:
     return lag_range(*grids.shapes, lags)
 
 
-def fine_lag(grids: CommonGrid, lag: Lag, stop: Stop) -> Job[tuple[CrossSpectra, Delay, NDArray[np.float64]]]:
+def fine_lag(grids: CommonGrid, lag: Lag, stop: Stop) -> Job[tuple[CrossSpectra, SubpixelShift, DoubleArray]]:
     """Sub-voxel lag near a coarse one, and how far the lag follows when the tiles are cut elsewhere, in voxels.
 
     A first look at a few tiles tells where to cut; the second one, at all tiles cut there, gives the lag. A third one,
@@ -116,7 +116,7 @@ def fine_lag(grids: CommonGrid, lag: Lag, stop: Stop) -> Job[tuple[CrossSpectra,
     cut = _nearest_cut(grids, delay.lag + lag, lag)
     if cut != lag or not spectra.is_whole:
         spectra, delay = yield from _look(grids, cut, None, stop)
-    for _ in range(MOST_MOVES):  # the first look was too far off for a good cut
+    for _ in range(MAX_MOVES):  # the first look was too far off for a good cut
         moved = _nearest_cut(grids, delay.lag + cut, cut)
         if np.abs(np.subtract(moved, cut)).max() <= 1:
             break
@@ -127,16 +127,16 @@ def fine_lag(grids: CommonGrid, lag: Lag, stop: Stop) -> Job[tuple[CrossSpectra,
     return spectra, delay, np.abs(check.lag + aside - delay.lag - cut)
 
 
-def _look(grids: CommonGrid, cut: Lag, tiles: int | None, stop: Stop) -> Job[tuple[CrossSpectra, Delay]]:
+def _look(grids: CommonGrid, cut: Lag, tiles: int | None, stop: Stop) -> Job[tuple[CrossSpectra, SubpixelShift]]:
     spectra = yield from cross_spectra(grids.confocal, grids.widefield, cut, most=tiles, stop=stop)
-    return spectra, find_delay(spectra)
+    return spectra, find_subpixel_shift(spectra)
 
 
-def _nearest_cut(grids: CommonGrid, lag: NDArray[np.float64], otherwise: Lag) -> Lag:
+def _nearest_cut(grids: CommonGrid, lag: DoubleArray, otherwise: Lag) -> Lag:
     """The whole-voxel lag to cut tiles at, if the stacks share enough there."""
     z, y, x = (round(float(v)) for v in lag)
     boxes = shared_boxes(*grids.shapes, (z, y, x))
-    if boxes is None or any(b.stop - b.start < least for b, least in zip(boxes[0], LEAST_CUT, strict=True)):
+    if boxes is None or any(b.stop - b.start < least for b, least in zip(boxes[0], MIN_CUT, strict=True)):
         return otherwise
     return z, y, x
 
@@ -144,10 +144,10 @@ def _nearest_cut(grids: CommonGrid, lag: NDArray[np.float64], otherwise: Lag) ->
 def _by_method(
     grids: CommonGrid,
     config: RegisterConfig,
-    found: NDArray[np.float64],
+    found: DoubleArray,
     maps: Maps,
     stop: Stop,
-) -> Job[tuple[NDArray[np.float64], Maps]]:
+) -> Job[tuple[DoubleArray, Maps]]:
     """The lag by another method than the default, where one is asked for."""
     if config.preset == "paper":
         lag, psf = yield from psf_as_printed(grids, stop)
@@ -160,12 +160,12 @@ def _by_method(
     return np.round(found) + offset, maps
 
 
-def _agreeing(confidence: float, difference: NDArray[np.float64]) -> float:
+def _agreeing(confidence: float, difference: DoubleArray) -> float:
     """Confidence in another method's lag: the default's where they agree, else at most the default's being wrong."""
     return confidence if np.all(np.abs(difference) <= 0.5) else min(confidence, 1 - confidence)
 
 
-def _refusal(confidence: float, lag: NDArray[np.float64], searched: LagRange, config: RegisterConfig) -> str:
+def _refusal(confidence: float, lag: DoubleArray, searched: LagRange, config: RegisterConfig) -> str:
     at_border = [
         name
         for name, value, low, high in zip("zyx", lag, searched.low, searched.high, strict=True)

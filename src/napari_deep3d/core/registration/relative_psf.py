@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_deep3d.core.events import Job, Stop
 from napari_deep3d.core.intensity import intensity_range
@@ -11,10 +10,9 @@ from napari_deep3d.core.registration.common_grid import CommonGrid
 from napari_deep3d.core.registration.cross_spectrum import CrossSpectra, cross_spectra, high_pass
 from napari_deep3d.core.registration.primal_dual import PsfProblem, solve
 from napari_deep3d.core.registration.result import ShiftMap
-from napari_deep3d.core.registration.subpixel import BAND_PASS, Delay, lag_window
-from napari_deep3d.core.volume import Shape, Spacing
+from napari_deep3d.core.registration.subpixel import BAND_PASS, SubpixelShift, lag_window
+from napari_deep3d.core.types import DoubleArray, FloatArray, Shape, Spacing
 
-Array = NDArray[np.float32]
 Maps = tuple[ShiftMap, ShiftMap, ShiftMap]
 """PSF, cross-correlation without the stacks' slow parts, and as they are."""
 
@@ -29,7 +27,7 @@ PAPER_SMOOTHNESS, PAPER_ENERGY = 1.0, 10.0
 """lambda and mu as printed, for intensities in [0, 1]."""
 
 
-def shift_maps(grids: CommonGrid, spectra: CrossSpectra, delay: Delay, stop: Stop) -> Maps:
+def shift_maps(grids: CommonGrid, spectra: CrossSpectra, delay: SubpixelShift, stop: Stop) -> Maps:
     """PSF, filtered and plain cross-correlation around a lag."""
     fast = high_pass(spectra.shape, BAND_PASS) ** 2
     quiet = delay.shells.on_grid(delay.shells.inverse_noise) * fast
@@ -48,8 +46,8 @@ def _radius(shape: Shape) -> Shape:
 
 
 def _estimate_psf(
-    spectra: CrossSpectra, quiet: Array, lag: NDArray[np.float64], radius: Shape, step_um: Spacing, stop: Stop
-) -> Array:
+    spectra: CrossSpectra, quiet: FloatArray, lag: DoubleArray, radius: Shape, step_um: Spacing, stop: Stop
+) -> FloatArray:
     cross = lag_window(spectra.cross * quiet, spectra.shape, lag, radius)
     double = (2 * radius[0], 2 * radius[1], 2 * radius[2])
     auto = lag_window((spectra.confocal * quiet).astype(np.complex64), spectra.shape, np.zeros(3), double)
@@ -63,7 +61,7 @@ def _estimate_psf(
     return solve(PsfProblem(cross, auto, smoothness, ENERGY, step), ITERATIONS, stop)
 
 
-def psf_as_printed(grids: CommonGrid, stop: Stop) -> Job[tuple[NDArray[np.float64], ShiftMap]]:
+def psf_as_printed(grids: CommonGrid, stop: Stop) -> Job[tuple[DoubleArray, ShiftMap]]:
     """Eq. 3 as the paper prints it: no filter, no weights, window around shift 0, whole-voxel maximum.
 
     Intensities are divided by the largest; the window doubles once if the maximum lies at its border.

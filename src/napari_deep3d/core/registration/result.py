@@ -5,22 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from napari_deep3d.core.registration.affine import Block
+from napari_deep3d.core.registration.affine import MatchedBlock
 from napari_deep3d.core.registration.confidence import Evidence
-from napari_deep3d.core.registration.transform import Transform, Vector
-from napari_deep3d.core.volume import Spacing
-
-Array = NDArray[np.float32]
+from napari_deep3d.core.registration.transform import Transform
+from napari_deep3d.core.types import DoubleArray, FloatArray, Spacing, Vector
 
 
 @dataclass(frozen=True)
 class Curve:
     """Values against shift along one axis: ``shift_um`` (rising) and ``values`` (largest 1)."""
 
-    shift_um: NDArray[np.float64]
-    values: NDArray[np.float64]
+    shift_um: DoubleArray
+    values: DoubleArray
 
 
 @dataclass(frozen=True)
@@ -37,7 +34,7 @@ class ShiftMap:
         Shift of the middle value, (Z, Y, X) in um.
     """
 
-    values: Array = field(repr=False)
+    values: FloatArray = field(repr=False)
     step_um: Spacing
     centre_um: Vector
 
@@ -95,7 +92,7 @@ class Registration:
     psf: ShiftMap
     filtered_correlation: ShiftMap
     plain_correlation: ShiftMap
-    blocks: tuple[Block, ...] = ()
+    blocks: tuple[MatchedBlock, ...] = ()
     notices: tuple[str, ...] = ()
     seconds: float = 0.0
 

@@ -13,8 +13,6 @@ from threadpoolctl import ThreadpoolController
 
 from napari_deep3d.core.registration.coarse import SMOOTHING, WHITENING
 from napari_deep3d.core.registration.cross_spectrum import (
-    Array,
-    Complex,
     CrossSpectra,
     Shells,
     frequencies,
@@ -22,9 +20,7 @@ from napari_deep3d.core.registration.cross_spectrum import (
     measure_shells,
     phase_of,
 )
-from napari_deep3d.core.volume import Shape
-
-Vector = NDArray[np.float64]
+from napari_deep3d.core.types import ComplexArray, DoubleArray, FloatArray, Shape
 
 REACH: Shape = (8, 16, 16)
 """Lags (Z, Y, X) around the one at which the tiles were cut that are looked at."""
@@ -36,7 +32,7 @@ BAND_PASS = (2.0, 6.0, 6.0)
 
 
 @dataclass(frozen=True)
-class Delay:
+class SubpixelShift:
     """A lag between two stacks, and what speaks for it.
 
     Attributes
@@ -51,13 +47,13 @@ class Delay:
         The weights that led to it.
     """
 
-    lag: Vector
+    lag: DoubleArray
     prominence: float
-    deviation: Vector
+    deviation: DoubleArray
     shells: Shells
 
 
-def find_delay(spectra: CrossSpectra, reach: Shape = REACH) -> Delay:
+def find_subpixel_shift(spectra: CrossSpectra, reach: Shape = REACH) -> SubpixelShift:
     """Lag of maximum likelihood: weights and lag in turn, from a whitened start.
 
     Parameters
@@ -76,20 +72,20 @@ def find_delay(spectra: CrossSpectra, reach: Shape = REACH) -> Delay:
         weighted = weighted_cross(spectra, shells)
         match = _lags(weighted, spectra.shape)
         lag = refine_peak(weighted, spectra.shape, _peak_lag(match, reach))
-    return Delay(lag, _prominence(match, lag), _deviation(spectra.shape, shells), shells)
+    return SubpixelShift(lag, _prominence(match, lag), _deviation(spectra.shape, shells), shells)
 
 
-def weighted_cross(spectra: CrossSpectra, shells: Shells) -> Complex:
+def weighted_cross(spectra: CrossSpectra, shells: Shells) -> ComplexArray:
     """The cross spectrum with the weights of maximum likelihood, slow parts left out."""
     gain = shells.on_grid(shells.weight) * high_pass(spectra.shape, BAND_PASS) ** 2
     return np.asarray(spectra.cross * gain, dtype=np.complex64)
 
 
-def _lags(cross: Complex, shape: Shape) -> Array:
+def _lags(cross: ComplexArray, shape: Shape) -> FloatArray:
     return np.asarray(scipy.fft.irfftn(cross, s=shape, workers=-1), dtype=np.float32)
 
 
-def _peak_lag(match: Array, reach: Shape) -> Vector:
+def _peak_lag(match: FloatArray, reach: Shape) -> DoubleArray:
     """Whole-voxel lag of the maximum within reach."""
     lags = [np.arange(-r, r + 1) for r in _within(reach, match.shape)]
     inside = match[np.ix_(*lags)]
@@ -102,7 +98,7 @@ def _within(reach: Shape, shape: tuple[int, ...]) -> Shape:
     return z, y, x
 
 
-def refine_peak(cross: Complex, shape: Shape, lag: Vector) -> Vector:
+def refine_peak(cross: ComplexArray, shape: Shape, lag: DoubleArray) -> DoubleArray:
     """Sub-voxel maximum of a correlation near ``lag``: its spectrum evaluated on ever finer grids, then a parabola.
 
     The matrix product of Guizar-Sicairos et al. (Opt. Lett. 33, 156, 2008), in 3D.
@@ -116,7 +112,7 @@ def refine_peak(cross: Complex, shape: Shape, lag: Vector) -> Vector:
         return _climb(cross, k, twice.astype(np.float32), lag)
 
 
-def _climb(cross: Complex, k: list[Vector], twice: Array, lag: Vector) -> Vector:
+def _climb(cross: ComplexArray, k: list[DoubleArray], twice: FloatArray, lag: DoubleArray) -> DoubleArray:
     for half, step in GRIDS:
         offsets = np.arange(-half, half + 1e-9, step)
         waves = [np.exp(2j * np.pi * np.outer(lag[i] + offsets, k[i])).astype(np.complex64) for i in range(3)]
@@ -139,7 +135,7 @@ def single_threaded() -> AbstractContextManager[object]:
     return limited
 
 
-def parabola(values: NDArray[np.floating], peak: tuple[np.intp, ...]) -> Vector:
+def parabola(values: NDArray[np.floating], peak: tuple[np.intp, ...]) -> DoubleArray:
     """Offset of the vertex of the parabola through a maximum and its two neighbours along each axis; 0 at a border."""
     offset = np.zeros(3)
     for axis in range(3):
@@ -153,7 +149,7 @@ def parabola(values: NDArray[np.floating], peak: tuple[np.intp, ...]) -> Vector:
     return offset
 
 
-def _prominence(match: Array, lag: Vector) -> float:
+def _prominence(match: FloatArray, lag: DoubleArray) -> float:
     """Peak of a correlation over its root mean square outside the peak's surroundings."""
     peak = np.round(lag).astype(int)
     near = [np.arange(p - r, p + r + 1) for p, r in zip(peak, _within((4, 10, 10), match.shape), strict=True)]
@@ -163,7 +159,7 @@ def _prominence(match: Array, lag: Vector) -> float:
     return float(match[tuple(peak)]) / usual if usual > 0 else 0.0
 
 
-def _deviation(shape: Shape, shells: Shells) -> Vector:
+def _deviation(shape: Shape, shells: Shells) -> DoubleArray:
     """Cramer-Rao bound of the lag, voxels (Z, Y, X), for the measured coherence."""
     coherence = shells.on_grid(shells.coherence)
     known = coherence**2 / (1 - coherence**2)
@@ -172,7 +168,7 @@ def _deviation(shape: Shape, shells: Shells) -> Vector:
     return np.array([1 / np.sqrt(value) if value > 0 else np.inf for value in information])
 
 
-def lag_window(cross: Complex, shape: Shape, lag: Vector, radius: Shape) -> Array:
+def lag_window(cross: ComplexArray, shape: Shape, lag: DoubleArray, radius: Shape) -> FloatArray:
     """Cut a correlation out of its spectrum: the lags within ``radius`` of the whole-voxel ``lag``."""
     match = _lags(cross * phase_of(shape, np.round(lag)), shape)
     return np.asarray(match[np.ix_(*(np.arange(-r, r + 1) for r in radius))])

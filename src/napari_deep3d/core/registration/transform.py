@@ -10,10 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.volume import Shape, Spacing
+from napari_deep3d.core.types import DoubleArray, Shape, Spacing, Vector
 
-Matrix = NDArray[np.float64]
-Vector = tuple[float, float, float]
 FORMAT_VERSION = 1
 
 
@@ -57,7 +55,7 @@ class Transform:
         return cls.from_array(matrix)
 
     @property
-    def matrix(self) -> Matrix:
+    def matrix(self) -> DoubleArray:
         """The 4 x 4 array."""
         return np.array(self.matrix_um)
 
@@ -71,7 +69,7 @@ class Transform:
         """The map from wide-field to confocal positions."""
         return Transform.from_array(np.linalg.inv(self.matrix))
 
-    def apply(self, positions_um: NDArray[np.float64]) -> NDArray[np.float64]:
+    def apply(self, positions_um: DoubleArray) -> DoubleArray:
         """Map positions, last axis (Z, Y, X)."""
         matrix = self.matrix
         return np.asarray(positions_um @ matrix[:3, :3].T + matrix[:3, 3])
@@ -85,7 +83,7 @@ class Transform:
         """The same map followed by a shift, as when a peak is moved by hand."""
         return Transform.from_array(Transform.shift(by_um).matrix @ self.matrix)
 
-    def index_matrix(self, confocal_um: Spacing, widefield_um: Spacing) -> Matrix:
+    def index_matrix(self, confocal_um: Spacing, widefield_um: Spacing) -> DoubleArray:
         """The same map between voxel indices, 4 x 4, for stacks of these voxel sizes."""
         to_um, from_um = np.diag((*confocal_um, 1.0)), np.diag((*(1 / np.array(widefield_um)), 1.0))
         return np.asarray(from_um @ self.matrix @ to_um)
@@ -131,7 +129,7 @@ def centre_um(shape: Shape, spacing_um: Spacing) -> Vector:
     return z, y, x
 
 
-def corners_um(shape: Shape, spacing_um: Spacing) -> NDArray[np.float64]:
+def corners_um(shape: Shape, spacing_um: Spacing) -> DoubleArray:
     """Positions of the centres of a stack's eight corner voxels, (8, 3) in um."""
     ends = [(0.0, (n - 1) * step) for n, step in zip(shape, spacing_um, strict=True)]
     return np.array(np.meshgrid(*ends, indexing="ij")).reshape(3, -1).T

@@ -9,10 +9,12 @@ import numpy as np
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
+from napari_deep3d.core.box import Box
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.events import Clock, Job, Region, Stop, StoppedError, never, sizes_of
+from napari_deep3d.core.events import Clock, Job, Stop, StoppedError, never
 from napari_deep3d.core.registration.transform import Transform, corners_um
-from napari_deep3d.core.volume import MIN_LATERAL, MIN_PLANES, Spacing, Volume, read_box
+from napari_deep3d.core.types import DoubleArray, Spacing, zyx
+from napari_deep3d.core.volume import MIN_LATERAL, MIN_PLANES, Volume, read_box
 
 SLAB_PLANES = 8
 MARGIN = 10
@@ -38,13 +40,12 @@ class AlignedPair:
     confocal: NDArray[Any] = field(repr=False)
     widefield: NDArray[Any] = field(repr=False)
     spacing_um: Spacing
-    region: Region
+    region: Box
 
     @property
     def origin_um(self) -> Spacing:
         """Position of the pair's first voxel in the wide-field stack, (Z, Y, X) in um from that stack's first voxel."""
-        z, y, x = (part.start * step for part, step in zip(self.region, self.spacing_um, strict=True))
-        return z, y, x
+        return zyx(first * step for first, step in zip(self.region.start, self.spacing_um, strict=True))
 
 
 def align_pair(confocal: Volume, widefield: Volume, transform: Transform, stop: Stop = never) -> Job[AlignedPair]:
@@ -69,9 +70,10 @@ def align_pair(confocal: Volume, widefield: Volume, transform: Transform, stop: 
         If they share less than 4 planes of 16 x 16 pixels.
     """
     region = shared_region(confocal, widefield, transform)
-    shape = sizes_of(region)
+    shape = region.shape
     matrix = np.asarray(
-        np.linalg.inv(transform.index_matrix(confocal.known_spacing_um, widefield.known_spacing_um)), dtype=np.float64
+        np.linalg.inv(transform.index_matrix(confocal.require_spacing_um(), widefield.require_spacing_um())),
+        dtype=np.float64,
     )
     dtype = np.dtype(confocal.data.dtype)
     out = np.empty(shape, dtype=dtype)
@@ -81,14 +83,14 @@ def align_pair(confocal: Volume, widefield: Volume, transform: Transform, stop: 
         if stop():
             raise StoppedError
         rows = slice(first, min(first + SLAB_PLANES, shape[0]))
-        slab = (slice(region[0].start + rows.start, region[0].start + rows.stop), region[1], region[2])
+        slab = region.with_axis(0, region.z.start + rows.start, region.z.start + rows.stop)
         out[rows] = _as_kind(resample(confocal, matrix, slab), dtype)
         seen[rows] = widefield.data[slab]
         yield clock.progress(rows.stop, shape[0], "aligning the pair")
-    return AlignedPair(out, seen, widefield.known_spacing_um, region)
+    return AlignedPair(out, seen, widefield.require_spacing_um(), region)
 
 
-def shared_region(confocal: Volume, widefield: Volume, transform: Transform) -> Region:
+def shared_region(confocal: Volume, widefield: Volume, transform: Transform) -> Box:
     """Box of the wide-field stack, in its voxels, that the confocal stack shows whole.
 
     Raises
@@ -96,8 +98,8 @@ def shared_region(confocal: Volume, widefield: Volume, transform: Transform) -> 
     InputError
         If it is smaller than a stack must be.
     """
-    spacing = np.array(widefield.known_spacing_um)
-    ends = transform.apply(corners_um(confocal.shape, confocal.known_spacing_um)).reshape(2, 2, 2, 3) / spacing
+    spacing = np.array(widefield.require_spacing_um())
+    ends = transform.apply(corners_um(confocal.shape, confocal.require_spacing_um())).reshape(2, 2, 2, 3) / spacing
     low, high = np.zeros(3, dtype=int), np.zeros(3, dtype=int)
     for axis in range(3):
         first, last = (np.take(ends[..., axis], i, axis=axis).ravel() for i in (0, 1))
@@ -109,11 +111,10 @@ def shared_region(confocal: Volume, widefield: Volume, transform: Transform) -> 
             f"registered like this the stacks share only {size} voxels; at least {MIN_PLANES} planes of "
             f"{MIN_LATERAL} x {MIN_LATERAL} are needed. Check the shift, or acquire stacks that overlap."
         )
-    z, y, x = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-    return z, y, x
+    return Box.spanning(low, high)
 
 
-def resample(confocal: Volume, matrix: NDArray[np.float64], region: Region) -> NDArray[Any]:
+def resample(confocal: Volume, matrix: DoubleArray, region: Box) -> NDArray[Any]:
     """Voxels of a stack on a box of another index grid.
 
     Parameters
@@ -126,19 +127,16 @@ def resample(confocal: Volume, matrix: NDArray[np.float64], region: Region) -> N
         The box of the other grid.
     """
     linear = matrix[:3, :3]
-    origin = linear @ [part.start for part in region] + matrix[:3, 3]
-    size = sizes_of(region)
+    origin = linear @ region.start + matrix[:3, 3]
+    size = region.shape
     if np.allclose(linear, np.eye(3), atol=WHOLE / max(size)) and np.allclose(origin, np.round(origin), atol=WHOLE):
-        first = np.round(origin).astype(int)
-        z, y, x = (slice(int(a), int(a) + n) for a, n in zip(first, size, strict=True))
-        return np.asarray(confocal.data[z, y, x])
+        return np.asarray(confocal.data[Box.at(np.round(origin).astype(int).tolist(), size)])
     ends = np.array(np.meshgrid(*((0, n - 1) for n in size), indexing="ij")).reshape(3, -1).T @ linear.T + origin
     spread = np.maximum(0, (np.linalg.norm(linear, axis=1) - 1) / 2)
     margin = MARGIN + np.ceil(4 * spread).astype(int)
     low = np.maximum(np.floor(ends.min(axis=0)).astype(int) - margin, 0)
     high = np.minimum(np.ceil(ends.max(axis=0)).astype(int) + margin + 1, confocal.shape)
-    z, y, x = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-    voxels = read_box(confocal.data, (z, y, x))
+    voxels = read_box(confocal.data, Box.spanning(low, high))
     if spread.any():
         voxels = ndi.gaussian_filter(voxels, spread)
     return np.asarray(ndi.affine_transform(voxels, linear, origin - low, output_shape=size, order=3, mode="nearest"))

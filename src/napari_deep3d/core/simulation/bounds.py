@@ -6,10 +6,10 @@ from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, Field, FiniteFloat
 
-Pair = TypeVar("Pair", bound=tuple[float, float])
+Limits = TypeVar("Limits", bound=tuple[float, float])
 
 
-def _rising(value: Pair) -> Pair:
+def _rising(value: Limits) -> Limits:
     if not value[0] <= value[1]:
         raise ValueError("two rising numbers are allowed")
     return value

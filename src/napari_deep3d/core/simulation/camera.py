@@ -8,7 +8,8 @@ import numpy as np
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+from napari_deep3d.core.types import FloatArray
+
 Counts = NDArray[np.uint16]
 BRIGHT_PERCENTILE = 99.9
 HOT_ELECTRONS = 300.0
@@ -77,7 +78,7 @@ class Stage:
     drift_px: float = 0.0
 
 
-def move(rng: np.random.Generator, image: Array, stage: Stage) -> Array:
+def move(rng: np.random.Generator, image: FloatArray, stage: Stage) -> FloatArray:
     """The stack (Z, Y, X) as an imperfect stage and bleaching sample deliver it."""
     planes = len(image)
     if stage.jitter > 0:
@@ -93,7 +94,7 @@ def move(rng: np.random.Generator, image: Array, stage: Stage) -> Array:
     return np.asarray(image * left.astype(np.float32)[:, None, None], dtype=np.float32)
 
 
-def illumination(rng: np.random.Generator, shape: tuple[int, int], camera: Camera) -> Array:
+def illumination(rng: np.random.Generator, shape: tuple[int, int], camera: Camera) -> FloatArray:
     """Relative light by place in the field (Y, X): a tilt, and a fall towards the corners."""
     y, x = (np.linspace(-1, 1, n) for n in shape)
     angle = rng.uniform(0, 2 * np.pi)
@@ -102,7 +103,7 @@ def illumination(rng: np.random.Generator, shape: tuple[int, int], camera: Camer
     return np.asarray(tilt * corner, dtype=np.float32)
 
 
-def expose(rng: np.random.Generator, image: Array, camera: Camera) -> Counts:
+def expose(rng: np.random.Generator, image: FloatArray, camera: Camera) -> Counts:
     """Counts (uint16) of a noise-free image, axes (Z, Y, X)."""
     field = (image.shape[1], image.shape[2])
     light = image * illumination(rng, field, camera)
@@ -115,7 +116,7 @@ def expose(rng: np.random.Generator, image: Array, camera: Camera) -> Counts:
     return _counts(electrons, camera)
 
 
-def _counts(electrons: Array, camera: Camera) -> Counts:
+def _counts(electrons: FloatArray, camera: Camera) -> Counts:
     largest = 2**camera.bits - 1
     if camera.saturated:
         top = max(float(np.quantile(electrons, 1 - camera.saturated)), 1.0)

@@ -26,6 +26,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from napari_deep3d.core.box import Box
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.simulation import psf as optics
 from napari_deep3d.core.simulation import samples
@@ -33,25 +34,25 @@ from napari_deep3d.core.simulation.camera import expose, move
 from napari_deep3d.core.simulation.psf import MeasuredPsf
 from napari_deep3d.core.simulation.samples import SampleBounds
 from napari_deep3d.core.simulation.scattering import confocal_loss, depths_um, scatter
-from napari_deep3d.core.simulation.scene import Kind, Scene, SceneBounds, draw_kind, draw_scene
-from napari_deep3d.core.volume import Shape, Spacing, Volume
+from napari_deep3d.core.simulation.scene import SampleKind, Scene, SceneBounds, draw_kind, draw_scene
+from napari_deep3d.core.types import DoubleArray, FloatArray, Shape, Spacing
+from napari_deep3d.core.volume import Volume
 
-Array = NDArray[np.float32]
-Draw = Callable[[Shape], Array]
+DrawSample = Callable[[Shape], FloatArray]
 
 MARGIN_UM = (6.0, 5.0, 5.0)
-MOST_MARGIN = (16, 24, 24)
+MAX_MARGIN = (16, 24, 24)
 """Voxels at most; fields wrap round sideways, so there is light from outside in any case."""
 CONFOCAL_REACH_UM = 12.0
 """The confocal PSF ends here; what lies beyond is less than a thousandth."""
 DEPTH_NODES = (0.15, 0.85)
 """Depths, as shares of the sample's thickness, at which PSFs are computed; between them images are blended."""
 SAME_INDEX = 0.003
-MOST_DRAWS = 20
+MAX_DRAWS = 20
 
 
 @dataclass(frozen=True)
-class Pair:
+class SimulatedPair:
     """A simulated pair: what is at an index of one stack is at the same index of the other, axes (Z, Y, X).
 
     ``widefield`` and ``confocal`` are camera counts (uint16); ``clean`` is the confocal image without noise.
@@ -59,7 +60,7 @@ class Pair:
 
     widefield: NDArray[np.uint16]
     confocal: NDArray[np.uint16]
-    clean: Array
+    clean: FloatArray
     scene: Scene
 
 
@@ -69,9 +70,9 @@ def simulate_pair(
     *,
     confocal_stacks: Sequence[Volume] = (),
     measured_psfs: Sequence[MeasuredPsf] = (),
-    kind: Kind | None = None,
+    kind: SampleKind | None = None,
     bounds: SceneBounds | None = None,
-) -> Pair:
+) -> SimulatedPair:
     """Simulate one pair.
 
     Parameters
@@ -85,7 +86,7 @@ def simulate_pair(
     measured_psfs
         Measured wide-field PSFs that a part of the scenes has.
     kind
-        Kind of sample; drawn if not given.
+        SampleKind of sample; drawn if not given.
     bounds
         Of the random choices.
 
@@ -118,10 +119,10 @@ def take_images(
     rng: np.random.Generator,
     scene: Scene,
     shape: Shape,
-    draw: Draw,
+    draw: DrawSample,
     measured: MeasuredPsf | None = None,
     bounds: SampleBounds | None = None,
-) -> Pair:
+) -> SimulatedPair:
     """Take both images of a sample.
 
     Parameters
@@ -140,7 +141,7 @@ def take_images(
     field, inner = field_of(shape, scene.spacing_um)
     sample, depths = place_sample(rng, scene, field, inner, draw, bounds or SampleBounds())
     widefield, clean = form_images(sample, scene, depths, measured)
-    return Pair(
+    return SimulatedPair(
         widefield=expose(rng, move(rng, widefield[inner], scene.stage), scene.camera),
         confocal=expose(rng, clean[inner], scene.confocal),
         clean=clean[inner],
@@ -148,17 +149,16 @@ def take_images(
     )
 
 
-def field_of(shape: Shape, spacing_um: Spacing) -> tuple[Shape, tuple[slice, slice, slice]]:
+def field_of(shape: Shape, spacing_um: Spacing) -> tuple[Shape, Box]:
     """The field to draw, wider than a stack (Z, Y, X) by its blur, and the box of the stack within it."""
-    margin = [min(most, round(um / step)) for most, um, step in zip(MOST_MARGIN, MARGIN_UM, spacing_um, strict=True)]
+    margin = [min(most, round(um / step)) for most, um, step in zip(MAX_MARGIN, MARGIN_UM, spacing_um, strict=True)]
     z, y, x = (scipy.fft.next_fast_len(n + 2 * m, real=True) for n, m in zip(shape, margin, strict=True))
-    inner = tuple(slice(m, m + n) for m, n in zip(margin, shape, strict=True))
-    return (z, y, x), (inner[0], inner[1], inner[2])
+    return (z, y, x), Box.at(margin, shape)
 
 
 def draw_sample(
     rng: np.random.Generator, scene: Scene, field: Shape, stacks: Sequence[Volume], bounds: SampleBounds
-) -> Array:
+) -> FloatArray:
     """Draw the sample of a scene on a field of voxels (Z, Y, X), or take a piece of a real confocal stack."""
     if scene.kind == "confocal":
         stack = stacks[int(rng.integers(len(stacks)))]
@@ -171,10 +171,10 @@ def place_sample(
     rng: np.random.Generator,
     scene: Scene,
     field: Shape,
-    inner: tuple[slice, slice, slice],
-    draw: Draw,
+    inner: Box,
+    draw: DrawSample,
     bounds: SampleBounds,
-) -> tuple[Array, NDArray[np.float64]]:
+) -> tuple[FloatArray, DoubleArray]:
     """A slab of the scene's thickness somewhere in the field, and the depth in um of every plane of the field.
 
     A slab thicker than the field fills it, and the field may then lie anywhere within it.
@@ -182,15 +182,15 @@ def place_sample(
     step = scene.spacing_um[0]
     thick = max(4, round(scene.thickness_um / step))
     planes = min(thick, field[0])
-    low, high = inner[0].start, inner[0].stop
-    for _ in range(MOST_DRAWS):
+    low, high = inner.z.start, inner.z.stop
+    for _ in range(MAX_DRAWS):
         first = _place(rng, planes, field[0], low, high)
         sample = np.zeros(field, dtype=np.float32)
         sample[first : first + planes] = draw((planes, field[1], field[2]))
         if _is_visible(sample, inner):
             break
     else:
-        raise InputError(f"nothing but black was drawn in {MOST_DRAWS} samples of {scene.kind}. Choose a larger shape.")
+        raise InputError(f"nothing but black was drawn in {MAX_DRAWS} samples of {scene.kind}. Choose a larger shape.")
     if scene.tissue.autofluorescence:
         box = (planes, field[1], field[2])
         glow = samples.autofluorescence(rng, box, scene.spacing_um, bounds.autofluorescence)
@@ -207,15 +207,15 @@ def _place(rng: np.random.Generator, planes: int, field: int, low: int, high: in
     return int(np.clip(first, 0, field - planes))
 
 
-def _is_visible(sample: Array, inner: tuple[slice, slice, slice]) -> bool:
+def _is_visible(sample: FloatArray, inner: Box) -> bool:
     """Whether the stack holds some of the sample's bright voxels."""
     bright = 0.3 * float(np.percentile(sample[::2, ::2, ::2], 99.95))
     return bright > 0 and float((sample[inner] > bright).mean()) > 2e-5
 
 
 def form_images(
-    sample: Array, scene: Scene, depths: NDArray[np.float64], measured: MeasuredPsf | None = None
-) -> tuple[Array, Array]:
+    sample: FloatArray, scene: Scene, depths: DoubleArray, measured: MeasuredPsf | None = None
+) -> tuple[FloatArray, FloatArray]:
     """Noise-free wide-field and confocal images of a sample, axes (Z, Y, X), same shape as the sample.
 
     Parameters
@@ -240,9 +240,7 @@ def form_images(
     return widefield, confocal * confocal_loss(scene.tissue, scene.compensated, depths)[:, None, None]
 
 
-def _nodes(
-    scene: Scene, depths: NDArray[np.float64], measured: MeasuredPsf | None
-) -> list[tuple[float, NDArray[np.float64]]]:
+def _nodes(scene: Scene, depths: DoubleArray, measured: MeasuredPsf | None) -> list[tuple[float, DoubleArray]]:
     """Depths whose PSFs are computed, and the weight of each plane's light in each."""
     scope = scene.microscope
     ends = [float(depths.min() + share * np.ptp(depths)) for share in DEPTH_NODES]
@@ -254,7 +252,7 @@ def _nodes(
 
 def _psfs(
     scope: optics.Microscope, spacing_um: Spacing, planes: int, measured: MeasuredPsf | None
-) -> tuple[Array, Array]:
+) -> tuple[FloatArray, FloatArray]:
     """Wide-field and confocal PSF, the first over twice the depth."""
     reach = min(2 * planes - 1, 2 * round(CONFOCAL_REACH_UM / spacing_um[0]) + 1, planes - 1 + planes % 2)
     if measured is not None:

@@ -8,13 +8,11 @@ from math import ceil
 import numpy as np
 import scipy.fft
 import scipy.ndimage as ndi
-from numpy.typing import NDArray
 
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.simulation.pupil import point_image
-from napari_deep3d.core.volume import Shape, Spacing, shape_of
-
-Array = NDArray[np.float32]
+from napari_deep3d.core.types import ComplexArray, FloatArray, Shape, Spacing
+from napari_deep3d.core.volume import shape_of
 
 FINE_PIXELS = 189
 """Lateral window, in pixels fine enough for the lens; odd, so that the peak lies on a pixel."""
@@ -61,7 +59,7 @@ class Microscope:
                 f"{self.immersion_index}; it must be above 0 and below that index. Correct one of them."
             )
 
-    def fine_psf(self, spacing_um: Spacing, planes: int, excitation: bool = False) -> Array:
+    def fine_psf(self, spacing_um: Spacing, planes: int, excitation: bool = False) -> FloatArray:
         """Emission or excitation PSF on pixels fine enough for the lens, axes (Z, Y, X), every plane with sum 1."""
         heights = (np.arange(planes) - planes // 2) * spacing_um[0]
         return point_image(
@@ -84,7 +82,7 @@ class Microscope:
         return least + 1 - least % 2
 
 
-def widefield_psf(scope: Microscope, spacing_um: Spacing, planes: int) -> Array:
+def widefield_psf(scope: Microscope, spacing_um: Spacing, planes: int) -> FloatArray:
     """PSF of the wide-field microscope, axes (Z, Y, X), sum 1, odd sizes; pixels gather the light on their area.
 
     A lens loses no light by defocus, so every plane has the same sum: what would leave the window comes back evenly
@@ -103,7 +101,7 @@ def widefield_psf(scope: Microscope, spacing_um: Spacing, planes: int) -> Array:
     return np.asarray(psf / psf.sum(), dtype=np.float32)
 
 
-def confocal_psf(scope: Microscope, spacing_um: Spacing, planes: int) -> Array:
+def confocal_psf(scope: Microscope, spacing_um: Spacing, planes: int) -> FloatArray:
     """PSF of the confocal microscope, axes (Z, Y, X), sum 1, odd sizes.
 
     Excitation PSF times the emission PSF blurred by the pinhole (Wilson and Sheppard, Theory and Practice of
@@ -116,7 +114,7 @@ def confocal_psf(scope: Microscope, spacing_um: Spacing, planes: int) -> Array:
     return np.asarray(psf / psf.sum(), dtype=np.float32)
 
 
-def behind_pinhole(emission: Array, scope: Microscope, pixel_um: float) -> Array:
+def behind_pinhole(emission: FloatArray, scope: Microscope, pixel_um: float) -> FloatArray:
     """An emission PSF (Z, Y, X) as the detector behind the pinhole gathers it, on the same pixels."""
     radius_um = 0.5 * scope.pinhole_airy * 1.22 * scope.emission_um / scope.numerical_aperture
     disc = transfer_function(pinhole(radius_um, pixel_um)[None], (1, *emission.shape[1:]))
@@ -124,7 +122,7 @@ def behind_pinhole(emission: Array, scope: Microscope, pixel_um: float) -> Array
     return np.maximum(scipy.fft.irfft2(spectrum, s=emission.shape[1:]), 0).astype(np.float32)
 
 
-def _binned(psf: Array, fineness: int) -> Array:
+def _binned(psf: FloatArray, fineness: int) -> FloatArray:
     """The light on pixels ``fineness`` times as wide, the middle one around the peak; odd sizes."""
     if fineness == 1:
         return psf
@@ -137,7 +135,7 @@ def _binned(psf: Array, fineness: int) -> Array:
     return np.asarray(both[:, :odd, :odd], dtype=np.float32)
 
 
-def pinhole(radius_um: float, pixel_um: float) -> Array:
+def pinhole(radius_um: float, pixel_um: float) -> FloatArray:
     """A disc with soft edges on pixels, odd size, sum 1; ``radius_um`` and ``pixel_um`` as seen in the sample."""
     reach = int(np.ceil(radius_um / pixel_um)) + 1
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
@@ -145,7 +143,7 @@ def pinhole(radius_um: float, pixel_um: float) -> Array:
     return np.asarray(disc / disc.sum(), dtype=np.float32)
 
 
-def transfer_function(psf: Array, shape: tuple[int, ...]) -> NDArray[np.complex64]:
+def transfer_function(psf: FloatArray, shape: tuple[int, ...]) -> ComplexArray:
     """Fourier transform (real FFT) of a PSF centred in a window, on a periodic grid of ``shape`` (Z, Y, X).
 
     Of a PSF larger than the grid, what lies beyond one side comes in on the other.
@@ -155,7 +153,7 @@ def transfer_function(psf: Array, shape: tuple[int, ...]) -> NDArray[np.complex6
     return np.asarray(scipy.fft.rfftn(psf), dtype=np.complex64)
 
 
-def _folded(psf: Array, axis: int, size: int) -> Array:
+def _folded(psf: FloatArray, axis: int, size: int) -> FloatArray:
     """The PSF on a periodic axis, its centre at index 0."""
     moved = np.moveaxis(psf, axis, 0)
     grid = np.zeros((size, *moved.shape[1:]), dtype=np.float32)
@@ -165,7 +163,7 @@ def _folded(psf: Array, axis: int, size: int) -> Array:
     return np.moveaxis(np.roll(grid, -(len(moved) // 2), axis=0), 0, axis)
 
 
-def convolve(sample: Array, psf: Array, open_ended: bool = False) -> Array:
+def convolve(sample: FloatArray, psf: FloatArray, open_ended: bool = False) -> FloatArray:
     """Convolution of a sample with a PSF, axes (Z, Y, X); negative rounding is cut to 0.
 
     Periodic, so that light leaving on one side comes in on the other; with ``open_ended`` not along z, where it is
@@ -192,10 +190,10 @@ class MeasuredPsf:
         Its voxel size.
     """
 
-    data: Array
+    data: FloatArray
     spacing_um: Spacing
 
-    def on_grid(self, spacing_um: Spacing, planes: int) -> Array:
+    def on_grid(self, spacing_um: Spacing, planes: int) -> FloatArray:
         """The PSF on other voxels: background taken off, its peak in the middle, every plane the same light, sum 1.
 
         Parameters
@@ -220,7 +218,7 @@ class MeasuredPsf:
         return np.asarray(psf / psf.sum(), dtype=np.float32)
 
 
-def confocal_from_widefield(widefield: Array, scope: Microscope, spacing_um: Spacing) -> Array:
+def confocal_from_widefield(widefield: FloatArray, scope: Microscope, spacing_um: Spacing) -> FloatArray:
     """Confocal PSF of a microscope whose wide-field PSF is known only as measured, axes (Z, Y, X), sum 1.
 
     The excitation is taken to be as the emission, its wavelength being nearly the same.

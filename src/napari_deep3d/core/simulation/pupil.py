@@ -15,8 +15,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
-Grid = NDArray[np.float64]
+from napari_deep3d.core.types import DoubleArray, FloatArray
 
 MODES = ("oblique astigmatism", "astigmatism", "coma y", "coma x", "trefoil y", "trefoil x", "spherical")
 """The Zernike modes that a lens may have, Noll's numbers 5 to 11."""
@@ -24,7 +23,7 @@ SUPERCRITICAL = 0.98
 """Light beyond this share of the sample's refractive index does not get through an ordinary interface."""
 
 
-def zernike(rho: Grid, phi: Grid) -> list[Grid]:
+def zernike(rho: DoubleArray, phi: DoubleArray) -> list[DoubleArray]:
     """The modes of :data:`MODES` on polar coordinates of the unit pupil, each of RMS 1 over it."""
     return [
         np.sqrt(6) * rho**2 * np.sin(2 * phi),
@@ -49,7 +48,7 @@ def point_image(
     depth_um: float = 0.0,
     aberrations: Sequence[float] = (),
     excitation: bool = False,
-) -> Array:
+) -> FloatArray:
     """Intensity that a point emitter, or the light that excites it, makes around it.
 
     Parameters
@@ -69,7 +68,7 @@ def point_image(
 
     Returns
     -------
-    Array
+    FloatArray
         Axes (Z, Y, X), every plane with sum 1: a lens loses no light by defocus. What leaves the field of
         ``pixels`` on one side comes in on the other.
     """
@@ -100,7 +99,7 @@ WEIGHTS = (1, 2, 1, 1, 1)
 """How often each of the :func:`_polarisations` counts: the mixed one stands for two that are equal."""
 
 
-def _polarisations(cosine: Grid, sine: Grid, phi: Grid) -> list[Grid]:
+def _polarisations(cosine: DoubleArray, sine: DoubleArray, phi: DoubleArray) -> list[DoubleArray]:
     """Fields along x and y on the camera of dipoles along x, y and z; two of them are equal and left out once."""
     return [
         cosine * np.cos(phi) ** 2 + np.sin(phi) ** 2,
@@ -112,8 +111,8 @@ def _polarisations(cosine: Grid, sine: Grid, phi: Grid) -> list[Grid]:
 
 
 def spherical_phase(
-    sine: Grid, inside: NDArray[np.bool_], immersion_index: float, sample_index: float, wavelength_um: float
-) -> Grid:
+    sine: DoubleArray, inside: NDArray[np.bool_], immersion_index: float, sample_index: float, wavelength_um: float
+) -> DoubleArray:
     """Phase per um of depth that a mismatch of indices brings, less the part that a shift of focus makes up for.
 
     Parameters

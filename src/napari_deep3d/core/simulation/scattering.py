@@ -19,11 +19,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
-from numpy.typing import NDArray
 
-from napari_deep3d.core.volume import Spacing
-
-Array = NDArray[np.float32]
+from napari_deep3d.core.types import DoubleArray, FloatArray, Spacing
 
 
 @dataclass(frozen=True)
@@ -59,13 +56,13 @@ class Tissue:
         return not np.isfinite(self.mean_free_path_um) and not np.isfinite(self.absorption_um)
 
 
-def depths_um(planes: int, step_um: float, deep_end_last: bool) -> NDArray[np.float64]:
+def depths_um(planes: int, step_um: float, deep_end_last: bool) -> DoubleArray:
     """Depth of each plane below the surface, which lies at the first or last one."""
     depths = np.asarray(np.arange(planes) * step_um, dtype=np.float64)
     return depths if deep_end_last else depths[::-1]
 
 
-def modulation(k: NDArray[np.float64], depth_um: float, tissue: Tissue) -> NDArray[np.float64]:
+def modulation(k: DoubleArray, depth_um: float, tissue: Tissue) -> DoubleArray:
     """Share of the lateral modulation that leaves the tissue, by spatial frequency (radians per um)."""
     if not np.isfinite(tissue.mean_free_path_um) or depth_um <= 0:
         return np.ones_like(k)
@@ -77,7 +74,7 @@ def modulation(k: NDArray[np.float64], depth_um: float, tissue: Tissue) -> NDArr
     return np.asarray(ballistic + tissue.collected * (everything - ballistic))
 
 
-def scatter(sample: Array, tissue: Tissue, spacing_um: Spacing, depths: NDArray[np.float64]) -> Array:
+def scatter(sample: FloatArray, tissue: Tissue, spacing_um: Spacing, depths: DoubleArray) -> FloatArray:
     """The sample as its light leaves the tissue towards a camera, axes (Z, Y, X), lateral borders periodic."""
     if tissue.is_clear:
         return sample
@@ -91,7 +88,7 @@ def scatter(sample: Array, tissue: Tissue, spacing_um: Spacing, depths: NDArray[
     return np.maximum(out, 0, out=out)
 
 
-def confocal_loss(tissue: Tissue, compensated: float, depths: NDArray[np.float64]) -> Array:
+def confocal_loss(tissue: Tissue, compensated: float, depths: DoubleArray) -> FloatArray:
     """Share of the confocal signal that is left, by depth.
 
     Exciting light must arrive unscattered, and emitted light pass the pinhole unscattered: exp(-2 d / l), and

@@ -14,12 +14,12 @@ from napari_deep3d.core.simulation.bounds import PositiveRange, Range, Share
 from napari_deep3d.core.simulation.camera import Camera, Stage
 from napari_deep3d.core.simulation.psf import Microscope
 from napari_deep3d.core.simulation.pupil import MODES
-from napari_deep3d.core.simulation.samples import Kind as DrawnKind
+from napari_deep3d.core.simulation.samples import DrawnKind as DrawnKind
 from napari_deep3d.core.simulation.samples import SampleBounds
 from napari_deep3d.core.simulation.scattering import Tissue
-from napari_deep3d.core.volume import Spacing
+from napari_deep3d.core.types import Spacing
 
-Kind = Literal[DrawnKind, "confocal"]
+SampleKind = Literal[DrawnKind, "confocal"]
 T = TypeVar("T")
 
 
@@ -40,7 +40,7 @@ class ObjectiveBounds(Config):
 class SceneBounds(Config):
     """The bounds of every random choice; ranges are uniform, those marked *log* uniform in their logarithm."""
 
-    kinds: dict[Kind, Share] = Field(
+    kinds: dict[SampleKind, Share] = Field(
         {
             "nuclei": 0.26,
             "neurons": 0.16,
@@ -128,7 +128,7 @@ class Scene:
     ``measured_psf`` whether the wide-field PSF is a measured one.
     """
 
-    kind: Kind
+    kind: SampleKind
     spacing_um: Spacing
     thickness_um: float
     microscope: Microscope
@@ -149,7 +149,7 @@ class Scene:
         return asdict(replace(self, tissue=tissue))
 
 
-def draw_scene(rng: np.random.Generator, kind: Kind, bounds: SceneBounds | None = None) -> Scene:
+def draw_scene(rng: np.random.Generator, kind: SampleKind, bounds: SceneBounds | None = None) -> Scene:
     """Draw the microscopes, the tissue and the light of a pair."""
     draw = _Draw(rng, bounds or SceneBounds())
     microscope = draw.microscope()
@@ -166,7 +166,7 @@ def draw_scene(rng: np.random.Generator, kind: Kind, bounds: SceneBounds | None 
     )
 
 
-def draw_kind(rng: np.random.Generator, bounds: SceneBounds, with_confocal: bool) -> Kind:
+def draw_kind(rng: np.random.Generator, bounds: SceneBounds, with_confocal: bool) -> SampleKind:
     """Draw a kind of sample."""
     return choose(rng, {kind: share for kind, share in bounds.kinds.items() if with_confocal or kind != "confocal"})
 

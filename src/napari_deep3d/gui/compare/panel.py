@@ -16,7 +16,7 @@ from napari_deep3d.gui.shared.view_state import Orientation
 from napari_deep3d.gui.shared.widgets import AMBER, Choice, Line
 
 LAYER_ROLE = Qt.ItemDataRole.UserRole
-MOST_TICKED = 4
+MAX_TICKED = 4
 CONTRASTS = [
     ("automatic for each", "each"),
     ("the same for all", "common"),
@@ -86,7 +86,7 @@ class ComparePanel(QWidget):  # type: ignore[misc]
         shape = full_data(result).shape
         alike = [layer for layer in self._images() if full_data(layer).shape == shape]
         chosen = [source, result, *(layer for layer in alike if layer not in (source, result))]
-        self._tick(chosen[:MOST_TICKED])
+        self._tick(chosen[:MAX_TICKED])
         self.enter()
 
     def enter(self) -> None:
@@ -129,7 +129,7 @@ class ComparePanel(QWidget):  # type: ignore[misc]
         images = self._images()
         ticked = [layer for layer in self.ticked() if layer in images]
         new = [layer for layer in images if layer not in known]
-        self._tick([*ticked, *new[: max(0, MOST_TICKED - len(ticked))]])
+        self._tick([*ticked, *new[: max(0, MAX_TICKED - len(ticked))]])
         self._on_choice()
 
     def _tick(self, layers: Iterable[Image]) -> None:

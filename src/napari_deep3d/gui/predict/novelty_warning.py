@@ -7,16 +7,16 @@ from typing import Any
 
 from qtpy.QtCore import QTimer
 
-from napari_deep3d.core.novelty.explain import Likeness
+from napari_deep3d.core.novelty.explain import Novelty
 from napari_deep3d.gui.predict.session import Request, Session
 from napari_deep3d.gui.shared.widgets import AMBER, Line
 from napari_deep3d.gui.shared.worker import Cancelled, Failed, Run, job_of
-from napari_deep3d.jobs.novelty import likeness_of
+from napari_deep3d.jobs.novelty import novelty_of
 
 DELAY_MS = 300
 
 
-class LikenessLine(Line):
+class NoveltyWarning(Line):
     """Compares the stack with the model in a worker, a moment after the last change, and shows the answer."""
 
     def __init__(self) -> None:
@@ -51,14 +51,14 @@ class LikenessLine(Line):
     def _start(self) -> None:
         if self._request is None:
             return
-        compare = partial(likeness_of, self._request.volume, self._request.config)
+        compare = partial(novelty_of, self._request.volume, self._request.config)
         self._run = Run("Deep3D looks at a stack", lambda _stop: job_of(compare))
         self._run.ended.connect(self._on_ended)
         self._run.start()
 
-    def _on_ended(self, end: Likeness | Failed | Cancelled | None) -> None:
+    def _on_ended(self, end: Novelty | Failed | Cancelled | None) -> None:
         self._run = None
-        if isinstance(end, Likeness):  # what has gone wrong, the plan says
+        if isinstance(end, Novelty):  # what has gone wrong, the plan says
             self.show_text(end.notice)
 
 

@@ -13,18 +13,18 @@ from qtpy.QtWidgets import QCheckBox, QProgressBar, QPushButton, QWidget
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Progress
 from napari_deep3d.gui.predict.advanced import Advanced
-from napari_deep3d.gui.predict.model_selector import ModelChooser
-from napari_deep3d.gui.predict.novelty_warning import LikenessLine
-from napari_deep3d.gui.predict.run import Outcome, PredictionRun
+from napari_deep3d.gui.predict.model_selector import ModelSelector
+from napari_deep3d.gui.predict.novelty_warning import NoveltyWarning
+from napari_deep3d.gui.predict.run import PredictionEnd, PredictionRun
 from napari_deep3d.gui.predict.session import Request, Session
 from napari_deep3d.gui.shared.empty_state import EmptyState
 from napari_deep3d.gui.shared.stack_selection import apply_spacing
-from napari_deep3d.gui.shared.stack_selector import StackChooser
+from napari_deep3d.gui.shared.stack_selector import StackSelector
 from napari_deep3d.gui.shared.texts import format_facts, format_progress, format_seconds
 from napari_deep3d.gui.shared.voxel_size import VoxelSize
 from napari_deep3d.gui.shared.widgets import AMBER, RED, Line, stack_up
 from napari_deep3d.gui.shared.worker import Cancelled, Failed, Run, job_of
-from napari_deep3d.jobs.predict_plan import Plan, plan_prediction
+from napari_deep3d.jobs.predict_plan import PredictionPlan, plan_prediction
 
 PREDICT, STOP = "Predict confocal", "Stop"
 PLAN_DELAY_MS = 150
@@ -62,12 +62,12 @@ class PredictPanel(QWidget):  # type: ignore[misc]
 
     def _make_widgets(self) -> None:
         self.empty = EmptyState(self._viewer)
-        self.stack = StackChooser(self._viewer, self._session)
+        self.stack = StackSelector(self._viewer, self._session)
         self.facts, self.problem = Line(), Line(RED)
         self.facts.setToolTip("Planes x rows x columns, and the voxel size z x y x x")
         self.voxel_size = VoxelSize(self._session)
         self.voxel_size.apply_requested.connect(self._apply_spacing)
-        self.model = ModelChooser(self._session)
+        self.model = ModelSelector(self._session)
         self.model_hint, self.plan_line, self.notices, self.message = Line(), Line(), Line(AMBER), Line()
         self.uncertainty = QCheckBox("Also show how far to trust it")
         self.uncertainty.setToolTip(
@@ -75,7 +75,7 @@ class PredictPanel(QWidget):  # type: ignore[misc]
             "The stack is predicted four times for it, so it takes four times as long."
         )
         self.uncertainty.toggled.connect(lambda on: self._session.update(uncertainty=on))
-        self.likeness = LikenessLine()
+        self.likeness = NoveltyWarning()
         self.advanced = Advanced(self._session)
         self.button = QPushButton(PREDICT)
         self.button.setMinimumHeight(34)
@@ -194,7 +194,7 @@ class PredictPanel(QWidget):  # type: ignore[misc]
         self._planner.ended.connect(self._on_planned)
         self._planner.start()
 
-    def _on_planned(self, end: Plan | Failed | Cancelled) -> None:
+    def _on_planned(self, end: PredictionPlan | Failed | Cancelled) -> None:
         self._planner = None
         if isinstance(end, Failed):
             self._forget_plan()
@@ -249,7 +249,7 @@ class PredictPanel(QWidget):  # type: ignore[misc]
         if notice not in (*shown.splitlines(), self.likeness.text()):
             self.notices.show_text(f"{shown}\n{notice}".strip())
 
-    def _on_ended(self, source: Image, outcome: Outcome) -> None:
+    def _on_ended(self, source: Image, outcome: PredictionEnd) -> None:
         self._prediction = None
         self._pair = None if outcome.layer is None else (source, outcome.layer)
         self.message.show_text(outcome.text, STYLES[outcome.kind])

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PredictionEnd:
     """How a prediction ended: a sentence, in which of three ways, and the layer if there is one."""
 
     text: str
@@ -95,24 +95,24 @@ class PredictionRun(QObject):  # type: ignore[misc]
             outcome = self._conclude(end)
         except Exception as error:  # the button must come back whatever happens
             log.exception("the result could not be shown")
-            outcome = Outcome(f"The result could not be shown: {error}", "failed")
+            outcome = PredictionEnd(f"The result could not be shown: {error}", "failed")
         self.ended.emit(outcome)
 
-    def _conclude(self, end: Prediction | Failed | Cancelled) -> Outcome:
+    def _conclude(self, end: Prediction | Failed | Cancelled) -> PredictionEnd:
         if not self.result.is_shown:
             self._discard()
-            return Outcome("Stopped: the result layer was removed.", "stopped")
+            return PredictionEnd("Stopped: the result layer was removed.", "stopped")
         if isinstance(end, Prediction) and end.complete:
             return self._complete(end)
         kind: Literal["failed", "stopped"] = "failed" if isinstance(end, Failed) else "stopped"
         if not self.result.tiles:
             self._discard()
-            return Outcome(f"{_reason(end)} Nothing was kept. {_remedy(end)}".strip(), kind)
+            return PredictionEnd(f"{_reason(end)} Nothing was kept. {_remedy(end)}".strip(), kind)
         self._keep_part(end)
         kept = f"The finished part is kept in {self.result.layer.name!r}; the rest of it is 0."
-        return Outcome(f"{_reason(end)} {kept} {_remedy(end)}".strip(), kind, self.result.layer)
+        return PredictionEnd(f"{_reason(end)} {kept} {_remedy(end)}".strip(), kind, self.result.layer)
 
-    def _complete(self, prediction: Prediction) -> Outcome:
+    def _complete(self, prediction: Prediction) -> PredictionEnd:
         self._finish(self._provenance(prediction.provenance()))
         figures = [f"Done in {format_seconds(prediction.seconds)}", format_rate(prediction.voxels_per_second)]
         if prediction.tile_mismatch > 0:  # there were seams to look at
@@ -126,7 +126,7 @@ class PredictionRun(QObject):  # type: ignore[misc]
             text += (
                 f". To see it: the eye of {self.uncertainty.layer.name!r} in napari's list, or compare side by side."
             )
-        return Outcome(text, "done", self.result.layer)
+        return PredictionEnd(text, "done", self.result.layer)
 
     def _keep_part(self, end: Prediction | Failed | Cancelled) -> None:
         provenance: dict[str, Any] = {"model": self._request.config.model, "complete": False}

@@ -7,7 +7,7 @@ from typing import Any
 
 from napari_deep3d.core.config import DEFAULT_MODEL, PredictConfig
 from napari_deep3d.core.volume import Volume
-from napari_deep3d.gui.shared.stack_selection import StackChoice
+from napari_deep3d.gui.shared.stack_selection import StackSelection
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Request:
     config: PredictConfig
 
 
-class Session(StackChoice):
+class Session(StackSelection):
     """The stack to predict from, and how.
 
     Attributes
@@ -46,6 +46,6 @@ class Session(StackChoice):
             If a choice is missing or wrong.
         """
         volume = self.volume()
-        _ = volume.known_spacing_um
+        volume.require_spacing_um()
         chosen = {"model": self.model, "uncertainty": self.uncertainty} | self.advanced
         return Request(volume, PredictConfig.checked(**chosen))

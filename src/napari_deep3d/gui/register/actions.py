@@ -17,7 +17,7 @@ from napari_deep3d.core.volume import Volume
 from napari_deep3d.gui.register.aligned_layers import add_aligned, add_psf, align_all, channel_volume, other_channels
 from napari_deep3d.gui.register.channel_list import ChannelList
 from napari_deep3d.gui.register.peak import Peak
-from napari_deep3d.gui.shared.geometry import Pair
+from napari_deep3d.gui.shared.geometry import LayerPair
 from napari_deep3d.gui.shared.run_button import RunButton
 from napari_deep3d.gui.shared.training_pairs import pair_name
 from napari_deep3d.gui.shared.widgets import RED, Line
@@ -51,7 +51,7 @@ class ResultActions(QWidget):  # type: ignore[misc]
     def __init__(self, viewer: Any) -> None:
         super().__init__()
         self._viewer = viewer
-        self._pair: Pair | None = None
+        self._pair: LayerPair | None = None
         self._peak: Peak | None = None
         self._aligned: LoadedPair | None = None
         self.channels, self.message = ChannelList(), Line()
@@ -82,7 +82,7 @@ class ResultActions(QWidget):  # type: ignore[misc]
         layout.addLayout(row)
         layout.addWidget(self.message)
 
-    def show_state(self, pair: Pair | None, peak: Peak | None, is_busy: bool) -> None:
+    def show_state(self, pair: LayerPair | None, peak: Peak | None, is_busy: bool) -> None:
         """Offer what can be done with a pair and its registration; nothing while another job runs."""
         self._pair, self._peak = pair, peak
         is_usable = peak is not None and not peak.registration.refusal
@@ -120,7 +120,11 @@ class ResultActions(QWidget):  # type: ignore[misc]
         self.busy_changed.emit()
 
     def _on_applied(
-        self, pair: Pair, channels: list[Image], registration: Registration, end: list[AlignedPair] | Failed | Cancelled
+        self,
+        pair: LayerPair,
+        channels: list[Image],
+        registration: Registration,
+        end: list[AlignedPair] | Failed | Cancelled,
     ) -> None:
         if isinstance(end, Failed):
             self.message.show_text(end.sentence("The alignment"), RED)
@@ -172,7 +176,7 @@ class ResultActions(QWidget):  # type: ignore[misc]
                 self.loaded.emit(registration)
 
 
-def _loaded(pair: Pair, aligned: AlignedPair) -> LoadedPair:
+def _loaded(pair: LayerPair, aligned: AlignedPair) -> LoadedPair:
     """The aligned stacks as a pair to train on."""
     widefield, confocal = (
         Volume(data, aligned.spacing_um, name=stack.layer.name)

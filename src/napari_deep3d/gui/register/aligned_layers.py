@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Image, Layer
-from numpy.typing import NDArray
 
 from napari_deep3d.core.events import Clock, Job, Progress, Stop
 from napari_deep3d.core.registration.result import Registration
 from napari_deep3d.core.registration.transform import Transform
 from napari_deep3d.core.registration.warp import AlignedPair, align_pair
-from napari_deep3d.core.volume import Spacing, Volume
+from napari_deep3d.core.types import DoubleArray, Spacing
+from napari_deep3d.core.volume import Volume
 from napari_deep3d.gui.register.overlay import CONFOCAL_COLOUR, WIDEFIELD_COLOUR
-from napari_deep3d.gui.shared.geometry import Pair, place_part
+from napari_deep3d.gui.shared.geometry import LayerPair, place_part
 from napari_deep3d.gui.shared.layers import contrast_limits, find_axes, full_data, image_layers, pick
 from napari_deep3d.gui.shared.result_layer import METADATA_KEY
 
@@ -46,7 +46,7 @@ def align_all(
     return pairs
 
 
-def other_channels(layers: Sequence[Layer], pair: Pair) -> list[Image]:
+def other_channels(layers: Sequence[Layer], pair: LayerPair) -> list[Image]:
     """Layers of the confocal layer's shape, such as its other channels."""
     shape = full_data(pair.confocal.layer).shape
     both = (pair.confocal.layer, pair.widefield.layer)
@@ -60,7 +60,7 @@ def other_channels(layers: Sequence[Layer], pair: Pair) -> list[Image]:
     ]
 
 
-def channel_volume(layer: Image, pair: Pair) -> Volume:
+def channel_volume(layer: Image, pair: LayerPair) -> Volume:
     """The stack of another channel; its voxels are those of the confocal stack."""
     confocal = pair.confocal
     return Volume(
@@ -69,7 +69,7 @@ def channel_volume(layer: Image, pair: Pair) -> Volume:
 
 
 def add_aligned(
-    viewer: Any, pair: Pair, channels: Sequence[Image], aligned: Sequence[AlignedPair], registration: Registration
+    viewer: Any, pair: LayerPair, channels: Sequence[Image], aligned: Sequence[AlignedPair], registration: Registration
 ) -> list[Image]:
     """Add the aligned pair and the other channels as layers, where the wide-field layer lies, and hide the others.
 
@@ -104,7 +104,7 @@ def add_aligned(
     return added
 
 
-def add_psf(viewer: Any, pair: Pair, registration: Registration) -> Image:
+def add_psf(viewer: Any, pair: LayerPair, registration: Registration) -> Image:
     """Add the PSF as a layer, at true scale, in the middle of what is seen now."""
     inserted, properties = place_part(pair.widefield, (0.0, 0.0, 0.0))
     psf = registration.psf
@@ -124,7 +124,7 @@ def add_psf(viewer: Any, pair: Pair, registration: Registration) -> Image:
     )
 
 
-def _expanded(values: Spacing, inserted: Sequence[int], fill: float) -> NDArray[np.float64]:
+def _expanded(values: Spacing, inserted: Sequence[int], fill: float) -> DoubleArray:
     """Values along Z, Y, X with others inserted for further axes."""
     expanded = list(values)
     for axis in sorted(inserted):
@@ -132,7 +132,7 @@ def _expanded(values: Spacing, inserted: Sequence[int], fill: float) -> NDArray[
     return np.array(expanded)
 
 
-def _seen_point(viewer: Any, count: int) -> NDArray[np.float64]:
+def _seen_point(viewer: Any, count: int) -> DoubleArray:
     """Middle of the picture along the last ``count`` axes, in um where an axis has a length."""
     dims, camera = viewer.dims, viewer.scene.camera
     point = np.array(dims.point, dtype=np.float64)

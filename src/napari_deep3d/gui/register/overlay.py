@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 import numpy as np
 from napari.layers import Image
-from numpy.typing import NDArray
 
 from napari_deep3d.core.registration.transform import Transform
-from napari_deep3d.gui.register.resampled_view import SeenStack, square_edges
-from napari_deep3d.gui.shared.geometry import Pair, PlacedStack
+from napari_deep3d.core.types import DoubleArray
+from napari_deep3d.gui.register.resampled_view import ResampledView, square_edges
+from napari_deep3d.gui.shared.geometry import LayerPair, PlacedStack
 from napari_deep3d.gui.shared.layers import TEMPORARY, contrast_limits, place
 from napari_deep3d.gui.shared.view_state import Before, Orientation, cut
 
@@ -44,17 +44,17 @@ class Overlay:
     def __init__(self, viewer: Any) -> None:
         self._viewer = viewer
         self._before: Before | None = None
-        self._pair: Pair | None = None
+        self._pair: LayerPair | None = None
         self._transform, self._present = Transform.shift((0, 0, 0)), Transform.shift((0, 0, 0))
         self._look = Look()
-        self._seen: dict[str, tuple[Image, SeenStack]] = {}
+        self._seen: dict[str, tuple[Image, ResampledView]] = {}
 
     @property
     def is_active(self) -> bool:
         """Whether the overlay is on."""
         return self._before is not None
 
-    def show(self, pair: Pair, transform: Transform, look: Look) -> None:
+    def show(self, pair: LayerPair, transform: Transform, look: Look) -> None:
         """Show a pair as a transform puts it."""
         is_new = self._before is None
         if is_new:
@@ -76,7 +76,7 @@ class Overlay:
             self._drop_seen()
             before.restore()
 
-    def _enter(self, pair: Pair) -> None:
+    def _enter(self, pair: LayerPair) -> None:
         before = self._before = Before(self._viewer)
         self._present = pair.present_transform()
         for layer in self._viewer.layers:
@@ -93,7 +93,7 @@ class Overlay:
         if self._pair is not None:
             self._refresh(self._pair)
 
-    def _refresh(self, pair: Pair) -> None:
+    def _refresh(self, pair: LayerPair) -> None:
         look, confocal, widefield = self._look, pair.confocal.layer, pair.widefield.layer
         is_flat = self._viewer.dims.ndisplay == 2
         squares = look.style == "squares" and is_flat
@@ -105,21 +105,21 @@ class Overlay:
         self._show_seen("confocal", pair, squares or turned, pair.confocal, self._to_confocal(pair), squares)
         widefield.visible, confocal.visible = not squares, not (squares or turned)
 
-    def _affine(self, pair: Pair, as_it_was: bool) -> NDArray[np.float64]:
+    def _affine(self, pair: LayerPair, as_it_was: bool) -> DoubleArray:
         if as_it_was and self._before is not None:
             return np.asarray(self._before.note(pair.confocal.layer).looks["affine"].affine_matrix)
         return pair.overlay_affine(self._transform)
 
-    def _to_confocal(self, pair: Pair) -> NDArray[np.float64]:
+    def _to_confocal(self, pair: LayerPair) -> DoubleArray:
         """4 x 4, from indices of the wide-field stack to those of the confocal one."""
         transform = self._present if self._look.is_before else self._transform
-        spacings = pair.confocal.volume.known_spacing_um, pair.widefield.volume.known_spacing_um
+        spacings = pair.confocal.volume.require_spacing_um(), pair.widefield.volume.require_spacing_um()
         return np.asarray(np.linalg.inv(transform.index_matrix(*spacings)))
 
     # Temporary layers: made when they are first needed
 
     def _show_seen(
-        self, name: str, pair: Pair, is_shown: bool, stack: PlacedStack, matrix: NDArray[np.float64], squares: bool
+        self, name: str, pair: LayerPair, is_shown: bool, stack: PlacedStack, matrix: DoubleArray, squares: bool
     ) -> None:
         layer, seen = self._seen.get(name, (None, None))
         if layer is not None and layer not in self._viewer.layers:  # the user removed it
@@ -131,19 +131,19 @@ class Overlay:
         if layer is None or seen is None:
             layer, seen = self._seen[name] = self._make_seen(pair, stack)
         field = pair.widefield.volume
-        edges = square_edges(field.shape, field.known_spacing_um) if squares else None
+        edges = square_edges(field.shape, field.require_spacing_um()) if squares else None
         if not layer.visible or seen.squares != edges or not np.array_equal(seen.matrix, matrix):
             seen.matrix, seen.squares, seen.is_odd = matrix, edges, stack is pair.confocal
             layer.visible = True
             layer.refresh(extent=False)
 
-    def _make_seen(self, pair: Pair, stack: PlacedStack) -> tuple[Image, SeenStack]:
+    def _make_seen(self, pair: LayerPair, stack: PlacedStack) -> tuple[Image, ResampledView]:
         """Make a temporary layer on the wide-field stack's voxels."""
         field = pair.widefield
         shape, properties = place(field.layer, field.axes, field.index)
         first, limits = field.axes.zyx[0], stack.layer.contrast_limits
         z, y, x = (axis - first for axis in field.axes.zyx)
-        seen = SeenStack(stack.volume.data, np.eye(4), shape, (z, y, x), limits[0])
+        seen = ResampledView(stack.volume.data, np.eye(4), shape, (z, y, x), limits[0])
         selected = set(self._viewer.layers.selection)
         layer = self._viewer.add_image(
             seen,

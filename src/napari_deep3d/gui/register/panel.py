@@ -19,8 +19,8 @@ from napari_deep3d.gui.register.overlay_controls import BEFORE_KEY, OverlayContr
 from napari_deep3d.gui.register.peak import Peak
 from napari_deep3d.gui.register.peak_view import PeakView
 from napari_deep3d.gui.shared.empty_state import EmptyState
-from napari_deep3d.gui.shared.geometry import Pair
-from napari_deep3d.gui.shared.pair_selector import PairChooser
+from napari_deep3d.gui.shared.geometry import LayerPair
+from napari_deep3d.gui.shared.pair_selector import PairSelector
 from napari_deep3d.gui.shared.run_button import RunButton
 from napari_deep3d.gui.shared.widgets import RED, Line, stack_up
 from napari_deep3d.gui.shared.worker import Cancelled, Failed
@@ -43,7 +43,7 @@ class RegisterPanel(QWidget):  # type: ignore[misc]
     def __init__(self, viewer: Any) -> None:
         super().__init__()
         self._viewer = viewer
-        self._pair: Pair | None = None
+        self._pair: LayerPair | None = None
         self._peak: Peak | None = None
         self._users_key: Any = None
         self.overlay = Overlay(viewer)
@@ -54,7 +54,7 @@ class RegisterPanel(QWidget):  # type: ignore[misc]
 
     def _make_widgets(self) -> None:
         self.empty, self.hint, self.message = EmptyState(self._viewer), Line(), Line()
-        self.chooser, self.options = PairChooser(self._viewer), RegisterOptions()
+        self.chooser, self.options = PairSelector(self._viewer), RegisterOptions()
         self.estimate = RunButton("Estimate shift")
         self.estimate.asked.connect(self._on_estimate)
         self.peak_view, self.controls = PeakView(), OverlayControls()
@@ -86,7 +86,7 @@ class RegisterPanel(QWidget):  # type: ignore[misc]
             self._pair = pair
         elif _indices(pair) != _indices(self._pair):  # another channel or time point
             old = self._pair
-            self._pair = Pair(old.confocal.at_index_of(pair.confocal), old.widefield.at_index_of(pair.widefield))
+            self._pair = LayerPair(old.confocal.at_index_of(pair.confocal), old.widefield.at_index_of(pair.widefield))
             if self.overlay.is_active:
                 self._show_overlay()
         is_empty = self.chooser.layers() == (None, None)
@@ -150,7 +150,7 @@ class RegisterPanel(QWidget):  # type: ignore[misc]
         self.estimate.start(name, register, partial(self._on_estimated, pair))
         self._refresh_buttons()
 
-    def _on_estimated(self, pair: Pair, end: Registration | Failed | Cancelled) -> None:
+    def _on_estimated(self, pair: LayerPair, end: Registration | Failed | Cancelled) -> None:
         if isinstance(end, Failed):
             self.message.show_text(end.sentence("The registration"), RED)
         elif isinstance(end, Cancelled):
@@ -164,7 +164,7 @@ class RegisterPanel(QWidget):  # type: ignore[misc]
     def _take(self, registration: Registration) -> None:
         if self._pair is None:
             return
-        self._peak = Peak(registration, self._pair.widefield.volume.known_spacing_um)
+        self._peak = Peak(registration, self._pair.widefield.volume.require_spacing_um())
         self.peak_view.show_peak(self._peak)
         self.controls.show_after()
         self._show_overlay()
@@ -203,9 +203,9 @@ class RegisterPanel(QWidget):  # type: ignore[misc]
             self.controls.flip()
 
 
-def _grids(pair: Pair | None) -> Any:
+def _grids(pair: LayerPair | None) -> Any:
     return None if pair is None else (pair.confocal.grid, pair.widefield.grid)
 
 
-def _indices(pair: Pair) -> Any:
+def _indices(pair: LayerPair) -> Any:
     return pair.confocal.index, pair.widefield.index

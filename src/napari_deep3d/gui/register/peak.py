@@ -9,8 +9,8 @@ import numpy as np
 
 from napari_deep3d.core.registration.confidence import FAIR, HIGH
 from napari_deep3d.core.registration.result import Registration, moved_by_hand
-from napari_deep3d.core.registration.transform import Transform, Vector
-from napari_deep3d.core.volume import Spacing
+from napari_deep3d.core.registration.transform import Transform
+from napari_deep3d.core.types import Spacing, Vector
 
 NEARLY_SURE = 0.995
 

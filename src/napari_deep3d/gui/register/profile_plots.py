@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_deep3d.core.registration.result import Curve, Registration
-from napari_deep3d.core.registration.transform import Vector
+from napari_deep3d.core.types import Vector
 
 HEIGHT, AXIS_HEIGHT = 98, 32
 LABEL_OVERHANG = 5

@@ -11,14 +11,16 @@ import numpy as np
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
-from napari_deep3d.core.volume import Shape, Stack, read_box
+from napari_deep3d.core.box import Box
+from napari_deep3d.core.types import DoubleArray, FloatArray, Shape
+from napari_deep3d.core.volume import Stack, read_box
 
-MOST_VOXELS = 1_500_000
+MAX_VOXELS = 1_500_000
 """A larger plane is resampled at every second, third ... voxel only: it is for looking at."""
 
 
 @dataclass
-class SeenStack:
+class ResampledView:
     """Data of a layer that are made plane by plane, for looking at: linear interpolation, float32.
 
     Attributes
@@ -40,7 +42,7 @@ class SeenStack:
     """
 
     stack: Stack
-    matrix: NDArray[np.float64]
+    matrix: DoubleArray
     shape: tuple[int, ...]
     zyx: tuple[int, int, int]
     empty: float
@@ -62,7 +64,7 @@ class SeenStack:
         """Number of voxels."""
         return int(np.prod(self.shape))
 
-    def __getitem__(self, key: Any, /) -> NDArray[np.float32]:
+    def __getitem__(self, key: Any, /) -> FloatArray:
         """Make a box, given by an index or a slice with a step of 1 for each axis; axes left out are whole."""
         parts = key if isinstance(key, tuple) else (key,)
         parts += (slice(None),) * (self.ndim - len(parts))
@@ -71,12 +73,12 @@ class SeenStack:
         values = self._box([spans[axis] for axis in self.zyx]).reshape([len(span) for span in spans])
         return values[tuple(slice(None) if isinstance(part, slice) else 0 for part in parts)]
 
-    def _box(self, spans: list[range]) -> NDArray[np.float32]:
+    def _box(self, spans: list[range]) -> FloatArray:
         size = [len(span) for span in spans]
         if size == [self.shape[axis] for axis in self.zyx]:  # on its way to 3D, where the layer is hidden
             return np.broadcast_to(np.float32(self.empty), size)
         long = [n > 1 for n in size]
-        step = ceil((np.prod(size) / MOST_VOXELS) ** (1 / max(1, sum(long))))
+        step = ceil((np.prod(size) / MAX_VOXELS) ** (1 / max(1, sum(long))))
         steps = np.where(long, step, 1)
         values = self._resample(
             [span.start for span in spans], steps, [ceil(n / s) for n, s in zip(size, steps, strict=True)]
@@ -91,7 +93,7 @@ class SeenStack:
             values = np.where(parity % 2 == self.is_odd, values, np.float32(self.empty))
         return values
 
-    def _resample(self, start: Sequence[int], steps: NDArray[np.int_], size: Sequence[int]) -> NDArray[np.float32]:
+    def _resample(self, start: Sequence[int], steps: NDArray[np.int_], size: Sequence[int]) -> FloatArray:
         """Voxels from ``start`` on, ``steps`` apart; all along (Z, Y, X) of the other stack."""
         matrix = np.round(self.matrix, 9)  # so that rounding errors put no border voxel outside
         linear = matrix[:3, :3] * steps
@@ -101,8 +103,7 @@ class SeenStack:
         high = np.clip(np.ceil(ends.max(axis=0)).astype(int) + 1, 0, self.stack.shape)
         if np.any(low >= high):
             return np.full(size, self.empty, dtype=np.float32)
-        z, y, x = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-        voxels = read_box(self.stack, (z, y, x))
+        voxels = read_box(self.stack, Box.spanning(low, high))
         moved = ndi.affine_transform(
             voxels, linear, origin - low, output_shape=tuple(size), order=1, mode="constant", cval=self.empty
         )

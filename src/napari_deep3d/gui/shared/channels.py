@@ -9,7 +9,7 @@ from napari.layers import Image
 
 from napari_deep3d.gui.shared.layers import WORDS, LayerAxes, full_data, place_axes
 
-MOST_CHANNELS = 8
+MAX_CHANNELS = 8
 
 
 def channel_axis(layer: Image, axes: LayerAxes) -> int | None:
@@ -17,7 +17,7 @@ def channel_axis(layer: Image, axes: LayerAxes) -> int | None:
     for axis, name in axes.others.items():
         if name == WORDS["c"]:
             return axis
-    short = [axis for axis in axes.others if full_data(layer).shape[axis] <= MOST_CHANNELS]
+    short = [axis for axis in axes.others if full_data(layer).shape[axis] <= MAX_CHANNELS]
     return short[0] if len(short) == 1 else None
 
 

@@ -12,14 +12,12 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Image
-from numpy.typing import NDArray
 
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.registration.transform import Transform
-from napari_deep3d.core.volume import Spacing, Volume
+from napari_deep3d.core.types import DoubleArray, Spacing
+from napari_deep3d.core.volume import Volume
 from napari_deep3d.gui.shared.layers import LayerAxes, place
-
-Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,13 +50,13 @@ class PlacedStack:
         volume = replace(other.volume, spacing_um=self.volume.spacing_um)
         return replace(self, index=other.index, volume=volume)
 
-    def to_world_um(self) -> Matrix:
+    def to_world_um(self) -> DoubleArray:
         """4 x 4, from positions in the stack to positions in the world, both (Z, Y, X) in um."""
         whole, zyx = layer_matrix(self.layer), list(self.axes.zyx)
         units = self._unit_um()
         chosen = np.array([0 if i in zyx else self.index.get(i, 0) for i in range(self.layer.ndim)])
         matrix = np.eye(4)
-        matrix[:3, :3] = units[:, None] * whole[np.ix_(zyx, zyx)] / self.volume.known_spacing_um
+        matrix[:3, :3] = units[:, None] * whole[np.ix_(zyx, zyx)] / self.volume.require_spacing_um()
         matrix[:3, 3] = units * (whole[zyx, :-1] @ chosen + whole[zyx, -1])
         return matrix
 
@@ -66,11 +64,11 @@ class PlacedStack:
         """Positions of Z, Y, X counted from the last axis, as napari lines layers up."""
         return tuple(axis - self.layer.ndim for axis in self.axes.zyx)
 
-    def _unit_um(self) -> NDArray[np.float64]:
+    def _unit_um(self) -> DoubleArray:
         """Um in one unit of the layer, along Z, Y, X."""
         return np.array([float((1 * self.layer.units[i]).to("micrometer").magnitude) for i in self.axes.zyx])
 
-    def affine_for(self, to_world_um: Matrix) -> Matrix:
+    def affine_for(self, to_world_um: DoubleArray) -> DoubleArray:
         """Affine of the layer, (ndim + 1) x (ndim + 1), with which :meth:`to_world_um` is this; other axes stay."""
         units, zyx = np.diag([*self._unit_um(), 1.0]), list(self.axes.zyx)
         full = np.array(self.layer.affine.affine_matrix)
@@ -83,7 +81,7 @@ class PlacedStack:
         return full
 
 
-def layer_matrix(layer: Image) -> Matrix:
+def layer_matrix(layer: Image) -> DoubleArray:
     """(ndim + 1) x (ndim + 1), from data indices to the layer's world, through all of its transforms."""
     ndim = layer.ndim
     matrix = np.eye(ndim + 1)
@@ -94,7 +92,7 @@ def layer_matrix(layer: Image) -> Matrix:
 
 
 @dataclass(frozen=True, eq=False)
-class Pair:
+class LayerPair:
     """The two stacks of one sample.
 
     Raises
@@ -117,7 +115,7 @@ class Pair:
         """From positions in the confocal stack to those in the wide-field stack, as the layers lie now."""
         return Transform.from_array(np.linalg.inv(self.widefield.to_world_um()) @ self.confocal.to_world_um())
 
-    def overlay_affine(self, transform: Transform) -> Matrix:
+    def overlay_affine(self, transform: Transform) -> DoubleArray:
         """Affine for the confocal layer that puts its stack where a registration says, whatever the layers' places."""
         return self.confocal.affine_for(self.widefield.to_world_um() @ transform.matrix)
 
@@ -144,6 +142,6 @@ def place_part(stack: PlacedStack, origin_um: Spacing) -> tuple[list[int], dict[
     kept = list(range(first, first + len(shape)))
     own = np.linalg.inv(stack.layer.affine.affine_matrix) @ layer_matrix(stack.layer)
     start = np.zeros(stack.layer.ndim)
-    start[list(stack.axes.zyx)] = np.array(origin_um) / stack.volume.known_spacing_um
+    start[list(stack.axes.zyx)] = np.array(origin_um) / stack.volume.require_spacing_um()
     properties["translate"] = properties["translate"] + (own[:-1, :-1] @ start)[kept]
     return [i - first for i in kept if i not in stack.axes.zyx], properties

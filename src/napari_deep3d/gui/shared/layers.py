@@ -11,7 +11,8 @@ from napari.layers import Image, Layer
 from numpy.typing import NDArray
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.volume import MIN_PLANES, Spacing, Stack
+from napari_deep3d.core.types import DoubleArray, Spacing
+from napari_deep3d.core.volume import MIN_PLANES, Stack
 from napari_deep3d.gui.shared.source_file import FileFacts
 
 NAMES = {"depth": "z", "plane": "z", "slice": "z", "time": "t", "frame": "t", "channel": "c", "ch": "c"}
@@ -221,7 +222,7 @@ def place_axes(layer: Image, kept: list[int], chosen: NDArray[np.int_]) -> dict[
     }
 
 
-def _shear_matrix(layer: Image) -> NDArray[np.float64]:
+def _shear_matrix(layer: Image) -> DoubleArray:
     """Return a layer's shear as a matrix; napari gives its upper triangle as a vector."""
     if np.ndim(layer.shear) == 2:
         return np.asarray(layer.shear, dtype=np.float64)

@@ -11,10 +11,10 @@ from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.gui.shared.channels import channel_axis, split_channels
-from napari_deep3d.gui.shared.geometry import Pair, PlacedStack
+from napari_deep3d.gui.shared.geometry import LayerPair, PlacedStack
 from napari_deep3d.gui.shared.layers import image_layers
-from napari_deep3d.gui.shared.stack_selection import StackChoice, apply_spacing
-from napari_deep3d.gui.shared.stack_selector import Guess, StackChooser
+from napari_deep3d.gui.shared.stack_selection import StackSelection, apply_spacing
+from napari_deep3d.gui.shared.stack_selector import Guess, StackSelector
 from napari_deep3d.gui.shared.texts import format_facts
 from napari_deep3d.gui.shared.voxel_size import VoxelSize
 from napari_deep3d.gui.shared.widgets import RED, Line
@@ -36,8 +36,8 @@ class StackPart(QWidget):  # type: ignore[misc]
         super().__init__()
         self._viewer = viewer
         self._shown: Image | None = None
-        self.choice = StackChoice()
-        self.chooser = StackChooser(viewer, self.choice, label, f"The {label.lower()} stack of the sample", guess)
+        self.choice = StackSelection()
+        self.chooser = StackSelector(viewer, self.choice, label, f"The {label.lower()} stack of the sample", guess)
         self.facts, self.problem = Line(), Line(RED)
         self.voxel_size = VoxelSize(self.choice, why, action)
         self.voxel_size.apply_requested.connect(self.apply_spacing)
@@ -97,7 +97,7 @@ class StackPart(QWidget):  # type: ignore[misc]
         self.chooser.disconnect_viewer()
 
 
-class PairChooser(QWidget):  # type: ignore[misc]
+class PairSelector(QWidget):  # type: ignore[misc]
     """The choice of both stacks; until the user chooses, they are guessed from the layers' names.
 
     Parameters
@@ -145,7 +145,7 @@ class PairChooser(QWidget):  # type: ignore[misc]
         """Return the wide-field and the confocal layer."""
         return self.widefield.choice.layer, self.confocal.choice.layer
 
-    def pair(self) -> Pair | None:
+    def pair(self) -> LayerPair | None:
         """Return the pair, or None while it cannot be registered; the reason is shown."""
         pair, problem = None, ""
         widefield, confocal = self.widefield.stack(), self.confocal.stack()
@@ -153,7 +153,7 @@ class PairChooser(QWidget):  # type: ignore[misc]
             problem = SAME_LAYER
         elif widefield is not None and confocal is not None:
             try:
-                pair = Pair(confocal, widefield)
+                pair = LayerPair(confocal, widefield)
             except InputError as error:
                 problem = str(error)
         self.problem.show_text(problem)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Image
-from numpy.typing import NDArray
 from qtpy.QtCore import QObject, QTimer
 
+from napari_deep3d.core.types import FloatArray
 from napari_deep3d.gui.shared.layers import LayerAxes, contrast_limits, place
 
 REFRESH_MS = 200
@@ -45,7 +45,7 @@ class ResultLayer(QObject):  # type: ignore[misc]
         self._viewer = viewer
         shape, properties = place(source, axes, index)
         zyx = tuple(shape[i - axes.zyx[0]] for i in axes.zyx)
-        self.data: NDArray[np.float32] = np.zeros(zyx, dtype=np.float32)
+        self.data: FloatArray = np.zeros(zyx, dtype=np.float32)
         self._limits = (0.0, 1.0)
         self.tiles = 0
         self._brightest = 0.0
@@ -72,7 +72,7 @@ class ResultLayer(QObject):  # type: ignore[misc]
         """Whether the layer is still in the viewer."""
         return self.layer in self._viewer.layers
 
-    def note(self, values: NDArray[np.float32]) -> None:
+    def note(self, values: FloatArray) -> None:
         """Take note of a tile whose values are in ``data`` now; the picture follows at most five times a second."""
         self.tiles += 1
         sample = values[:, ::4, ::4]

@@ -9,7 +9,7 @@ from pathlib import Path
 from napari.layers import Layer
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.volume import Spacing
+from napari_deep3d.core.types import Spacing
 from napari_deep3d.io import open_stack
 
 

@@ -9,12 +9,13 @@ from napari.layers import Image, Layer
 from psygnal import Signal
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.volume import Spacing, Volume
+from napari_deep3d.core.types import Spacing
+from napari_deep3d.core.volume import Volume
 from napari_deep3d.gui.shared.layers import LayerAxes, find_axes, pick, set_spacing, spacing_of
 from napari_deep3d.gui.shared.source_file import FileFacts, file_facts
 
 
-class StackChoice:
+class StackSelection:
     """The choice of one stack; ``changed`` is emitted after every change.
 
     Attributes
@@ -99,7 +100,7 @@ class StackChoice:
         return None if (z, y, x) == (1.0, 1.0, 1.0) else (z, y, x)
 
 
-def apply_spacing(viewer: Any, choice: StackChoice) -> None:
+def apply_spacing(viewer: Any, choice: StackSelection) -> None:
     """Write a chosen voxel size to its layer, if that has none, and stay at the same plane."""
     steps = viewer.dims.current_step
     if choice.apply_spacing(viewer.layers):

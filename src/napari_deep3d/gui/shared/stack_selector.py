@@ -11,14 +11,14 @@ from qtpy.QtWidgets import QFormLayout, QSpinBox, QWidget
 
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.gui.shared.layers import LayerAxes, full_data, image_layers
-from napari_deep3d.gui.shared.stack_selection import StackChoice
+from napari_deep3d.gui.shared.stack_selection import StackSelection
 from napari_deep3d.gui.shared.widgets import Choice
 
 Guess = Callable[[list[Image]], Image | None]
 """Tells which of the image layers is likely meant."""
 
 
-class StackChooser(QWidget):  # type: ignore[misc]
+class StackSelector(QWidget):  # type: ignore[misc]
     """A form with the layer, and a row for each further choice that the layer needs.
 
     Parameters
@@ -36,7 +36,7 @@ class StackChooser(QWidget):  # type: ignore[misc]
     def __init__(
         self,
         viewer: Any,
-        session: StackChoice,
+        session: StackSelection,
         label: str = "Stack",
         tip: str = "The wide-field stack to work on",
         guess: Guess | None = None,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QPushButton, QVBoxLayout, QWidget
 
-from napari_deep3d.core.volume import Spacing, format_spacing
-from napari_deep3d.gui.shared.stack_selection import StackChoice
+from napari_deep3d.core.types import Spacing
+from napari_deep3d.core.volume import format_spacing
+from napari_deep3d.gui.shared.stack_selection import StackSelection
 from napari_deep3d.gui.shared.widgets import AMBER, Line
 
 WHY = "The model needs it to tell blur from structure."
@@ -30,7 +31,7 @@ class VoxelSize(QWidget):  # type: ignore[misc]
 
     apply_requested = Signal()
 
-    def __init__(self, session: StackChoice, why: str = WHY, button: str = "Predict confocal") -> None:
+    def __init__(self, session: StackSelection, why: str = WHY, button: str = "Predict confocal") -> None:
         super().__init__()
         self._session, self._why = session, why
         self.reason = Line(AMBER)

@@ -12,8 +12,8 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_deep3d.core.events import Event, Progress
-from napari_deep3d.gui.shared.geometry import Pair
-from napari_deep3d.gui.shared.pair_selector import PairChooser, guess_pair
+from napari_deep3d.gui.shared.geometry import LayerPair
+from napari_deep3d.gui.shared.pair_selector import PairSelector, guess_pair
 from napari_deep3d.gui.shared.training_pairs import Member, make_member, pair_name, read_folder, unlike
 from napari_deep3d.gui.shared.widgets import AMBER, RED, Line
 from napari_deep3d.gui.shared.worker import Cancelled, Failed, Run, job_of
@@ -51,7 +51,7 @@ class PairAdder(QWidget):  # type: ignore[misc]
         self.layers_button.toggled.connect(self._refresh)
         self.remove_button = QPushButton("Remove")
         self.remove_button.setToolTip("Take the selected pairs off the list; files and layers stay")
-        self.chooser = PairChooser(viewer, guess_registered, WHY, ADD)
+        self.chooser = PairSelector(viewer, guess_registered, WHY, ADD)
         self.chooser.changed.connect(self._refresh)
         self.hint, self.reading, self.problem = Line(AMBER), Line(), Line(RED)
         self.add_button = QPushButton(ADD)
@@ -150,10 +150,10 @@ def guess_registered(images: list[Image]) -> tuple[Image | None, Image | None]:
     return guess_pair(aligned if len(aligned) > 1 else images)
 
 
-def _on_each_other(pair: Pair) -> bool:
+def _on_each_other(pair: LayerPair) -> bool:
     """Whether both layers are drawn in the same place, to a voxel's half."""
     matrix = pair.present_transform().matrix
-    far = np.array([*pair.widefield.volume.shape]) * pair.widefield.volume.known_spacing_um
+    far = np.array([*pair.widefield.volume.shape]) * pair.widefield.volume.require_spacing_um()
     corners = np.array([[0, 0, 0, 1], [*far, 1]]).T
     moved = (np.asarray(matrix) @ corners - corners)[:3]
-    return bool((np.abs(moved).max(axis=1) < 0.5 * np.array(pair.widefield.volume.known_spacing_um)).all())
+    return bool((np.abs(moved).max(axis=1) < 0.5 * np.array(pair.widefield.volume.require_spacing_um())).all())

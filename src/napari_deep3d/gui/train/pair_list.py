@@ -24,7 +24,7 @@ from napari_deep3d.gui.shared.training_pairs import THUMBNAIL, Member, unique_na
 
 MEMBER_ROLE = Qt.ItemDataRole.UserRole
 NAME, TEST = 0, 1
-ROW_HEIGHT, MOST_ROWS = 52, 4
+ROW_HEIGHT, MAX_ROWS = 52, 4
 TIP = "The middle plane, wide-field and confocal; the size z x y x x, and the voxel size"
 TEST_TIP = (
     "A ticked pair is not learned from: the model is tested on it, which tells how well it does on samples it has "
@@ -121,9 +121,7 @@ class PairList(QWidget):  # type: ignore[misc]
         """Be as high as the rows, up to four."""
         count = self.tree.topLevelItemCount()
         self.tree.headerItem().setText(NAME, f"{'1 pair' if count == 1 else f'{count} pairs'}: wide-field | confocal")
-        self.tree.setFixedHeight(
-            self.tree.header().sizeHint().height() + ROW_HEIGHT * min(max(count, 1), MOST_ROWS) + 4
-        )
+        self.tree.setFixedHeight(self.tree.header().sizeHint().height() + ROW_HEIGHT * min(max(count, 1), MAX_ROWS) + 4)
 
 
 def _short(member: Member) -> str:

@@ -17,7 +17,7 @@ from napari_deep3d.jobs.train import FIXED_BY_START
 from napari_deep3d.jobs.train_plan import TrainPlan, plan_training
 
 DELAY_MS = 150
-PREVIEW_SECONDS, LEAST_PREVIEWS = 10.0, 20
+PREVIEW_SECONDS, MIN_PREVIEWS = 10.0, 20
 UNPLANNED = 20
 """Steps between pictures while it is not known how long one takes."""
 
@@ -63,9 +63,9 @@ class TrainingPlan(QWidget):  # type: ignore[misc]
     def preview_every(self, request: TrainRequest) -> int:
         """Steps between pictures: one in some seconds, and at least twenty in all."""
         if self._plan is None:
-            return max(1, min(UNPLANNED, request.config.iterations // LEAST_PREVIEWS))
+            return max(1, min(UNPLANNED, request.config.iterations // MIN_PREVIEWS))
         in_time = round(PREVIEW_SECONDS / max(self._plan.seconds_per_step, 1e-6))
-        return max(1, min(in_time, self._plan.iterations // LEAST_PREVIEWS))
+        return max(1, min(in_time, self._plan.iterations // MIN_PREVIEWS))
 
     def shut_down(self) -> None:
         """Stop planning, since the dock goes."""

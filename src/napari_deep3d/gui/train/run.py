@@ -55,7 +55,7 @@ class TrainRequest:
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingEnd:
     """A training that has ended: its result, the model's name on the list, or why it is not on it."""
 
     result: TrainResult
@@ -122,11 +122,11 @@ class TrainingRun(QObject):  # type: ignore[misc]
         elif isinstance(event, Notice):
             self.noticed.emit(event.message)
 
-    def _on_ended(self, end: Trained | Failed | Cancelled) -> None:
+    def _on_ended(self, end: TrainingEnd | Failed | Cancelled) -> None:
         self.ended.emit(_conclude(self.request, end))
 
 
-def _train(request: TrainRequest, paused: Pause, stop: Stop) -> Job[Trained]:
+def _train(request: TrainRequest, paused: Pause, stop: Stop) -> Job[TrainingEnd]:
     """Train, and put the model on the list; in the worker."""
     replaces = request.resumes and is_listed(request.name, request.run / MODEL_FILE)
     result = yield from train_model(
@@ -142,13 +142,13 @@ def _train(request: TrainRequest, paused: Pause, stop: Stop) -> Job[Trained]:
         paused=paused,
     )
     try:
-        return Trained(result, keep_model(result.name, result.model, replaces).name)
+        return TrainingEnd(result, keep_model(result.name, result.model, replaces).name)
     except InputError as error:
-        return Trained(result, "", str(error))
+        return TrainingEnd(result, "", str(error))
 
 
-def _conclude(request: TrainRequest, end: Trained | Failed | Cancelled) -> TrainOutcome:
-    if isinstance(end, Trained):
+def _conclude(request: TrainRequest, end: TrainingEnd | Failed | Cancelled) -> TrainOutcome:
+    if isinstance(end, TrainingEnd):
         return _describe(end)
     steps = _steps_kept(request.run)
     kept = f"Step {steps} is kept: Resume goes on from there." if steps else "Nothing was kept."
@@ -158,7 +158,7 @@ def _conclude(request: TrainRequest, end: Trained | Failed | Cancelled) -> Train
     return TrainOutcome(" ".join(filter(None, parts)), "failed", resumable=request.run if steps else None)
 
 
-def _describe(end: Trained) -> TrainOutcome:
+def _describe(end: TrainingEnd) -> TrainOutcome:
     result = end.result
     is_stopped = not result.complete and not result.reason
     figures = [f"{result.iterations_per_second:.2g} steps/s"]

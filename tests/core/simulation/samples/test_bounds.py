@@ -9,14 +9,14 @@ import pytest
 
 from napari_deep3d.core.config import Config
 from napari_deep3d.core.simulation import samples
-from napari_deep3d.core.simulation.samples.noise import Array
+from napari_deep3d.core.types import FloatArray
 
 SHAPE, SPACING_UM = (8, 32, 32), (0.5, 0.2, 0.2)
-KINDS = get_args(samples.Kind)
+KINDS = get_args(samples.DrawnKind)
 STACK = np.random.default_rng(5).gamma(1.0, 500.0, (12, 40, 40))
 
 
-def draw(what: str, bounds: Any, seed: int = 0) -> Array:
+def draw(what: str, bounds: Any, seed: int = 0) -> FloatArray:
     rng = np.random.default_rng(seed)
     if what == "confocal":
         return samples.from_confocal(rng, SHAPE, SPACING_UM, STACK, SPACING_UM, bounds.confocal)
@@ -98,7 +98,7 @@ def test_brightness_of_autofluorescence_has_no_grain_without_contrast() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_chances_of_nothing_and_of_all_still_give_samples(kind: samples.Kind) -> None:
+def test_chances_of_nothing_and_of_all_still_give_samples(kind: samples.DrawnKind) -> None:
     for chance in (0.0, 1.0):
         own = type(getattr(samples.SampleBounds(), kind))
         chances = {name: chance for name in own.model_fields if name.endswith("_chance")}

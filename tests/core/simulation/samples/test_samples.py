@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from napari_deep3d.core.simulation import samples
 from napari_deep3d.core.simulation.samples.noise import smooth_noise
-from napari_deep3d.core.volume import Shape, Spacing
+from napari_deep3d.core.types import Shape, Spacing
 
 SHAPE, SPACING_UM = (12, 40, 44), (0.4, 0.15, 0.15)
-KINDS = get_args(samples.Kind)
+KINDS = get_args(samples.DrawnKind)
 BOUNDS = samples.SampleBounds()
 EXTREMES = {
     "fine": ((24, 48, 44), (0.15, 0.06, 0.06)),
@@ -35,7 +35,7 @@ def check(sample: samples.Array, shape: Shape) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("case", EXTREMES)
-def test_sample_is_a_density_whose_bright_parts_are_about_one(kind: samples.Kind, case: str) -> None:
+def test_sample_is_a_density_whose_bright_parts_are_about_one(kind: samples.DrawnKind, case: str) -> None:
     shape, spacing_um = EXTREMES[case]
     for seed in range(3):
         sample = samples.draw(np.random.default_rng(seed), kind, shape, spacing_um, BOUNDS)
@@ -51,12 +51,12 @@ def test_sample_is_a_density_whose_bright_parts_are_about_one(kind: samples.Kind
     st.floats(1, 4),
     st.integers(0, 2**32),
 )
-def test_sample_of_any_field(kind: samples.Kind, shape: Shape, lateral: float, ratio: float, seed: int) -> None:
+def test_sample_of_any_field(kind: samples.DrawnKind, shape: Shape, lateral: float, ratio: float, seed: int) -> None:
     check(samples.draw(np.random.default_rng(seed), kind, shape, (lateral * ratio, lateral, lateral), BOUNDS), shape)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_same_seed_same_sample_other_seed_another(kind: samples.Kind) -> None:
+def test_same_seed_same_sample_other_seed_another(kind: samples.DrawnKind) -> None:
     first, again, other = (samples.draw(np.random.default_rng(s), kind, SHAPE, SPACING_UM, BOUNDS) for s in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)

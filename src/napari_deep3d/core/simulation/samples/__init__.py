@@ -6,16 +6,14 @@ of the module of each kind, and are collected in :class:`SampleBounds`.
 """
 
 from napari_deep3d.core.simulation.samples.autofluorescence import autofluorescence
-from napari_deep3d.core.simulation.samples.kinds import Kind, SampleBounds, draw
+from napari_deep3d.core.simulation.samples.kinds import DrawnKind, SampleBounds, draw
 from napari_deep3d.core.simulation.samples.neurons import neurons
-from napari_deep3d.core.simulation.samples.noise import Array
 from napari_deep3d.core.simulation.samples.nuclei import chromatin, nuclei
 from napari_deep3d.core.simulation.samples.rasterize import stamp_tube
 from napari_deep3d.core.simulation.samples.real import from_confocal
 
 __all__ = [
-    "Array",
-    "Kind",
+    "DrawnKind",
     "SampleBounds",
     "autofluorescence",
     "chromatin",

@@ -7,10 +7,10 @@ from pydantic import Field
 
 from napari_deep3d.core.config import Config
 from napari_deep3d.core.simulation.bounds import PositiveRange, Range, Share, ShareRange
-from napari_deep3d.core.simulation.samples.noise import Array, log_uniform, smooth_noise
+from napari_deep3d.core.simulation.samples.noise import log_uniform, smooth_noise
 from napari_deep3d.core.simulation.samples.paths import starts
 from napari_deep3d.core.simulation.samples.rasterize import draw_balls
-from napari_deep3d.core.volume import Shape, Spacing
+from napari_deep3d.core.types import FloatArray, Shape, Spacing
 
 MAX_GRANULES = 5000
 
@@ -31,7 +31,7 @@ class AutofluorescenceBounds(Config):
 
 def autofluorescence(
     rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: AutofluorescenceBounds
-) -> Array:
+) -> FloatArray:
     """Glow of unstained tissue, axes (Z, Y, X), zero or more, mean 1: smooth grains, often with bright granules.
 
     The granules (lipofuscin, 0.3 to 1 um across) are sparse and their share of the light is random.

@@ -8,16 +8,16 @@ from pydantic import Field
 from napari_deep3d.core.config import Config
 from napari_deep3d.core.simulation.bounds import PositiveRange, Range, Share
 from napari_deep3d.core.simulation.samples.blobs import box_around, squared_distance
-from napari_deep3d.core.simulation.samples.noise import Array, Floats, log_uniform
+from napari_deep3d.core.simulation.samples.noise import log_uniform
 from napari_deep3d.core.simulation.samples.paths import starts
 from napari_deep3d.core.simulation.samples.rasterize import draw_balls
-from napari_deep3d.core.volume import Shape, Spacing
+from napari_deep3d.core.types import DoubleArray, FloatArray, Shape, Spacing
 
 MAX_BEADS = 5000
 BLUR_UM = 0.2
 """By so much larger in radius a confocal microscope shows a bead. With too little of the field filled, the 99.9th
 percentile of the confocal stack, which becomes 1, would be noise."""
-LEAST_HOLLOW_UM = 1.0
+MIN_HOLLOW_UM = 1.0
 """Radius below which a bead is solid."""
 
 
@@ -32,7 +32,7 @@ class BeadsBounds(Config):
     shell_um: PositiveRange = Field((0.1, 0.5), description="how deep the stain at the surface is")
 
 
-def beads(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: BeadsBounds) -> Array:
+def beads(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: BeadsBounds) -> FloatArray:
     """Beads of about one size, far apart: stained all through, or at their surface alone."""
     field_um = np.array(shape) * spacing_um
     density = np.zeros(shape, dtype=np.float32)
@@ -42,7 +42,7 @@ def beads(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: B
     centres = starts(rng, field_um, count)
     radii = np.clip(radius * np.exp(rng.uniform(*bounds.size_spread) * rng.standard_normal(count)), *bounds.radius_um)
     bright = log_uniform(rng, bounds.brightness, count)
-    hollow = (radii > LEAST_HOLLOW_UM) & (rng.random() < bounds.hollow_chance)
+    hollow = (radii > MIN_HOLLOW_UM) & (rng.random() < bounds.hollow_chance)
     draw_balls(density, spacing_um, centres[~hollow], radii[~hollow], bright[~hollow])
     shell_um = rng.uniform(*bounds.shell_um)
     for centre, outer, value in zip(centres[hollow], radii[hollow], bright[hollow], strict=True):
@@ -51,7 +51,12 @@ def beads(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: B
 
 
 def _draw_shell(
-    density: Array, spacing_um: Spacing, centre_um: Floats, radius_um: float, shell_um: float, brightness: float
+    density: FloatArray,
+    spacing_um: Spacing,
+    centre_um: DoubleArray,
+    radius_um: float,
+    shell_um: float,
+    brightness: float,
 ) -> None:
     """Draw a hollow ball; each voxel holds roughly the share of it that the shell fills."""
     edge_um = float(np.mean(spacing_um))

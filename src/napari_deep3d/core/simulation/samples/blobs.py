@@ -7,8 +7,7 @@ from pydantic import Field, FiniteFloat
 
 from napari_deep3d.core.config import Config
 from napari_deep3d.core.simulation.bounds import PositiveRange
-from napari_deep3d.core.simulation.samples.noise import Array, Floats
-from napari_deep3d.core.volume import Spacing
+from napari_deep3d.core.types import DoubleArray, FloatArray, Spacing
 
 Box = tuple[slice, ...]
 
@@ -22,7 +21,7 @@ class BodyBounds(Config):
     tilt_rad: FiniteFloat = Field(0.2, ge=0, description="standard deviation of the tilt of a body that lies flat")
 
 
-def box_around(shape: tuple[int, ...], spacing_um: Spacing, centre_um: Floats, reach_um: float) -> Box | None:
+def box_around(shape: tuple[int, ...], spacing_um: Spacing, centre_um: DoubleArray, reach_um: float) -> Box | None:
     """The box of voxels within a distance of a point, or None where the field holds none of them."""
     step = np.array(spacing_um)
     low = np.maximum(np.floor((centre_um - reach_um) / step), 0).astype(int)
@@ -32,7 +31,7 @@ def box_around(shape: tuple[int, ...], spacing_um: Spacing, centre_um: Floats, r
     return tuple(slice(a, b) for a, b in zip(low.tolist(), high.tolist(), strict=True))
 
 
-def squared_distance(box: Box, spacing_um: Spacing, centre_um: Floats, unit_um: float = 1.0) -> Floats:
+def squared_distance(box: Box, spacing_um: Spacing, centre_um: DoubleArray, unit_um: float = 1.0) -> DoubleArray:
     """Squared distance of a box's voxels from a point, in squares of a unit; axes (Z, Y, X)."""
     squares = (
         ((np.arange(s.start, s.stop) * d - c) / unit_um) ** 2
@@ -45,12 +44,12 @@ def distance(
     rng: np.random.Generator,
     box: Box,
     spacing_um: Spacing,
-    centre_um: Floats,
-    semi_um: Floats,
+    centre_um: DoubleArray,
+    semi_um: DoubleArray,
     bounds: BodyBounds,
     *,
     tilt: float | None = None,
-) -> Array:
+) -> FloatArray:
     """Distance from a centre in units of a super-ellipsoid turned by a random angle: 1 on its surface.
 
     Parameters
@@ -78,5 +77,5 @@ def distance(
     return np.asarray(total ** np.float32(1 / power), dtype=np.float32)
 
 
-def _power(value: Array, power: float) -> Array:
+def _power(value: FloatArray, power: float) -> FloatArray:
     return np.asarray(np.abs(value).astype(np.float32) ** np.float32(power))

@@ -7,10 +7,10 @@ from pydantic import Field
 
 from napari_deep3d.core.config import Config
 from napari_deep3d.core.simulation.bounds import CountRange, PositiveRange, Range, Share, ShareRange
-from napari_deep3d.core.simulation.samples.noise import Array, Floats, log_uniform
+from napari_deep3d.core.simulation.samples.noise import log_uniform
 from napari_deep3d.core.simulation.samples.paths import MAX_POINTS, directions, run, starts
 from napari_deep3d.core.simulation.samples.rasterize import Tubes, draw_tubes
-from napari_deep3d.core.volume import Shape, Spacing
+from napari_deep3d.core.types import DoubleArray, FloatArray, Shape, Spacing
 
 MAX_CELLS, CELL_MARGIN_UM = 120, 8.0
 MAX_FILAMENTS, MAX_BUNDLES, MAX_COLLAGEN = 6000, 3000, 150
@@ -45,7 +45,7 @@ class FilamentsBounds(Config):
     wave_height: Range = Field((0.02, 0.12), description="amplitude of the crimp in wave lengths")
 
 
-def filaments(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: FilamentsBounds) -> Array:
+def filaments(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: FilamentsBounds) -> FloatArray:
     """Microtubules that radiate in cells, actin bundles in domains, or wavy collagen; sometimes two of them.
 
     Each voxel's density is the share that filaments fill, hence low where all are thinner than a voxel; the sum is
@@ -61,7 +61,7 @@ def filaments(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bound
     return density
 
 
-def _microtubules(rng: np.random.Generator, density: Array, spacing_um: Spacing, bounds: FilamentsBounds) -> None:
+def _microtubules(rng: np.random.Generator, density: FloatArray, spacing_um: Spacing, bounds: FilamentsBounds) -> None:
     field_um = np.array(density.shape) * spacing_um
     expected = np.prod(field_um + 2 * CELL_MARGIN_UM) / log_uniform(rng, bounds.um3_per_cell)
     centres = starts(rng, field_um, int(np.clip(expected, 1, MAX_CELLS)), CELL_MARGIN_UM)
@@ -78,7 +78,7 @@ def _microtubules(rng: np.random.Generator, density: Array, spacing_um: Spacing,
     draw_tubes(density, spacing_um, Tubes(path, radii, bright))
 
 
-def _actin(rng: np.random.Generator, density: Array, spacing_um: Spacing, bounds: FilamentsBounds) -> None:
+def _actin(rng: np.random.Generator, density: FloatArray, spacing_um: Spacing, bounds: FilamentsBounds) -> None:
     field_um = np.array(density.shape) * spacing_um
     count = int(np.clip(field_um.prod() / log_uniform(rng, bounds.um3_per_bundle), 5, MAX_BUNDLES))
     begin = starts(rng, field_um, count, 5.0)
@@ -97,7 +97,7 @@ def _actin(rng: np.random.Generator, density: Array, spacing_um: Spacing, bounds
     draw_tubes(density, spacing_um, Tubes(path, radii, log_uniform(rng, bounds.brightness, len(path))))
 
 
-def _collagen(rng: np.random.Generator, density: Array, spacing_um: Spacing, bounds: FilamentsBounds) -> None:
+def _collagen(rng: np.random.Generator, density: FloatArray, spacing_um: Spacing, bounds: FilamentsBounds) -> None:
     field_um = np.array(density.shape) * spacing_um
     expected = np.prod(field_um + 20.0) / log_uniform(rng, bounds.um3_per_collagen)
     bundles = int(np.clip(expected, 1, MAX_COLLAGEN))
@@ -118,7 +118,9 @@ def _collagen(rng: np.random.Generator, density: Array, spacing_um: Spacing, bou
     draw_tubes(density, spacing_um, Tubes(single, radii, bright))
 
 
-def _wave(rng: np.random.Generator, away: Floats, length_um: Floats, points: int, bounds: FilamentsBounds) -> Floats:
+def _wave(
+    rng: np.random.Generator, away: DoubleArray, length_um: DoubleArray, points: int, bounds: FilamentsBounds
+) -> DoubleArray:
     """Sideways excursions (bundles, points, 3) of wavy bundles."""
     side = np.cross(away, directions(rng, len(away)))
     side /= np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-9)

@@ -8,10 +8,10 @@ from pydantic import Field
 from napari_deep3d.core.simulation.bounds import CountRange, PositiveRange, Range, Share
 from napari_deep3d.core.simulation.samples.blobs import box_around, squared_distance
 from napari_deep3d.core.simulation.samples.neurons import SOMA_CONTRAST, SOMA_GRAIN_UM, CellBounds, add_soma
-from napari_deep3d.core.simulation.samples.noise import Array, Floats, log_uniform, smooth_noise
+from napari_deep3d.core.simulation.samples.noise import log_uniform, smooth_noise
 from napari_deep3d.core.simulation.samples.paths import Growth, Stems, directions, grow, starts
 from napari_deep3d.core.simulation.samples.rasterize import draw_balls, draw_tubes
-from napari_deep3d.core.volume import Shape, Spacing
+from napari_deep3d.core.types import DoubleArray, FloatArray, Shape, Spacing
 
 MAX_CELLS, MARGIN_UM = 45, 15.0
 """Cells drawn at most; how far outside the field some of them lie."""
@@ -42,7 +42,7 @@ class GliaBounds(CellBounds):
     bush_grain_um: PositiveRange = Field((0.25, 0.6), description="its grain")
 
 
-def glia(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: GliaBounds) -> Array:
+def glia(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: GliaBounds) -> FloatArray:
     """Glial cells such as astrocytes and microglia: small somata, processes that branch 2 to 4 times, end feet.
 
     Some samples are bushy: around each cell stands a fine haze of processes.
@@ -64,11 +64,11 @@ def glia(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: Gl
 
 def _add_processes(
     rng: np.random.Generator,
-    density: Array,
+    density: FloatArray,
     spacing_um: Spacing,
-    centres: Floats,
-    radii: Floats,
-    brightness: Floats,
+    centres: DoubleArray,
+    radii: DoubleArray,
+    brightness: DoubleArray,
     bounds: GliaBounds,
 ) -> None:
     cell = np.repeat(np.arange(len(centres)), rng.integers(*bounds.processes, len(centres), endpoint=True))
@@ -96,10 +96,10 @@ def _add_processes(
 
 def _add_bushes(
     rng: np.random.Generator,
-    density: Array,
+    density: FloatArray,
     spacing_um: Spacing,
-    centres: Floats,
-    brightness: Floats,
+    centres: DoubleArray,
+    brightness: DoubleArray,
     bounds: GliaBounds,
 ) -> None:
     z, y, x = density.shape

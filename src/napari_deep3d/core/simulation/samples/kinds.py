@@ -15,16 +15,15 @@ from napari_deep3d.core.simulation.samples.filaments import FilamentsBounds, fil
 from napari_deep3d.core.simulation.samples.glia import GliaBounds, glia
 from napari_deep3d.core.simulation.samples.membranes import MembranesBounds, membranes
 from napari_deep3d.core.simulation.samples.neurons import NeuronsBounds, neurons
-from napari_deep3d.core.simulation.samples.noise import Array
 from napari_deep3d.core.simulation.samples.nuclei import NucleiBounds, nuclei
 from napari_deep3d.core.simulation.samples.puncta import PunctaBounds, puncta
 from napari_deep3d.core.simulation.samples.real import ConfocalBounds
 from napari_deep3d.core.simulation.samples.tissue import TissueBounds, tissue
-from napari_deep3d.core.volume import Shape, Spacing
+from napari_deep3d.core.types import FloatArray, Shape, Spacing
 
-Kind = Literal["nuclei", "neurons", "glia", "filaments", "membranes", "puncta", "tissue", "beads"]
+DrawnKind = Literal["nuclei", "neurons", "glia", "filaments", "membranes", "puncta", "tissue", "beads"]
 
-PARTS: dict[Kind, Callable[..., Array]] = {
+PARTS: dict[DrawnKind, Callable[..., FloatArray]] = {
     "nuclei": nuclei,
     "neurons": neurons,
     "glia": glia,
@@ -53,7 +52,9 @@ class SampleBounds(Config):
     autofluorescence: AutofluorescenceBounds = AutofluorescenceBounds()
 
 
-def draw(rng: np.random.Generator, kind: Kind, shape: Shape, spacing_um: Spacing, bounds: SampleBounds) -> Array:
+def draw(
+    rng: np.random.Generator, kind: DrawnKind, shape: Shape, spacing_um: Spacing, bounds: SampleBounds
+) -> FloatArray:
     """Draw a sample; it is never empty.
 
     Parameters
@@ -77,7 +78,9 @@ def draw(rng: np.random.Generator, kind: Kind, shape: Shape, spacing_um: Spacing
     return np.asarray(sample / np.percentile(sample[sample > 0], 99.9), dtype=np.float32)
 
 
-def _draw(rng: np.random.Generator, kind: Kind, shape: Shape, spacing_um: Spacing, bounds: SampleBounds) -> Array:
+def _draw(
+    rng: np.random.Generator, kind: DrawnKind, shape: Shape, spacing_um: Spacing, bounds: SampleBounds
+) -> FloatArray:
     if kind == "beads":
         return beads(rng, shape, spacing_um, bounds.beads)
     if kind == "tissue":

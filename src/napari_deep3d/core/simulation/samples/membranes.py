@@ -11,11 +11,11 @@ from scipy.spatial import KDTree
 
 from napari_deep3d.core.simulation.bounds import PositiveRange, Range, Share, ShareRange
 from napari_deep3d.core.simulation.samples.blobs import BodyBounds, box_around, distance
-from napari_deep3d.core.simulation.samples.noise import Array, Floats, log_uniform, smooth_noise
+from napari_deep3d.core.simulation.samples.noise import log_uniform, smooth_noise
 from napari_deep3d.core.simulation.samples.paths import starts
-from napari_deep3d.core.volume import Shape, Spacing
+from napari_deep3d.core.types import DoubleArray, FloatArray, Shape, Spacing
 
-Numbers = TypeVar("Numbers", NDArray[np.int32], Array)
+Numbers = TypeVar("Numbers", NDArray[np.int32], FloatArray)
 
 SMALLEST_CELL = 4.0
 """Smallest radius in lateral voxels: the walls of smaller cells would run together."""
@@ -47,7 +47,7 @@ class MembranesBounds(BodyBounds):
     shell_brightness: PositiveRange = Field((0.3, 1.2), description="brightness of vesicles")
 
 
-def membranes(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: MembranesBounds) -> Array:
+def membranes(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: MembranesBounds) -> FloatArray:
     """Stained membranes: curved borders 0.1 to 0.4 um thick of cells that fill the field, and hollow vesicles."""
     density = np.zeros(shape, dtype=np.float32)
     sheets = rng.random() < bounds.sheet_chance
@@ -60,7 +60,7 @@ def membranes(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bound
     return density
 
 
-def _borders(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: MembranesBounds) -> Array:
+def _borders(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: MembranesBounds) -> FloatArray:
     """Walls half-way between neighbouring cell centres, in a space that is stretched and smoothly warped."""
     radius = max(rng.uniform(*bounds.cell_um), SMALLEST_CELL * spacing_um[1])
     stretch = log_uniform(rng, bounds.stretch, 3)
@@ -88,8 +88,8 @@ def _borders(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds
 
 
 def _cells(
-    rng: np.random.Generator, field_um: Floats, semi_um: Floats, margin_um: float, bounds: MembranesBounds
-) -> tuple[Floats, Array]:
+    rng: np.random.Generator, field_um: DoubleArray, semi_um: DoubleArray, margin_um: float, bounds: MembranesBounds
+) -> tuple[DoubleArray, FloatArray]:
     """Centres (N, 3) and brightness (N,) of cells in and around the field."""
     room = field_um + 4 * margin_um
     count = int(np.clip(room.prod() / (4 * semi_um.prod()), CANDIDATES + 1, MAX_CELLS))
@@ -102,7 +102,7 @@ def _cells(
     return seeds, brightness.astype(np.float32)
 
 
-def _candidates(seeds: Floats, place: list[Array], step: NDArray[np.int_]) -> list[NDArray[np.int32]]:
+def _candidates(seeds: DoubleArray, place: list[FloatArray], step: NDArray[np.int_]) -> list[NDArray[np.int32]]:
     """The nearest cells of the middle of each block of voxels, each repeated to all its voxels."""
     shape = place[0].shape
     middles = tuple(np.minimum(np.arange(s // 2, n + s // 2, s), n - 1) for n, s in zip(shape, step, strict=True))
@@ -119,8 +119,12 @@ def _repeated(blocks: Numbers, shape: tuple[int, ...], step: NDArray[np.int_]) -
 
 
 def _two_nearest(
-    seeds: Floats, stretch: Floats, place: list[Array], nearest: list[NDArray[np.int32]], step: NDArray[np.int_]
-) -> tuple[Array, Array, NDArray[np.int32], NDArray[np.int32]]:
+    seeds: DoubleArray,
+    stretch: DoubleArray,
+    place: list[FloatArray],
+    nearest: list[NDArray[np.int32]],
+    step: NDArray[np.int_],
+) -> tuple[FloatArray, FloatArray, NDArray[np.int32], NDArray[np.int32]]:
     """Squared distances of each voxel to its two nearest cells in the stretched space, and which they are."""
     shape = place[0].shape
     first, second = np.full(shape, np.inf, np.float32), np.full(shape, np.inf, np.float32)
@@ -140,7 +144,7 @@ def _two_nearest(
     return first, second, closest, other
 
 
-def _add_shells(rng: np.random.Generator, density: Array, spacing_um: Spacing, bounds: MembranesBounds) -> None:
+def _add_shells(rng: np.random.Generator, density: FloatArray, spacing_um: Spacing, bounds: MembranesBounds) -> None:
     """Hollow vesicles, each with a wall as thin as the borders'."""
     field_um = np.array(density.shape) * spacing_um
     count = int(np.clip(field_um.prod() / log_uniform(rng, bounds.um3_per_shell), 1, MAX_SHELLS))

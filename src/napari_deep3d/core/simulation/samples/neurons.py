@@ -7,10 +7,10 @@ from pydantic import Field
 
 from napari_deep3d.core.simulation.bounds import CountRange, PositiveRange, Range, Share, ShareRange
 from napari_deep3d.core.simulation.samples.blobs import BodyBounds, box_around, distance
-from napari_deep3d.core.simulation.samples.noise import Array, Floats, log_uniform, smooth_noise
+from napari_deep3d.core.simulation.samples.noise import log_uniform, smooth_noise
 from napari_deep3d.core.simulation.samples.paths import Growth, Stems, directions, grow, run, starts
 from napari_deep3d.core.simulation.samples.rasterize import Tubes, draw_balls, draw_tubes
-from napari_deep3d.core.volume import Shape, Spacing
+from napari_deep3d.core.types import DoubleArray, FloatArray, Shape, Spacing
 
 MAX_NEURONS, MARGIN_UM = 60, 10.0
 """Neurons drawn at most; how far outside the field some of them lie."""
@@ -73,7 +73,7 @@ class NeuronsBounds(CellBounds):
     punctum_brightness: PositiveRange = Field((0.1, 1.0), description="brightness of a punctum")
 
 
-def neurons(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: NeuronsBounds) -> Array:
+def neurons(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: NeuronsBounds) -> FloatArray:
     """Labelled neurons: somata with dim nuclei, branching dendrites, often spiny, thin axons with swellings, puncta.
 
     Brightness varies from cell to cell, so that dim neurites pass beside bright somata.
@@ -92,7 +92,7 @@ def neurons(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds:
 
 
 def _add_cells(
-    rng: np.random.Generator, density: Array, spacing_um: Spacing, field_um: Floats, bounds: NeuronsBounds
+    rng: np.random.Generator, density: FloatArray, spacing_um: Spacing, field_um: DoubleArray, bounds: NeuronsBounds
 ) -> None:
     expected = np.prod(field_um + 2 * MARGIN_UM) / log_uniform(rng, bounds.um3_per_neuron)
     centres = starts(rng, field_um, int(np.clip(rng.poisson(expected), 0, MAX_NEURONS)), MARGIN_UM)
@@ -137,9 +137,9 @@ def _add_cells(
 
 def _stems(
     rng: np.random.Generator,
-    centres_um: Floats,
-    radii_um: Floats,
-    brightness: Floats,
+    centres_um: DoubleArray,
+    radii_um: DoubleArray,
+    brightness: DoubleArray,
     number: tuple[int, int],
     radius_um: tuple[float, float],
     bounds: NeuronsBounds,
@@ -154,10 +154,10 @@ def _stems(
 
 def add_soma(
     rng: np.random.Generator,
-    density: Array,
-    texture: Array,
+    density: FloatArray,
+    texture: FloatArray,
     spacing_um: Spacing,
-    centre_um: Floats,
+    centre_um: DoubleArray,
     radius_um: float,
     brightness: float,
     bounds: CellBounds,
@@ -177,7 +177,7 @@ def add_soma(
 
 
 def _add_fibres(
-    rng: np.random.Generator, density: Array, spacing_um: Spacing, count: int, bounds: NeuronsBounds
+    rng: np.random.Generator, density: FloatArray, spacing_um: Spacing, count: int, bounds: NeuronsBounds
 ) -> None:
     """Draw thin passing fibres, in most samples with swellings."""
     field_um = np.array(density.shape) * spacing_um
@@ -199,7 +199,7 @@ def _add_fibres(
 
 
 def _add_spines(
-    rng: np.random.Generator, density: Array, spacing_um: Spacing, dendrites: Tubes, bounds: NeuronsBounds
+    rng: np.random.Generator, density: FloatArray, spacing_um: Spacing, dendrites: Tubes, bounds: NeuronsBounds
 ) -> None:
     """Draw spines: a thin neck and a round head beside points of the dendrites."""
     count, points = dendrites.radii_um.shape

@@ -8,16 +8,13 @@ import numpy as np
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
-from napari_deep3d.core.volume import Shape, Spacing
-
-Array = NDArray[np.float32]
-Floats = NDArray[np.float64]
+from napari_deep3d.core.types import DoubleArray, FloatArray, Shape, Spacing
 
 GRID_PER_GRAIN = 0.8
 """Step of the coarse grid on which noise is drawn, in standard deviations of its grains."""
 
 
-def smooth_noise(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, grain_um: float) -> Array:
+def smooth_noise(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, grain_um: float) -> FloatArray:
     """Gaussian noise of mean 0 and standard deviation 1 with Gaussian grains, axes (Z, Y, X).
 
     Grains finer than a voxel are averaged by it: the deviation falls below 1 accordingly.
@@ -50,7 +47,7 @@ def _deviation(sigma: float) -> float:
     return float(np.sqrt(np.sum((weights / weights.sum()) ** 2)))
 
 
-def interpolate(image: Array, positions: Sequence[Floats]) -> Array:
+def interpolate(image: FloatArray, positions: Sequence[DoubleArray]) -> FloatArray:
     """Linear interpolation on a grid; the image is mirrored at its edges.
 
     Parameters
@@ -82,6 +79,6 @@ def _mirrored(index: NDArray[np.int_], count: int) -> NDArray[np.int_]:
 
 def log_uniform(
     rng: np.random.Generator, bounds: tuple[float, float], size: int | tuple[int, ...] | None = None
-) -> Floats:
+) -> DoubleArray:
     """Random numbers whose logarithm is evenly spread between two bounds."""
     return np.exp(rng.uniform(np.log(bounds[0]), np.log(bounds[1]), size))

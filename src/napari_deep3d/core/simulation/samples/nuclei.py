@@ -9,9 +9,9 @@ from pydantic import Field
 
 from napari_deep3d.core.simulation.bounds import CountRange, PositiveRange, Range, Share, ShareRange
 from napari_deep3d.core.simulation.samples.blobs import BodyBounds, box_around, distance
-from napari_deep3d.core.simulation.samples.noise import Array, Floats, log_uniform, smooth_noise
+from napari_deep3d.core.simulation.samples.noise import log_uniform, smooth_noise
 from napari_deep3d.core.simulation.samples.paths import starts
-from napari_deep3d.core.volume import Shape, Spacing
+from napari_deep3d.core.types import DoubleArray, FloatArray, Shape, Spacing
 
 MAX_NUCLEI = 700
 MARGIN_RADII = 0.5
@@ -67,8 +67,8 @@ class NucleiBounds(BodyBounds):
 class _Look:
     """What all nuclei of a sample share; arrays have axes (Z, Y, X) over the field."""
 
-    texture: Array
-    dents: Array
+    texture: FloatArray
+    dents: FloatArray
     radius_um: float
     flattening: float
     elongation: float
@@ -77,7 +77,7 @@ class _Look:
     mitosis: float
 
 
-def nuclei(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: NucleiBounds) -> Array:
+def nuclei(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: NucleiBounds) -> FloatArray:
     """Stained cell nuclei: flat, elongated or lobed bodies with chromatin, nucleoli and bright rims; some in mitosis.
 
     Their number ranges from one to dense tissue; they lie evenly or in clusters that touch; their brightness varies.
@@ -92,7 +92,7 @@ def nuclei(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: 
     return density
 
 
-def chromatin(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: NucleiBounds) -> Array:
+def chromatin(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: NucleiBounds) -> FloatArray:
     """Positive random texture: grains of two sizes, contrast random, often spots; mean 1, axes (Z, Y, X)."""
     log_density = np.zeros(shape, dtype=np.float32)
     for grain_um in (bounds.fine_grain_um, bounds.coarse_grain_um):
@@ -121,7 +121,7 @@ def _draw_look(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, boun
     )
 
 
-def _centres(rng: np.random.Generator, field_um: Floats, radius_um: float, bounds: NucleiBounds) -> Floats:
+def _centres(rng: np.random.Generator, field_um: DoubleArray, radius_um: float, bounds: NucleiBounds) -> DoubleArray:
     """Centres (N, 3) in um: a single one, evenly spread ones, or clusters."""
     margin = MARGIN_RADII * radius_um
     room = np.prod(field_um + 2 * margin) / (4 * radius_um**3)
@@ -139,10 +139,10 @@ def _centres(rng: np.random.Generator, field_um: Floats, radius_um: float, bound
 
 def _add_nucleus(
     rng: np.random.Generator,
-    density: Array,
+    density: FloatArray,
     look: _Look,
     spacing_um: Spacing,
-    centre_um: Floats,
+    centre_um: DoubleArray,
     bounds: NucleiBounds,
 ) -> None:
     semi = look.radius_um * rng.uniform(*bounds.stretch, 3) * (1 / look.flattening, 1, look.elongation)
@@ -165,13 +165,13 @@ def _add_nucleus(
         _add_nucleolus(rng, density, spacing_um, place_um, float(semi.min()), bounds)
 
 
-def _edge(from_centre: Array, smallest_um: float, spacing_um: Spacing) -> Array:
+def _edge(from_centre: FloatArray, smallest_um: float, spacing_um: Spacing) -> FloatArray:
     """1 inside, 0 outside; the step is as wide as a lateral voxel, which covers it in part."""
     width = np.float32(np.clip(spacing_um[1] / smallest_um, 0.05, 0.5))
     return np.asarray(np.clip((1 - from_centre) / width + np.float32(0.5), 0, 1), dtype=np.float32)
 
 
-def _fits(standing: Array, inside: Array, overlap: float) -> bool:
+def _fits(standing: FloatArray, inside: FloatArray, overlap: float) -> bool:
     """Whether a body lies in others by no more than the share ``overlap``."""
     body = inside > 0.5
     return bool(np.count_nonzero(standing[body] > 0.02) <= overlap * np.count_nonzero(body))
@@ -179,9 +179,9 @@ def _fits(standing: Array, inside: Array, overlap: float) -> bool:
 
 def _add_nucleolus(
     rng: np.random.Generator,
-    density: Array,
+    density: FloatArray,
     spacing_um: Spacing,
-    centre_um: Floats,
+    centre_um: DoubleArray,
     smallest_um: float,
     bounds: NucleiBounds,
 ) -> None:
@@ -196,10 +196,10 @@ def _add_nucleolus(
 
 def _add_mitosis(
     rng: np.random.Generator,
-    density: Array,
+    density: FloatArray,
     look: _Look,
     spacing_um: Spacing,
-    centre_um: Floats,
+    centre_um: DoubleArray,
     bounds: NucleiBounds,
 ) -> None:
     """Chromosomes on one plate (metaphase) or on two that part (anaphase)."""

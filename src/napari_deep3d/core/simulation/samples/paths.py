@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_deep3d.core.simulation.samples.noise import Floats
 from napari_deep3d.core.simulation.samples.rasterize import Tubes
-from napari_deep3d.core.volume import Spacing
+from napari_deep3d.core.types import DoubleArray, Spacing
 
 POINT_STEP = 0.5
 """Distance of the points of a course, in the smallest side of a voxel."""
@@ -20,10 +19,10 @@ MAX_POINTS = 1_500_000
 class Stems:
     """Where courses begin: points (N, 3) in um, unit vectors (N, 3), radii (N,) in um and brightness (N,)."""
 
-    start_um: Floats
-    direction: Floats
-    radius_um: Floats
-    brightness: Floats
+    start_um: DoubleArray
+    direction: DoubleArray
+    radius_um: DoubleArray
+    brightness: DoubleArray
 
 
 @dataclass(frozen=True)
@@ -46,16 +45,16 @@ class Growth:
     shrink: float = 0.7
 
 
-def directions(rng: np.random.Generator, count: int, flat: float = 1.0) -> Floats:
+def directions(rng: np.random.Generator, count: int, flat: float = 1.0) -> DoubleArray:
     """Random unit vectors (count, 3); below 1, ``flat`` turns them towards the plane."""
     return _unit(rng.standard_normal((count, 3)) * (flat, 1.0, 1.0))
 
 
-def _unit(vectors: Floats) -> Floats:
+def _unit(vectors: DoubleArray) -> DoubleArray:
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9))
 
 
-def starts(rng: np.random.Generator, field_um: Floats, count: int, margin_um: float = 0.0) -> Floats:
+def starts(rng: np.random.Generator, field_um: DoubleArray, count: int, margin_um: float = 0.0) -> DoubleArray:
     """Random points (count, 3) in the field and around it; the first one is well inside, so that something shows."""
     places = rng.uniform(-margin_um, field_um + margin_um, (count, 3))
     places[:1] = rng.uniform(0.2, 0.8, 3) * field_um
@@ -65,12 +64,12 @@ def starts(rng: np.random.Generator, field_um: Floats, count: int, margin_um: fl
 def run(
     rng: np.random.Generator,
     spacing_um: Spacing,
-    start_um: Floats,
-    direction: Floats,
-    length_um: Floats,
+    start_um: DoubleArray,
+    direction: DoubleArray,
+    length_um: DoubleArray,
     bend: float,
     persistence_um: float,
-) -> Floats:
+) -> DoubleArray:
     """Courses (N, points, 3) that keep their direction but for smooth random turns.
 
     Parameters

@@ -7,10 +7,10 @@ from pydantic import Field
 
 from napari_deep3d.core.config import Config
 from napari_deep3d.core.simulation.bounds import CountRange, PositiveRange, Range, Share, ShareRange
-from napari_deep3d.core.simulation.samples.noise import Array, Floats, log_uniform
+from napari_deep3d.core.simulation.samples.noise import log_uniform
 from napari_deep3d.core.simulation.samples.paths import directions, run, starts
 from napari_deep3d.core.simulation.samples.rasterize import draw_balls
-from napari_deep3d.core.volume import Shape, Spacing
+from napari_deep3d.core.types import DoubleArray, FloatArray, Shape, Spacing
 
 COUNT = (30, 120_000)
 """Fewest and most spots."""
@@ -34,7 +34,7 @@ class PunctaBounds(Config):
     per_course: CountRange = Field((10, 59), description="spots on a neurite")
 
 
-def puncta(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: PunctaBounds) -> Array:
+def puncta(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: PunctaBounds) -> FloatArray:
     """Round spots, evenly spread, in clusters, on the surface of unseen cells or along unseen neurites."""
     field_um = np.array(shape) * spacing_um
     density = np.zeros(shape, dtype=np.float32)
@@ -52,24 +52,24 @@ def puncta(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: 
     return density
 
 
-def _even(rng: np.random.Generator, field_um: Floats, count: int, _bounds: PunctaBounds) -> Floats:
+def _even(rng: np.random.Generator, field_um: DoubleArray, count: int, _bounds: PunctaBounds) -> DoubleArray:
     return starts(rng, field_um, count)
 
 
-def _clustered(rng: np.random.Generator, field_um: Floats, count: int, bounds: PunctaBounds) -> Floats:
+def _clustered(rng: np.random.Generator, field_um: DoubleArray, count: int, bounds: PunctaBounds) -> DoubleArray:
     middles = starts(rng, field_um, max(1, count // int(rng.integers(*bounds.per_cluster, endpoint=True))))
     spread = rng.uniform(*bounds.cluster_um) * rng.standard_normal((count, 3))
     return np.asarray(middles[rng.integers(0, len(middles), count)] + spread)
 
 
-def _on_bodies(rng: np.random.Generator, field_um: Floats, count: int, bounds: PunctaBounds) -> Floats:
+def _on_bodies(rng: np.random.Generator, field_um: DoubleArray, count: int, bounds: PunctaBounds) -> DoubleArray:
     bodies = int(np.clip(np.prod(field_um + 10.0) / log_uniform(rng, bounds.um3_per_body), 1, MAX_BODIES))
     middles, semi = starts(rng, field_um, bodies, 5.0), rng.uniform(*bounds.body_um, (bodies, 3))
     body = rng.integers(0, bodies, count)
     return np.asarray(middles[body] + semi[body] * directions(rng, count))
 
 
-def _along_courses(rng: np.random.Generator, field_um: Floats, count: int, bounds: PunctaBounds) -> Floats:
+def _along_courses(rng: np.random.Generator, field_um: DoubleArray, count: int, bounds: PunctaBounds) -> DoubleArray:
     courses = max(1, count // int(rng.integers(*bounds.per_course, endpoint=True)))
     length = rng.uniform(*bounds.course_length_um, courses)
     step = (1.0, 1.0, 1.0)  # um; spots need no finer course

@@ -14,8 +14,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_deep3d.core.simulation.samples.noise import Array, Floats
-from napari_deep3d.core.volume import Spacing
+from napari_deep3d.core.types import DoubleArray, FloatArray, Spacing
 
 THIN = 0.6
 """Radius in lateral voxels below which a structure is thinner than a voxel."""
@@ -39,17 +38,19 @@ class Tubes:
         Density inside each tube, (tubes,).
     """
 
-    path_um: Floats
-    radii_um: Floats
-    brightness: Floats
+    path_um: DoubleArray
+    radii_um: DoubleArray
+    brightness: DoubleArray
 
 
-def stamp_tube(density: Array, spacing_um: Spacing, path_um: Floats, radii_um: Floats, brightness: float) -> None:
+def stamp_tube(
+    density: FloatArray, spacing_um: Spacing, path_um: DoubleArray, radii_um: DoubleArray, brightness: float
+) -> None:
     """Draw one tube around a path (points (N, 3) in um) with a radius at each point; see :func:`draw_tubes`."""
     draw_tubes(density, spacing_um, Tubes(path_um[None], radii_um[None], np.array([brightness])))
 
 
-def draw_tubes(density: Array, spacing_um: Spacing, tubes: Tubes) -> None:
+def draw_tubes(density: FloatArray, spacing_um: Spacing, tubes: Tubes) -> None:
     """Draw tubes into ``density``, axes (Z, Y, X).
 
     Tubes thicker than a voxel do not add up where they cross; thinner ones do, each with its cross section. Points
@@ -72,7 +73,9 @@ def draw_tubes(density: Array, spacing_um: Spacing, tubes: Tubes) -> None:
     )
 
 
-def draw_balls(density: Array, spacing_um: Spacing, centres_um: Floats, radii_um: Floats, brightness: Floats) -> None:
+def draw_balls(
+    density: FloatArray, spacing_um: Spacing, centres_um: DoubleArray, radii_um: DoubleArray, brightness: DoubleArray
+) -> None:
     """Draw balls into ``density``: centres (N, 3), radii (N,), brightness (N,).
 
     Balls thinner than a voxel fill their voxels by their volume, and add up.
@@ -88,7 +91,7 @@ def draw_balls(density: Array, spacing_um: Spacing, centres_um: Floats, radii_um
     )
 
 
-def splat(density: Array, spacing_um: Spacing, points_um: Floats, mass_um3: Floats) -> None:
+def splat(density: FloatArray, spacing_um: Spacing, points_um: DoubleArray, mass_um3: DoubleArray) -> None:
     """Add points (N, 3) to ``density``, each shared among its eight voxels; ``mass_um3`` is brightness times volume."""
     step = np.array(spacing_um)
     value = (mass_um3 / step.prod()).astype(np.float32)
@@ -107,7 +110,7 @@ def splat(density: Array, spacing_um: Spacing, points_um: Floats, mass_um3: Floa
         np.add.at(density.reshape(-1), flat[keep], weight[keep])
 
 
-def _near(density: Array, step: Floats, points_um: Floats, radii_um: Floats) -> NDArray[np.bool_]:
+def _near(density: FloatArray, step: DoubleArray, points_um: DoubleArray, radii_um: DoubleArray) -> NDArray[np.bool_]:
     """Those points whose ball reaches the field."""
     near = np.ones(radii_um.shape, dtype=bool)
     for axis, count in enumerate(density.shape):
@@ -116,20 +119,20 @@ def _near(density: Array, step: Floats, points_um: Floats, radii_um: Floats) -> 
     return near
 
 
-def _spaced(length_um: Floats, distance_um: Floats) -> NDArray[np.bool_]:
+def _spaced(length_um: DoubleArray, distance_um: DoubleArray) -> NDArray[np.bool_]:
     """The points of each path that are about as far apart as asked, the first one always."""
     passed = np.floor(np.cumsum(length_um / distance_um, axis=1))
     return np.asarray(np.diff(passed, axis=1, prepend=-1) > 0)
 
 
 def _stamp_balls(
-    density: Array,
-    step: Floats,
-    centres_um: Floats,
-    radii_um: Floats,
-    brightness: Floats,
-    upright: Floats,
-    bounded: Floats,
+    density: FloatArray,
+    step: DoubleArray,
+    centres_um: DoubleArray,
+    radii_um: DoubleArray,
+    brightness: DoubleArray,
+    upright: DoubleArray,
+    bounded: DoubleArray,
 ) -> None:
     order = np.argsort(-radii_um, kind="stable")
     start = 0
@@ -141,13 +144,13 @@ def _stamp_balls(
 
 
 def _stamp(
-    density: Array,
-    step: Floats,
-    centres_um: Floats,
-    radii_um: Floats,
-    brightness: Floats,
-    upright: Floats,
-    bounded: Floats,
+    density: FloatArray,
+    step: DoubleArray,
+    centres_um: DoubleArray,
+    radii_um: DoubleArray,
+    brightness: DoubleArray,
+    upright: DoubleArray,
+    bounded: DoubleArray,
 ) -> None:
     """Stamp balls of similar size; those of an upright tube are drawn out along Z by up to a plane.
 
@@ -175,7 +178,7 @@ def _stamp(
     np.maximum.at(density.reshape(-1), flat[keep], value[keep])
 
 
-def _lateral(distance: Array, radii: Array, width: np.float32) -> tuple[Array, Array]:
+def _lateral(distance: FloatArray, radii: FloatArray, width: np.float32) -> tuple[FloatArray, FloatArray]:
     """Share of a column of voxels that a ball covers, and half the mean chord along Z through the covered part."""
     radius = radii[:, None, None]
     low, high = np.maximum(-radius, distance - width / 2), np.minimum(radius, distance + width / 2)

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from napari_deep3d.core.config import Config
 from napari_deep3d.core.simulation.bounds import PercentileRange, PositiveRange
-from napari_deep3d.core.simulation.samples.noise import Array, Floats, interpolate
-from napari_deep3d.core.volume import Shape, Spacing
+from napari_deep3d.core.simulation.samples.noise import interpolate
+from napari_deep3d.core.types import DoubleArray, FloatArray, Shape, Spacing
 
 BRIGHT_PERCENTILE = 99.8
 BRIGHTEST = 1.5
@@ -34,7 +34,7 @@ def from_confocal(
     stack: NDArray[np.generic],
     stack_spacing_um: Spacing | None,
     bounds: ConfocalBounds,
-) -> Array:
+) -> FloatArray:
     """A random piece of a real confocal stack taken as the sample: its own background removed, turned and mirrored.
 
     Where the piece is larger than the stack, the stack is mirrored on.
@@ -64,7 +64,7 @@ def from_confocal(
     return np.asarray(scaled ** rng.uniform(*bounds.gamma), dtype=np.float32)
 
 
-def _piece(rng: np.random.Generator, image: NDArray[np.generic], shape: Shape, scale: Floats) -> Array:
+def _piece(rng: np.random.Generator, image: NDArray[np.generic], shape: Shape, scale: DoubleArray) -> FloatArray:
     """Read ``shape`` voxels that are ``scale`` voxels of the image apart, from a random place on."""
     extent = (np.array(shape) - 1) * scale
     room = np.maximum(np.array(image.shape) - 1 - extent, 0)

@@ -10,12 +10,12 @@ from pydantic import Field
 
 from napari_deep3d.core.config import Config
 from napari_deep3d.core.simulation.bounds import PositiveRange, Share, ShareRange
-from napari_deep3d.core.simulation.samples.noise import Array, interpolate, log_uniform, smooth_noise
+from napari_deep3d.core.simulation.samples.noise import interpolate, log_uniform, smooth_noise
 from napari_deep3d.core.simulation.samples.paths import directions, run, starts
 from napari_deep3d.core.simulation.samples.rasterize import Tubes, draw_tubes
-from napari_deep3d.core.volume import Shape, Spacing
+from napari_deep3d.core.types import FloatArray, Shape, Spacing
 
-Part = Callable[[np.random.Generator, Shape, Spacing], Array]
+Part = Callable[[np.random.Generator, Shape, Spacing], FloatArray]
 MAX_HOLES = 30
 COARSE_UM = 1.0
 """Voxels of the grid on which haze and holes are drawn."""
@@ -39,7 +39,7 @@ class TissueBounds(Config):
 
 def tissue(
     rng: np.random.Generator, shape: Shape, spacing_um: Spacing, parts: Sequence[Part], bounds: TissueBounds
-) -> Array:
+) -> FloatArray:
     """Two or three other kinds (of ``parts``) mixed, each denser here than there; empty vessels; a haze in cells."""
     density = np.zeros(shape, dtype=np.float32)
     chosen = rng.permutation(len(parts))[: 3 if rng.random() < bounds.three_chance else 2]
@@ -58,14 +58,14 @@ def tissue(
     return density
 
 
-def _regions(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: TissueBounds) -> Array:
+def _regions(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: TissueBounds) -> FloatArray:
     """Smooth share, from a lowest value to 1, over the field."""
     lowest = np.float32(rng.uniform(*bounds.sparsest))
     waves = smooth_noise(rng, shape, spacing_um, rng.uniform(*bounds.region_um))
     return np.asarray(lowest + (1 - lowest) / (1 + np.exp(np.float32(-3) * waves)), dtype=np.float32)
 
 
-def _bodies(rng: np.random.Generator, density: Array, spacing_um: Spacing, bounds: TissueBounds) -> Array:
+def _bodies(rng: np.random.Generator, density: FloatArray, spacing_um: Spacing, bounds: TissueBounds) -> FloatArray:
     """Where cells are: about 1 near structures, 0 far from them, smooth."""
     ratio = np.maximum(1, COARSE_UM / np.array(spacing_um)).astype(int)
     padded = np.pad(density, [(0, -n % r) for n, r in zip(density.shape, ratio, strict=True)], mode="edge")
@@ -77,7 +77,7 @@ def _bodies(rng: np.random.Generator, density: Array, spacing_um: Spacing, bound
     return interpolate(np.asarray(near, dtype=np.float32), middles)
 
 
-def _vessels(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: TissueBounds) -> Array:
+def _vessels(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: TissueBounds) -> FloatArray:
     """1 in vessels, 0 elsewhere."""
     step = np.maximum(COARSE_UM, spacing_um)
     field_um = np.array(shape) * spacing_um

@@ -1,0 +1,55 @@
+"""Files that appear under their name whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from napari_deep3d.core.errors import InputError
+
+
+def part_path(path: Path) -> Path:
+    """A hidden name beside ``path``, on the same disk and with the same ending, for a file while it is made."""
+    return path.with_name(f".{path.stem}.part-{os.getpid()}{path.suffix}")
+
+
+@contextmanager
+def writing(path: Path, remedy: str, *errors: type[Exception]) -> Iterator[Path]:
+    """Write a file that appears under its name when the ``with`` block has ended well, and never in part.
+
+    Parameters
+    ----------
+    path
+        The name of the file; what has it already is replaced.
+    remedy
+        What the user can do if it cannot be written, a sentence.
+    errors
+        What the writer raises then, besides OSError.
+
+    Yields
+    ------
+    Path
+        Where to write it: a hidden sibling, which is removed if the block fails.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written.
+    """
+    part = part_path(path)
+    refusals: tuple[type[Exception], ...] = (OSError, *errors)
+    try:
+        yield part
+        part.replace(path)
+    except refusals as error:
+        raise InputError(f"cannot write {path}: {reason(error)}. {remedy}") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def reason(error: Exception) -> str:
+    """Why the system refused, in its own words: one line without the path."""
+    text = error.strerror if isinstance(error, OSError) else None
+    return text or str(error).partition("\n")[0] or type(error).__name__
