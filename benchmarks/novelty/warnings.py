@@ -176,7 +176,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args()
-    known = model_info(chosen.model).known if chosen.model else fit_novelty_model_to_folder(chosen.folders[0])
+    known = model_info(chosen.model).novelty if chosen.model else fit_novelty_model_to_folder(chosen.folders[0])
     if known is None:
         raise InputError("the model does not say what it knows, or there are too few pairs to learn it from.")
     rows = study(known, chosen.folders[-1], chosen.data)

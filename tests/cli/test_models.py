@@ -33,7 +33,7 @@ def test_the_default_model_is_bundled(run: Run) -> None:
 
 
 def test_what_a_model_knows_is_for_programs_not_for_reading(run: Run, tiny_model: Path) -> None:
-    save_model(tiny_model, Generator(width=2), read_info(tiny_model).model_copy(update={"known": known()}))
+    save_model(tiny_model, Generator(width=2), read_info(tiny_model).model_copy(update={"novelty": known()}))
     assert "known: how 40 stacks look\n" in run("models", "info", tiny_model).out
     assert run("models", "info", tiny_model, "--json").json["known"]["stacks"] == 40
 

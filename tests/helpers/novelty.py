@@ -9,7 +9,7 @@ import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
 from napari_deep3d.core.novelty.detector import NoveltyModel
-from napari_deep3d.core.novelty.features import measure_likeness
+from napari_deep3d.core.novelty.features import Features, measure_features, representative_part
 from napari_deep3d.core.types import Spacing
 
 SPACING: Spacing = (0.5, 0.2, 0.2)
@@ -26,7 +26,12 @@ def widefield(seed: int, shape: tuple[int, int, int] = (16, 64, 64)) -> NDArray[
     return rng.poisson(rng.uniform(200, 600) * image + 20).astype(np.uint16) + 100
 
 
+def features_of(stack: NDArray[np.generic], spacing_um: Spacing) -> Features:
+    """What a stack looks like, axes (Z, Y, X)."""
+    return measure_features(representative_part(stack), spacing_um)
+
+
 @cache
 def known() -> NoveltyModel:
     """What a model knows that learned from forty of them."""
-    return NoveltyModel.fit([measure_likeness(widefield(seed), SPACING) for seed in range(40)])
+    return NoveltyModel.fit([features_of(widefield(seed), SPACING) for seed in range(40)])

@@ -34,30 +34,30 @@ def predict(data: Any, model: Path) -> tuple[Prediction, list[str]]:
 
 
 def test_unlike_stack_is_predicted_with_a_warning(make_model: Make) -> None:
-    result, notices = predict(NEGATIVE, make_model(known=known()))
+    result, notices = predict(NEGATIVE, make_model(novelty=known()))
     assert result.complete
-    assert result.likeness is not None
-    assert result.likeness.notice in notices
+    assert result.novelty is not None
+    assert result.novelty.notice in notices
     about = json.loads(json.dumps(result.provenance()))
     assert "transmitted light" in " ".join(about["warnings"])
     assert about["likeness"]["distance"] > about["likeness"]["threshold"]
 
 
 def test_of_a_stack_like_the_models_nothing_is_said(make_model: Make) -> None:
-    result, notices = predict(GOOD, make_model(known=known()))
+    result, notices = predict(GOOD, make_model(novelty=known()))
     assert result.provenance()["likeness"] == {"distance": pytest.approx(0.5, abs=0.5), "threshold": 1, "unlike_in": []}
     assert notices == []
 
 
 @pytest.mark.parametrize("other", [None, known().model_copy(update={"names": ("other", *known().names[1:])})])
 def test_a_model_that_does_not_say_what_it_knows_is_used_all_the_same(make_model: Make, other: Any) -> None:
-    result, notices = predict(NEGATIVE, make_model(known=other))
-    assert (result.likeness, notices) == (None, [])
+    result, notices = predict(NEGATIVE, make_model(novelty=other))
+    assert (result.novelty, notices) == (None, [])
     assert result.provenance()["likeness"] is None
 
 
 def test_a_stated_voxel_size_counts(make_model: Make) -> None:
-    config = PredictConfig.checked(model=str(make_model(known=known())), spacing_um=SPACING)
+    config = PredictConfig.checked(model=str(make_model(novelty=known())), spacing_um=SPACING)
     assert novelty_of(Volume(GOOD, None), config) == novelty_of(Volume(GOOD, SPACING), config)
 
 
@@ -92,7 +92,7 @@ def many_pairs(tmp_path: Path) -> Path:
 def test_a_training_puts_it_into_the_model(many_pairs: Path, tmp_path: Path, train_config: TrainConfig) -> None:
     settings = train_config.model_dump(exclude_unset=True) | {"iterations": 1}
     trained = drain(train_model(many_pairs, tmp_path / "run", TrainConfig.checked(**settings)))
-    found = read_info(trained.model).known
+    found = read_info(trained.model).novelty
     assert found is not None
     assert found == fit_novelty_model_to_folder(many_pairs)
     assert found.stacks == MIN_STACKS

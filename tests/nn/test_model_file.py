@@ -57,14 +57,14 @@ def test_model_survives_its_file(path: Path, generator: Generator, info: ModelIn
 
 
 def test_what_the_model_knows_survives_its_file(tmp_path: Path, generator: Generator, info: ModelInfo) -> None:
-    path = save_model(tmp_path / "knows.safetensors", generator, info.model_copy(update={"known": known()}))
-    assert read_info(path).known == known()
-    assert info.known is None
+    path = save_model(tmp_path / "knows.safetensors", generator, info.model_copy(update={"novelty": known()}))
+    assert read_info(path).novelty == known()
+    assert info.novelty is None
 
 
 def test_a_header_with_damaged_knowledge_is_refused(tmp_path: Path, generator: Generator, info: ModelInfo) -> None:
     damaged = known().model_copy(update={"quantiles": known().quantiles[1:]})
-    path = save_model(tmp_path / "knows.safetensors", generator, info.model_copy(update={"known": damaged}))
+    path = save_model(tmp_path / "knows.safetensors", generator, info.model_copy(update={"novelty": damaged}))
     with pytest.raises(InputError, match="damaged header"):
         read_info(path)
 

@@ -37,7 +37,7 @@ def main() -> None:
     generator, info = load_model(chosen.model)
     known = fit_novelty_model_to_folder(chosen.known, info.z_step)
     calibration = fit_calibration(str(chosen.model), chosen.calibration)
-    card = {"title": TITLE, "description": DESCRIPTION, "known": known, "uncertainty": calibration}
+    card = {"title": TITLE, "description": DESCRIPTION, "novelty": known, "uncertainty": calibration}
     target = FOLDER / f"{info.name}.safetensors"
     save_model(target, generator, info.model_copy(update=card))
     size = target.stat().st_size

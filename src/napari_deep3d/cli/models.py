@@ -38,9 +38,9 @@ def info(
 ) -> None:
     """Say what a model was trained on, its scores and limits."""
     about = model_info(name)
-    values = about.model_dump(mode="json")
-    if not as_json and about.known is not None:
-        values["known"] = f"how {about.known.stacks} stacks look"  # its numbers are not for reading
+    values = about.model_dump(mode="json", by_alias=True)
+    if not as_json and about.novelty is not None:
+        values["known"] = f"how {about.novelty.stacks} stacks look"  # its numbers are not for reading
     report(values, as_json)
 
 

@@ -38,9 +38,9 @@ def novelty_of(volume: Volume, config: PredictConfig) -> Novelty | None:
 
 def compare_with_training_data(volume: Volume, spacing_um: Spacing, info: ModelInfo) -> Novelty | None:
     """Compare a stack of voxels ``spacing_um`` (Z, Y, X) with what a model knows; None if the model does not say it."""
-    if info.known is None or not info.known.can_compare:
+    if info.novelty is None or not info.novelty.can_compare:
         return None
-    return assess(volume.data, spacing_um, info.known)
+    return assess(volume.data, spacing_um, info.novelty)
 
 
 def fit_novelty_model(volumes: Sequence[Volume], z_step: int = 1, most: int | None = None) -> NoveltyModel | None:

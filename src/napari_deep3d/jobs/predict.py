@@ -34,7 +34,7 @@ class Prediction:
 
     ``data`` has axes (Z, Y, X), float32, 0 to about 1; ``complete`` is false if it was stopped, and tiles that were
     not computed are then 0. ``uncertainty``, where it was asked for, has the same axes and unit: the absolute error to
-    expect in each voxel, or, if ``is_calibrated`` is false, no more than the spread of the predictions. ``likeness``
+    expect in each voxel, or, if ``is_calibrated`` is false, no more than the spread of the predictions. ``novelty``
     says how far the stack is from those that the model knows; None if it does not say.
     """
 
@@ -55,7 +55,7 @@ class Prediction:
     uncertainty: Any = field(default=None, repr=False)
     mean_uncertainty: float | None = None
     is_calibrated: bool = False
-    likeness: Novelty | None = None
+    novelty: Novelty | None = None
 
     def provenance(self) -> dict[str, object]:
         """Everything but the voxels, as plain values."""
@@ -71,7 +71,7 @@ class Prediction:
             "warnings": list(self.notices),
             "complete": self.complete,
             "input_intensities_of_0_and_1": list(self.intensity_range),
-            "likeness": None if self.likeness is None else self.likeness.report(),
+            "likeness": None if self.novelty is None else self.novelty.report(),
         }
         if self.mean_uncertainty is not None:
             about["mean_uncertainty"] = round(self.mean_uncertainty, 5)
@@ -121,10 +121,10 @@ def predict_volume(
     if bad:
         notices.append(f"{bad} voxels are not finite numbers; they are taken as background.")
         yield Notice(notices[-1])
-    likeness = compare_with_training_data(volume, plan.spacing_um, plan.model)
-    if likeness is not None and likeness.is_unlike:
-        notices.append(likeness.notice)
-        yield Notice(likeness.notice)
+    novelty = compare_with_training_data(volume, plan.spacing_um, plan.model)
+    if novelty is not None and novelty.is_unlike:
+        notices.append(novelty.notice)
+        yield Notice(novelty.notice)
     out = np.zeros(volume.shape, np.float32) if out is None else out
     if config.uncertainty and uncertainty is None:
         uncertainty = np.zeros(volume.shape, np.float32)
@@ -150,7 +150,7 @@ def predict_volume(
     except StoppedError:
         pass
     made = _result(volume, plan, out, outcome, clock.seconds, notices, bounds)
-    return replace(made, uncertainty=uncertainty if config.uncertainty else None, likeness=likeness)
+    return replace(made, uncertainty=uncertainty if config.uncertainty else None, novelty=novelty)
 
 
 def _take(out: Any, uncertainty: Any, notices: list[str], event: Event) -> None:

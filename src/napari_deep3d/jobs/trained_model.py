@@ -108,7 +108,7 @@ def _describe(
             "config": settings,
         },
         uncertainty=uncertainty,
-        known=fit_novelty_model([pair.widefield for pair in pairs], config.z_step, MAX_LOOKED_AT),
+        novelty=fit_novelty_model([pair.widefield for pair in pairs], config.z_step, MAX_LOOKED_AT),
         scores={f"validation_{key}": round(value, 4) for key, value in trained.validation.items()},
     )
 

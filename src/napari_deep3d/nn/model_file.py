@@ -31,13 +31,13 @@ class ModelInfo(BaseModel):
 
     ``spacing_um`` is the middle of the voxel sizes trained on, ``spacing_min_um`` and ``spacing_max_um`` their
     bounds; ``halo`` the voxels around a tile that its prediction depends on (the measured receptive field).
-    ``known`` is how the stacks look that it learned from; older files do not say.
+    ``novelty``, in the file ``known``, is how the stacks look that it learned from; older files do not say.
     ``dimensions``, ``network_input`` and ``z_step`` are as in :class:`napari_deep3d.core.config.TrainConfig`;
     ``enlarging`` is how the network's decoder enlarges.
     ``uncertainty`` turns the spread of its predictions into the error to expect, if it was calibrated.
     """
 
-    model_config = ConfigDict(frozen=True, protected_namespaces=())
+    model_config = ConfigDict(frozen=True, protected_namespaces=(), populate_by_name=True)
 
     format_version: int = FORMAT_VERSION
     name: str
@@ -56,7 +56,7 @@ class ModelInfo(BaseModel):
     uncertainty: Calibration | None = None
     training: dict[str, Any] = Field(default_factory=dict)
     scores: dict[str, Any] = Field(default_factory=dict)
-    known: NoveltyModel | None = None
+    novelty: NoveltyModel | None = Field(None, alias="known")
 
     @field_validator("spacing_um", "spacing_min_um", "spacing_max_um")
     @classmethod
@@ -89,7 +89,7 @@ def save_model(path: str | Path, generator: Any, info: ModelInfo) -> Path:
     }
     part = path.with_name(f".{path.name}.part-{os.getpid()}")
     try:
-        save_file(tensors, part, metadata={HEADER_KEY: info.model_dump_json()})
+        save_file(tensors, part, metadata={HEADER_KEY: info.model_dump_json(by_alias=True)})
         part.chmod(0o644)  # safetensors writes files that only their owner may read
         part.replace(path)
     finally:

@@ -11,12 +11,12 @@ from pydantic import ValidationError
 
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.novelty.detector import MIN_STACKS, NoveltyModel
-from napari_deep3d.core.novelty.features import Features, measure_likeness
-from tests.helpers.novelty import SPACING, known, widefield
+from napari_deep3d.core.novelty.features import Features
+from tests.helpers.novelty import SPACING, features_of, known, widefield
 
 
 def others(count: int = 40) -> list[Features]:
-    return [measure_likeness(widefield(seed), SPACING) for seed in range(1000, 1000 + count)]
+    return [features_of(widefield(seed), SPACING) for seed in range(1000, 1000 + count)]
 
 
 def test_it_survives_json() -> None:
@@ -33,7 +33,7 @@ def test_stacks_like_its_own_are_seldom_called_unlike() -> None:
 def test_noise_is_farther_than_any_of_them() -> None:
     farthest = max(known().compare(features).distance for features in others())
     noise = np.random.default_rng(0).poisson(5, (16, 64, 64))
-    assert known().compare(measure_likeness(noise, SPACING)).distance > max(1.0, farthest)
+    assert known().compare(features_of(noise, SPACING)).distance > max(1.0, farthest)
 
 
 def test_the_farther_a_feature_the_farther_the_stack() -> None:
@@ -56,7 +56,7 @@ def test_too_few_stacks_tell_nothing() -> None:
 
 
 def test_few_and_equal_stacks_make_no_warning_of_every_hair() -> None:
-    few = NoveltyModel.fit([measure_likeness(widefield(seed), SPACING) for seed in range(MIN_STACKS)])
+    few = NoveltyModel.fit([features_of(widefield(seed), SPACING) for seed in range(MIN_STACKS)])
     assert np.mean([few.compare(features).is_unlike for features in others(20)]) <= 0.1
 
 

@@ -11,8 +11,8 @@ import scipy.ndimage as ndi
 
 from napari_deep3d.core.novelty.detector import NoveltyModel
 from napari_deep3d.core.novelty.explain import FAR, GROUPS, Novelty, assess
-from napari_deep3d.core.novelty.features import NAMES, measure_likeness
-from tests.helpers.novelty import SPACING, known, widefield
+from napari_deep3d.core.novelty.features import NAMES
+from tests.helpers.novelty import SPACING, features_of, known, widefield
 
 
 def notice(stack: np.ndarray) -> str:
@@ -50,7 +50,7 @@ def test_wrong_input_is_told_by_its_name(kind: str) -> None:
 
 def test_a_plane_repeated_is_told_whatever_the_model_knows_of_planes_that_are_alike() -> None:
     """Where the model knows stacks whose planes are much alike, that they are the same is no large deviation."""
-    features = [measure_likeness(widefield(seed), SPACING) for seed in range(40)]
+    features = [features_of(widefield(seed), SPACING) for seed in range(40)]
     alike = [replace(f, **dict.fromkeys(FAR, 2.5 + 0.01 * index)) for index, f in enumerate(features[::3])]
     said = assess(np.repeat(STACK[8:9], 16, axis=0), SPACING, NoveltyModel.fit(features + alike)).notice
     assert "planes hardly differ" in said

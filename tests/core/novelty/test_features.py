@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_deep3d.core.novelty.features import MAX_LATERAL, MAX_PLANES, NAMES, measure_likeness, representative_part
-from tests.helpers.novelty import SPACING, widefield
+from napari_deep3d.core.novelty.features import MAX_LATERAL, MAX_PLANES, NAMES, representative_part
+from tests.helpers.novelty import SPACING, features_of, widefield
 
 
 def close(stack: np.ndarray, other: np.ndarray, tolerance: float = 2e-3) -> None:
-    expected, found = measure_likeness(stack, SPACING).values(), measure_likeness(other, SPACING).values()
+    expected, found = features_of(stack, SPACING).values(), features_of(other, SPACING).values()
     np.testing.assert_allclose(found, expected, atol=tolerance, rtol=tolerance)
 
 
@@ -47,12 +47,12 @@ def test_few_voxels_that_are_not_finite_change_little() -> None:
 
 @pytest.mark.parametrize("value", [0.0, 7.0, np.nan])
 def test_a_stack_without_structure_still_has_numbers(value: float) -> None:
-    assert np.isfinite(measure_likeness(np.full((8, 32, 32), value), SPACING).values()).all()
+    assert np.isfinite(features_of(np.full((8, 32, 32), value), SPACING).values()).all()
 
 
 @pytest.mark.parametrize("shape", [(4, 16, 16), (4, 16, 400), (7, 17, 23)])
 def test_what_a_small_stack_cannot_tell_is_left_open(shape: tuple[int, int, int]) -> None:
-    values = measure_likeness(widefield(3, shape), SPACING).values()
+    values = features_of(widefield(3, shape), SPACING).values()
     assert not np.isinf(values).any()
     assert np.isfinite(values[[NAMES.index(name) for name in ("noise", "median", "saturated", "near_middle")]]).all()
 
@@ -81,14 +81,14 @@ def test_noise_is_told_as_it_is() -> None:
     rng = np.random.default_rng(0)
     waves = np.sin(np.arange(128) / 10)[None, :, None] * np.sin(np.arange(128) / 10) * np.ones((12, 1, 1))
     for sigma in (0.02, 0.1):  # the smoothed intensities range over 2
-        noise = measure_likeness(waves + rng.normal(0, sigma, waves.shape), SPACING).noise
+        noise = features_of(waves + rng.normal(0, sigma, waves.shape), SPACING).noise
         assert 10**noise == pytest.approx(sigma / 2, rel=0.1)
 
 
 def test_repeated_planes_are_alike_and_noise_is_not() -> None:
     noise = np.random.default_rng(0).normal(size=(16, 64, 64))
-    repeated = measure_likeness(np.repeat(noise[:1], 16, axis=0), SPACING)
+    repeated = features_of(np.repeat(noise[:1], 16, axis=0), SPACING)
     assert min(repeated.near_fine, repeated.far_fine) > 2
-    unrelated = measure_likeness(noise, SPACING)
+    unrelated = features_of(noise, SPACING)
     assert max(abs(unrelated.near_finest), abs(unrelated.far_finest)) < 0.1
     assert unrelated.order == pytest.approx(0, abs=0.1)

@@ -25,7 +25,7 @@ def model(tmp_path: Path) -> Path:
     """A very small model that says what it knows."""
     path = write_model(tmp_path / "knows.safetensors", "knows")
     generator, info = load_model(path)
-    return save_model(path, generator, info.model_copy(update={"known": known()}))
+    return save_model(path, generator, info.model_copy(update={"novelty": known()}))
 
 
 class Answers:
@@ -57,10 +57,10 @@ def test_it_is_said_before_predicting_and_only_once(dock: Any, viewer: Any, qtbo
     panel = dock.predict_panel
     dock.session.update(model=str(model))
     viewer.add_image(INVERTED, name="brightfield", **PLACE)
-    qtbot.waitUntil(lambda: "transmitted light" in panel.likeness.text(), timeout=10_000)
-    assert panel.likeness.isVisibleTo(panel)
+    qtbot.waitUntil(lambda: "transmitted light" in panel.novelty.text(), timeout=10_000)
+    assert panel.novelty.isVisibleTo(panel)
     assert panel.button.isEnabled()
-    panel._on_notice(panel.likeness.text())  # as the prediction will say again
+    panel._on_notice(panel.novelty.text())  # as the prediction will say again
     assert "transmitted light" not in panel.notices.text()
 
 
@@ -68,12 +68,12 @@ def test_of_a_stack_like_the_models_nothing_is_said(dock: Any, viewer: Any, qtbo
     panel = dock.predict_panel
     dock.session.update(model=str(model))
     viewer.add_image(INVERTED, name="brightfield", **PLACE)
-    qtbot.waitUntil(lambda: panel.likeness.text() != "", timeout=10_000)
+    qtbot.waitUntil(lambda: panel.novelty.text() != "", timeout=10_000)
     dock.session.choose_layer(viewer.add_image(GOOD, name="fluorescence", **PLACE))
-    assert panel.likeness.text() == ""
+    assert panel.novelty.text() == ""
     qtbot.wait(700)
-    assert panel.likeness.text() == ""
-    assert not panel.likeness.isVisibleTo(panel)
+    assert panel.novelty.text() == ""
+    assert not panel.novelty.isVisibleTo(panel)
 
 
 def test_a_late_answer_about_another_layer_is_dropped(dock: Any, viewer: Any, qtbot: Any, answers: Answers) -> None:
@@ -85,9 +85,9 @@ def test_a_late_answer_about_another_layer_is_dropped(dock: Any, viewer: Any, qt
     dock.session.choose_layer(viewer.add_image(GOOD, name="second", **PLACE))
     qtbot.waitUntil(lambda: answers.asked == ["first", "second"])
     answers.gate.release(2)
-    qtbot.waitUntil(lambda: "dark on bright" in panel.likeness.text())
+    qtbot.waitUntil(lambda: "dark on bright" in panel.novelty.text())
     qtbot.wait(100)
-    assert "noise" not in panel.likeness.text()
+    assert "noise" not in panel.novelty.text()
     assert answers.asked == ["first", "second"]
 
 
@@ -120,7 +120,7 @@ def test_an_error_shows_no_line_and_does_not_get_in_the_way(
     viewer.add_image(GOOD, name="odd", **PLACE)
     qtbot.waitUntil(lambda: answers.asked == ["odd"])
     qtbot.wait(100)
-    assert dock.predict_panel.likeness.text() == ""
+    assert dock.predict_panel.novelty.text() == ""
     assert dock.predict_panel.button.isEnabled()
 
 

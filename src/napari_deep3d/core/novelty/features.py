@@ -110,19 +110,6 @@ class Features:
 NAMES = tuple(field.name for field in fields(Features))
 
 
-def measure_likeness(stack: Stack, spacing_um: Spacing) -> Features:
-    """Measure what a stack looks like.
-
-    Parameters
-    ----------
-    stack
-        Axes (Z, Y, X), any real kind of number; only a part is read. What is not finite counts as usual.
-    spacing_um
-        Voxel size Z, Y, X.
-    """
-    return measure_features(representative_part(stack), spacing_um)
-
-
 def measure_features(voxels: FloatArray, spacing_um: Spacing) -> Features:
     """Measure what a part of a stack looks like, axes (Z, Y, X), every voxel finite."""
     saturated = float((voxels == voxels.max()).mean())

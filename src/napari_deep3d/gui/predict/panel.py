@@ -75,7 +75,7 @@ class PredictPanel(QWidget):  # type: ignore[misc]
             "The stack is predicted four times for it, so it takes four times as long."
         )
         self.uncertainty.toggled.connect(lambda on: self._session.update(uncertainty=on))
-        self.likeness = NoveltyWarning()
+        self.novelty = NoveltyWarning()
         self.advanced = Advanced(self._session)
         self.button = QPushButton(PREDICT)
         self.button.setMinimumHeight(34)
@@ -97,7 +97,7 @@ class PredictPanel(QWidget):  # type: ignore[misc]
             ),
             self._rest: (
                 self.plan_line,
-                self.likeness,
+                self.novelty,
                 self.notices,
                 self.button,
                 self.bar,
@@ -126,7 +126,7 @@ class PredictPanel(QWidget):  # type: ignore[misc]
         elif self._planned != self._plan_key(self._request):
             self._forget_plan()
             self._plan_timer.start()
-        self.likeness.follow(self._session, self._request)
+        self.novelty.follow(self._session, self._request)
         self._refresh_buttons()
 
     def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
@@ -141,7 +141,7 @@ class PredictPanel(QWidget):  # type: ignore[misc]
             self._prediction.close()
         if self._planner is not None:
             self._planner.close(0)
-        self.likeness.shut_down()
+        self.novelty.shut_down()
         self._session.changed.disconnect(self.refresh)
         self.stack.disconnect_viewer()
 
@@ -246,7 +246,7 @@ class PredictPanel(QWidget):  # type: ignore[misc]
 
     def _on_notice(self, notice: str) -> None:
         shown = self.notices.text()
-        if notice not in (*shown.splitlines(), self.likeness.text()):
+        if notice not in (*shown.splitlines(), self.novelty.text()):
             self.notices.show_text(f"{shown}\n{notice}".strip())
 
     def _on_ended(self, source: Image, outcome: PredictionEnd) -> None:
