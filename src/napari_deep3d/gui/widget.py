@@ -20,7 +20,7 @@ MIN_WIDTH = 330
 PanelName = Literal["Predict", "Register", "Train", "Compare"]
 
 
-class Deep3DWidget(QWidget):  # type: ignore[misc]
+class Deep3DWidget(QWidget):
     """The dock "Deep3D": it owns the session and the panels, and stops what runs when it goes.
 
     Parameters

@@ -24,7 +24,7 @@ CONTRASTS = [
 ]
 
 
-class ComparePanel(QWidget):  # type: ignore[misc]
+class ComparePanel(QWidget):
     """Tick layers, choose a section, see them side by side, go back.
 
     Attributes

@@ -12,7 +12,7 @@ from napari_deep3d.gui.predict.session import Session
 from napari_deep3d.gui.shared.widgets import Choice
 
 
-class Advanced(QCollapsible):  # type: ignore[misc]
+class Advanced(QCollapsible):
     """A folded section; what is left at auto is worked out."""
 
     def __init__(self, session: Session) -> None:

@@ -14,7 +14,7 @@ from napari_deep3d.jobs.models import list_models
 OPEN_FILE = "Open a model file..."
 
 
-class ModelSelector(QWidget):  # type: ignore[misc]
+class ModelSelector(QWidget):
     """A drop-down list of models."""
 
     def __init__(self, session: Session) -> None:

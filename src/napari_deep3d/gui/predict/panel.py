@@ -31,7 +31,7 @@ PLAN_DELAY_MS = 150
 STYLES = {"done": "", "stopped": AMBER, "failed": RED}
 
 
-class PredictPanel(QWidget):  # type: ignore[misc]
+class PredictPanel(QWidget):
     """Choose a stack and a model, see what will happen, predict, stop.
 
     Attributes

@@ -31,7 +31,7 @@ class PredictionEnd:
     layer: Image | None = None
 
 
-class PredictionRun(QObject):  # type: ignore[misc]
+class PredictionRun(QObject):
     """A prediction under way.
 
     Attributes

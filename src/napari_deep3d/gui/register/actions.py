@@ -28,7 +28,7 @@ from napari_deep3d.jobs.registration_file import load_transform, save_transform
 FILES = "Registration (*.json)"
 
 
-class ResultActions(QWidget):  # type: ignore[misc]
+class ResultActions(QWidget):
     """Buttons for a registration, and a line that says what they did.
 
     Attributes

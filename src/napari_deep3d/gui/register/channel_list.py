@@ -13,7 +13,7 @@ LAYER_ROLE = Qt.ItemDataRole.UserRole
 HEIGHT = 80
 
 
-class ChannelList(QCollapsible):  # type: ignore[misc]
+class ChannelList(QCollapsible):
     """A folded list of layers to tick; hidden while there is none."""
 
     def __init__(self) -> None:

@@ -22,7 +22,7 @@ STEPS = (
 TIP = "Move the confocal stack by one wide-field voxel, with Shift by a tenth of it"
 
 
-class Nudge(QWidget):  # type: ignore[misc]
+class Nudge(QWidget):
     """Six buttons.
 
     Parameters

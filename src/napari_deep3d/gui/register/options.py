@@ -20,7 +20,7 @@ METHODS = [
 ]
 
 
-class RegisterOptions(QWidget):  # type: ignore[misc]
+class RegisterOptions(QWidget):
     """A row that all see, and a folded section."""
 
     def __init__(self) -> None:

@@ -15,7 +15,7 @@ STYLE_TIP = (
 SHOW, LEAVE = "Show overlay", "Back to normal view"
 
 
-class OverlayControls(QWidget):  # type: ignore[misc]
+class OverlayControls(QWidget):
     """Two choices and two buttons.
 
     Attributes

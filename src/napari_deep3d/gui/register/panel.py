@@ -26,7 +26,7 @@ from napari_deep3d.gui.shared.widgets import RED, Line, stack_up
 from napari_deep3d.gui.shared.worker import Cancelled, Failed
 
 
-class RegisterPanel(QWidget):  # type: ignore[misc]
+class RegisterPanel(QWidget):
     """Choose two stacks, estimate the shift, look at it, move it, apply it.
 
     Attributes

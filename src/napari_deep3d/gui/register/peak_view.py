@@ -13,7 +13,7 @@ from napari_deep3d.gui.shared.widgets import AMBER, RED, Line
 NO_PROFILES = "Read from a file, which keeps no profiles; estimate the shift to see them."
 
 
-class PeakView(QWidget):  # type: ignore[misc]
+class PeakView(QWidget):
     """The shift in words, the plots, and what moves the peak.
 
     Attributes

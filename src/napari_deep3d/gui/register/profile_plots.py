@@ -28,7 +28,7 @@ LEGEND_TIP = (
 )
 
 
-class ProfilePlot(pg.PlotWidget):  # type: ignore[misc]
+class ProfilePlot(pg.PlotWidget):
     """One plot; its items are made once.
 
     Attributes
@@ -87,7 +87,7 @@ class ProfilePlot(pg.PlotWidget):  # type: ignore[misc]
         event.ignore()
 
 
-class ProfilePlots(QWidget):  # type: ignore[misc]
+class ProfilePlots(QWidget):
     """The plots of a registration.
 
     Attributes

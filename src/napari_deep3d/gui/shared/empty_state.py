@@ -11,7 +11,7 @@ from napari_deep3d.core.errors import InputError
 from napari_deep3d.gui.shared.widgets import RED, Line
 
 
-class EmptyState(QWidget):  # type: ignore[misc]
+class EmptyState(QWidget):
     """An invitation to open a stack, and a button that loads the sample."""
 
     def __init__(self, viewer: Any) -> None:

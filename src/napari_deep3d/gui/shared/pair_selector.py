@@ -29,7 +29,7 @@ PairGuess = Callable[[list[Image]], tuple[Image | None, Image | None]]
 """Tells which of the image layers are likely the wide-field and the confocal one."""
 
 
-class StackPart(QWidget):  # type: ignore[misc]
+class StackPart(QWidget):
     """The choice of one stack: its layer, a line of facts, and its voxel size where that is missing."""
 
     def __init__(self, viewer: Any, label: str, guess: Guess, why: str, action: str) -> None:
@@ -97,7 +97,7 @@ class StackPart(QWidget):  # type: ignore[misc]
         self.chooser.disconnect_viewer()
 
 
-class PairSelector(QWidget):  # type: ignore[misc]
+class PairSelector(QWidget):
     """The choice of both stacks; until the user chooses, they are guessed from the layers' names.
 
     Parameters

@@ -16,7 +16,7 @@ REFRESH_MS = 200
 METADATA_KEY = "napari-deep3d"
 
 
-class ResultLayer(QObject):  # type: ignore[misc]
+class ResultLayer(QObject):
     """A layer of zeros on a source layer's stack, which a job fills in tile by tile.
 
     Parameters

@@ -15,7 +15,7 @@ from napari_deep3d.gui.shared.worker import Run
 STOP = "Stop"
 
 
-class RunButton(QWidget):  # type: ignore[misc]
+class RunButton(QWidget):
     """The button and its progress bar.
 
     Attributes

@@ -18,7 +18,7 @@ Guess = Callable[[list[Image]], Image | None]
 """Tells which of the image layers is likely meant."""
 
 
-class StackSelector(QWidget):  # type: ignore[misc]
+class StackSelector(QWidget):
     """A form with the layer, and a row for each further choice that the layer needs.
 
     Parameters

@@ -13,7 +13,7 @@ from napari_deep3d.gui.shared.widgets import AMBER, Line
 WHY = "The model needs it to tell blur from structure."
 
 
-class VoxelSize(QWidget):  # type: ignore[misc]
+class VoxelSize(QWidget):
     """Fields for the voxel size in um, with the reason, and a button that writes it to the layer.
 
     Parameters

@@ -13,7 +13,7 @@ RED = "background: #c62828; color: #ffffff; border-radius: 3px; padding: 5px;"
 GREEN = "background: #2e7d32; color: #ffffff; border-radius: 3px; padding: 5px;"
 
 
-class Line(QLabel):  # type: ignore[misc]
+class Line(QLabel):
     """A line of text that wraps, can be copied, and is hidden while it is empty."""
 
     def __init__(self, style: str = "", parent: QWidget | None = None) -> None:
@@ -32,7 +32,7 @@ class Line(QLabel):  # type: ignore[misc]
         self.setVisible(bool(text))
 
 
-class Choice(QComboBox):  # type: ignore[misc]
+class Choice(QComboBox):
     """A drop-down list that does not grow with its longest entry, and leaves the wheel to scrolling."""
 
     def __init__(self, tip: str = "", parent: QWidget | None = None) -> None:

@@ -61,7 +61,7 @@ def job_of(function: Callable[[], T]) -> Job[T]:
     return function()
 
 
-class Run(QObject):  # type: ignore[misc]
+class Run(QObject):
     """A job under way in a worker thread.
 
     Parameters

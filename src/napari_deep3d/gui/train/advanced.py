@@ -34,7 +34,7 @@ DECIMALS = {"learning_rate": 5}
 FIXED_TIP = "The model to start from decides it"
 
 
-class TrainAdvanced(QCollapsible):  # type: ignore[misc]
+class TrainAdvanced(QCollapsible):
     """A folded section; only what differs from the defaults becomes part of the config.
 
     Attributes
@@ -126,7 +126,7 @@ def _tip(name: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-class _WheelPasses(QObject):  # type: ignore[misc]
+class _WheelPasses(QObject):
     """Lets the wheel scroll the panel instead of changing a field."""
 
     def eventFilter(self, _watched: QObject, event: QEvent) -> bool:  # noqa: N802

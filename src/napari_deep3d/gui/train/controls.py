@@ -12,7 +12,7 @@ PAUSE, CONTINUE = "Pause", "Continue"
 STOP, STOPPING = "Stop and keep", "Stopping..."
 
 
-class TrainControls(QWidget):  # type: ignore[misc]
+class TrainControls(QWidget):
     """Buttons and a bar.
 
     Attributes

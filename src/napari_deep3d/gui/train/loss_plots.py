@@ -36,7 +36,7 @@ TESTED_TIP = (
 )
 
 
-class LossPlots(QWidget):  # type: ignore[misc]
+class LossPlots(QWidget):
     """Two plots; their items are made once and drawn anew at most ten times a second."""
 
     def __init__(self) -> None:
@@ -121,13 +121,13 @@ def _plot(**axes: pg.AxisItem) -> pg.PlotWidget:
     return plot
 
 
-class _Plot(pg.PlotWidget):  # type: ignore[misc]
+class _Plot(pg.PlotWidget):
     def wheelEvent(self, event: Any) -> None:  # noqa: N802
         """Scroll the panel, not the plot."""
         event.ignore()
 
 
-class _LogAxis(pg.AxisItem):  # type: ignore[misc]
+class _LogAxis(pg.AxisItem):
     """Few ticks, so that they can be read; positions are powers of ten."""
 
     def tickValues(self, low: float, high: float, _size: float) -> list[tuple[float, list[float]]]:  # noqa: N802

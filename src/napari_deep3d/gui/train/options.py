@@ -31,7 +31,7 @@ TIME_TIP = (
 )
 
 
-class TrainOptions(QWidget):  # type: ignore[misc]
+class TrainOptions(QWidget):
     """A form, and a folded section.
 
     Attributes

@@ -28,7 +28,7 @@ APART = (
 FOLDER_TIP = "A folder that holds two, 'widefield' and 'confocal'; both stacks of a pair have the same file name"
 
 
-class PairAdder(QWidget):  # type: ignore[misc]
+class PairAdder(QWidget):
     """Buttons that add pairs; files are read in a worker.
 
     Attributes

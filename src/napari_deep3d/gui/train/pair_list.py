@@ -32,7 +32,7 @@ TEST_TIP = (
 )
 
 
-class PairList(QWidget):  # type: ignore[misc]
+class PairList(QWidget):
     """The pairs, one a row.
 
     Attributes

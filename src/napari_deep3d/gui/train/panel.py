@@ -33,7 +33,7 @@ RESUME_TIP = "Go on with a training that was stopped, or that ended with napari"
 STYLES = {"done": "", "stopped": "", "early": AMBER, "failed": RED}
 
 
-class TrainPanel(QWidget):  # type: ignore[misc]
+class TrainPanel(QWidget):
     """List pairs, choose how, train, look, stop, go on.
 
     Attributes

@@ -22,7 +22,7 @@ UNPLANNED = 20
 """Steps between pictures while it is not known how long one takes."""
 
 
-class TrainingPlan(QWidget):  # type: ignore[misc]
+class TrainingPlan(QWidget):
     """The plan in a line, and what the user should know.
 
     It is made in a worker, since it asks torch for its devices, and importing torch takes seconds.

@@ -23,7 +23,7 @@ NAMES = {
 }
 
 
-class PreviewView(QObject):  # type: ignore[misc]
+class PreviewView(QObject):
     """Three layers in the viewer, which go when the view is left.
 
     Attributes

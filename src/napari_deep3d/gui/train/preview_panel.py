@@ -18,7 +18,7 @@ SHOW, HIDE, CLOSE = "Show preview", "Hide preview", "Close preview"
 SECTIONS = [("x-z (depth)", "x-z"), ("x-y", "x-y")]
 
 
-class PreviewPanel(QWidget):  # type: ignore[misc]
+class PreviewPanel(QWidget):
     """A slider through the steps, the section, and a button that shows or hides the preview.
 
     Attributes

@@ -12,7 +12,7 @@ from napari_deep3d.gui.shared.widgets import AMBER, Line
 from napari_deep3d.jobs.run_folder import RunInfo, list_unfinished, read_run
 
 
-class ResumeBar(QWidget):  # type: ignore[misc]
+class ResumeBar(QWidget):
     """A line that names an unfinished training, with buttons; hidden where there is none.
 
     Attributes

@@ -73,7 +73,7 @@ class TrainOutcome:
     resumable: Path | None = None
 
 
-class TrainingRun(QObject):  # type: ignore[misc]
+class TrainingRun(QObject):
     """A training under way.
 
     Attributes
