@@ -27,8 +27,7 @@ from benchmarks.common.stack_statistics import STATISTICS, statistics
 from benchmarks.prediction.simulated import read
 from napari_deep3d.core.types import FloatArray, Spacing
 from napari_deep3d.core.volume import format_spacing
-from napari_deep3d.jobs.pairs import pair_names
-from napari_deep3d.jobs.simulate import CONFOCAL, WIDEFIELD
+from napari_deep3d.jobs.pairs import CONFOCAL, WIDEFIELD, PairsFolder
 
 MICROSCOPES = {"wide-field": WIDEFIELD, "confocal": CONFOCAL}
 RANGE = (5, 50, 95)
@@ -58,7 +57,7 @@ def sections(stack: FloatArray) -> tuple[int, int]:
 def simulated_pictures(folder: Path) -> list[Picture]:
     """Both stacks of the first pair of every kind of sample."""
     first: dict[str, str] = {}
-    for name in pair_names(folder):
+    for name in PairsFolder(folder).names():
         first.setdefault(read_scene(folder / WIDEFIELD / name).kind, name)
     pictures = []
     for kind, name in sorted(first.items()):
@@ -111,7 +110,7 @@ def _draw(above: Any, below: Any, picture: Picture) -> None:
 
 def compare(folder: Path, microscope: str, with_nucleus: bool) -> list[Row]:
     """One line per statistic: the simulated range and the real values, those outside with *."""
-    paths = [folder / MICROSCOPES[microscope] / name for name in pair_names(folder)]
+    paths = [folder / MICROSCOPES[microscope] / name for name in PairsFolder(folder).names()]
     simulated = [statistics(read(path), read_scene(path).spacing_um) for path in paths]
     files = real_files(microscope, with_nucleus=with_nucleus)
     real = {file.name: statistics(file.read(), file.spacing_um) for file in files}

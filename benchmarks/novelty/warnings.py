@@ -32,7 +32,7 @@ from napari_deep3d.core.types import Spacing
 from napari_deep3d.io import open_stack
 from napari_deep3d.jobs.models import model_info
 from napari_deep3d.jobs.novelty import fit_novelty_model_to_folder
-from napari_deep3d.jobs.pairs import load_pairs
+from napari_deep3d.jobs.pairs import PairsFolder
 
 Voxels = NDArray[np.floating]
 Stack = tuple[Voxels, Spacing]
@@ -152,7 +152,7 @@ def real_stacks(data: Path) -> list[tuple[str, Stack]]:
 def study(known: NoveltyModel, test: Path, data: Path, seed: int = 0) -> list[Row]:
     """Judge the test stacks as they are, spoilt, and the real ones."""
     rng = np.random.default_rng(seed)
-    pairs = load_pairs(test)
+    pairs = PairsFolder(test).load()
     own, confocal = (
         [(np.asarray(v.data[:, :, :], dtype=float), v.require_spacing_um()) for v in side]
         for side in ([pair.widefield for pair in pairs], [pair.confocal for pair in pairs])

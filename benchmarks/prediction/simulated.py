@@ -27,8 +27,7 @@ from benchmarks.common.scores import Row, markdown, scaled, score_row, structure
 from napari_deep3d import predict
 from napari_deep3d.core.types import FloatArray
 from napari_deep3d.io import open_stack
-from napari_deep3d.jobs.pairs import pair_names
-from napari_deep3d.jobs.simulate import CONFOCAL, WIDEFIELD
+from napari_deep3d.jobs.pairs import CONFOCAL, WIDEFIELD, PairsFolder
 
 ITERATIONS = (5, 10, 15, 20, 30, 40, 60)
 BASELINE = "wide-field"
@@ -88,7 +87,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, help="JSON file for every row")
     chosen = parser.parse_args()
     rows: list[Row] = []
-    for name in pair_names(chosen.folder)[: chosen.stacks]:
+    for name in PairsFolder(chosen.folder).names()[: chosen.stacks]:
         path, start = chosen.folder / WIDEFIELD / name, time.monotonic()
         scene, truth = read_scene(path), scaled(read(chosen.folder / CONFOCAL / name))
         found = list(methods(path, read(path), truth, scene, chosen))

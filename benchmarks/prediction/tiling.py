@@ -25,7 +25,7 @@ from napari_deep3d.core.resampling import ModelGrid
 from napari_deep3d.core.tiling import plan_tiles
 from napari_deep3d.core.types import FloatArray, Shape
 from napari_deep3d.jobs.models import find_model
-from napari_deep3d.jobs.pairs import read_pairs
+from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
 from napari_deep3d.nn.folded_network import FoldedNetwork, fold_norms, measure_statistics
 from napari_deep3d.nn.generator import EPSILON, STRIDE, Generator, ResidualBlock, StackNorm, norms
 from napari_deep3d.nn.inference import BoxPredictor, predict_tiles
@@ -184,7 +184,9 @@ def main() -> None:
     parser.add_argument("--stacks", type=int, default=2)
     parser.add_argument("--only-model", metavar="NAME", help="a trained model (of mixed depth) instead of trainings")
     chosen = parser.parse_args()
-    training, held_out = split_pairs(read_pairs(chosen.pairs, (0.1, 99.9)), TrainConfig(seed=2026))
+    training, held_out = split_pairs(
+        prepare_pairs(PairsFolder(chosen.pairs).load(), (0.1, 99.9)), TrainConfig(seed=2026)
+    )
     tests = held_out[4 : 4 + chosen.stacks]
     print("| training | prediction | RMSE | SSIM | tile mismatch | change with the tile |\n|---|---|---|---|---|---|")
     if chosen.only_model:

@@ -19,7 +19,7 @@ from napari_deep3d.core.evaluation.metrics import rmse, ssim
 from napari_deep3d.core.intensity import intensity_range, normalise
 from napari_deep3d.io import open_stack
 from napari_deep3d.jobs.models import find_model
-from napari_deep3d.jobs.pairs import read_pairs
+from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
 from napari_deep3d.nn.devices import choose_device, choose_precision
 from napari_deep3d.nn.ensemble import TestTimeEnsemble
 from napari_deep3d.nn.folded_network import FoldedNetwork
@@ -41,7 +41,7 @@ def main() -> None:
     generator, info = load_model(find_model(chosen.model))
     device = choose_device()
     rows: dict[int, list[list[float]]] = {count: [] for count in CHOICES}
-    for pair in read_pairs(chosen.folder, info.percentiles):
+    for pair in prepare_pairs(PairsFolder(chosen.folder).load(), info.percentiles):
         stack = np.asarray(open_stack(chosen.folder / "widefield" / pair.name).volume().data[:, :, :])
         widefield = normalise(stack, intensity_range(stack, info.percentiles))
         confocal = normalise(np.asarray(pair.confocal.data[:, :, :]), pair.confocal_range)

@@ -34,7 +34,7 @@ from napari_deep3d.core.intensity import intensity_range, normalise
 from napari_deep3d.core.types import FloatArray
 from napari_deep3d.io import open_stack
 from napari_deep3d.jobs.models import find_model
-from napari_deep3d.jobs.pairs import read_pairs
+from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
 from napari_deep3d.nn.model_file import load_model, read_info, save_model
 
 matplotlib.use("Agg")
@@ -72,7 +72,7 @@ def with_calibration(model: str, calibration: Calibration | None, path: Path) ->
 
 def judge(model: str | Path, folder: Path, *, plain: bool = False, **options: Any) -> Iterator[Judged]:
     """Predict every pair of a folder; without ``plain`` only with uncertainty."""
-    for pair in read_pairs(folder, read_info(find_model(str(model))).percentiles):
+    for pair in prepare_pairs(PairsFolder(folder).load(), read_info(find_model(str(model))).percentiles):
         stack = folder / "widefield" / pair.name
         made = predict(stack, model=str(model), uncertainty=True, **options)
         single = predict(stack, model=str(model), **options) if plain else made

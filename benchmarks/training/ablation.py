@@ -25,7 +25,7 @@ import torch
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.evaluation.metrics import fit_scale, rmse, ssim
 from napari_deep3d.core.types import FloatArray
-from napari_deep3d.jobs.pairs import read_pairs
+from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
 from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.patches import TrainingPair
 from napari_deep3d.nn.trainer import Trainer
@@ -136,7 +136,7 @@ def main() -> None:
     mine, workers = (int(part) for part in chosen.worker.split("/"))
     if workers > 1:
         torch.set_num_threads(1)
-    training, test = (read_pairs(folder, (0.1, 99.9)) for folder in (chosen.train, chosen.test))
+    training, test = (prepare_pairs(PairsFolder(folder).load(), (0.1, 99.9)) for folder in (chosen.train, chosen.test))
     work = list(itertools.product(range(chosen.seeds), chosen.variants))
     for seed, variant in work[mine::workers]:
         if any(r["variant"] == variant and int(r["seed"]) == seed for r in done(chosen.out)):

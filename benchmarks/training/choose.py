@@ -25,7 +25,7 @@ from napari_deep3d import predict, train
 from napari_deep3d.core.config import read_toml
 from napari_deep3d.core.evaluation.metrics import score
 from napari_deep3d.core.types import FloatArray
-from napari_deep3d.jobs.pairs import read_pairs
+from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
 from napari_deep3d.nn.patches import TrainingPair
 
 PERCENTILES = (0.1, 99.9)
@@ -44,7 +44,7 @@ def share_and_scores(pair: TrainingPair, image: FloatArray) -> tuple[float, floa
 def validate(folder: Path, model: str) -> dict[str, float]:
     """Mean scores of a model on a pairs folder."""
     rows = []
-    for pair in read_pairs(folder, PERCENTILES):
+    for pair in prepare_pairs(PairsFolder(folder).load(), PERCENTILES):
         stack = np.asarray(pair.widefield.data[pair.whole])
         image = predict(stack, spacing_um=pair.spacing_um, model=model).data
         rows.append(share_and_scores(pair, image))

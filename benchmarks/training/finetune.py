@@ -24,7 +24,7 @@ from napari_deep3d.core.simulation.imaging import SimulatedPair, take_images
 from napari_deep3d.core.simulation.scene import draw_scene
 from napari_deep3d.core.types import FloatArray, Shape, Spacing
 from napari_deep3d.io import write_stack
-from napari_deep3d.jobs.pairs import read_pairs
+from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
 
 SHAPE: Shape = (64, 144, 144)
 TRAINING, TESTS = 2, 8
@@ -69,7 +69,7 @@ def write_pairs(folder: Path, seed: int, count: int) -> None:
 def evaluate(folder: Path, model: str) -> dict[str, float]:
     """Mean scores on the test pairs; those of the wide-field stacks themselves for ``model=''``."""
     rows = []
-    for pair in read_pairs(folder, PERCENTILES):
+    for pair in prepare_pairs(PairsFolder(folder).load(), PERCENTILES):
         truth = pair.crop_confocal(pair.whole)
         widefield = np.asarray(pair.widefield.data[pair.whole])
         image = normalise(widefield, intensity_range(widefield, PERCENTILES))

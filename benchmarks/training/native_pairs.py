@@ -12,10 +12,11 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from napari_deep3d.core.box import Box
 from napari_deep3d.core.resampling import Resampled, grid_for
 from napari_deep3d.core.types import Shape
 from napari_deep3d.core.volume import Volume
-from napari_deep3d.jobs.pairs import LoadedPair, load_pairs, write_pairs
+from napari_deep3d.jobs.pairs import PairsFolder
 
 NATIVE_UM = (0.5, 0.2, 0.2)
 LEAST: Shape = (12, 80, 80)
@@ -26,11 +27,7 @@ def resampled(volume: Volume, most: Shape) -> Volume:
     spacing = volume.require_spacing_um()
     shape: Shape = volume.data.shape  # type: ignore[assignment]
     seen = Resampled(volume.data, grid_for(shape, spacing, NATIVE_UM))
-    box = tuple(
-        slice((have - min(have, keep)) // 2, (have + min(have, keep)) // 2)
-        for have, keep in zip(seen.shape, most, strict=True)
-    )
-    return replace(volume, data=seen[box], spacing_um=NATIVE_UM)
+    return replace(volume, data=seen[Box.centred(most, seen.shape)], spacing_um=NATIVE_UM)
 
 
 def main() -> None:
@@ -39,13 +36,13 @@ def main() -> None:
     parser.add_argument("output", type=Path)
     chosen = parser.parse_args()
     left_out = 0
-    for pair in load_pairs(chosen.pairs):
+    for pair in PairsFolder(chosen.pairs).load():
         most: Shape = pair.widefield.data.shape  # type: ignore[assignment]
         sides = [resampled(volume, most) for volume in (pair.widefield, pair.confocal)]
         if any(have < least for have, least in zip(sides[0].data.shape, LEAST, strict=True)):
             left_out += 1
             continue
-        write_pairs(chosen.output, [LoadedPair(pair.name, *sides)])
+        PairsFolder(chosen.output).write(pair.name, sides[0].data, sides[1].data, sides[0].require_spacing_um())
     print(f"{left_out} pairs were left out: a field of less than {LEAST} voxels of {NATIVE_UM} um")
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from benchmarks.training.choose import PERCENTILES, share_and_scores
 from benchmarks.training.native_pairs import NATIVE_UM
 from napari_deep3d import predict
-from napari_deep3d.jobs.pairs import read_pairs
+from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
 
 MAX_GROWTH = 12.0
 MODELS = ("start-l1", "start-native")
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("runs/study"))
     chosen = parser.parse_args()
     for held in chosen.validation:
-        pairs = list(read_pairs(held, PERCENTILES))
+        pairs = list(prepare_pairs(PairsFolder(held).load(), PERCENTILES))
         kept = [p for p in pairs if np.prod(np.divide(p.widefield.require_spacing_um(), NATIVE_UM)) <= MAX_GROWTH]
         for name in MODELS:
             model, start = str(chosen.folder / name / "model.safetensors"), time.monotonic()

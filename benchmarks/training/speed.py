@@ -26,7 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from napari_deep3d import simulate
 from napari_deep3d.core.config import TrainConfig
-from napari_deep3d.jobs.pairs import read_pairs
+from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
 from napari_deep3d.nn.discriminator import Discriminator
 from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.losses import PerceptualLoss, discriminator_loss, generator_loss, l1_loss
@@ -109,7 +109,7 @@ def memory_of(loop: str, losses: str, folder: Path) -> float:
 
 
 def compare(folder: Path, steps: int) -> None:
-    pairs = read_pairs(folder, (0.1, 99.9))
+    pairs = prepare_pairs(PairsFolder(folder).load(), (0.1, 99.9))
     rows = [(loop, losses) for losses in LOSSES for loop in ("plain", "ours, float32", "ours")]
     makers = {row: maker(*row, pairs) for row in rows}
     flop: dict[str, int] = {}
@@ -148,7 +148,7 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.memory:
         loop, losses = chosen.memory
-        make = maker(loop, losses, read_pairs(chosen.pairs, (0.1, 99.9)))
+        make = maker(loop, losses, prepare_pairs(PairsFolder(chosen.pairs).load(), (0.1, 99.9)))
         for step in range(3):
             make(step)
         print(peak_memory())

@@ -9,11 +9,11 @@ import pytest
 
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.io import write_stack
-from napari_deep3d.jobs.pairs import hold_in_memory, list_pairs, load_pairs, pair_names, read_pairs, write_pairs
+from napari_deep3d.jobs.pairs import PairsFolder, hold_in_memory, prepare_pairs
 
 
 def test_pairs_come_sorted_with_both_sides(pairs_folder: Path) -> None:
-    pairs = read_pairs(pairs_folder, (0, 100))
+    pairs = prepare_pairs(PairsFolder(pairs_folder).load(), (0, 100))
     assert [pair.name for pair in pairs] == ["0.tif", "1.tif", "2.tif"]
     for index, pair in enumerate(pairs):
         widefield, confocal = (np.asarray(side.data) for side in (pair.widefield, pair.confocal))
@@ -26,12 +26,12 @@ def test_folder_without_both_sides_is_no_pairs_folder(pairs_folder: Path, missin
     (pairs_folder / missing).rename(pairs_folder / "other")
     words = rf"is not a pairs folder: it has no folder '{missing}'\. A folder with 'widefield' and 'confocal'"
     with pytest.raises(InputError, match=words):
-        read_pairs(pairs_folder, (0, 100))
+        prepare_pairs(PairsFolder(pairs_folder).load(), (0, 100))
 
 
 def test_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="none is not a pairs folder"):
-        read_pairs(tmp_path / "none", (0, 100))
+        prepare_pairs(PairsFolder(tmp_path / "none").load(), (0, 100))
 
 
 def test_empty_side_is_told(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_empty_side_is_told(tmp_path: Path) -> None:
         (tmp_path / kind / "notes.txt").write_text("x")
         (tmp_path / kind / ".hidden.tif").write_text("x")
     with pytest.raises(InputError, match=r"holds no stack; files ending in \.tif"):
-        read_pairs(tmp_path, (0, 100))
+        prepare_pairs(PairsFolder(tmp_path).load(), (0, 100))
 
 
 @pytest.mark.parametrize("side", ["widefield", "confocal"])
@@ -48,13 +48,13 @@ def test_file_without_partner_is_named(pairs_folder: Path, side: str) -> None:
     other = "confocal" if side == "widefield" else "widefield"
     (pairs_folder / other / "1.tif").unlink()
     with pytest.raises(InputError, match=rf"1 of the files in .* have no partner, such as {side}/1\.tif"):
-        read_pairs(pairs_folder, (0, 100))
+        prepare_pairs(PairsFolder(pairs_folder).load(), (0, 100))
 
 
 def test_pair_of_different_shapes_is_named(pairs_folder: Path) -> None:
     write_stack(pairs_folder / "confocal" / "1.tif", np.ones((8, 32, 40), np.uint16), (1, 1, 1), overwrite=True)
     with pytest.raises(InputError, match=r"pair 1\.tif: wide-field is \(8, 32, 32\) and confocal \(8, 32, 40\)"):
-        read_pairs(pairs_folder, (0, 100))
+        prepare_pairs(PairsFolder(pairs_folder).load(), (0, 100))
 
 
 def test_endings_may_be_in_capitals(pairs_folder: Path) -> None:
@@ -62,20 +62,23 @@ def test_endings_may_be_in_capitals(pairs_folder: Path) -> None:
     for kind in ("widefield", "confocal"):
         for path in list((pairs_folder / kind).iterdir()):
             path.rename(path.with_suffix(".TIF"))
-    assert len(read_pairs(pairs_folder, (0, 100))) == 3
+    assert len(prepare_pairs(PairsFolder(pairs_folder).load(), (0, 100))) == 3
 
 
 def test_pairs_are_listed_without_their_voxels(pairs_folder: Path) -> None:
-    found = list_pairs(pairs_folder)
+    found = PairsFolder(pairs_folder).facts()
     assert [(pair.name, pair.shape) for pair in found] == [(f"{i}.tif", (8, 32, 32)) for i in range(3)]
     assert [pair.spacing_um for pair in found] == [pytest.approx((0.3 + 0.1 * i, 0.2, 0.2)) for i in range(3)]
-    assert pair_names(pairs_folder) == ["0.tif", "1.tif", "2.tif"]
+    assert PairsFolder(pairs_folder).names() == ["0.tif", "1.tif", "2.tif"]
 
 
 def test_written_pairs_are_read_again(pairs_folder: Path, tmp_path: Path) -> None:
-    pairs = load_pairs(pairs_folder)
-    write_pairs(tmp_path / "copy", pairs)
-    again = load_pairs(tmp_path / "copy")
+    pairs = PairsFolder(pairs_folder).load()
+    for pair in pairs:
+        PairsFolder(tmp_path / "copy").write(
+            pair.name, pair.widefield.data, pair.confocal.data, pair.widefield.require_spacing_um()
+        )
+    again = PairsFolder(tmp_path / "copy").load()
     assert [pair.name for pair in again] == ["0.tif.ome.tif", "1.tif.ome.tif", "2.tif.ome.tif"]
     for pair, other in zip(pairs, again, strict=True):
         np.testing.assert_array_equal(np.asarray(pair.widefield.data[...]), np.asarray(other.widefield.data[...]))
@@ -84,7 +87,7 @@ def test_written_pairs_are_read_again(pairs_folder: Path, tmp_path: Path) -> Non
 
 
 def test_pairs_are_held_in_memory_if_all_of_them_fit(pairs_folder: Path) -> None:
-    pairs = load_pairs(pairs_folder)
+    pairs = PairsFolder(pairs_folder).load()
     needed = 3 * 2 * 8 * 32 * 32 * 2
     held, left = hold_in_memory(pairs, needed), hold_in_memory(pairs, needed - 1)
     for pair, own, other in zip(pairs, held, left, strict=True):

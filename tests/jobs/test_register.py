@@ -16,7 +16,7 @@ from napari_deep3d.core.events import Event, Notice, Progress, StoppedError, dra
 from napari_deep3d.core.registration.transform import Transform
 from napari_deep3d.io import open_stack, write_stack
 from napari_deep3d.jobs import register
-from napari_deep3d.jobs.pairs import read_pairs
+from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
 from napari_deep3d.jobs.register import RegisteredFolder, StackSource, register_folders, register_pair
 
 SHIFT = (2, -3, 4)
@@ -68,7 +68,9 @@ def test_a_pair_is_written_aligned(pair_files: Files, tmp_path: Path) -> None:
 
 def test_what_is_written_can_be_trained_on(pair_files: Files, tmp_path: Path) -> None:
     drain(register_pair(*sources(pair_files), tmp_path / "pairs", RegisterConfig()))
-    assert [pair.name for pair in read_pairs(tmp_path / "pairs", (0.1, 99.9))] == ["cell.ome.tif"]
+    assert [pair.name for pair in prepare_pairs(PairsFolder(tmp_path / "pairs").load(), (0.1, 99.9))] == [
+        "cell.ome.tif"
+    ]
 
 
 def test_a_pair_is_never_replaced_unless_asked(pair_files: Files, tmp_path: Path) -> None:

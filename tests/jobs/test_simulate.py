@@ -13,8 +13,8 @@ from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Event, Progress, drain
 from napari_deep3d.core.simulation.imaging import simulate_pair
 from napari_deep3d.io import open_stack, write_stack
-from napari_deep3d.jobs.pairs import read_pairs
-from napari_deep3d.jobs.simulate import Simulated, check_folder, simulate_pairs
+from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
+from napari_deep3d.jobs.simulate import Simulated, simulate_pairs
 
 SHAPE = (8, 32, 32)
 NAMES = ["pair_0000.ome.tif", "pair_0001.ome.tif"]
@@ -46,7 +46,7 @@ def test_files_hold_the_pair_of_seed_and_number(made: tuple[Simulated, list[Even
 
 
 def test_folder_can_be_trained_on(made: tuple[Simulated, list[Event]]) -> None:
-    pairs = read_pairs(made[0].output, (0.1, 99.9))
+    pairs = prepare_pairs(PairsFolder(made[0].output).load(), (0.1, 99.9))
     assert [pair.name for pair in pairs] == NAMES
     assert all(pair.shape == SHAPE for pair in pairs)
 
@@ -101,15 +101,3 @@ def test_missing_confocal_stack_is_told_before_anything_is_made(tmp_path: Path) 
     with pytest.raises(InputError, match=r"no\.tif"):
         drain(job)
     assert not (tmp_path / "out").exists()
-
-
-def test_output_that_is_a_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("x")
-    for path in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(InputError, match=r"is a file; a folder|cannot write to .*Give a folder"):
-            check_folder(path, overwrite=True)
-
-
-def test_new_and_empty_folders_are_taken(tmp_path: Path) -> None:
-    assert check_folder(tmp_path / "a" / "b", overwrite=False).is_dir()
-    assert check_folder(tmp_path / "a" / "b", overwrite=False).is_dir()

@@ -21,7 +21,7 @@ from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Event, Metrics, Notice, Preview, StoppedError, drain
 from napari_deep3d.core.volume import Volume
 from napari_deep3d.io import write_stack
-from napari_deep3d.jobs.pairs import LoadedPair, load_pairs
+from napari_deep3d.jobs.pairs import LoadedPair, PairsFolder
 from napari_deep3d.jobs.predict import predict_volume
 from napari_deep3d.jobs.run_folder import COLUMNS, read_run
 from napari_deep3d.jobs.train import START_LEARNING_RATE, TrainResult, train_model
@@ -296,7 +296,7 @@ def test_damaged_newest_checkpoint_leaves_no_step_twice_in_the_metrics(
 @pytest.fixture
 def at_hand(pairs_folder: Path) -> list[LoadedPair]:
     """The pairs of the folder in memory, in an order of their own, by names without an ending."""
-    pairs = load_pairs(pairs_folder)
+    pairs = PairsFolder(pairs_folder).load()
     return [LoadedPair(str(i), pairs[i].widefield, pairs[i].confocal) for i in (2, 0, 1)]
 
 
@@ -305,7 +305,7 @@ def test_pairs_at_hand_train_the_model_that_their_files_do(
 ) -> None:
     done = drain(train_model(at_hand, tmp_path / "hand" / "run", train_config))
     assert done.model.read_bytes() == trained.model.read_bytes()
-    written = load_pairs(tmp_path / "hand" / "run" / "pairs")
+    written = PairsFolder(tmp_path / "hand" / "run" / "pairs").load()
     assert [pair.name for pair in written] == ["0.ome.tif", "1.ome.tif", "2.ome.tif"]
     for pair, own in zip(written, (at_hand[1], at_hand[2], at_hand[0]), strict=True):
         np.testing.assert_array_equal(np.asarray(pair.confocal.data[...]), np.asarray(own.confocal.data[...]))

@@ -23,7 +23,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_deep3d.contributions import thick_pair
 from napari_deep3d.core.events import drain
-from napari_deep3d.jobs.simulate import CONFOCAL
+from napari_deep3d.jobs.pairs import CONFOCAL
 
 SIZE = (1280, 800)
 PATIENCE_SECONDS = 300

@@ -14,8 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_deep3d.core.intensity import intensity_range
-from napari_deep3d.jobs.pairs import LoadedPair, load_pairs
-from napari_deep3d.jobs.simulate import CONFOCAL, WIDEFIELD
+from napari_deep3d.jobs.pairs import CONFOCAL, WIDEFIELD, LoadedPair, PairsFolder
 
 PERCENTILES = (0.1, 99.9)
 LARGEST = 15.0
@@ -36,7 +35,7 @@ def main() -> None:
     for kind in (WIDEFIELD, CONFOCAL):
         (chosen.output / kind).mkdir(parents=True)
     for folder in chosen.folders:
-        kept = [pair.name for pair in load_pairs(folder) if is_scaled(pair)]
+        kept = [pair.name for pair in PairsFolder(folder).load() if is_scaled(pair)]
         print(f"{folder}: {len(kept)} pairs")
         for name in kept:
             for kind in (WIDEFIELD, CONFOCAL):

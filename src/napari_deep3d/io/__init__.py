@@ -4,9 +4,9 @@ Read: OME-TIFF, ImageJ and plain multi-page TIFF, OME-Zarr 0.4 and 0.5, all lazi
 OME-Zarr 0.5, whole under their name or not at all.
 """
 
-from napari_deep3d.io.output import check_output
+from napari_deep3d.io.output import check_folder, check_output
 from napari_deep3d.io.reader import open_stack
 from napari_deep3d.io.stack_file import StackFile
 from napari_deep3d.io.writer import StackWriter, write_stack
 
-__all__ = ["StackFile", "StackWriter", "check_output", "open_stack", "write_stack"]
+__all__ = ["StackFile", "StackWriter", "check_folder", "check_output", "open_stack", "write_stack"]

@@ -55,6 +55,23 @@ def _check_replaceable(path: Path, overwrite: bool) -> None:
         raise InputError(f"{path} is a {kind} of another kind, and is not replaced. Give another name.")
 
 
+def check_folder(path: str | Path, overwrite: bool) -> Path:
+    """Make the folder for an output, or say why it cannot be used."""
+    folder = Path(path)
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{folder} is a file; a folder for the output is needed. Give another name.")
+        if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+            raise InputError(
+                f"the folder {folder} already holds files; an empty or new folder is needed. Give another name, or "
+                "say that it may be used (simulate --overwrite, train --resume)."
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write to {folder}: {error.strerror}. Give a folder that you may write to.") from None
+    return folder
+
+
 def part_path(path: Path) -> Path:
     """Give a hidden name beside ``path``, on the same disk, for the result while it is made."""
     return path.with_name(f".{path.stem}.part-{os.getpid()}{path.suffix}")

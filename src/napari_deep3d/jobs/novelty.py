@@ -14,10 +14,8 @@ from napari_deep3d.core.novelty.explain import Novelty, assess
 from napari_deep3d.core.novelty.features import Features, measure_features, representative_part
 from napari_deep3d.core.types import Spacing
 from napari_deep3d.core.volume import Volume
-from napari_deep3d.io import open_stack
 from napari_deep3d.jobs.models import model_info
-from napari_deep3d.jobs.pairs import pair_names
-from napari_deep3d.jobs.simulate import WIDEFIELD
+from napari_deep3d.jobs.pairs import WIDEFIELD, PairsFolder
 
 if TYPE_CHECKING:
     from napari_deep3d.nn.model_file import ModelInfo
@@ -69,15 +67,15 @@ def fit_novelty_model(volumes: Sequence[Volume], z_step: int = 1, most: int | No
 
 
 def fit_novelty_model_to_folder(pairs_folder: str | Path, z_step: int = 1) -> NoveltyModel | None:
-    """Learn how the wide-field stacks of a pairs folder look; as :func:`learn_known`.
+    """Learn how the wide-field stacks of a pairs folder look; as :func:`fit_novelty_model`.
 
     Raises
     ------
     InputError
         If it is not a pairs folder, or a file is no stack.
     """
-    folder = Path(pairs_folder)
-    return fit_novelty_model([open_stack(folder / WIDEFIELD / name).volume() for name in pair_names(folder)], z_step)
+    folder = PairsFolder(pairs_folder)
+    return fit_novelty_model([folder.volume(WIDEFIELD, name) for name in folder.names()], z_step)
 
 
 def _measure(volume: Volume, z_step: int) -> Features:

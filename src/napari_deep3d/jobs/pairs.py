@@ -1,8 +1,8 @@
-"""Reading a pairs folder: ``widefield/NAME`` and ``confocal/NAME``, same names, same shape, registered."""
+"""Registered pairs: the folder that holds them, and pairs that are at hand."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,14 +11,14 @@ import numpy as np
 
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.types import Shape, Spacing
-from napari_deep3d.core.volume import Volume, shape_of
+from napari_deep3d.core.volume import Stack, Volume, shape_of
 from napari_deep3d.io import open_stack, write_stack
-from napari_deep3d.jobs.simulate import CONFOCAL, WIDEFIELD
 
 if TYPE_CHECKING:
     from napari_deep3d.nn.patches import TrainingPair
 
-KINDS = (WIDEFIELD, CONFOCAL)
+WIDEFIELD, CONFOCAL = KINDS = ("widefield", "confocal")
+"""The two folders of a pairs folder; files of the same name belong together."""
 SUFFIXES = (".tif", ".tiff", ".zarr")
 WRITTEN_SUFFIX = ".ome.tif"
 
@@ -41,22 +41,110 @@ class PairFacts:
     spacing_um: Spacing | None
 
 
-def list_pairs(folder: str | Path) -> list[PairFacts]:
-    """List the pairs of a folder, sorted by name, without reading voxels.
+class PairsFolder:
+    """A pairs folder: ``widefield/NAME`` and ``confocal/NAME``, same names, same shape, registered.
 
-    Raises
-    ------
-    InputError
-        If a folder is missing, a file has no partner, or a file is no stack.
+    Parameters
+    ----------
+    path
+        The folder.
     """
-    volumes = [(name, open_stack(Path(folder) / WIDEFIELD / name).volume()) for name in pair_names(folder)]
-    return [PairFacts(name, shape_of(volume.data), volume.spacing_um) for name, volume in volumes]
 
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
 
-def load_pairs(folder: str | Path) -> list[LoadedPair]:
-    """Open every pair of a folder, voxels still on disk, sorted by name; errors as :func:`list_pairs`."""
-    sides = [[open_stack(Path(folder) / kind / name).volume() for kind in KINDS] for name in pair_names(folder)]
-    return [LoadedPair(name, *volumes) for name, volumes in zip(pair_names(folder), sides, strict=True)]
+    def file(self, kind: str, name: str) -> Path:
+        """The file of a pair; ``kind`` is ``widefield`` or ``confocal``, ``name`` has the file's ending."""
+        return self.path / kind / name
+
+    def volume(self, kind: str, name: str) -> Volume:
+        """Open one stack of a pair, voxels still on disk."""
+        return open_stack(self.file(kind, name)).volume()
+
+    def names(self) -> list[str]:
+        """Names of the files that both folders hold, sorted.
+
+        Raises
+        ------
+        InputError
+            If a folder is missing or empty, or a file has no partner.
+        """
+        names = {kind: self._names(kind) for kind in KINDS}
+        alone = sorted(names[WIDEFIELD] ^ names[CONFOCAL])
+        if alone:
+            side = WIDEFIELD if alone[0] in names[WIDEFIELD] else CONFOCAL
+            raise InputError(
+                f"{len(alone)} of the files in {self.path} have no partner, such as {side}/{alone[0]}; every file "
+                "needs one of the same name in the other folder. Add or remove them."
+            )
+        return sorted(names[WIDEFIELD])
+
+    def _names(self, kind: str) -> set[str]:
+        side = self.path / kind
+        if not side.is_dir():
+            raise InputError(
+                f"{self.path} is not a pairs folder: it has no folder {kind!r}. A folder with 'widefield' and "
+                "'confocal', holding stacks of the same names, is needed; 'simulate' writes one."
+            )
+        found = {f.name for f in side.iterdir() if f.suffix.lower() in SUFFIXES and not f.name.startswith(".")}
+        if not found:
+            raise InputError(f"{side} holds no stack; files ending in {', '.join(SUFFIXES)} are needed.")
+        return found
+
+    def facts(self) -> list[PairFacts]:
+        """What the pairs are, sorted by name, without reading voxels.
+
+        Raises
+        ------
+        InputError
+            If a folder is missing, a file has no partner, or a file is no stack.
+        """
+        volumes = [(name, self.volume(WIDEFIELD, name)) for name in self.names()]
+        return [PairFacts(name, shape_of(volume.data), volume.spacing_um) for name, volume in volumes]
+
+    def load(self) -> list[LoadedPair]:
+        """Open every pair, voxels still on disk, sorted by name; errors as :meth:`facts`."""
+        names = self.names()
+        return [LoadedPair(name, *(self.volume(kind, name) for kind in KINDS)) for name in names]
+
+    def write(
+        self,
+        name: str,
+        widefield: Stack,
+        confocal: Stack,
+        spacing_um: Spacing,
+        origin_um: Spacing = (0.0, 0.0, 0.0),
+        *,
+        overwrite: bool = False,
+        description: Mapping[str, object] | None = None,
+    ) -> None:
+        """Write a pair, ``NAME.ome.tif`` in each of the two folders.
+
+        Parameters
+        ----------
+        name
+            Of the pair, without an ending.
+        widefield, confocal
+            Voxels, axes (Z, Y, X), one shape.
+        spacing_um, origin_um
+            Voxel size, and position of the first voxel, (Z, Y, X) in um.
+        overwrite
+            Whether files of that name may be replaced.
+        description
+            How the pair came about: values that JSON can hold.
+        """
+        for kind, voxels in zip(KINDS, (widefield, confocal), strict=True):
+            path = self.file(kind, name + WRITTEN_SUFFIX)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_stack(
+                path,
+                voxels,
+                spacing_um,
+                origin_um,
+                channel_name=kind,
+                overwrite=overwrite,
+                description=description,
+            )
 
 
 def hold_in_memory(pairs: Sequence[LoadedPair], limit_bytes: float) -> list[LoadedPair]:
@@ -69,16 +157,6 @@ def hold_in_memory(pairs: Sequence[LoadedPair], limit_bytes: float) -> list[Load
 def _held(pair: LoadedPair) -> LoadedPair:
     widefield, confocal = (replace(v, data=np.asarray(v.data[:, :, :])) for v in (pair.widefield, pair.confocal))
     return replace(pair, widefield=widefield, confocal=confocal)
-
-
-def write_pairs(folder: Path, pairs: Sequence[LoadedPair]) -> None:
-    """Write pairs as a pairs folder, ``NAME.ome.tif`` in each of its two folders, with the wide-field voxel size."""
-    for pair in pairs:
-        spacing = pair.widefield.require_spacing_um()
-        for kind, volume in zip(KINDS, (pair.widefield, pair.confocal), strict=True):
-            (folder / kind).mkdir(parents=True, exist_ok=True)
-            path = folder / kind / f"{pair.name}{WRITTEN_SUFFIX}"
-            write_stack(path, np.asarray(volume.data[:, :, :]), spacing, channel_name=kind)
 
 
 def prepare_pairs(pairs: Sequence[LoadedPair], percentiles: tuple[float, float]) -> list[TrainingPair]:
@@ -98,47 +176,3 @@ def prepare_pairs(pairs: Sequence[LoadedPair], percentiles: tuple[float, float])
         if not pair.name or Path(pair.name).name != pair.name or pair.name.startswith("."):
             raise InputError(f"a pair is called {pair.name!r}, which cannot be the name of a file. Rename it.")
     return [TrainingPair.prepare(pair.name, pair.widefield, pair.confocal, percentiles) for pair in pairs]
-
-
-def read_pairs(folder: str | Path, percentiles: tuple[float, float]) -> list[TrainingPair]:
-    """Open and check every pair of a folder, voxels still on disk, sorted by name.
-
-    Raises
-    ------
-    InputError
-        If a folder is missing, a file has no partner, or a pair cannot be trained on.
-    """
-    return prepare_pairs(load_pairs(folder), percentiles)
-
-
-def pair_names(folder: str | Path) -> list[str]:
-    """Names of the files that both folders of a pairs folder hold, sorted.
-
-    Raises
-    ------
-    InputError
-        If a folder is missing or empty, or a file has no partner.
-    """
-    folder = Path(folder)
-    names = {kind: _names(folder, kind) for kind in KINDS}
-    alone = sorted(names[WIDEFIELD] ^ names[CONFOCAL])
-    if alone:
-        side = WIDEFIELD if alone[0] in names[WIDEFIELD] else CONFOCAL
-        raise InputError(
-            f"{len(alone)} of the files in {folder} have no partner, such as {side}/{alone[0]}; every file needs "
-            "one of the same name in the other folder. Add or remove them."
-        )
-    return sorted(names[WIDEFIELD])
-
-
-def _names(folder: Path, kind: str) -> set[str]:
-    side = folder / kind
-    if not side.is_dir():
-        raise InputError(
-            f"{folder} is not a pairs folder: it has no folder {kind!r}. A folder with 'widefield' and 'confocal', "
-            "holding stacks of the same names, is needed; 'simulate' writes one."
-        )
-    found = {path.name for path in side.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")}
-    if not found:
-        raise InputError(f"{side} holds no stack; files ending in {', '.join(SUFFIXES)} are needed.")
-    return found

@@ -19,10 +19,9 @@ from napari_deep3d.core.volume import Volume
 from napari_deep3d.io import open_stack, write_stack
 from napari_deep3d.io.output import part_path
 from napari_deep3d.io.stack_file import stack_name
-from napari_deep3d.jobs.pairs import SUFFIXES
+from napari_deep3d.jobs.pairs import CONFOCAL, SUFFIXES, WIDEFIELD
 from napari_deep3d.jobs.registration_figure import draw_registration
 from napari_deep3d.jobs.registration_file import save_transform
-from napari_deep3d.jobs.simulate import CONFOCAL, WIDEFIELD
 
 REGISTRATION = "registration"
 SUMMARY = "summary.csv"

@@ -14,15 +14,14 @@ import numpy as np
 from napari_deep3d.core.config import SimulateConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Clock, Job, Stop, never
-from napari_deep3d.core.simulation.imaging import SimulatedPair, simulate_pair
+from napari_deep3d.core.simulation.imaging import simulate_pair
 from napari_deep3d.core.simulation.psf import MeasuredPsf
 from napari_deep3d.core.simulation.scene import SampleKind, SceneBounds
 from napari_deep3d.core.types import Shape, Spacing
 from napari_deep3d.core.volume import Volume
-from napari_deep3d.io import open_stack, write_stack
+from napari_deep3d.io import check_folder, open_stack
+from napari_deep3d.jobs.pairs import PairsFolder
 
-WIDEFIELD, CONFOCAL = "widefield", "confocal"
-"""The two folders of a pairs folder; files of the same name belong together."""
 KINDS: tuple[SampleKind, ...] = get_args(SampleKind)
 
 
@@ -70,7 +69,7 @@ def simulate_pairs(
     kind = _known_kind(config.kind)
     stacks = [_read(path) for path in confocal_stacks]
     measured = [MeasuredPsf(np.asarray(psf.data), psf.require_spacing_um()) for psf in map(_read, psfs)]
-    folder = check_folder(output, overwrite)
+    folder = PairsFolder(check_folder(output, overwrite))
 
     def make(index: int) -> tuple[int, Spacing] | None:
         if stop():
@@ -83,7 +82,14 @@ def simulate_pairs(
             kind=kind,
             bounds=bounds,
         )
-        _write(folder, f"pair_{index:04d}.ome.tif", pair)
+        folder.write(
+            f"pair_{index:04d}",
+            pair.widefield,
+            pair.confocal,
+            pair.scene.spacing_um,
+            overwrite=True,
+            description={"simulated": pair.scene.description()},
+        )
         return index, pair.scene.spacing_um
 
     clock, made = Clock(), dict[int, Spacing]()
@@ -97,7 +103,7 @@ def simulate_pairs(
                     yield clock.progress(len(made), config.pairs, f"simulated pair {len(made)} of {config.pairs}")
         finally:
             pool.shutdown(cancel_futures=True)
-    return Simulated(folder, len(made), config.shape, [made[index] for index in sorted(made)], config.seed)
+    return Simulated(folder.path, len(made), config.shape, [made[index] for index in sorted(made)], config.seed)
 
 
 def _known_kind(name: str) -> SampleKind | None:
@@ -109,36 +115,6 @@ def _known_kind(name: str) -> SampleKind | None:
     return None
 
 
-def check_folder(path: str | Path, overwrite: bool) -> Path:
-    """Make the folder for an output, or say why it cannot be used."""
-    folder = Path(path)
-    try:
-        if folder.exists() and not folder.is_dir():
-            raise InputError(f"{folder} is a file; a folder for the output is needed. Give another name.")
-        if folder.is_dir() and any(folder.iterdir()) and not overwrite:
-            raise InputError(
-                f"the folder {folder} already holds files; an empty or new folder is needed. Give another name, or "
-                "say that it may be used (simulate --overwrite, train --resume)."
-            )
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write to {folder}: {error.strerror}. Give a folder that you may write to.") from None
-    return folder
-
-
 def _read(path: str | Path) -> Volume:
     volume = open_stack(path).volume()
     return Volume(np.asarray(volume.data[:, :, :]), volume.spacing_um, name=volume.name)
-
-
-def _write(folder: Path, name: str, pair: SimulatedPair) -> None:
-    for kind, data in ((WIDEFIELD, pair.widefield), (CONFOCAL, pair.confocal)):
-        (folder / kind).mkdir(exist_ok=True)
-        write_stack(
-            folder / kind / name,
-            data,
-            pair.scene.spacing_um,
-            channel_name=kind,
-            overwrite=True,
-            description={"simulated": pair.scene.description()},
-        )

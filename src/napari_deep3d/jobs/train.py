@@ -12,8 +12,9 @@ import psutil
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Job, Notice, Pause, Stop, drain, never, tap
+from napari_deep3d.io import check_folder
 from napari_deep3d.jobs.models import check_name, find_model
-from napari_deep3d.jobs.pairs import WRITTEN_SUFFIX, LoadedPair, hold_in_memory, load_pairs, prepare_pairs, write_pairs
+from napari_deep3d.jobs.pairs import WRITTEN_SUFFIX, LoadedPair, PairsFolder, hold_in_memory, prepare_pairs
 from napari_deep3d.jobs.run_folder import (
     CHECKPOINTS,
     METRICS_FILE,
@@ -24,7 +25,6 @@ from napari_deep3d.jobs.run_folder import (
     read_run,
     write_run,
 )
-from napari_deep3d.jobs.simulate import check_folder
 from napari_deep3d.jobs.train_plan import fit_to_time, voxels_at_once
 from napari_deep3d.jobs.trained_model import save_trained, voxel_sizes
 
@@ -206,7 +206,7 @@ def _at_hand(request: _Request) -> list[LoadedPair]:
         for pair in request.pairs:
             pair.widefield.require_spacing_um()
         return sorted(request.pairs, key=lambda pair: pair.name + WRITTEN_SUFFIX)
-    loaded = load_pairs(request.pairs)
+    loaded = PairsFolder(request.pairs).load()
     if Path(request.pairs).resolve() != (request.folder / PAIRS).resolve():
         return loaded
     return [replace(pair, name=pair.name.removesuffix(WRITTEN_SUFFIX)) for pair in loaded]
@@ -220,7 +220,9 @@ def _begin_folder(request: _Request, config: TrainConfig, name: str, at_hand: Se
             where = Path(request.pairs)
         else:
             where = folder / PAIRS
-            write_pairs(where, at_hand)
+            for pair in at_hand:
+                spacing_um = pair.widefield.require_spacing_um()
+                PairsFolder(where).write(pair.name, pair.widefield.data, pair.confocal.data, spacing_um)
         write_run(folder, config, name, where, request.start)
     except OSError as error:
         raise InputError(f"cannot write to {folder}: {error.strerror}. Give a folder that you may write to.") from None

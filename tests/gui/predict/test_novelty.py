@@ -49,7 +49,7 @@ class Answers:
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
     made = Answers()
-    monkeypatch.setattr("napari_deep3d.gui.predict.novelty_warning.likeness_of", made)
+    monkeypatch.setattr("napari_deep3d.gui.predict.novelty_warning.novelty_of", made)
     return made
 
 

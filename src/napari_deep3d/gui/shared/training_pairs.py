@@ -16,7 +16,7 @@ from napari_deep3d.core.events import Clock, Job, Stop, StoppedError
 from napari_deep3d.core.volume import Volume
 from napari_deep3d.gui.shared.layers import contrast_limits
 from napari_deep3d.io import open_stack
-from napari_deep3d.jobs.pairs import KINDS, LoadedPair, PairFacts, pair_names
+from napari_deep3d.jobs.pairs import KINDS, LoadedPair, PairFacts, PairsFolder
 
 THUMBNAIL = 40
 """Pixels of the longer side of a small picture."""
@@ -75,7 +75,7 @@ def read_folder(folder: Path, stop: Stop) -> Job[list[Member]]:
     InputError
         If it is no pairs folder, or one of its pairs cannot be used.
     """
-    names, clock, members = pair_names(folder), Clock(), []
+    names, clock, members = PairsFolder(folder).names(), Clock(), []
     for number, name in enumerate(names):
         if stop():
             raise StoppedError
@@ -117,7 +117,7 @@ def source_of(members: Sequence[Member]) -> Path | list[LoadedPair]:
     """Where the training reads the pairs: their folder if they are all there is in one, else the pairs themselves."""
     folders = {member.folder for member in members}
     folder = folders.pop()
-    if folder is not None and not folders and {member.file for member in members} == set(pair_names(folder)):
+    if folder is not None and not folders and {member.file for member in members} == set(PairsFolder(folder).names()):
         return folder
     return sorted((member.load() for member in members), key=lambda pair: pair.name)
 
