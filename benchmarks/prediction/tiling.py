@@ -26,7 +26,7 @@ from napari_deep3d.core.tiling import plan_tiles
 from napari_deep3d.core.types import FloatArray, Shape
 from napari_deep3d.jobs.models import find_model
 from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
-from napari_deep3d.nn.folded_network import FoldedNetwork, fold_norms, measure_statistics
+from napari_deep3d.nn.folded_network import FoldedNetwork, fold_norms, predict_and_measure
 from napari_deep3d.nn.generator import EPSILON, STRIDE, Generator, ResidualBlock, StackNorm, norms
 from napari_deep3d.nn.inference import BoxPredictor, predict_tiles
 from napari_deep3d.nn.model_file import load_model
@@ -36,7 +36,6 @@ from napari_deep3d.nn.training import split_pairs
 
 Network = Callable[[FloatArray], FloatArray]
 CPU, FLOAT = torch.device("cpu"), torch.float32
-BLEND: Shape = (2, 8, 8)
 HALO: Shape = (16, 32, 32)
 MIXED = ((12, 64, 64), (24, 64, 64), (48, 64, 64), (64, 64, 64))
 PUBLISHED = ((12, 64, 64),)
@@ -92,7 +91,7 @@ def tiled(network: Network, stack: FloatArray, tile: Shape, halo: Shape) -> tupl
     shape: Shape = (stack.shape[0], stack.shape[1], stack.shape[2])
     predictor = BoxPredictor(network, lambda box: stack[box], ModelGrid(shape), halo, STRIDE)
     out = np.zeros(shape, np.float32)
-    job = predict_tiles(predictor, plan_tiles(shape, tile, BLEND))
+    job = predict_tiles(predictor, plan_tiles(shape, tile))
     while True:
         try:
             event = next(job)
@@ -126,7 +125,7 @@ def population(generator: Generator, pairs: list[TrainingPair], patches: tuple[S
     """Batch norm at test time: statistics averaged over training patches, the same for every stack."""
     config = TrainConfig(iterations=1, patch=patches, batch_size=1, seed=2)
     gathered = [
-        measure_statistics(generator, torch.from_numpy(draw_batch(pairs, config, step).network_input))
+        predict_and_measure(generator, torch.from_numpy(draw_batch(pairs, config, step).network_input))[1]
         for step in range(24)
     ]
     mean = [

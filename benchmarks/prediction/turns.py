@@ -21,16 +21,21 @@ from napari_deep3d.io import open_stack
 from napari_deep3d.jobs.models import find_model
 from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
 from napari_deep3d.nn.devices import choose_device, choose_precision
-from napari_deep3d.nn.ensemble import TestTimeEnsemble
 from napari_deep3d.nn.folded_network import FoldedNetwork
 from napari_deep3d.nn.model_file import load_model
-from napari_deep3d.nn.tta import TURNS, Turn
+from napari_deep3d.nn.tta import AUGMENTATIONS, Augmentation, AugmentedNetwork
 
 FLIPS = [(bool(z), bool(y), bool(x)) for z, y, x in product((0, 1), repeat=3)]
-EVERY_TURN = (*TURNS, *(t for s in (False, True) for t in (Turn(f, s) for f in FLIPS) if t not in TURNS))
-EIGHT = (*TURNS, *(Turn((z, y, not x), s) for (z, y, x), s in ((t.flips, t.swap_yx) for t in TURNS)))
+EVERY_TURN = (
+    *AUGMENTATIONS,
+    *(t for s in (False, True) for t in (Augmentation(f, s) for f in FLIPS) if t not in AUGMENTATIONS),
+)
+EIGHT = (
+    *AUGMENTATIONS,
+    *(Augmentation((z, y, not x), s) for (z, y, x), s in ((t.flips, t.transpose) for t in AUGMENTATIONS)),
+)
 """The chosen four, and the same with X reversed as well: each of the eight turns of a plane once."""
-CHOICES = {1: TURNS[:1], 2: TURNS[:3:2], 4: TURNS, 8: EIGHT, 16: EVERY_TURN}
+CHOICES = {1: AUGMENTATIONS[:1], 2: AUGMENTATIONS[:3:2], 4: AUGMENTATIONS, 8: EIGHT, 16: EVERY_TURN}
 
 
 def main() -> None:
@@ -48,7 +53,7 @@ def main() -> None:
         with torch.no_grad():
             network = FoldedNetwork(generator, [widefield], device, choose_precision(device))
         for count, turns in CHOICES.items():
-            prediction, spread = TestTimeEnsemble(network, None, turns)(widefield)
+            prediction, spread = AugmentedNetwork(network, None, turns)(widefield)
             error = np.abs(prediction - confocal)
             rank = float(spearmanr(spread.ravel(), error.ravel()).statistic) if count > 1 else np.nan
             rows[count].append([rmse(prediction, confocal), ssim(prediction, confocal), rank])

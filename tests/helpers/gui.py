@@ -49,11 +49,10 @@ class FakePrediction:
         """Wait before the first slab."""
         self.gate = threading.Semaphore(0)
 
-    def __call__(
-        self, volume: Volume, config: PredictConfig, out: Any, stop: Stop = never, uncertainty: Any = None
-    ) -> Job[Any]:
+    def __call__(self, volume: Volume, config: PredictConfig, into: Any, stop: Stop = never) -> Job[Any]:
         from napari_deep3d.jobs.predict import Prediction
 
+        out, uncertainty = into.prediction, into.uncertainty
         self.threads.append(threading.current_thread())
         self.volumes.append(volume)
         clock, done = Clock(), 0

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from skimage.io import imread
@@ -15,8 +10,7 @@ from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import drain
 from napari_deep3d.data import THICK_WIDEFIELD
 from napari_deep3d.io import open_stack
-from napari_deep3d.jobs import demo as demo_module
-from napari_deep3d.jobs.demo import Demo, run_demo, show_demo
+from napari_deep3d.jobs.demo import Demo, run_demo
 
 
 @pytest.fixture(scope="module")
@@ -45,20 +39,3 @@ def test_demo_may_be_run_again(made: Demo) -> None:
     assert again.prediction_file == made.prediction_file
     with pytest.raises(InputError, match="exists"):
         drain(run_demo(made.prediction_file.parent, overwrite=False))
-
-
-@pytest.mark.skipif(shutil.which("xvfb-run") is None, reason="needs a virtual screen (xvfb-run)")
-def test_demo_without_a_screen_saves_a_picture_of_the_window(made: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo_module, "has_screen", lambda: False)
-    window = show_demo(made)
-    picture = imread(Path(window))
-    assert min(picture.shape[:2]) > 500
-    assert np.std(picture) > 10
-
-
-def test_demo_with_a_screen_opens_the_window(made: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[list[str]] = []
-    monkeypatch.setattr(demo_module, "has_screen", lambda: True)
-    monkeypatch.setattr(subprocess, "Popen", started.append)
-    assert show_demo(made) == "opened"
-    assert started == [[sys.executable, "-m", "napari_deep3d.gui.demo_window", str(made.prediction_file)]]

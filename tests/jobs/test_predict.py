@@ -16,8 +16,9 @@ from napari_deep3d.core.config import PredictConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Event, Notice, Progress, TileDone, drain
 from napari_deep3d.core.volume import Volume
-from napari_deep3d.jobs.predict import MIN_PIECE, Prediction, fewer, predict_volume
+from napari_deep3d.jobs.predict import Output, Prediction, predict_volume
 from napari_deep3d.jobs.predict_plan import BYTES_PER_CHANNEL_VOXEL, plan_prediction
+from napari_deep3d.nn import folded_network
 
 SPACING_UM = (0.5, 0.2, 0.2)
 Make = Callable[..., Path]
@@ -91,7 +92,7 @@ def test_tiles_are_handed_out_to_be_added(smooth: np.ndarray, model: Path) -> No
 
 def test_result_can_be_written_into_a_given_array(smooth: np.ndarray, model: Path, tmp_path: Path) -> None:
     out = np.lib.format.open_memmap(tmp_path / "out.npy", "w+", np.float32, smooth.shape)
-    result = predict(smooth, settings(model), out=out)
+    result = predict(smooth, settings(model), into=Output(out))
     assert result.data is out
     np.testing.assert_array_equal(out, predict(smooth, settings(model)).data)
 
@@ -220,11 +221,9 @@ class OnDisk:
 
 
 def test_stack_is_read_box_by_box(make_model: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    from napari_deep3d.nn import folded_network as frozen
-
-    monkeypatch.setattr(frozen, "WHOLE_VOXELS", 30_000)
-    monkeypatch.setattr(frozen, "SAMPLE_VOXELS", 30_000)
-    monkeypatch.setattr(frozen, "COLUMN_PIXELS", 32)
+    monkeypatch.setattr(folded_network, "WHOLE_VOXELS", 30_000)
+    monkeypatch.setattr(folded_network, "SAMPLE_VOXELS", 30_000)
+    monkeypatch.setattr(folded_network, "MAX_COLUMN", (128, 32, 32))
     data = np.random.default_rng(0).integers(0, 1000, (16, 128, 128)).astype(np.uint16)
     config = settings(make_model(halo=(4, 16, 16)), tile=(16, 32, 32))
     result = predict(OnDisk(data, 16 * 96 * 96), config)
@@ -300,9 +299,7 @@ def test_bfloat16_is_close_to_float32(smooth: np.ndarray, model: Path) -> None:
 def test_stack_that_is_too_large_to_be_measured_is_measured_in_part(
     smooth: np.ndarray, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from napari_deep3d.nn import folded_network as frozen
-
-    measure, sizes = frozen.predict_measuring, []
+    measure, sizes = folded_network.predict_and_measure, []
 
     def scarce(generator: Any, batch: Any) -> Any:
         sizes.append(batch.numel())
@@ -310,23 +307,12 @@ def test_stack_that_is_too_large_to_be_measured_is_measured_in_part(
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
         return measure(generator, batch)
 
-    monkeypatch.setattr(frozen, "predict_measuring", scarce)
+    monkeypatch.setattr(folded_network, "predict_and_measure", scarce)
     result = predict(smooth, settings(model))
     assert result.complete
     assert result.data.std() > 0.01
     assert sizes == [smooth.size, smooth.size // 2]
     assert any("memory" in notice for notice in result.notices)
-
-
-def test_half_of_the_pieces_or_the_middle_of_the_only_one() -> None:
-    pieces = [np.full((4, 16, 16), i, np.float32) for i in range(5)]
-    assert [piece[0, 0, 0] for piece in fewer(pieces)] == [0, 2, 4]
-    single = np.arange(200, dtype=np.float32)[None, None].repeat(4, 0).repeat(16, 1)
-    (half,) = fewer([single])
-    assert half.shape == (4, 16, 100)
-    assert half[0, 0, 0] == 50
-    with pytest.raises(InputError, match=r"Not enough memory to measure the stack\. Close other programs"):
-        fewer([np.zeros((4, 16, MIN_PIECE - 1), np.float32)])
 
 
 def test_importing_the_job_imports_no_torch() -> None:

@@ -14,6 +14,7 @@ from napari_deep3d.core.config import PredictConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import TileDone, drain
 from napari_deep3d.io import open_stack, write_stack
+from napari_deep3d.jobs import predict_input
 from napari_deep3d.jobs.predict import predict_volume
 from napari_deep3d.jobs.predict_file import incomplete_path, predict_file
 
@@ -110,6 +111,36 @@ def test_error_leaves_no_file(tmp_path: Path, config: PredictConfig) -> None:
     with pytest.raises(InputError, match="constant"):
         drain(predict_file(flat, tmp_path / "out.tif", config))
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_every_time_point_is_prepared_once(
+    series: Path, config: PredictConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[tuple[int, ...]] = []
+    measure = predict_input.measure_intensities
+    monkeypatch.setattr(predict_input, "measure_intensities", lambda *of: measured.append(of[0].shape) or measure(*of))
+    drain(predict_file(series, tmp_path / "out.ome.tif", config, time="all"))
+    assert measured == [SHAPE] * 2
+
+
+def test_a_time_point_that_cannot_be_used_is_refused_before_anything_is_written(
+    series: Path, config: PredictConfig, tmp_path: Path
+) -> None:
+    data = np.random.default_rng(0).integers(0, 1000, (3, *SHAPE)).astype(np.uint16)
+    data[2] = 7
+    spoilt = write_stack(tmp_path / "spoilt.ome.tif", data, SPACING_UM)
+    before = sorted(tmp_path.iterdir())
+    job = predict_file(spoilt, tmp_path / "out.ome.tif", config, time="all")
+    with pytest.raises(InputError, match="constant"):
+        drain(job, lambda _: before == sorted(tmp_path.iterdir()) or pytest.fail("something was written"))
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_stopped_while_it_is_prepared(series: Path, config: PredictConfig, tmp_path: Path) -> None:
+    done = drain(predict_file(series, tmp_path / "out.ome.tif", config, time="all", stop=lambda: True))
+    assert not done.prediction.complete
+    assert (done.output, done.shape) == (tmp_path / "out-incomplete.ome.tif", (2, *SHAPE))
+    assert not np.asarray(open_stack(done.output).volume(time=1).data[...]).any()
 
 
 def test_job_that_is_closed_leaves_no_file(stack: Path, config: PredictConfig, tmp_path: Path) -> None:

@@ -17,8 +17,9 @@ from napari_deep3d.core.volume import Volume
 from napari_deep3d.io import open_stack, write_stack
 from napari_deep3d.jobs.predict import Prediction, predict_volume
 from napari_deep3d.jobs.predict_file import predict_file, uncertainty_path
-from napari_deep3d.jobs.predict_plan import PREDICTIONS, plan_prediction
-from napari_deep3d.nn.tta import TURNS
+from napari_deep3d.jobs.predict_plan import plan_prediction
+from napari_deep3d.nn.folded_network import FoldedNetwork
+from napari_deep3d.nn.tta import AUGMENTATIONS
 
 SPACING_UM = (0.5, 0.2, 0.2)
 CALIBRATION = Calibration(floor=0.01, per_spread=2, per_intensity=0.2)
@@ -69,8 +70,6 @@ def test_it_does_not_depend_on_the_tiles(smooth: np.ndarray, model: Path, spacin
 def test_lack_of_memory_is_survived(
     smooth: np.ndarray, make_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from napari_deep3d.nn.folded_network import FoldedNetwork
-
     config = settings(make_model(uncertainty=CALIBRATION, halo=(4, 16, 16)))
     call = FoldedNetwork.__call__
 
@@ -98,7 +97,7 @@ def test_stopped_prediction_keeps_both_parts(smooth: np.ndarray, model: Path) ->
 
 
 def test_stop_is_heeded_within_a_tile(smooth: np.ndarray, model: Path) -> None:
-    """The stop is asked between the layers of every turn, not only after the last."""
+    """The stop is asked between the layers of every prediction, not only after the last."""
     asked: list[None] = []
 
     def counted(limit: int) -> Callable[[], bool]:
@@ -129,10 +128,9 @@ def test_a_model_without_calibration_gives_the_spread_and_says_so(
 
 
 def test_the_plan_knows_what_it_costs(smooth: np.ndarray, model: Path) -> None:
-    assert len(TURNS) == PREDICTIONS
     volume = Volume(smooth, SPACING_UM)
     once, often = (plan_prediction(volume, settings(model, uncertainty=on)) for on in (False, True))
-    assert often.seconds == pytest.approx(PREDICTIONS * once.seconds)
+    assert often.seconds == pytest.approx(len(AUGMENTATIONS) * once.seconds)
     assert often.notices == once.notices
 
 

@@ -9,10 +9,10 @@ import torch
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.nn import calibrating
 from napari_deep3d.nn.calibrating import calibrate
-from napari_deep3d.nn.ensemble import TestTimeEnsemble
 from napari_deep3d.nn.folded_network import FoldedNetwork
 from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.patches import TrainingPair, network_input
+from napari_deep3d.nn.tta import AugmentedNetwork
 from tests.helpers.nn import changed
 
 CPU = torch.device("cpu")
@@ -26,7 +26,7 @@ def test_expected_error_is_that_of_the_held_out_pairs(pairs: Pairs, config: Trai
     expected, error = [], []
     for pair in pairs[:2]:
         seen = network_input(pair, pair.whole, config)
-        prediction, told = TestTimeEnsemble(FoldedNetwork(generator, [seen], CPU, torch.float32), found)(seen)
+        prediction, told = AugmentedNetwork(FoldedNetwork(generator, [seen], CPU, torch.float32), found)(seen)
         expected.append(told.mean())
         error.append(np.abs(prediction - pair.crop_confocal(pair.whole)).mean())
     assert np.mean(expected) == pytest.approx(np.mean(error), rel=0.05)
@@ -57,7 +57,7 @@ def test_few_pairs_and_a_bounded_part_of_each_are_predicted(
             seen.append(pieces[0].shape)
             super().__init__(generator, pieces, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(calibrating, "FrozenNetwork", Looking)
+    monkeypatch.setattr(calibrating, "FoldedNetwork", Looking)
     monkeypatch.setattr(calibrating, "BOX", (8, 32, 16))
     found = calibrate(generator, pairs * 2, config, CPU, torch.float32)
     assert found is not None

@@ -1,4 +1,4 @@
-"""Frozen statistics: the network as it is with them, and the same whatever the tile."""
+"""Fixed norm statistics: the network as it is with them, and the same whatever the tile."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from napari_deep3d.core.box import Box
+from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import StoppedError
-from napari_deep3d.nn import folded_network as frozen
+from napari_deep3d.nn import folded_network
 from napari_deep3d.nn.folded_network import (
+    MIN_PIECE,
     FoldedNetwork,
+    fewer_pieces,
     fold_norms,
-    measure_statistics,
-    prepare,
+    on_device,
+    predict_and_measure,
     sample_boxes,
     stopping,
 )
@@ -32,18 +35,18 @@ def batch(*stacks: np.ndarray) -> torch.Tensor:
 
 @pytest.mark.parametrize("shape", [(16, 48, 48), (8, 32, 32), (8, 16, 16)])
 @torch.no_grad()
-def test_frozen_with_its_own_statistics_is_the_network_itself(
+def test_folded_with_its_own_statistics_is_the_network_itself(
     generator: Generator, smooth: np.ndarray, shape: tuple[int, int, int]
 ) -> None:
     x = batch(smooth[tuple(slice(n) for n in shape)])
     expected = generator(x)
-    got = fold_norms(generator, measure_statistics(generator, x))(x)
+    got = fold_norms(generator, predict_and_measure(generator, x)[1])(x)
     torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-4)
 
 
-def test_measuring_and_freezing_leave_the_network_as_it_was(generator: Generator, smooth: np.ndarray) -> None:
+def test_measuring_and_folding_leave_the_network_as_it_was(generator: Generator, smooth: np.ndarray) -> None:
     before = copy.deepcopy(generator.state_dict())
-    fold_norms(generator, measure_statistics(generator, batch(smooth)))
+    fold_norms(generator, predict_and_measure(generator, batch(smooth))[1])
     assert not any(layer.pooled for layer in norms(generator))
     assert all(layer.measured is None for layer in norms(generator))
     for name, value in generator.state_dict().items():
@@ -52,16 +55,16 @@ def test_measuring_and_freezing_leave_the_network_as_it_was(generator: Generator
 
 def test_measuring_that_fails_leaves_the_network_as_it_was(generator: Generator) -> None:
     with pytest.raises(RuntimeError):
-        measure_statistics(generator, torch.zeros(1, 3, 8, 32, 32))
+        predict_and_measure(generator, torch.zeros(1, 3, 8, 32, 32))
     assert not any(layer.pooled for layer in norms(generator))
 
 
-def test_frozen_network_holds_no_norm(generator: Generator, smooth: np.ndarray) -> None:
-    assert not norms(fold_norms(generator, measure_statistics(generator, batch(smooth))))
+def test_folded_network_holds_no_norm(generator: Generator, smooth: np.ndarray) -> None:
+    assert not norms(fold_norms(generator, predict_and_measure(generator, batch(smooth))[1]))
 
 
 @torch.no_grad()
-def test_frozen_network_does_not_depend_on_its_input_statistics(generator: Generator, smooth: np.ndarray) -> None:
+def test_folded_network_does_not_depend_on_its_input_statistics(generator: Generator, smooth: np.ndarray) -> None:
     """A change in one corner changes nothing far away, as it would with instance norm."""
     network = FoldedNetwork(generator, [smooth], CPU, torch.float32)
     long = np.concatenate([smooth] * 5, axis=2)
@@ -73,7 +76,7 @@ def test_frozen_network_does_not_depend_on_its_input_statistics(generator: Gener
     assert not np.allclose(*usual, rtol=1e-2)
 
 
-def test_frozen_network_measured_on_one_stack_predicts_it_like_the_network(
+def test_folded_network_measured_on_one_stack_predicts_it_like_the_network(
     generator: Generator, smooth: np.ndarray
 ) -> None:
     got = FoldedNetwork(generator, [smooth], CPU, torch.float32)(smooth)
@@ -104,14 +107,14 @@ def test_bfloat16_is_close_to_float32(generator: Generator, smooth: np.ndarray) 
 
 
 def test_last_layer_stays_in_float32(generator: Generator) -> None:
-    ready = prepare(generator, CPU, torch.bfloat16)
+    ready = on_device(generator, CPU, torch.bfloat16)
     assert ready.head.weight.dtype == torch.float32
     assert ready.stem.first.weight.dtype == torch.bfloat16
     assert generator.stem.first.weight.dtype == torch.float32
 
 
 @pytest.mark.parametrize(("axis", "size", "reach"), [(0, 144, 60), (1, 272, 112), (2, 272, 112)])
-def test_frozen_network_moves_with_its_input(
+def test_folded_network_moves_with_its_input(
     generator: Generator, smooth: np.ndarray, axis: int, size: int, reach: int
 ) -> None:
     """A shift by the stride shifts the result, beyond the reach of the borders: so tiles may start there."""
@@ -133,7 +136,7 @@ def test_small_stack_is_measured_whole() -> None:
 
 
 large = st.tuples(st.integers(4, 600), st.integers(16, 4000), st.integers(16, 4000)).filter(
-    lambda s: s[0] * s[1] * s[2] > frozen.WHOLE_VOXELS
+    lambda s: s[0] * s[1] * s[2] > folded_network.WHOLE_VOXELS
 )
 
 
@@ -154,7 +157,7 @@ def test_large_stack_is_measured_in_equal_boxes_on_the_pooling_grid(shape: tuple
 @example((1000, 512, 512))
 def test_boxes_together_hold_about_the_voxels_that_are_allowed(shape: tuple[int, int, int]) -> None:
     voxels = sum(int(np.prod([box.stop - box.start for box in region])) for region in sample_boxes(shape))
-    assert voxels <= 2 * frozen.SAMPLE_VOXELS
+    assert voxels <= 2 * folded_network.SAMPLE_VOXELS
 
 
 @settings(deadline=None, max_examples=150)
@@ -206,3 +209,14 @@ def test_nothing_of_the_stopping_stays_behind(generator: Generator, smooth: np.n
 def test_measuring_can_be_stopped(generator: Generator, smooth: np.ndarray) -> None:
     with pytest.raises(StoppedError):
         FoldedNetwork(generator, [smooth], CPU, torch.float32, Countdown(3))
+
+
+def test_half_of_the_pieces_or_the_middle_of_the_only_one() -> None:
+    pieces = [np.full((4, 16, 16), i, np.float32) for i in range(5)]
+    assert [piece[0, 0, 0] for piece in fewer_pieces(pieces)] == [0, 2, 4]
+    single = np.arange(200, dtype=np.float32)[None, None].repeat(4, 0).repeat(16, 1)
+    (half,) = fewer_pieces([single])
+    assert half.shape == (4, 16, 100)
+    assert half[0, 0, 0] == 50
+    with pytest.raises(InputError, match=r"Not enough memory to measure the stack\. Close other programs"):
+        fewer_pieces([np.zeros((4, 16, MIN_PIECE - 1), np.float32)])

@@ -10,6 +10,7 @@ import typer
 
 from napari_deep3d.cli import options
 from napari_deep3d.cli.console import BAD_INPUT, FAILED, INTERRUPTED, Display, Interruption, report
+from napari_deep3d.cli.demo import demo as show_the_demo
 from napari_deep3d.cli.models import models
 from napari_deep3d.core.config import (
     DEFAULT_MODEL,
@@ -238,13 +239,7 @@ def demo(
     as_json: options.Json = False,
 ) -> None:
     """Run the main job on the bundled sample and show it, in napari where there is a screen."""
-    from napari_deep3d.jobs.demo import run_demo, show_demo
-
-    interruption = Interruption()
-    with interruption.listening():
-        made = Display().run(run_demo(output, stop=interruption.stop))
-    window = show_demo(made)
-    report(made.report() | {"window": window}, as_json)
+    show_the_demo(output, as_json)
 
 
 def _end(complete: bool) -> None:

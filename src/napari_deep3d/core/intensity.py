@@ -2,32 +2,57 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_deep3d.core.types import FloatArray
-from napari_deep3d.core.volume import Stack
+from napari_deep3d.core.volume import LazyStack, Stack
 
 SAMPLED_VOXELS = 8_000_000
+"""Percentiles are those of at most about so many voxels."""
 
 
-def intensity_range(stack: Stack, percentiles: tuple[float, float]) -> tuple[float, float]:
-    """Intensities of a stack (Z, Y, X) at two percentiles, of its finite voxels.
+def measure_intensities(stack: Stack, percentiles: tuple[float, float]) -> tuple[tuple[float, float], int]:
+    """Intensities at two percentiles and the number of voxels that are not finite; every voxel is read once.
 
-    Beyond eight million voxels every n-th row and column of every plane stand for the whole, so that no more than
-    one plane is in memory at a time. Where both percentiles are the same, as with a few spots on black, the smallest
-    and the largest intensity take their place. ``(nan, nan)`` if no voxel is finite; else the upper one is the larger.
+    Parameters
+    ----------
+    stack : Stack, axes (Z, Y, X)
+        Read plane by plane.
+    percentiles : tuple of float
+        The lower and the upper one, 0 to 100, of the finite voxels. Beyond eight million voxels every n-th row and
+        column of every plane stand for the whole, so that no more than one plane is in memory at a time.
+
+    Returns
+    -------
+    intensities : tuple of float
+        Those of the percentiles. Where both are the same, as with a few spots on black, the smallest and the
+        largest intensity take their place. ``(nan, nan)`` if no voxel is finite; else the upper one is the larger.
+    not_finite : int
+        Number of voxels that are NaN or infinite.
     """
-    thin = max(1, int(np.ceil(np.sqrt(np.prod(stack.shape) / SAMPLED_VOXELS))))
-    planes = [np.asarray(stack[z])[::thin, ::thin].ravel() for z in range(stack.shape[0])]
-    values = np.concatenate(planes)
+    step = max(1, int(np.ceil(np.sqrt(np.prod(stack.shape) / SAMPLED_VOXELS))))
+    samples, not_finite = [], 0
+    for z in range(stack.shape[0]):
+        plane = np.asarray(stack[z])
+        samples.append(plane[::step, ::step].ravel())
+        if plane.dtype.kind == "f":
+            not_finite += int((~np.isfinite(plane)).sum())
+    values = np.concatenate(samples)
     values = values[np.isfinite(values)]
     if not values.size:
-        return float("nan"), float("nan")
+        return (float("nan"), float("nan")), not_finite
     low, high = (float(v) for v in np.percentile(values, percentiles))
     if low == high:
         low, high = float(values.min()), float(values.max())
-    return low, max(high, float(np.nextafter(np.float32(low), np.float32(np.inf))))
+    return (low, max(high, float(np.nextafter(np.float32(low), np.float32(np.inf))))), not_finite
+
+
+def intensity_range(stack: Stack, percentiles: tuple[float, float]) -> tuple[float, float]:
+    """Intensities of a stack (Z, Y, X) at two percentiles, as :func:`measure_intensities` gives them."""
+    return measure_intensities(stack, percentiles)[0]
 
 
 def is_flat(bounds: tuple[float, float]) -> bool:
@@ -41,3 +66,25 @@ def normalise(data: NDArray[np.generic], bounds: tuple[float, float]) -> FloatAr
     """Bring intensities linearly from ``bounds`` to 0 and 1, float32; values beyond them stay beyond."""
     low, high = bounds
     return ((np.asarray(data, dtype=np.float32) - np.float32(low)) / np.float32(high - low)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class NormalisedStack(LazyStack):
+    """A stack whose intensities are brought from ``bounds`` to 0 and 1; what is not finite becomes 0."""
+
+    stack: Stack
+    bounds: tuple[float, float]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of voxels along each axis."""
+        return tuple(self.stack.shape)
+
+    @property
+    def dtype(self) -> np.dtype[np.float32]:
+        """Kind of number that is read."""
+        return np.dtype(np.float32)
+
+    def _read(self, box: tuple[slice, ...]) -> FloatArray:
+        voxels = normalise(np.asarray(self.stack[box]), self.bounds)
+        return np.nan_to_num(voxels, copy=False, nan=0.0, posinf=0.0, neginf=0.0)

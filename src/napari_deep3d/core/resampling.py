@@ -10,7 +10,7 @@ import numpy as np
 import scipy.ndimage as ndi
 
 from napari_deep3d.core.box import Box
-from napari_deep3d.core.types import FloatArray, Shape, Spacing
+from napari_deep3d.core.types import FloatArray, Shape, Spacing, zyx
 from napari_deep3d.core.volume import LazyStack, Stack, read_box
 
 TOLERANCE = 0.02
@@ -45,9 +45,7 @@ class ModelGrid:
     def model_shape(self) -> Shape:
         """Voxels of the model's grid."""
         z, y, x = (max(1, round(n * zoom)) for n, zoom in zip(self.shape, self.zoom, strict=True))
-        if self.first_on_first:
-            z = max(1, round((self.shape[0] - 1) * self.zoom[0]) + 1)
-        return z, y, x
+        return (max(1, round((self.shape[0] - 1) * self.zoom[0]) + 1), y, x) if self.first_on_first else (z, y, x)
 
     @property
     def _origin(self) -> tuple[float, float, float]:
@@ -75,24 +73,19 @@ class ModelGrid:
         """
         if self.is_identity:
             return read_box(stack, region)
-        sigma = [max(0.0, (1 / zoom - 1) / 2) for zoom in self.zoom]
-        source = [
-            self._source(box, zoom, size, spread, origin)
-            for box, zoom, size, spread, origin in zip(region, self.zoom, self.shape, sigma, self._origin, strict=True)
-        ]
-        voxels = read_box(stack, Box(*source))
-        offset = [
-            box.start / zoom + origin - piece.start
-            for box, zoom, piece, origin in zip(region, self.zoom, source, self._origin, strict=True)
-        ]
-        return _affine(ndi.gaussian_filter(voxels, sigma), [1 / zoom for zoom in self.zoom], offset, region.shape)
-
-    @staticmethod
-    def _source(box: slice, zoom: float, size: int, spread: float, origin: float) -> slice:
-        margin = ceil(4 * spread) + 1
-        low, high = floor(box.start / zoom + origin), ceil((box.stop - 1) / zoom + origin) + 1
-        start = min(max(0, low - margin), size - 1)
-        return slice(start, max(start + 1, min(size, high + margin)))
+        # 1. What has to be read of each axis: the field of the box, and a margin for blurring and interpolating.
+        source, sigma, offset = [], [], []
+        for part, zoom, size, origin in zip(region, self.zoom, self.shape, self._origin, strict=True):
+            blur = max(0.0, (1 / zoom - 1) / 2)
+            margin = ceil(4 * blur) + 1
+            low, high = floor(part.start / zoom + origin), ceil((part.stop - 1) / zoom + origin) + 1
+            start = min(max(0, low - margin), size - 1)
+            source.append(slice(start, max(start + 1, min(size, high + margin))))
+            sigma.append(blur)
+            offset.append(part.start / zoom + origin - start)
+        # 2. Blur, then interpolate.
+        voxels = ndi.gaussian_filter(read_box(stack, Box(*source)), sigma)
+        return _affine(voxels, [1 / zoom for zoom in self.zoom], offset, region.shape)
 
     def back(self, values: FloatArray, model_region: Box, region: Box) -> FloatArray:
         """Resample values on a box of the model's grid to a box of the stack within it."""
@@ -141,14 +134,13 @@ def _affine(values: FloatArray, scale: list[float], offset: list[float], shape: 
 
 def target_spacing(spacing_um: Spacing, low_um: Spacing, high_um: Spacing) -> Spacing:
     """The voxel size nearest to a stack's own that the model knows; its own if it is within the range."""
-    z, y, x = (
+    return zyx(
         own if low * (1 - TOLERANCE) <= own <= high * (1 + TOLERANCE) else min(max(own, low), high)
         for own, low, high in zip(spacing_um, low_um, high_um, strict=True)
     )
-    return z, y, x
 
 
 def grid_for(shape: Shape, spacing_um: Spacing, model_um: Spacing, first_on_first: bool = False) -> ModelGrid:
     """The grid of a stack for a model that wants voxels of ``model_um``."""
-    z, y, x = (own / wanted for own, wanted in zip(spacing_um, model_um, strict=True))
-    return ModelGrid(shape, (z, y, x), first_on_first and z > 1)
+    zoom = zyx(own / wanted for own, wanted in zip(spacing_um, model_um, strict=True))
+    return ModelGrid(shape, zoom, first_on_first and zoom[0] > 1)

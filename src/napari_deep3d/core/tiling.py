@@ -16,8 +16,10 @@ import numpy as np
 
 from napari_deep3d.core.box import Box
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.types import FloatArray, Shape
+from napari_deep3d.core.types import FloatArray, Shape, zyx
 
+BLEND: Shape = (2, 8, 8)
+"""Half width, in voxels, of the band in which neighbouring tiles are blended."""
 MAX_PIECES = 64
 """Most tiles per axis that the automatic choice considers."""
 
@@ -67,15 +69,14 @@ class TilePlan:
     def __iter__(self) -> Iterator[Tile]:
         """Tiles row by row."""
         for index in product(*(range(len(axis)) for axis in self.axes)):
-            z, y, x = index
-            yield Tile((z, y, x), (self.axes[0][z], self.axes[1][y], self.axes[2][x]))
+            yield Tile(zyx(index), zyx(axis[i] for axis, i in zip(self.axes, index, strict=True)))
 
     def __len__(self) -> int:
         """Number of tiles."""
         return prod(len(axis) for axis in self.axes)
 
 
-def plan_tiles(shape: Shape, tile: Shape, blend: Shape) -> TilePlan:
+def plan_tiles(shape: Shape, tile: Shape, blend: Shape = BLEND) -> TilePlan:
     """Divide a result into tiles.
 
     Parameters
@@ -94,10 +95,8 @@ def plan_tiles(shape: Shape, tile: Shape, blend: Shape) -> TilePlan:
     """
     if min(tile) < 1:
         raise InputError(f"tile {tile} has no voxels; three positive numbers Z,Y,X are needed, or 'auto'.")
-    z, y, x = (
-        tuple(_segments(size, min(core, size), half)) for size, core, half in zip(shape, tile, blend, strict=True)
-    )
-    return TilePlan(shape, tile, (z, y, x))
+    axes = (tuple(_segments(size, min(core, size), half)) for size, core, half in zip(shape, tile, blend, strict=True))
+    return TilePlan(shape, tile, zyx(axes))
 
 
 def _segments(size: int, core: int, blend: int) -> Iterator[Segment]:
@@ -137,7 +136,7 @@ def choose_tile(shape: Shape, margin: Shape, multiple: Shape, max_voxels: float)
         cost = sum(reads_z) * sum(reads_y) * sum(reads_x)
         if largest <= max_voxels and cost < best_cost:
             best, best_cost = (z, y, x), cost
-    return best or (multiple[0], multiple[1], multiple[2])
+    return best or multiple
 
 
 def _candidates(size: int, margin: int, multiple: int) -> list[tuple[int, list[int]]]:

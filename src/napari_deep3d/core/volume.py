@@ -33,6 +33,13 @@ class Stack(Protocol):
         """Read a box."""
 
 
+class WritableStack(Stack, Protocol):
+    """A stack that takes boxes as well as handing them out."""
+
+    def __setitem__(self, key: Any, value: Any, /) -> None:
+        """Write a box."""
+
+
 class LazyStack(ABC):
     """Base of stacks whose voxels are read or made when a box of them is asked for.
 

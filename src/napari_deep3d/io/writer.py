@@ -10,26 +10,19 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.types import Spacing
-from napari_deep3d.core.volume import Stack, check_spacing
+from napari_deep3d.core.volume import Stack, WritableStack, check_spacing
 from napari_deep3d.io.ome_tiff import MappedArray, create_ome_tiff
 from napari_deep3d.io.ome_zarr import create_ome_zarr
 from napari_deep3d.io.output import check_output, part_path, publish, remove
 
 _PLANES_AT_ONCE = 16
-
-
-class WritableStack(Stack, Protocol):
-    """A stack that takes boxes as well as handing them out."""
-
-    def __setitem__(self, key: Any, value: Any, /) -> None:
-        """Write a box."""
 
 
 class StackWriter:

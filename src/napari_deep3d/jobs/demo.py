@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,12 +20,12 @@ from napari_deep3d.jobs.predict import Prediction
 from napari_deep3d.jobs.predict_file import predict_file
 
 PERCENTILES = (0.1, 99.9)
-WINDOW_SECONDS = 180
+"""Intensities at these percentiles become 0 and 1 before stacks are compared."""
 
 
 @dataclass(frozen=True)
 class Demo:
-    """What the demo made: files, scores against confocal, and how the prediction went."""
+    """What the demo made: files, how the prediction went, and the scores of wide-field and prediction."""
 
     prediction_file: Path
     picture: Path
@@ -67,8 +63,8 @@ def run_demo(folder: str | Path, *, overwrite: bool = True, stop: Stop = never) 
     widefield, confocal, predicted = (
         np.asarray(open_stack(path).volume().data[:, :, :]) for path in (THICK_WIDEFIELD, THICK_CONFOCAL, target)
     )
-    truth = normalise(confocal, intensity_range(confocal, PERCENTILES))
-    before = score(normalise(widefield, intensity_range(widefield, PERCENTILES)), truth)
+    truth, blurred = (normalise(each, intensity_range(each, PERCENTILES)) for each in (confocal, widefield))
+    before = score(blurred, truth)
     after = score(predicted, truth)
     spacing = done.prediction.spacing_um
     picture = draw_comparison(
@@ -84,37 +80,3 @@ def run_demo(folder: str | Path, *, overwrite: bool = True, stop: Stop = never) 
         title="Simulated thick sample, never trained on",
     )
     return Demo(target, picture, done.prediction, spacing, before, after)
-
-
-def show_demo(demo: Demo) -> str:
-    """Show the demo in napari: on the screen if there is one, else as a picture of the window; says which."""
-    command = [sys.executable, "-m", "napari_deep3d.gui.demo_window", str(demo.prediction_file)]
-    if has_screen():
-        subprocess.Popen(command)
-        return "opened"
-    picture = demo.prediction_file.with_name("napari.png")
-    virtual = shutil.which("xvfb-run")
-    if virtual is None:
-        return "no screen, and no virtual one (install the package xvfb): no picture of the window"
-    screen = [virtual, "-a", "-s", "-screen 0 1400x900x24"]
-    try:
-        subprocess.run(
-            [*screen, *command, "--picture", str(picture)],
-            check=True,
-            timeout=WINDOW_SECONDS,
-            capture_output=True,
-            text=True,
-        )
-    except subprocess.TimeoutExpired:
-        return f"napari did not open on a virtual screen within {WINDOW_SECONDS} s"
-    except subprocess.CalledProcessError as error:
-        lines = error.stderr.strip().splitlines() or ["no message"]
-        return f"napari did not open on a virtual screen: {lines[-1]}"
-    return str(picture)
-
-
-def has_screen() -> bool:
-    """Whether a window can be opened."""
-    if sys.platform != "linux":
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -2,40 +2,90 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from functools import partial
-from math import ceil
+from dataclasses import dataclass, field
+from math import ceil, prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_deep3d.core.config import PredictConfig
-from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.evaluation.uncertainty import RADIUS
 from napari_deep3d.core.events import Clock, Event, Job, Notice, Progress, Stop, StoppedError, TileDone, never, tap
 from napari_deep3d.core.novelty.explain import Novelty
-from napari_deep3d.core.types import FloatArray, Shape, Spacing
-from napari_deep3d.core.volume import Volume
+from napari_deep3d.core.tiling import BLEND
+from napari_deep3d.core.types import Shape, Spacing, zyx
+from napari_deep3d.core.volume import Volume, WritableStack
 from napari_deep3d.jobs.models import find_model
-from napari_deep3d.jobs.network_input import PlaneInput, StackInput, usable_range
-from napari_deep3d.jobs.novelty import compare_with_training_data
-from napari_deep3d.jobs.predict_plan import BLEND, PredictionPlan, plan_prediction
+from napari_deep3d.jobs.predict_input import Prepared, prepare
 
 if TYPE_CHECKING:
-    from napari_deep3d.nn.generator import Generator
+    from napari_deep3d.nn.inference import Network, TilingSummary
 
 
-MIN_PIECE = 64
+@dataclass(frozen=True)
+class Output:
+    """Where the voxels of a prediction go: arrays, layers' data or open files; float32, and zero at first.
+
+    Attributes
+    ----------
+    prediction : WritableStack, axes (Z, Y, X), or (T, Z, Y, X) with a ``time``
+        The confocal-like stack.
+    uncertainty : WritableStack or None, axes as above
+        The error to expect in each voxel; None where it was not asked for.
+    time : int or None
+        The time point that is predicted, of stacks that hold several.
+    """
+
+    prediction: WritableStack
+    uncertainty: WritableStack | None = None
+    time: int | None = None
+
+    @classmethod
+    def in_memory(cls, shape: Shape, uncertainty: bool) -> Output:
+        """Arrays for a stack of ``shape`` (Z, Y, X), with or without its uncertainty."""
+        return cls(np.zeros(shape, np.float32), np.zeros(shape, np.float32) if uncertainty else None)
+
+    def add(self, tile: TileDone) -> None:
+        """Add a finished tile."""
+        box = tile.region if self.time is None else (self.time, *tile.region)
+        for stack, values in ((self.prediction, tile.values), (self.uncertainty, tile.uncertainty)):
+            if stack is not None and values is not None:
+                stack[box] = stack[box] + values
 
 
 @dataclass(frozen=True)
 class Prediction:
     """A confocal-like stack and how it was made.
 
-    ``data`` has axes (Z, Y, X), float32, 0 to about 1; ``complete`` is false if it was stopped, and tiles that were
-    not computed are then 0. ``uncertainty``, where it was asked for, has the same axes and unit: the absolute error to
-    expect in each voxel, or, if ``is_calibrated`` is false, no more than the spread of the predictions. ``novelty``
-    says how far the stack is from those that the model knows; None if it does not say.
+    Attributes
+    ----------
+    data : array, axes (Z, Y, X)
+        float32, 0 to about 1; of another kind where an output of another kind was given, None if it is in a file.
+    spacing_um, origin_um : tuple of float
+        Voxel size and position of the first voxel (Z, Y, X).
+    model, device, precision : str
+        What it was computed with.
+    tile, halo : tuple of int
+        Voxels (Z, Y, X) computed at a time, and what the network saw around them.
+    seconds, voxels_per_second : float
+        Time that it took.
+    tile_mismatch : float
+        How much neighbouring tiles differ where they overlap, relative to the standard deviation of the result.
+    notices : tuple of str
+        Sentences that the user should read.
+    complete : bool
+        False if it was stopped; tiles that were not computed are then 0.
+    intensity_range : tuple of float
+        Intensities of the wide-field stack that became 0 and 1.
+    uncertainty : array or None
+        Where it was asked for, axes and unit of ``data``: the absolute error to expect in each voxel, or, if
+        ``is_calibrated`` is false, no more than the spread of the predictions.
+    mean_uncertainty : float or None
+        Its mean.
+    is_calibrated : bool
+        Whether the model knows how large an error to expect.
+    novelty : Novelty or None
+        How far the stack is from those that the model was trained on; None if the model does not say.
     """
 
     data: Any = field(repr=False)
@@ -80,23 +130,20 @@ class Prediction:
 
 
 def predict_volume(
-    volume: Volume, config: PredictConfig, out: Any = None, stop: Stop = never, uncertainty: Any = None
+    volume: Volume, config: PredictConfig, into: Output | None = None, stop: Stop = never
 ) -> Job[Prediction]:
-    """Predict a stack.
+    """Prepare a stack and predict it.
 
     Parameters
     ----------
-    volume
+    volume : Volume
         The wide-field stack.
-    config
+    config : PredictConfig
         Model, device, tile and the like.
-    out
-        FloatArray of the stack's shape, float32 and zero, to be filled; made if not given. Anything that reads and
-        assigns boxes will do, such as a memory map.
-    stop
+    into : Output or None
+        Where the voxels go; arrays in memory if not given.
+    stop : callable
         Asked between layers of the network; the tiles that are finished are kept.
-    uncertainty
-        As ``out``, for the expected errors, where the config asks for them.
 
     Yields
     ------
@@ -107,124 +154,79 @@ def predict_volume(
     InputError
         If the stack, model or device cannot be used.
     """
-    from napari_deep3d.nn.ensemble import TestTimeEnsemble
-    from napari_deep3d.nn.generator import STRIDE
-    from napari_deep3d.nn.inference import BoxPredictor, TilingSummary, predict_tiles
-    from napari_deep3d.nn.model_file import load_model
-
-    plan = plan_prediction(volume, config)
-    notices = list(plan.notices)
-    for notice in plan.notices:
-        yield Notice(notice)
-    yield Progress(0, plan.tiles, "reading the stack")
-    bounds, bad = usable_range(volume, plan.model)
-    if bad:
-        notices.append(f"{bad} voxels are not finite numbers; they are taken as background.")
-        yield Notice(notices[-1])
-    novelty = compare_with_training_data(volume, plan.spacing_um, plan.model)
-    if novelty is not None and novelty.is_unlike:
-        notices.append(novelty.notice)
-        yield Notice(novelty.notice)
-    out = np.zeros(volume.shape, np.float32) if out is None else out
-    if config.uncertainty and uncertainty is None:
-        uncertainty = np.zeros(volume.shape, np.float32)
-    take = partial(_take, out, uncertainty, notices)
-    clock, outcome = Clock(), TilingSummary(stopped=True)
-    generator, _ = load_model(find_model(config.model))
-    reader = StackInput(volume, plan.grid, bounds)
-    if plan.model.network_input == "plane":
-        reader = PlaneInput(volume, plan.grid, bounds, plan.grid.model_step_um(plan.spacing_um))
-    yield Progress(0, plan.tiles, "measuring the stack")
-    try:
-        network = yield from tap(_network(generator, reader, plan, stop), take)
-        extra = 0
-        if config.uncertainty:
-            network, extra = TestTimeEnsemble(network, plan.model.uncertainty), RADIUS
-        # The halo surrounds the core; the band in which tiles are blended lies within it.
-        z, y, x = (
-            max(0, h - ceil(b * zoom)) + extra for h, b, zoom in zip(plan.halo, BLEND, plan.grid.zoom, strict=True)
-        )
-        predictor = BoxPredictor(network, reader, plan.grid, (z, y, x), STRIDE)
-        outcome = yield from tap(predict_tiles(predictor, plan.layout, stop=stop), take)
-        network.release()
-    except StoppedError:
-        pass
-    made = _result(volume, plan, out, outcome, clock.seconds, notices, bounds)
-    return replace(made, uncertainty=uncertainty if config.uncertainty else None, novelty=novelty)
+    yield Progress(0, 1, "reading the stack")
+    prepared = prepare(volume, config)
+    if into is None:
+        into = Output.in_memory(volume.shape, config.uncertainty)
+    return (yield from predict(prepared, into, stop))
 
 
-def _take(out: Any, uncertainty: Any, notices: list[str], event: Event) -> None:
-    """Add a finished tile to the results, and a notice to the others."""
-    if isinstance(event, TileDone):
-        out[event.region] = out[event.region] + event.values
-        if event.uncertainty is not None:
-            uncertainty[event.region] = uncertainty[event.region] + event.uncertainty
-    elif isinstance(event, Notice):
-        notices.append(event.message)
+def predict(prepared: Prepared, into: Output, stop: Stop = never) -> Job[Prediction]:
+    """Predict a prepared stack; otherwise as :func:`predict_volume`."""
+    plan, clock = prepared.plan, Clock()
+    notices: list[str] = []
 
+    def keep(event: Event) -> None:
+        if isinstance(event, TileDone):
+            into.add(event)
+        elif isinstance(event, Notice):
+            notices.append(event.message)
 
-def _network(generator: Generator, reader: StackInput, plan: PredictionPlan, stop: Stop) -> Job[Any]:
-    """The generator with the stack's statistics frozen in; measured in part where memory runs out."""
-    import torch
-
-    from napari_deep3d.nn.devices import DTYPES
-    from napari_deep3d.nn.folded_network import FoldedNetwork, sample_boxes
-    from napari_deep3d.nn.inference import is_out_of_memory
-
-    pieces = [reader(box) for box in sample_boxes(plan.grid.model_shape)]
-    while True:
-        try:
-            return FoldedNetwork(generator, pieces, torch.device(plan.device), DTYPES[plan.precision], stop)
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-        pieces = fewer(pieces)
-        yield Notice("Not enough memory to measure the whole stack; a part of it stands for the whole.")
-
-
-def fewer(pieces: list[FloatArray]) -> list[FloatArray]:
-    """Every second piece, or the middle half of a single one: what still fits where memory ran out.
-
-    Raises
-    ------
-    InputError
-        If the piece is too small to be halved.
-    """
-    if len(pieces) > 1:
-        return pieces[::2]
-    axis = int(np.argmax(pieces[0].shape))
-    size = pieces[0].shape[axis]
-    if size < MIN_PIECE:
-        raise InputError(
-            "Not enough memory to measure the stack. Close other programs, or choose the CPU as the device."
-        )
-    return [np.take(pieces[0], range(size // 4, size // 4 + size // 2), axis)]
-
-
-def _result(
-    volume: Volume,
-    plan: PredictionPlan,
-    out: Any,
-    outcome: Any,
-    seconds: float,
-    notices: list[str],
-    bounds: tuple[float, float],
-) -> Prediction:
+    summary = yield from tap(_compute(prepared, stop), keep)
+    seconds = clock.seconds
     return Prediction(
-        data=out,
+        data=into.prediction,
         spacing_um=plan.spacing_um,
-        origin_um=volume.origin_um,
+        origin_um=prepared.volume.origin_um,
         model=plan.model.name,
         device=plan.device,
         precision=plan.precision,
         tile=plan.tile,
         halo=plan.halo,
         seconds=seconds,
-        voxels_per_second=outcome.tiles_done / max(1, plan.tiles) * float(np.prod(volume.shape)) / seconds,
-        tile_mismatch=outcome.mismatch,
+        voxels_per_second=summary.tiles_done / max(1, plan.tiles) * float(prod(prepared.volume.shape)) / seconds,
+        tile_mismatch=summary.mismatch,
         notices=tuple(notices),
-        complete=not outcome.stopped,
-        intensity_range=bounds,
-        mean_uncertainty=outcome.mean_uncertainty,
+        complete=not summary.stopped,
+        intensity_range=prepared.intensity_range,
+        uncertainty=into.uncertainty,
+        mean_uncertainty=summary.mean_uncertainty,
         is_calibrated=plan.model.uncertainty is not None,
+        novelty=prepared.novelty,
     )
+
+
+def _compute(prepared: Prepared, stop: Stop) -> Job[TilingSummary]:
+    """Yield what the user should know, and then tile after tile."""
+    import torch
+
+    from napari_deep3d.nn.devices import DTYPES
+    from napari_deep3d.nn.folded_network import fold_stack
+    from napari_deep3d.nn.generator import STRIDE
+    from napari_deep3d.nn.inference import BoxPredictor, TilingSummary, predict_tiles
+    from napari_deep3d.nn.model_file import load_model
+    from napari_deep3d.nn.tta import AugmentedNetwork
+
+    plan, grid = prepared.plan, prepared.plan.grid
+    for notice in prepared.notices:
+        yield Notice(notice)
+    # 1. The network, with the norm statistics of this stack.
+    generator, _ = load_model(find_model(prepared.config.model))
+    yield Progress(0, plan.tiles, "measuring the stack")
+    device, dtype = torch.device(plan.device), DTYPES[plan.precision]
+    try:
+        folded = yield from fold_stack(generator, prepared.network_input, grid.model_shape, device, dtype, stop)
+    except StoppedError:
+        return TilingSummary(stopped=True)
+    # 2. The halo that tiles are read with. The model's surrounds a core, the band in which tiles are blended lies
+    # within it; the spread of several predictions is averaged over neighbours, which need it too.
+    network: Network = folded
+    halo = [max(0, h - ceil(b * zoom)) for h, b, zoom in zip(plan.halo, BLEND, grid.zoom, strict=True)]
+    if prepared.config.uncertainty:
+        network = AugmentedNetwork(folded, plan.model.uncertainty)
+        halo = [h + RADIUS for h in halo]
+    # 3. Tile by tile.
+    predictor = BoxPredictor(network, prepared.network_input, grid, zyx(halo), STRIDE)
+    summary = yield from predict_tiles(predictor, plan.layout, stop=stop)
+    folded.release()
+    return summary

@@ -12,10 +12,10 @@ from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.evaluation.uncertainty import Calibration, fit_calibration_to_pairs
 from napari_deep3d.core.events import Stop, StoppedError, never
 from napari_deep3d.core.types import FloatArray, Shape
-from napari_deep3d.nn.ensemble import TestTimeEnsemble
 from napari_deep3d.nn.folded_network import FoldedNetwork
 from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.patches import TrainingPair, network_input
+from napari_deep3d.nn.tta import AugmentedNetwork
 
 MAX_PAIRS = 4
 BOX: Shape = (48, 128, 128)
@@ -55,7 +55,7 @@ def calibrate(
     def judged(pair: TrainingPair) -> tuple[FloatArray, FloatArray, FloatArray]:
         box = Box.centred(BOX, pair.shape)
         seen = network_input(pair, box, config)
-        prediction, spread = TestTimeEnsemble(FoldedNetwork(generator, [seen], device, dtype, stop), None)(seen)
+        prediction, spread = AugmentedNetwork(FoldedNetwork(generator, [seen], device, dtype, stop), None)(seen)
         return spread, prediction, np.abs(prediction - pair.crop_confocal(box))
 
     try:

@@ -11,15 +11,21 @@ import torch
 from napari_deep3d.core.errors import InputError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+"""Number formats by the names that users give them."""
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """The device of a name; ``auto`` takes a GPU where there is one.
+    """The device to compute on.
+
+    Parameters
+    ----------
+    name : str
+        ``cpu``, ``cuda``, ``mps``, or ``auto``: a GPU where there is one.
 
     Raises
     ------
     InputError
-        If the named device is not there.
+        If torch does not find the named device.
     """
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
@@ -34,12 +40,20 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def choose_precision(device: torch.device, name: str = "auto") -> torch.dtype:
-    """The number format of a name; ``auto`` takes bfloat16 only where the processor has it in hardware.
+    """The number format to compute in.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where to compute.
+    name : str
+        A key of :data:`DTYPES`, or ``auto``: bfloat16 where the hardware multiplies it, else float16 on a GPU and
+        float32 on a processor.
 
     Raises
     ------
     InputError
-        For float16 on a processor: its convolutions overflow and are no faster.
+        For float16 on a processor, whose convolutions overflow in float16 and are no faster.
     """
     if name == "float16" and device.type == "cpu":
         raise InputError("float16 is for GPUs; this would run on the processor. Choose auto or bfloat16.")
@@ -59,16 +73,17 @@ def cpu_has_bfloat16() -> bool:
 
 
 def release_memory() -> None:
-    """Give memory that nothing uses any more back to other programs."""
+    """Give memory that is no longer used back to the operating system, for other programs."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    if platform.libc_ver()[0] == "glibc":  # which else keeps hundreds of megabytes of it
+    if platform.libc_ver()[0] == "glibc":
+        # Python's free only hands memory to glibc, which keeps hundreds of megabytes of it for later.
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def device_label(device: torch.device, dtype: torch.dtype) -> str:
-    """Device for people: ``CPU (bfloat16)`` or ``GPU: NVIDIA RTX A4000 (bfloat16)``."""
+    """Device and number format as shown to the user: ``CPU (bfloat16)`` or ``GPU: NVIDIA RTX A4000 (bfloat16)``."""
     number_format = str(dtype).removeprefix("torch.")
     if device.type == "cuda":
         return f"GPU: {torch.cuda.get_device_name(device)} ({number_format})"

@@ -12,25 +12,30 @@ import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import product
+from math import prod
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from napari_deep3d.core.box import Box
-from napari_deep3d.core.events import Stop, StoppedError, never
+from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.events import Job, Notice, Stop, StoppedError, never
 from napari_deep3d.core.types import FloatArray, Shape
 from napari_deep3d.nn.generator import EPSILON, STRIDE, Generator, ResidualBlock, norms
-from napari_deep3d.nn.tta import Turn, turned
+from napari_deep3d.nn.inference import ReadBox, is_out_of_memory
 
 Statistics = list[tuple[Tensor, Tensor]]
+"""Mean and variance of each norm layer."""
 
 WHOLE_VOXELS = 4_000_000
 """Stacks up to this size are measured whole."""
 SAMPLE_VOXELS = 2_500_000
-"""Larger ones are measured by columns of about as many voxels together."""
-COLUMN_PLANES = 128
-COLUMN_PIXELS = 64
+"""Larger ones are measured by columns of about as many voxels together, and at least four of them."""
+MAX_COLUMN: Shape = (128, 64, 64)
+"""Voxels of a column."""
+MIN_PIECE = 64
+"""A piece shorter than this is not halved where memory runs out."""
 
 
 def sample_boxes(shape: Shape) -> list[Box]:
@@ -39,42 +44,33 @@ def sample_boxes(shape: Shape) -> list[Box]:
     One box, the whole stack, if it is small; else columns on a lateral grid, as evenly spread as their number
     allows. They depend on the shape alone, never on memory or tiles.
     """
-    if np.prod(shape) <= WHOLE_VOXELS:
+    if prod(shape) <= WHOLE_VOXELS:
         return [Box.whole(shape)]
-    limits = (COLUMN_PLANES, COLUMN_PIXELS, COLUMN_PIXELS)
-    size = [min(n, limit) for n, limit in zip(shape, limits, strict=True)]
-    counts = _spread(shape, size, max(4, SAMPLE_VOXELS // int(np.prod(size))))
-    starts = [_starts(*of) for of in zip(shape, size, counts, STRIDE, strict=True)]
+    size = [min(n, limit) for n, limit in zip(shape, MAX_COLUMN, strict=True)]
+    most = max(4, SAMPLE_VOXELS // prod(size))
+    # 1. How many along each axis: always one more where they lie farthest apart, if it fits.
+    counts = [1, 1, 1]
+    while True:
+        axes = sorted(range(3), key=lambda axis: -shape[axis] / counts[axis])
+        axes = [axis for axis in axes if shape[axis] >= (counts[axis] + 1) * size[axis]]
+        axes = [axis for axis in axes if prod(counts) // counts[axis] * (counts[axis] + 1) <= most]
+        if not axes:
+            break
+        counts[axes[0]] += 1
+    # 2. Where: each in the middle of its share of the axis, moved onto the pooling grid.
+    starts = []
+    for n, column, count, stride in zip(shape, size, counts, STRIDE, strict=True):
+        centres = (np.arange(count) + 0.5) * n / count
+        starts.append([int(start) // stride * stride for start in np.clip(centres - column / 2, 0, n - column)])
     return [Box.at(corner, size) for corner in product(*starts)]
 
 
-def _spread(shape: Shape, size: list[int], most: int) -> list[int]:
-    """Number of pieces along each axis, at most ``most`` in all, so that the gaps between them are alike."""
-    counts = [1, 1, 1]
-    while True:
-        gaps = sorted(range(3), key=lambda axis: -shape[axis] / counts[axis])
-        room = [a for a in gaps if shape[a] >= (counts[a] + 1) * size[a]]
-        fits = [a for a in room if np.prod(counts) // counts[a] * (counts[a] + 1) <= most]
-        if not fits:
-            return counts
-        counts[fits[0]] += 1
-
-
-def _starts(size: int, piece: int, count: int, multiple: int) -> list[int]:
-    """Evenly spread starts of pieces, each in the middle of its share of the axis, on the pooling grid."""
-    centres = (np.arange(count) + 0.5) * size / count
-    starts = np.clip(centres - piece / 2, 0, size - piece)
-    return [int(s) // multiple * multiple for s in starts]
-
-
-def measure_statistics(generator: Generator, batch: Tensor) -> Statistics:
-    """Mean and variance of every norm layer, pooled over a batch (N, 1, Z, Y, X) of pieces of one stack."""
-    return predict_measuring(generator, batch)[1]
-
-
 @torch.no_grad()
-def predict_measuring(generator: Generator, batch: Tensor) -> tuple[Tensor, Statistics]:
-    """Prediction of a batch whose norms are pooled over it, and the statistics it was made with."""
+def predict_and_measure(generator: Generator, batch: Tensor) -> tuple[Tensor, Statistics]:
+    """Prediction of a batch (N, C, Z, Y, X) of pieces of one stack, and the statistics of every norm layer.
+
+    Each layer is normalised by, and its statistics taken over, the whole batch.
+    """
     layers = norms(generator)
     try:
         for layer in layers:
@@ -92,32 +88,36 @@ def fold_norms(generator: Generator, statistics: Statistics) -> Generator:
     ``w (c - m) / s + b`` after a convolution ``c = k * x + d`` is a convolution with kernel ``k w / s`` and offset
     ``(d - m) w / s + b``.
     """
-    frozen = copy.deepcopy(generator).float()
-    blocks = [module for module in frozen.modules() if isinstance(module, ResidualBlock)]
-    for block, layer, (mean, variance) in zip(blocks, norms(frozen), statistics, strict=True):
+    folded = copy.deepcopy(generator).float()
+    blocks = [module for module in folded.modules() if isinstance(module, ResidualBlock)]
+    for block, layer, (mean, variance) in zip(blocks, norms(folded), statistics, strict=True):
         gain = layer.weight / torch.sqrt(variance.to(layer.weight) + EPSILON)
         offset = block.second.bias
         assert offset is not None
         block.second.weight.data.mul_(gain.view(-1, 1, 1, 1, 1))
         offset.data.copy_((offset - mean.to(layer.weight)) * gain + layer.bias)
         block.norm = nn.Identity()
-    return frozen.eval()
+    return folded.eval()
 
 
 class FoldedNetwork:
-    """A frozen generator as a function of arrays.
+    """A generator with the norm statistics of a stack, as a function of arrays.
 
     Parameters
     ----------
-    generator
-        The generator; not changed.
-    pieces
-        What the network sees of the stack that will be predicted: normalised pieces (Z, Y, X) of equal shape, or
-        (C, Z, Y, X) for a network of several input channels.
-    device, dtype
+    generator : Generator
+        Not changed.
+    pieces : sequence of arrays, axes (Z, Y, X) or (C, Z, Y, X)
+        What the network sees of the stack that will be predicted: normalised pieces of equal shape.
+    device, dtype : torch.device, torch.dtype
         Where and in which number format to compute; the last layer is computed in float32.
-    stop
+    stop : callable
         Asked between layers; when true the pass is left by a StoppedError.
+
+    Attributes
+    ----------
+    generator : Generator
+        The one that predicts: with its norms folded, on the device.
     """
 
     def __init__(
@@ -129,36 +129,37 @@ class FoldedNetwork:
         stop: Stop = never,
     ) -> None:
         self.device, self.dtype = device, dtype
-        ready = prepare(generator, device, dtype)
+        ready = on_device(generator, device, dtype)
         with stopping(ready, stop):
-            prediction, statistics = predict_measuring(ready, self._tensor(np.stack([_channels(p) for p in pieces])))
+            prediction, statistics = predict_and_measure(ready, self._to_tensor(pieces))
         # A stack measured whole is predicted already.
         self._known = (pieces[0], _to_array(prediction)) if len(pieces) == 1 else None
-        self.network = prepare(fold_norms(generator, statistics), device, dtype)
+        self.generator = on_device(fold_norms(generator, statistics), device, dtype)
         self._stop = stop
 
-    def turned(self, turn: Turn) -> FoldedNetwork:
-        """The same network, same statistics, that sees its input turned and turns its answer back."""
+    def with_generator(self, generator: Generator) -> FoldedNetwork:
+        """The same with another generator, whose norms are folded and which is on the device."""
         other = copy.copy(self)
-        other.network, other._known = turned(self.network, turn), None
+        other.generator, other._known = generator, None
         return other
-
-    def _tensor(self, batch: FloatArray) -> Tensor:
-        tensor = torch.from_numpy(np.ascontiguousarray(batch)).to(self.device, self.dtype)
-        return tensor.contiguous(memory_format=torch.channels_last_3d)
 
     @torch.no_grad()
     def __call__(self, stack: FloatArray) -> FloatArray:
-        """Predict a normalised stack (Z, Y, X) from what the network sees of it."""
+        """Predict a box (Z, Y, X) from what the network sees of it, (Z, Y, X) or (C, Z, Y, X), normalised."""
         if self._known is not None and np.array_equal(stack, self._known[0]):
             return self._known[1]
         try:
-            with stopping(self.network, self._stop):
-                prediction: Tensor = self.network(self._tensor(_channels(stack)[None]))
+            with stopping(self.generator, self._stop):
+                return _to_array(self.generator(self._to_tensor([stack])))
         except torch.OutOfMemoryError:
             self.release()
             raise
-        return _to_array(prediction)
+
+    def _to_tensor(self, pieces: Sequence[FloatArray]) -> Tensor:
+        """Batch (N, C, Z, Y, X) of pieces (Z, Y, X) or (C, Z, Y, X)."""
+        batch = np.stack([piece[None] if piece.ndim == 3 else piece for piece in pieces])
+        tensor = torch.from_numpy(np.ascontiguousarray(batch)).to(self.device, self.dtype)
+        return tensor.contiguous(memory_format=torch.channels_last_3d)
 
     def release(self) -> None:
         """Give cached GPU memory back to other programs."""
@@ -166,15 +167,62 @@ class FoldedNetwork:
             torch.cuda.empty_cache()
 
 
-def _channels(seen: FloatArray) -> FloatArray:
-    return seen[None] if seen.ndim == 3 else seen
-
-
 def _to_array(prediction: Tensor) -> FloatArray:
     return prediction[0, 0].float().cpu().numpy()
 
 
-def prepare(generator: Generator, device: torch.device, dtype: torch.dtype) -> Generator:
+def fold_stack(
+    generator: Generator, read: ReadBox, shape: Shape, device: torch.device, dtype: torch.dtype, stop: Stop = never
+) -> Job[FoldedNetwork]:
+    """The generator with the norm statistics of a stack; of a part of the stack, with a notice, where memory runs out.
+
+    Parameters
+    ----------
+    generator, device, dtype, stop
+        As for :class:`FoldedNetwork`.
+    read : callable
+        Reads what the network sees of a box.
+    shape : tuple of int
+        Voxels of the stack (Z, Y, X).
+
+    Raises
+    ------
+    InputError
+        If memory does not suffice for a small part either.
+    StoppedError
+        When stopped.
+    """
+    pieces = [read(box) for box in sample_boxes(shape)]
+    while True:
+        try:
+            return FoldedNetwork(generator, pieces, device, dtype, stop)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        pieces = fewer_pieces(pieces)
+        yield Notice("Not enough memory to measure the whole stack; a part of it stands for the whole.")
+
+
+def fewer_pieces(pieces: list[FloatArray]) -> list[FloatArray]:
+    """Every second piece, or the middle half of a single one along its longest axis.
+
+    Raises
+    ------
+    InputError
+        If the single piece is too small to be halved.
+    """
+    if len(pieces) > 1:
+        return pieces[::2]
+    axis = int(np.argmax(pieces[0].shape))
+    size = pieces[0].shape[axis]
+    if size < MIN_PIECE:
+        raise InputError(
+            "Not enough memory to measure the stack. Close other programs, or choose the CPU as the device."
+        )
+    return [np.take(pieces[0], range(size // 4, size // 4 + size // 2), axis)]
+
+
+def on_device(generator: Generator, device: torch.device, dtype: torch.dtype) -> Generator:
     """A copy on a device, channels last, all but the last layer in a number format."""
     ready = copy.deepcopy(generator).to(device, dtype).eval()
     ready.head.float()
@@ -183,7 +231,7 @@ def prepare(generator: Generator, device: torch.device, dtype: torch.dtype) -> G
 
 @contextmanager
 def stopping(network: nn.Module, stop: Stop) -> Iterator[None]:
-    """Let a forward pass be left between two layers."""
+    """Let a forward pass be left between two layers, by a StoppedError."""
 
     def check(*_: object) -> None:
         if stop():

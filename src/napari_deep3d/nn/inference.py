@@ -17,18 +17,9 @@ from napari_deep3d.core.types import FloatArray, Shape
 Network = Callable[[FloatArray], FloatArray]
 """Normalised stack to prediction (Z, Y, X), or to prediction and its uncertainty (2, Z, Y, X)."""
 ReadBox = Callable[[Box], FloatArray]
-"""Reads a box given on the model's grid, normalised."""
-SMALLEST = 16
-
-
-@dataclass
-class TilingSummary:
-    """What a tiled prediction found out about itself."""
-
-    tiles_done: int = 0
-    mismatch: float = 0.0
-    mean_uncertainty: float | None = None
-    stopped: bool = False
+"""Reads what the network sees of a box given on the model's grid, normalised."""
+MIN_SIDE = 16
+"""Voxels: a box is not cut into halves shorter than this."""
 
 
 @dataclass
@@ -37,15 +28,21 @@ class BoxPredictor:
 
     Attributes
     ----------
-    network
+    network : callable
         Normalised stack (Z, Y, X) to prediction, or to prediction and uncertainty; raises an out-of-memory error
         of any kind where it must.
-    read
-        Reads a box of the model's grid, normalised.
-    grid
-        Stack and model grid.
-    halo, stride
-        Voxels of the model's grid, (Z, Y, X).
+    read : callable
+        Reads what the network sees of a box of the model's grid.
+    grid : ModelGrid
+        The stack's grid and the model's.
+    halo : tuple of int
+        Voxels of the model's grid (Z, Y, X) that the network must see around a box.
+    stride : tuple of int
+        The network's boxes start and stop at multiples of this, in voxels of the model's grid (Z, Y, X).
+    limit : float
+        Boxes that hold as many voxels with their halo are not tried: memory did not suffice for them.
+    notices : list of str
+        Sentences for the user, to be taken away by whoever shows them.
     """
 
     network: Network
@@ -58,40 +55,35 @@ class BoxPredictor:
 
     def __call__(self, region: Box) -> FloatArray:
         """Predict a box of the stack's grid; axes as the network gives them, never below 0."""
-        model_region = self.grid.to_model(region)
+        # 1. The box of the model's grid that the network must see; two voxels more to interpolate from.
         shape = self.grid.model_shape
-        margin = self.halo if self.grid.is_identity else tuple(h + 2 for h in self.halo)
-        source = model_region.grown(margin, shape).snapped(self.stride, shape)
+        margin = self.halo if self.grid.is_identity else [h + 2 for h in self.halo]
+        source = self.grid.to_model(region).grown(margin, shape).snapped(self.stride, shape)
         voxels = int(np.prod(source.shape))
+        # 2. Predict it, and bring the result back to the stack's grid.
         if voxels < self.limit:
             try:
                 values = np.maximum(self.network(self.read(source)), 0)
-                return self._back(values, source, region)
+                if values.ndim == 3:
+                    return self.grid.back(values, source, region)
+                return np.stack([self.grid.back(part, source, region) for part in values])
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
-                self._lower_limit(voxels)
-        return self._by_halves(region)
-
-    def _back(self, values: FloatArray, source: Box, region: Box) -> FloatArray:
-        if values.ndim == 3:
-            return self.grid.back(values, source, region)
-        return np.stack([self.grid.back(part, source, region) for part in values])
-
-    def _lower_limit(self, voxels: int) -> None:
-        self.limit = voxels
-        self.notices.append(f"Not enough memory for {voxels / 1e6:.1f} million voxels; continuing with smaller tiles.")
-
-    def _by_halves(self, region: Box) -> FloatArray:
+            self.limit = voxels
+            self.notices.append(
+                f"Not enough memory for {voxels / 1e6:.1f} million voxels; continuing with smaller tiles."
+            )
+        # 3. Where memory does not suffice: the two halves along the longest axis.
         axis = int(np.argmax(region.shape))
-        if region.shape[axis] < 2 * SMALLEST:
+        if region.shape[axis] < 2 * MIN_SIDE:
             raise InputError(
                 "Not enough memory even for the smallest tile. Close other programs, or choose the CPU as the device."
             )
         start, stop = region.start[axis], region.stop[axis]
         middle = start + region.shape[axis] // 2
-        parts = [self(region.with_axis(axis, *half)) for half in ((start, middle), (middle, stop))]
-        return np.concatenate(parts, axis=axis - 3)
+        halves = region.with_axis(axis, start, middle), region.with_axis(axis, middle, stop)
+        return np.concatenate([self(half) for half in halves], axis=axis - 3)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -107,65 +99,61 @@ class SeamMeter:
     """Tile mismatch: how much neighbouring tiles differ where they overlap, before blending."""
 
     def __init__(self) -> None:
-        self._faces: dict[tuple[int, Shape], tuple[Tile, FloatArray]] = {}
-        self._squares, self._count = 0.0, 0
         self._sum, self._sum_squares, self._voxels = 0.0, 0.0, 0
+        self._faces: dict[tuple[int, Shape], FloatArray] = {}
+        """What earlier tiles predicted where later ones overlap with them, by axis and index of the later tile."""
+        self._squared_difference, self._overlapping = 0.0, 0
 
     def add(self, tile: Tile, values: FloatArray) -> None:
         """Take in the prediction of a tile's ``write`` box."""
-        inner = values[tile.core.relative_to(tile.write)].astype(np.float64)
-        self._sum += inner.sum()
-        self._sum_squares += (inner**2).sum()
-        self._voxels += inner.size
+        core = values[tile.core.relative_to(tile.write)].astype(np.float64)
+        self._sum += float(core.sum())
+        self._sum_squares += float((core**2).sum())
+        self._voxels += core.size
         for axis in range(3):
-            self._compare(axis, tile, values)
-            self._keep(axis, tile, values)
-
-    def _keep(self, axis: int, tile: Tile, values: FloatArray) -> None:
-        segment = tile.segments[axis]
-        overlap = 2 * (segment.write[1] - segment.core[1])
-        if overlap:
-            face = np.moveaxis(values, axis, 0)[-overlap:].copy()
-            self._faces[axis, _step(tile.index, axis)] = (tile, face)
-
-    def _compare(self, axis: int, tile: Tile, values: FloatArray) -> None:
-        _, face = self._faces.pop((axis, tile.index), (None, None))
-        if face is not None:
-            own = np.moveaxis(values, axis, 0)[: len(face)]
-            self._squares += float(((own - face).astype(np.float64) ** 2).sum())
-            self._count += face.size
+            along = np.moveaxis(values, axis, 0)
+            before = self._faces.pop((axis, tile.index), None)
+            if before is not None:
+                difference = (along[: len(before)] - before).astype(np.float64)
+                self._squared_difference += float((difference**2).sum())
+                self._overlapping += before.size
+            segment = tile.segments[axis]
+            overlap = 2 * (segment.write[1] - segment.core[1])
+            if overlap:
+                z, y, x = tile.index
+                following = ((z + 1, y, x), (z, y + 1, x), (z, y, x + 1))[axis]
+                self._faces[axis, following] = along[-overlap:].copy()
 
     @property
     def mismatch(self) -> float:
         """RMS difference in the overlaps over the standard deviation of the result; 0 for a single tile."""
-        if not self._count or not self._voxels:
+        if not self._overlapping:
             return 0.0
         mean = self._sum / self._voxels
         deviation = np.sqrt(max(self._sum_squares / self._voxels - mean**2, 0.0))
-        return float(np.sqrt(self._squares / self._count) / deviation) if deviation else 0.0
+        return float(np.sqrt(self._squared_difference / self._overlapping) / deviation) if deviation else 0.0
 
 
-class MeanMeter:
-    """Mean of a result, each voxel counted once, by the tile that owns it."""
+@dataclass(frozen=True)
+class TilingSummary:
+    """What a tiled prediction found out about itself.
 
-    def __init__(self) -> None:
-        self._sum, self._voxels = 0.0, 0
+    Attributes
+    ----------
+    tiles_done : int
+        Number of tiles that were predicted.
+    mismatch : float
+        How much neighbouring tiles differ, as of :class:`SeamMeter`.
+    mean_uncertainty : float or None
+        Mean over the voxels of these tiles; None without uncertainty.
+    stopped : bool
+        Whether tiles are missing because the user asked to stop.
+    """
 
-    def add(self, tile: Tile, values: FloatArray) -> None:
-        """Take in the values of a tile's ``write`` box."""
-        inner = values[tile.core.relative_to(tile.write)]
-        self._sum += float(inner.sum(dtype=np.float64))
-        self._voxels += inner.size
-
-    @property
-    def mean(self) -> float | None:
-        """Mean so far; None without a tile."""
-        return self._sum / self._voxels if self._voxels else None
-
-
-def _step(index: Shape, axis: int) -> Shape:
-    z, y, x = (i + (k == axis) for k, i in enumerate(index))
-    return z, y, x
+    tiles_done: int = 0
+    mismatch: float = 0.0
+    mean_uncertainty: float | None = None
+    stopped: bool = False
 
 
 def predict_tiles(
@@ -178,34 +166,42 @@ def predict_tiles(
 
     Parameters
     ----------
-    predictor
+    predictor : callable
         Predicts a box of the result, (Z, Y, X), or it and its uncertainty, (2, Z, Y, X).
-    plan
+    plan : TilePlan
         The tiles.
-    stop
+    stop : callable
         Asked between tiles. A tile that raises StoppedError is left out.
+
+    Yields
+    ------
+    TileDone, Notice, Progress
     """
-    outcome, seams, clock, uncertainties = TilingSummary(), SeamMeter(), Clock(), MeanMeter()
+    clock, seams = Clock(), SeamMeter()
+    done, stopped = 0, False
+    uncertainty_sum, uncertainty_voxels = 0.0, 0
     for tile in plan:
-        if stop():
-            outcome.stopped = True
-            break
         try:
-            values = predictor(tile.write)
+            if stop():
+                raise StoppedError
+            predicted = predictor(tile.write)
         except StoppedError:
-            outcome.stopped = True
+            stopped = True
             break
-        values, uncertainty = (values, None) if values.ndim == 3 else values
-        seams.add(tile, values)
-        outcome.tiles_done += 1
-        if uncertainty is not None:
-            uncertainties.add(tile, uncertainty)
-            yield TileDone(tile.write, values * tile.window, uncertainty * tile.window)
+        done += 1
+        if predicted.ndim == 3:
+            seams.add(tile, predicted)
+            yield TileDone(tile.write, predicted * tile.window)
         else:
-            yield TileDone(tile.write, values * tile.window)
+            values, uncertainty = predicted
+            seams.add(tile, values)
+            core = uncertainty[tile.core.relative_to(tile.write)]
+            uncertainty_sum += float(core.sum(dtype=np.float64))
+            uncertainty_voxels += core.size
+            yield TileDone(tile.write, values * tile.window, uncertainty * tile.window)
         if isinstance(predictor, BoxPredictor):
             while predictor.notices:
                 yield Notice(predictor.notices.pop(0))
-        yield clock.progress(outcome.tiles_done, len(plan), f"tile {outcome.tiles_done} of {len(plan)}")
-    outcome.mismatch, outcome.mean_uncertainty = seams.mismatch, uncertainties.mean
-    return outcome
+        yield clock.progress(done, len(plan), f"tile {done} of {len(plan)}")
+    mean_uncertainty = uncertainty_sum / uncertainty_voxels if uncertainty_voxels else None
+    return TilingSummary(done, seams.mismatch, mean_uncertainty, stopped)

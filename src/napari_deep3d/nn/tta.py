@@ -1,63 +1,75 @@
-"""A generator that sees its stack turned: flipped along any axis, and with Y and X exchanged.
+"""Test-time augmentation: a stack is predicted flipped and transposed in several ways, by one network.
 
-Instead of turning every tile, predicting it and turning the result back, the convolution kernels are turned once:
-``turned(G, t)(x) = t.back(G(t(x)))``. Everything that works with a generator, such as frozen statistics, tiles and
-halos, then works with the turned one as it is. Training turns its patches in all these ways, so a trained network
-knows them all, and how far its answers differ tells how sure it is.
+The mean of the predictions is the result, and how far they differ tells how sure the network is: training augments
+its patches in all these ways, so a trained network knows them all.
+
+Instead of flipping every tile, predicting it and flipping the result back, the convolution kernels are flipped once:
+``augmented(G, a)(x) = a.undo(G(a(x)))``. Everything that works with a generator, such as fixed norm statistics,
+tiles and halos, then works with the augmented one as it is.
 """
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from napari_deep3d.core.evaluation.uncertainty import RAW, Calibration, Spread
+from napari_deep3d.core.types import FloatArray
+from napari_deep3d.nn.folded_network import FoldedNetwork
 from napari_deep3d.nn.generator import Generator
 
 
 @dataclass(frozen=True)
-class Turn:
-    """One of the sixteen turns of a stack that keep its planes planes: Y and X are exchanged, then axes flipped.
+class Augmentation:
+    """One of the sixteen ways to flip and transpose a stack that keep its planes planes.
 
-    ``flips`` says for Z, Y, X whether that axis is reversed.
+    Attributes
+    ----------
+    flips : tuple of bool
+        For Z, Y, X whether that axis is reversed.
+    transpose : bool
+        Whether Y and X are exchanged, before the flips.
     """
 
     flips: tuple[bool, bool, bool] = (False, False, False)
-    swap_yx: bool = False
+    transpose: bool = False
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Turn a tensor with axes (..., Z, Y, X)."""
-        return self._flip(self._swap(x))
+        """Transpose and flip a tensor with axes (..., Z, Y, X)."""
+        return self._flip(self._transpose(x))
 
-    def back(self, x: Tensor) -> Tensor:
-        """Undo the turn."""
-        return self._swap(self._flip(x))
+    def undo(self, x: Tensor) -> Tensor:
+        """Bring an augmented tensor back to what it was."""
+        return self._transpose(self._flip(x))
 
-    def _swap(self, x: Tensor) -> Tensor:
-        return x.transpose(-2, -1) if self.swap_yx else x
+    def _transpose(self, x: Tensor) -> Tensor:
+        return x.transpose(-2, -1) if self.transpose else x
 
     def _flip(self, x: Tensor) -> Tensor:
         return x.flip([axis - 3 for axis, flip in enumerate(self.flips) if flip])
 
 
-TURNS = (
-    Turn(),
-    Turn((True, False, True), swap_yx=True),
-    Turn((False, True, True)),
-    Turn((True, True, False), swap_yx=True),
+AUGMENTATIONS = (
+    Augmentation(),
+    Augmentation((True, False, True), transpose=True),
+    Augmentation((False, True, True)),
+    Augmentation((True, True, False), transpose=True),
 )
-"""Quarter turns of the plane, the planes reversed in every other one.
+"""Rotations of the plane by 0, 90, 180 and 270 degrees; in every other one the planes are in reverse order too.
 
-One after another is again one of them, so the mean over them turns with the stack. Eight or all sixteen are hardly
+One after another is again one of them, so the mean over them rotates with the stack. Eight or all sixteen are hardly
 better (``benchmarks/prediction/turns.py``) and cost two or four times as much.
 """
 
 
 @torch.no_grad()
-def turned(generator: Generator, turn: Turn) -> Generator:
-    """A copy of a generator that gives ``turn.back(generator(turn(x)))`` for every stack x.
+def augmented(generator: Generator, augmentation: Augmentation) -> Generator:
+    """A copy of a generator that gives ``augmentation.undo(generator(augmentation(x)))`` for every stack x.
 
     Exactly so, up to rounding, where every axis is a multiple of :data:`~napari_deep3d.nn.generator.STRIDE`: else
     the two pool the stack from opposite ends.
@@ -65,5 +77,38 @@ def turned(generator: Generator, turn: Turn) -> Generator:
     result = copy.deepcopy(generator)
     for module in result.modules():
         if isinstance(module, nn.Conv3d):
-            module.weight.copy_(turn.back(module.weight.clone()))  # in place: the memory format stays
+            module.weight.copy_(augmentation.undo(module.weight.clone()))  # in place: the memory format stays
     return result
+
+
+class AugmentedNetwork:
+    """A network with test-time augmentation: the mean of its predictions, and the error to expect from their spread.
+
+    All predictions use the norm statistics of the stack as it is, so it is measured only once.
+
+    Parameters
+    ----------
+    network : FoldedNetwork
+        The network with the norm statistics of the stack.
+    calibration : Calibration or None
+        From the spread of the predictions to the error to expect; None gives the spread itself.
+    augmentations : sequence of Augmentation
+        The first leaves the stack as it is.
+    """
+
+    def __init__(
+        self,
+        network: FoldedNetwork,
+        calibration: Calibration | None,
+        augmentations: Sequence[Augmentation] = AUGMENTATIONS,
+    ) -> None:
+        others = (network.with_generator(augmented(network.generator, each)) for each in augmentations[1:])
+        self._networks = [network, *others]
+        self._calibration = calibration or RAW
+
+    def __call__(self, stack: FloatArray) -> FloatArray:
+        """Mean prediction, never below 0, and uncertainty of a normalised stack (Z, Y, X); axes (2, Z, Y, X)."""
+        spread = Spread()
+        for network in self._networks:
+            spread.add(np.maximum(network(stack), 0))
+        return np.stack([spread.mean, self._calibration.expected_error(spread.deviation, spread.mean)])

@@ -24,7 +24,6 @@ SCORED_PIXELS = 512
 still those of the whole stack."""
 TILE: Shape = (64, 192, 192)
 HALO: Shape = (16, 32, 32)
-BLEND: Shape = (2, 8, 8)
 PREVIEW: Shape = (48, 128, 128)
 
 
@@ -67,7 +66,7 @@ class Predictor:
             return np.maximum(self._network(self._read(region)), 0)
         predictor = BoxPredictor(self._network, self._read, ModelGrid(self._shape), HALO, STRIDE)
         out = np.zeros(region.shape, np.float32)
-        plan = plan_tiles(region.shape, TILE, BLEND)
+        plan = plan_tiles(region.shape, TILE)
         for event in predict_tiles(lambda box: predictor(box.shifted(region.start)), plan):
             if isinstance(event, TileDone):
                 out[event.region] += event.values

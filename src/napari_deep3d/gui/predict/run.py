@@ -17,7 +17,7 @@ from napari_deep3d.gui.shared.layers import LayerAxes
 from napari_deep3d.gui.shared.result_layer import ResultLayer, UncertaintyLayer
 from napari_deep3d.gui.shared.texts import format_rate, format_seconds
 from napari_deep3d.gui.shared.worker import Cancelled, Failed, Run
-from napari_deep3d.jobs.predict import Prediction, predict_volume
+from napari_deep3d.jobs.predict import Output, Prediction, predict_volume
 
 log = logging.getLogger(__name__)
 
@@ -54,14 +54,15 @@ class PredictionRun(QObject):
         self._input: dict[str, Any] = {"layer": source.name, "path": source.source.path}
         self._input |= {name: index.get(axis, 0) for axis, name in axes.others.items()}
         self.result = ResultLayer(viewer, source, axes, index)
-        predict = partial(predict_volume, request.volume, request.config, self.result.data)
+        into = Output(self.result.data)
         self.layers: list[ResultLayer] = [self.result]
         self.uncertainty: UncertaintyLayer | None = None
         if request.config.uncertainty:
             self.uncertainty = UncertaintyLayer(viewer, source, axes, index)
             self.layers.append(self.uncertainty)
-            predict = partial(predict, uncertainty=self.uncertainty.data)
+            into = Output(self.result.data, self.uncertainty.data)
             viewer.layers.selection.active = self.result.layer
+        predict = partial(predict_volume, request.volume, request.config, into)
         self._run = Run(f"Deep3D predicts from {source.name}", lambda stop: predict(stop=stop))
         self._run.happened.connect(self._on_event)
         self._run.ended.connect(self._on_ended)
