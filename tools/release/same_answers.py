@@ -52,7 +52,7 @@ TRAININGS: dict[str, tuple[str, ...]] = {
     "misregistered": ("misregistration_um=[0.5,0.2,0.2]", "weight_gan=0", "weight_vgg=0"),
 }
 FROM_MODEL = ("iterations=20", "patch=[12,48,48]", "weight_vgg=0", "validate_every=10")
-TIMES = ("seconds", "voxels_per_second", "iterations_per_second", "output", "picture", "run", "model")
+TIMES = ("seconds", "voxels_per_second", "iterations_per_second", "output", "uncertainty", "run", "model")
 """Figures that are no answers: times and paths."""
 
 
