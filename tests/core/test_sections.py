@@ -72,6 +72,21 @@ def test_known_names_are_those_of_fields_and_flat_ones() -> None:
     assert Instrument.known_names() == ["aperture", "bits", "lens", "name", "photons", "sensor"]
 
 
+def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(InputError, match="unknown name 'foo'; known are: aperture, bits, lens, name, photons, sensor"):
+        Instrument.checked(foo=1)
+    with pytest.raises(InputError, match=r"unknown name 'lens\.foo'; known are: aperture, inner, shared"):
+        Instrument.checked(lens={"foo": 1})
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [({"bits": 8}, {"sensor": {"bits": 12}}), ({"sensor": {"bits": 8}}, {"bits": 12}), ({"bits": 8}, {"bits": 12})],
+)
+def test_of_two_sources_the_later_one_wins_however_it_names_a_value(first: Any, second: Any) -> None:
+    assert merge(Instrument, first, second).sensor == Sensor(bits=12)
+
+
 def test_a_section_that_is_no_table_is_refused() -> None:
     with pytest.raises(InputError, match=r"sensor is 3: a table is allowed, of these names: bits, photons, shared"):
         Instrument.checked(sensor=3, bits=8)
