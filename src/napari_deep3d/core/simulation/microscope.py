@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Self
 
@@ -132,9 +132,10 @@ class OpticsBounds(Config):
 
     def draw(self, rng: np.random.Generator) -> Microscope:
         """Draw the microscopes, focused on the sample's surface."""
+        # 1. The objective, the light and the pinhole.
         objective = self.objectives[choose(rng, {name: each.share for name, each in self.objectives.items()})]
         emission_um = uniform(rng, self.emission_um)
-        return Microscope(
+        scope = Microscope(
             numerical_aperture=uniform(rng, objective.numerical_aperture),
             immersion_index=objective.immersion_index,
             sample_index=uniform(rng, self.sample_index),
@@ -142,15 +143,14 @@ class OpticsBounds(Config):
             excitation_um=emission_um - uniform(rng, self.stokes_shift_um),
             pinhole_airy=uniform(rng, self.pinhole_airy),
             depth_um=-uniform(rng, self.corrected_um),
-            aberrations=self._draw_aberrations(rng),
         )
 
-    def _draw_aberrations(self, rng: np.random.Generator) -> tuple[float, ...]:
+        # 2. A random mixture of Zernike modes.
         if not happens(rng, self.aberrated):
-            return ()
-        mixed = rng.standard_normal(len(MODES))
-        mixed *= uniform(rng, self.aberration_waves) / np.linalg.norm(mixed)
-        return tuple(float(waves) for waves in mixed)
+            return scope
+        modes = rng.standard_normal(len(MODES))
+        modes *= uniform(rng, self.aberration_waves) / np.linalg.norm(modes)
+        return replace(scope, aberrations=tuple(float(waves) for waves in modes))
 
     def draw_spacing(self, rng: np.random.Generator, scope: Microscope) -> Spacing:
         """Draw a voxel size (Z, Y, X) in um as people choose it: around what the lens resolves, often coarser."""

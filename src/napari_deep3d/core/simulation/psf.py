@@ -21,11 +21,11 @@ def widefield_psf(scope: Microscope, spacing_um: Spacing, planes: int) -> FloatA
 
     Parameters
     ----------
-    scope
+    scope : Microscope
         The microscope.
-    spacing_um
+    spacing_um : tuple of float
         Voxel size (Z, Y, X) in um; y and x are taken to be equal.
-    planes
+    planes : int
         Odd number of planes; twice the depth of a stack minus one holds all its blur.
     """
     psf = _binned(scope.fine_psf(spacing_um, planes), scope.fineness(spacing_um))
@@ -46,7 +46,7 @@ def confocal_psf(scope: Microscope, spacing_um: Spacing, planes: int) -> FloatAr
 
 
 def behind_pinhole(emission: FloatArray, scope: Microscope, pixel_um: float) -> FloatArray:
-    """An emission PSF (Z, Y, X) as the detector behind the pinhole gathers it, on the same pixels."""
+    """An emission PSF, axes (Z, Y, X), as the detector behind the pinhole gathers it, on the same pixels."""
     radius_um = 0.5 * scope.pinhole_airy * 1.22 * scope.emission_um / scope.numerical_aperture
     disc = transfer_function(pinhole(radius_um, pixel_um)[None], (1, *emission.shape[1:]))
     spectrum = scipy.fft.rfft2(emission) * disc
@@ -66,7 +66,7 @@ def _binned(psf: FloatArray, fineness: int) -> FloatArray:
 
 
 def pinhole(radius_um: float, pixel_um: float) -> FloatArray:
-    """A disc with soft edges on pixels, odd size, sum 1; ``radius_um`` and ``pixel_um`` as seen in the sample."""
+    """A disc with soft edges, axes (Y, X), odd size, sum 1; radius and pixel in um as seen in the sample."""
     reach = int(np.ceil(radius_um / pixel_um)) + 1
     y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
     disc = np.clip(radius_um / pixel_um - np.hypot(y, x) + 0.5, 0, 1)
@@ -109,10 +109,10 @@ class MeasuredPsf:
 
     Attributes
     ----------
-    data
-        Axes (Z, Y, X).
-    spacing_um
-        Its voxel size.
+    data : array of float32, axes (Z, Y, X)
+        The image.
+    spacing_um : tuple of float
+        Its voxel size (Z, Y, X) in um.
     """
 
     data: FloatArray
@@ -123,9 +123,9 @@ class MeasuredPsf:
 
         Parameters
         ----------
-        spacing_um
-            Voxel size wanted (Z, Y, X).
-        planes
+        spacing_um : tuple of float
+            Voxel size wanted (Z, Y, X) in um.
+        planes : int
             Odd number of planes; those beyond the measured ones get their light spread evenly.
         """
         image = np.asarray(self.data, dtype=np.float32)

@@ -61,16 +61,25 @@ def _borders(canvas: Canvas, bounds: MembranesBounds) -> FloatArray:
     """Walls half-way between neighbouring cell centres, axes (Z, Y, X), in a space that is stretched and warped."""
     rng, shape, spacing_um = canvas.rng, canvas.shape, canvas.spacing_um
 
-    # 1. Cells in and around the field, and the size of all of them along each axis.
+    # 1. The centres (cells, 3) of cells in and around the field, in um, and the brightness of each cell's wall.
+    field_um = canvas.field_um
     radius = max(rng.uniform(*bounds.cell_um), MIN_CELL * spacing_um[1])
     stretch = log_uniform(rng, bounds.stretch, 3)
-    seeds, brightness = _cells(rng, canvas.field_um, radius * stretch, radius, bounds)
+    expected = (field_um + 4 * radius).prod() / (4 * (radius * stretch).prod())
+    count = int(np.clip(expected, CANDIDATES + 1, MAX_CELLS))
+    seeds = rng.uniform(-2 * radius, field_um + 2 * radius, (count, 3))
+    brightness = np.exp(rng.uniform(*bounds.cell_contrast) * rng.standard_normal(count))
+    if rng.random() < bounds.mosaic_chance:
+        stained = rng.random(count) < rng.uniform(*bounds.stained)
+        stained[np.linalg.norm(seeds - field_um / 2, axis=1).argmin()] = True
+        brightness *= stained
+    brightness = brightness.astype(np.float32)
 
     # 2. Where each voxel lies in the warped space, (Z, Y, X) in um.
     warp = radius * rng.uniform(*bounds.warp)
     place = [canvas.noise(bounds.warp_grain * radius) * np.float32(warp) for _ in range(3)]
-    for axis, (count, size) in enumerate(zip(shape, spacing_um, strict=True)):
-        along = (np.arange(count) * size).astype(np.float32)
+    for axis, (voxels, size) in enumerate(zip(shape, spacing_um, strict=True)):
+        along = (np.arange(voxels) * size).astype(np.float32)
         place[axis] += along.reshape([-1 if a == axis else 1 for a in range(3)])
 
     # 3. The two cells nearest to each voxel; neighbouring voxels compare the same few.
@@ -93,21 +102,6 @@ def _borders(canvas: Canvas, bounds: MembranesBounds) -> FloatArray:
     covered = np.minimum(half, from_wall + width / 2) - np.maximum(-half, from_wall - width / 2)
     wall = np.clip(covered / width, 0, 1)
     return np.asarray(wall * (brightness[closest] + brightness[other]) / 2, dtype=np.float32)
-
-
-def _cells(
-    rng: np.random.Generator, field_um: DoubleArray, semi_um: DoubleArray, margin_um: float, bounds: MembranesBounds
-) -> tuple[DoubleArray, FloatArray]:
-    """Centres (N, 3) in um and brightness (N,) of cells in and around the field."""
-    room = field_um + 4 * margin_um
-    count = int(np.clip(room.prod() / (4 * semi_um.prod()), CANDIDATES + 1, MAX_CELLS))
-    seeds = rng.uniform(-2 * margin_um, field_um + 2 * margin_um, (count, 3))
-    brightness = np.exp(rng.uniform(*bounds.cell_contrast) * rng.standard_normal(count))
-    if rng.random() < bounds.mosaic_chance:
-        stained = rng.random(count) < rng.uniform(*bounds.stained)
-        stained[np.linalg.norm(seeds - field_um / 2, axis=1).argmin()] = True
-        brightness *= stained
-    return seeds, brightness.astype(np.float32)
 
 
 def _two_nearest(

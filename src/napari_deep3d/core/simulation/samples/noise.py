@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import scipy.ndimage as ndi
-from numpy.typing import NDArray
 
 from napari_deep3d.core.types import DoubleArray, FloatArray, Shape, Spacing
 
@@ -68,15 +67,13 @@ def interpolate(image: FloatArray, positions: Sequence[DoubleArray]) -> FloatArr
             continue
         below = np.floor(places).astype(int)
         share = (places - below).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
-        first, second = (result.take(_mirrored(i, count), axis) for i in (below, below + 1))
+        # Beyond the edge the image goes on mirrored: -1 is 0, and count is count - 1.
+        first, second = (
+            result.take(np.minimum(i, 2 * count - 1 - i), axis)
+            for i in (below % (2 * count), (below + 1) % (2 * count))
+        )
         second -= first
         second *= share
         second += first
         result = second
     return np.asarray(result, dtype=np.float32)
-
-
-def _mirrored(index: NDArray[np.int_], count: int) -> NDArray[np.int_]:
-    """Indices along an axis of ``count`` voxels that goes on mirrored: -1 is 0, ``count`` is ``count - 1``."""
-    wrapped = index % (2 * count)
-    return np.minimum(wrapped, 2 * count - 1 - wrapped)

@@ -9,14 +9,7 @@ import scipy.ndimage as ndi
 from pydantic import Field
 
 from napari_deep3d.core.config import Config
-from napari_deep3d.core.simulation.bounds import (
-    NonNegative,
-    Positive,
-    PositiveRange,
-    Share,
-    ShareRange,
-    log_uniform,
-)
+from napari_deep3d.core.simulation.bounds import NonNegative, Positive, PositiveRange, Share, ShareRange, log_uniform
 from napari_deep3d.core.simulation.samples.canvas import Canvas
 from napari_deep3d.core.simulation.samples.noise import interpolate
 from napari_deep3d.core.simulation.samples.paths import directions
