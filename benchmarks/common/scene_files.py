@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 
 import tifffile
 
-from napari_deep3d.core.simulation.psf import Microscope
+from napari_deep3d.core.simulation.microscope import Microscope
 from napari_deep3d.core.types import Spacing
 from napari_deep3d.core.volume import check_spacing
 
@@ -39,9 +39,8 @@ class SceneFile:
     mean_free_path_um
         Of scattering; 1e6 means clear.
     microscope
-        The values of :class:`~napari_deep3d.core.simulation.psf.Microscope`, as in the file; its depth is that of the
-        sample's
-        surface.
+        The values of :class:`~napari_deep3d.core.simulation.microscope.Microscope`, as in the file; its depth is that
+        of the sample's surface.
     measured_psf
         Whether the wide-field image was made with a measured PSF.
     """

@@ -29,7 +29,8 @@ import scipy.ndimage as ndi
 from benchmarks.common.scores import Row, markdown
 from napari_deep3d import predict
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.simulation.psf import Microscope, convolve, widefield_psf
+from napari_deep3d.core.simulation.microscope import Microscope
+from napari_deep3d.core.simulation.psf import convolve, widefield_psf
 from napari_deep3d.core.types import FloatArray, Shape, Spacing
 
 SHAPE: Shape = (32, 128, 128)

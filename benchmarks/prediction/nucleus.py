@@ -21,7 +21,7 @@ from benchmarks.common.richardson_lucy import richardson_lucy
 from napari_deep3d import predict
 from napari_deep3d.core.evaluation.metrics import fit_scale, score
 from napari_deep3d.core.intensity import intensity_range, normalise
-from napari_deep3d.core.simulation.psf import Microscope
+from napari_deep3d.core.simulation.microscope import Microscope
 from napari_deep3d.core.types import FloatArray, Spacing
 from napari_deep3d.io import open_stack
 from napari_deep3d.jobs.figures import draw_comparison

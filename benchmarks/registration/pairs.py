@@ -22,7 +22,7 @@ from napari_deep3d.core.simulation import imaging as simulation
 from napari_deep3d.core.simulation.camera import expose
 from napari_deep3d.core.simulation.samples import SampleBounds
 from napari_deep3d.core.simulation.scattering import depths_um
-from napari_deep3d.core.simulation.scene import SampleKind, Scene, draw_scene
+from napari_deep3d.core.simulation.scene import SampleKind, Scene, SceneBounds
 from napari_deep3d.core.types import DoubleArray, FloatArray, Shape, Spacing
 from napari_deep3d.core.volume import Volume
 from napari_deep3d.io import open_stack
@@ -103,7 +103,7 @@ def known_pair(
         Of the wide-field stack against the confocal one, about their middle.
     """
     rng = np.random.default_rng(seed)
-    drawn = draw_scene(rng, kind)
+    drawn = SceneBounds().draw(rng, kind)
     pixel = pixel_um or float(rng.uniform(*PIXEL_UM))
     spacing: Spacing = (step_um, pixel, pixel)
     scene = replace(

@@ -21,7 +21,7 @@ from napari_deep3d.core.config import DEFAULT_MODEL
 from napari_deep3d.core.evaluation.metrics import score
 from napari_deep3d.core.intensity import intensity_range, normalise
 from napari_deep3d.core.simulation.imaging import SimulatedPair, take_images
-from napari_deep3d.core.simulation.scene import draw_scene
+from napari_deep3d.core.simulation.scene import SceneBounds
 from napari_deep3d.core.types import FloatArray, Shape, Spacing
 from napari_deep3d.io import write_stack
 from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
@@ -54,7 +54,7 @@ def membranes(rng: np.random.Generator, shape: Shape, spacing_um: Spacing) -> Fl
 def simulate_membranes(seed: int, number: int) -> SimulatedPair:
     """A pair of the new kind, thick and scattering; the microscope is drawn as for any other pair."""
     rng = np.random.default_rng((seed, number))
-    scene = draw_scene(rng, "nuclei")
+    scene = SceneBounds().draw(rng, "nuclei")
     return take_images(rng, scene, SHAPE, lambda field: membranes(rng, field, scene.spacing_um))
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.common.scene_files import SceneFile, microscopes_of, read_scene
 from napari_deep3d import simulate
-from napari_deep3d.core.simulation.psf import Microscope
+from napari_deep3d.core.simulation.microscope import Microscope
 from napari_deep3d.io import write_stack
 
 SPACING_UM = (0.5, 0.2, 0.2)

@@ -22,7 +22,8 @@ from benchmarks.common.stack_statistics import (
 from benchmarks.data.fetch_images import unpack
 from benchmarks.prediction.invented import SHAPE, emptiness, half_empty
 from napari_deep3d.core.evaluation.metrics import fit_scale, rmse
-from napari_deep3d.core.simulation.psf import Microscope, convolve, widefield_psf
+from napari_deep3d.core.simulation.microscope import Microscope
+from napari_deep3d.core.simulation.psf import convolve, widefield_psf
 
 SPACING_UM = (0.4, 0.2, 0.2)
 

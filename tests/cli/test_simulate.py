@@ -82,7 +82,7 @@ def test_bounds_in_tables_of_a_file_and_in_words(run: Run, tmp_path: Path, monke
     done = run("simulate", "-o", tmp_path / "pairs", *SMALL, "--config", tmp_path / "mine.toml", *words)
     assert done.code == 0, done.err
     (bounds,) = given
-    assert bounds.photons == (500, 2000)
+    assert bounds.camera.photons == (500, 2000)
     assert bounds.samples.neurons == NeuronsBounds(soma_um=(5, 6), dendrites=(2, 3))
     assert bounds.samples.beads.hollow_chance == 1
     assert bounds.samples.glia == GliaBounds()
@@ -92,9 +92,9 @@ def test_bounds_in_tables_of_a_file_and_in_words(run: Run, tmp_path: Path, monke
     ("text", "what"),
     [
         ("[samples.neurons]\nsoma_um = [8.0, 3.0]", "samples.neurons.soma_um is [8.0, 3.0]: two rising numbers"),
-        ("[samples.neurons]\nsomas = [3.0, 8.0]", "unknown name 'samples.neurons.somas'; known are: apical_chance"),
+        ("[samples.neurons]\nsomas = [3.0, 8.0]", "unknown name 'samples.neurons.somas'; known are: apical_bend"),
         ("[neurons]\nsoma_um = [3.0, 8.0]", "unknown name 'neurons'; known are: aberrated"),
-        ("samples.neurons = 3", "samples.neurons is 3: a table is allowed, of these names: apical_chance"),
+        ("samples.neurons = 3", "samples.neurons is 3: a table is allowed, of these names: apical_bend"),
     ],
 )
 def test_wrong_bounds_in_a_file(run: Run, tmp_path: Path, text: str, what: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +11,9 @@ import numpy as np
 from napari_deep3d.core.simulation import samples
 from napari_deep3d.core.simulation.camera import Camera, Stage
 from napari_deep3d.core.simulation.imaging import take_images
-from napari_deep3d.core.simulation.psf import Microscope
+from napari_deep3d.core.simulation.microscope import Microscope
 from napari_deep3d.core.simulation.scattering import Tissue
-from napari_deep3d.core.simulation.scene import Scene, draw_scene
+from napari_deep3d.core.simulation.scene import Scene, SceneBounds
 from napari_deep3d.core.types import FloatArray, Shape
 from napari_deep3d.io import write_stack
 
@@ -26,7 +27,7 @@ BOUNDS = samples.SampleBounds()
 def scene() -> Scene:
     """A water-immersion objective looking 28 um deep into scattering tissue."""
     return replace(
-        draw_scene(np.random.default_rng(SEED), "tissue"),
+        SceneBounds().draw(np.random.default_rng(SEED), "tissue"),
         spacing_um=SPACING_UM,
         thickness_um=40.0,
         microscope=Microscope(1.1, 1.333, 1.37, 0.488, 0.52, 1.0, 0.0),
@@ -39,6 +40,7 @@ def scene() -> Scene:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
     rng = np.random.default_rng(SEED)
 
     def draw(shape: Shape) -> FloatArray:

@@ -27,7 +27,21 @@ KINDS: tuple[SampleKind, ...] = get_args(SampleKind)
 
 @dataclass(frozen=True)
 class Simulated:
-    """A pairs folder that was written; ``pairs`` counts the finished ones."""
+    """A pairs folder that was written.
+
+    Attributes
+    ----------
+    output : path
+        The folder.
+    pairs : int
+        Number of finished pairs.
+    shape : tuple of int
+        Voxels (Z, Y, X) of each of them.
+    spacing_um : list of tuple of float
+        Voxel size (Z, Y, X) of each of them in um.
+    seed : int
+        Start of the random numbers.
+    """
 
     output: Path
     pairs: int
@@ -50,23 +64,30 @@ def simulate_pairs(
 
     Parameters
     ----------
-    output
+    output : path
         The pairs folder; made if it is not there, refused if it holds files and ``overwrite`` is false.
-    config
-        Number, shape (Z, Y, X), seed and kind. SimulatedPair i depends on the seed and i alone.
-    confocal_stacks, psfs
-        Files of real confocal stacks to take samples from, and of measured wide-field PSFs.
-    bounds
-        Of the random choices.
-    stop
-        Asked between pairs; the finished ones are kept.
+    config : SimulateConfig
+        Number, shape (Z, Y, X), seed and kind. Pair i depends on the seed and i alone.
+    confocal_stacks : sequence of path
+        Files of real confocal stacks to take samples from.
+    psfs : sequence of path
+        Files of measured wide-field PSFs.
+    bounds : SceneBounds, optional
+        Bounds of the random choices.
+    overwrite : bool
+        Whether files of the same names are replaced.
+    stop : callable
+        Says between pairs whether to stop; the finished ones are kept.
 
     Raises
     ------
     InputError
         If a file or the output cannot be used, or the kind is unknown.
     """
-    kind = _known_kind(config.kind)
+    kind = next((kind for kind in KINDS if kind == config.kind), None)
+    if config.kind and kind is None:
+        allowed = ", ".join(KINDS)
+        raise InputError(f"there is no kind of sample {config.kind!r}; {allowed} are allowed. Choose one, or none.")
     stacks = [_read(path) for path in confocal_stacks]
     measured = [MeasuredPsf(np.asarray(psf.data), psf.require_spacing_um()) for psf in map(_read, psfs)]
     folder = PairsFolder(check_folder(output, overwrite))
@@ -106,15 +127,7 @@ def simulate_pairs(
     return Simulated(folder.path, len(made), config.shape, [made[index] for index in sorted(made)], config.seed)
 
 
-def _known_kind(name: str) -> SampleKind | None:
-    for kind in KINDS:
-        if kind == name:
-            return kind
-    if name:
-        raise InputError(f"there is no kind of sample {name!r}; {', '.join(KINDS)} are allowed. Choose one, or none.")
-    return None
-
-
 def _read(path: str | Path) -> Volume:
+    """The stack of a file, all of it in memory."""
     volume = open_stack(path).volume()
     return Volume(np.asarray(volume.data[:, :, :]), volume.spacing_um, name=volume.name)

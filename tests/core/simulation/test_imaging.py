@@ -10,10 +10,11 @@ import pytest
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.simulation.camera import Stage
 from napari_deep3d.core.simulation.imaging import SimulatedPair, field_of, form_images, place_sample, simulate_pair
-from napari_deep3d.core.simulation.psf import MeasuredPsf, Microscope
+from napari_deep3d.core.simulation.microscope import Microscope
+from napari_deep3d.core.simulation.psf import MeasuredPsf
 from napari_deep3d.core.simulation.samples import SampleBounds
 from napari_deep3d.core.simulation.scattering import Tissue, depths_um
-from napari_deep3d.core.simulation.scene import Scene, draw_scene
+from napari_deep3d.core.simulation.scene import Scene, SceneBounds
 from napari_deep3d.core.volume import Volume
 
 SHAPE = (16, 48, 48)
@@ -23,7 +24,7 @@ CLEAR = Tissue(np.inf, 0.9, 1.0, np.inf, 0.0, True)
 
 @pytest.fixture(scope="module")
 def scene() -> Scene:
-    drawn = draw_scene(np.random.default_rng(0), "nuclei")
+    drawn = SceneBounds().draw(np.random.default_rng(0), "nuclei")
     scope = Microscope(numerical_aperture=1.2, immersion_index=1.333, sample_index=1.333)
     return replace(drawn, microscope=scope, spacing_um=(0.3, 0.12, 0.12), tissue=CLEAR, stage=Stage(), compensated=1.0)
 

@@ -7,7 +7,7 @@ import pytest
 
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.simulation import psf as optics
-from napari_deep3d.core.simulation.psf import Microscope
+from napari_deep3d.core.simulation.microscope import Microscope
 
 SPACING_UM = (0.3, 0.1, 0.1)
 PLANES = 15

@@ -14,70 +14,73 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_deep3d.core.config import Config
+from napari_deep3d.core.config import Config, merge, parse_assignments
 from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.simulation.camera import CameraBounds, DetectorBounds
+from napari_deep3d.core.simulation.microscope import OpticsBounds
 from napari_deep3d.core.simulation.samples import SampleBounds
 from napari_deep3d.core.simulation.samples.neurons import NeuronsBounds
-from napari_deep3d.core.simulation.scene import SceneBounds, draw_kind, draw_scene
+from napari_deep3d.core.simulation.scattering import ScatteringBounds
+from napari_deep3d.core.simulation.scene import SceneBounds
 
 BOUNDS = SceneBounds()
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = Path(__file__).parents[3] / "docs"
 
 
-def within(value: float, name: str) -> bool:
-    low, high = getattr(BOUNDS, name)
-    return bool(low * (1 - 1e-9) <= value <= high * (1 + 1e-9))
+def within(value: float, bounds: tuple[float, float]) -> bool:
+    return bool(bounds[0] * (1 - 1e-9) <= value <= bounds[1] * (1 + 1e-9))
 
 
 @settings(deadline=None, max_examples=200)
 @given(st.integers(0, 2**32))
 def test_scene_stays_within_the_bounds(seed: int) -> None:
-    scene = draw_scene(np.random.default_rng(seed), "neurons")
+    scene = BOUNDS.draw(np.random.default_rng(seed), "neurons")
     scope, tissue, camera, stage = scene.microscope, scene.tissue, scene.camera, scene.stage
+    optics = BOUNDS.optics
     ((low, high),) = (
-        each.numerical_aperture for each in BOUNDS.objectives.values() if each.immersion_index == scope.immersion_index
+        each.numerical_aperture for each in optics.objectives.values() if each.immersion_index == scope.immersion_index
     )
     assert low <= scope.numerical_aperture <= high < scope.immersion_index
     z, y, x = scene.spacing_um
     assert y == x
     assert z >= y
-    assert BOUNDS.pixel_um[0] <= y <= BOUNDS.pixel_um[1]
-    assert BOUNDS.step_um[0] <= z <= BOUNDS.step_um[1]
+    assert optics.pixel_um[0] <= y <= optics.pixel_um[1]
+    assert optics.step_um[0] <= z <= optics.step_um[1]
     assert 0 < scope.excitation_um < scope.emission_um
-    assert np.linalg.norm(scope.aberrations) <= BOUNDS.aberration_waves[1]
+    assert np.linalg.norm(scope.aberrations) <= optics.aberration_waves[1]
     if np.isfinite(tissue.mean_free_path_um):
-        assert within(tissue.mean_free_path_um, "mean_free_path_um")
-        assert within(tissue.absorption_um, "absorption_um")
-    for value, name in (
-        (scope.sample_index, "sample_index"),
-        (scope.emission_um, "emission_um"),
-        (scope.pinhole_airy, "pinhole_airy"),
-        (scene.thickness_um, "thickness_um"),
-        (tissue.anisotropy, "anisotropy"),
-        (tissue.collected, "collected"),
-        (camera.photons, "photons"),
-        (camera.background, "background"),
-        (camera.read_noise, "read_noise"),
-        (scene.confocal.photons, "confocal_photons"),
-        (scene.compensated, "compensated"),
+        assert within(tissue.mean_free_path_um, BOUNDS.tissue.mean_free_path_um)
+        assert within(tissue.absorption_um, BOUNDS.tissue.absorption_um)
+    for value, bounds in (
+        (scope.sample_index, optics.sample_index),
+        (scope.emission_um, optics.emission_um),
+        (scope.pinhole_airy, optics.pinhole_airy),
+        (scene.thickness_um, BOUNDS.thickness_um),
+        (tissue.anisotropy, BOUNDS.tissue.anisotropy),
+        (tissue.collected, BOUNDS.tissue.collected),
+        (camera.photons, BOUNDS.camera.photons),
+        (camera.background, BOUNDS.camera.background),
+        (camera.read_noise, BOUNDS.camera.read_noise),
+        (scene.confocal.photons, BOUNDS.confocal.confocal_photons),
+        (scene.compensated, BOUNDS.confocal.compensated),
     ):
-        assert within(value, name)
-    for value, name in (
-        (camera.saturated, "saturated"),
-        (stage.bleached, "bleached"),
-        (camera.hot_pixels, "hot_pixels"),
+        assert within(value, bounds)
+    for value, bounds in (
+        (camera.saturated, BOUNDS.camera.saturated),
+        (stage.bleached, BOUNDS.stage.bleached),
+        (camera.hot_pixels, BOUNDS.camera.hot_pixels),
     ):
-        assert value == 0 or within(value, name)
+        assert value == 0 or within(value, bounds)
 
 
 def test_same_seed_gives_the_same_scene() -> None:
-    assert draw_scene(np.random.default_rng(3), "nuclei") == draw_scene(np.random.default_rng(3), "nuclei")
-    assert draw_scene(np.random.default_rng(3), "nuclei") != draw_scene(np.random.default_rng(4), "nuclei")
+    assert BOUNDS.draw(np.random.default_rng(3), "nuclei") == BOUNDS.draw(np.random.default_rng(3), "nuclei")
+    assert BOUNDS.draw(np.random.default_rng(3), "nuclei") != BOUNDS.draw(np.random.default_rng(4), "nuclei")
 
 
 def test_description_is_plain_and_finite() -> None:
     for seed in range(20):
-        scene = draw_scene(np.random.default_rng(seed), "nuclei")
+        scene = BOUNDS.draw(np.random.default_rng(seed), "nuclei")
         text = json.loads(json.dumps(scene.description(), allow_nan=False))
         assert text["spacing_um"] == list(scene.spacing_um)
         assert text["microscope"]["numerical_aperture"] == scene.microscope.numerical_aperture
@@ -85,22 +88,43 @@ def test_description_is_plain_and_finite() -> None:
 
 def test_kinds_are_drawn_in_their_shares() -> None:
     rng = np.random.default_rng(0)
-    drawn = [draw_kind(rng, BOUNDS, True) for _ in range(4000)]
+    drawn = [BOUNDS.draw_kind(rng, True) for _ in range(4000)]
     total = sum(BOUNDS.kinds.values())
     for kind, share in BOUNDS.kinds.items():
         assert drawn.count(kind) / 4000 == pytest.approx(share / total, abs=0.03)
-    assert "confocal" not in [draw_kind(rng, BOUNDS, False) for _ in range(500)]
+    assert "confocal" not in [BOUNDS.draw_kind(rng, False) for _ in range(500)]
 
 
 def test_bounds_can_be_set_and_must_rise() -> None:
-    scene = draw_scene(np.random.default_rng(0), "nuclei", SceneBounds.checked(photons=(777, 777)))
+    scene = SceneBounds.checked(photons=(777, 777)).draw(np.random.default_rng(0), "nuclei")
     assert scene.camera.photons == pytest.approx(777)
-    with pytest.raises(InputError, match=r"photons is \(9, 3\): two rising numbers are allowed"):
+    with pytest.raises(InputError, match=r"camera\.photons is \(9, 3\): two rising numbers are allowed"):
         SceneBounds.checked(photons=(9, 3))
-    with pytest.raises(InputError, match="unknown name 'fotons'"):
+    with pytest.raises(InputError, match=r"unknown name 'fotons'; known are: aberrated, .*camera, .*photons, .*vignet"):
         SceneBounds.checked(fotons=(9, 30))
-    with pytest.raises(InputError, match=r"photons.0 is 0: Input should be greater than 0"):
+    with pytest.raises(InputError, match=r"photons\.0 is 0: Input should be greater than 0"):
         SceneBounds.checked(photons=(0, 30))
+
+
+def test_a_bound_may_be_given_without_its_section() -> None:
+    flat = SceneBounds.checked(photons=(500, 2000), step=(0.5, 1.3), autofluorescence=(0.1, 0.1), compensated=(1, 1))
+    assert flat == SceneBounds(
+        camera=CameraBounds(photons=(500, 2000)),
+        optics=OpticsBounds(step=(0.5, 1.3)),
+        tissue=ScatteringBounds(autofluorescence=(0.1, 0.1)),
+        confocal=DetectorBounds(compensated=(1, 1)),
+    )
+    assert flat == SceneBounds.checked(**tomllib.loads(flat.to_toml()))
+    assert flat == merge(
+        SceneBounds,
+        {"photons": (1, 2), "optics": {"step": (0.5, 1.3)}, "compensated": (1, 1)},
+        parse_assignments(["camera.photons=[500, 2000]", "tissue.autofluorescence=[0.1, 0.1]"]),
+    )
+
+
+def test_every_bound_outside_the_samples_has_a_name_of_its_own() -> None:
+    sections = [section for name, section in SceneBounds.sections().items() if name != "samples"]
+    assert len(SceneBounds.flat_names()) == sum(len(section.model_fields) for section in sections)
 
 
 def test_bounds_of_samples_are_among_them() -> None:
@@ -136,16 +160,23 @@ def test_docs_give_the_bounds_of_every_choice() -> None:
     page = (DOCS / "simulate.md").read_text(encoding="utf-8")
     for kind, share in BOUNDS.kinds.items():
         assert re.search(rf"\| {kind} \| {share:.0%}".replace("%", " %"), page), kind
-    for row in rows(SceneBounds, but=("kinds", "samples", "objectives", "bits")):
+    sections = SceneBounds.sections()
+    for row in rows(SceneBounds, but=("kinds", *sections)):
         assert row in page
+    for name in sections.keys() - {"samples"}:
+        assert table(page, f"### {name}") == list(rows(sections[name], but=("objectives", "bits")))
 
 
 @pytest.mark.parametrize("kind", SampleBounds.model_fields)
 def test_docs_give_the_bounds_of_every_kind_of_sample(kind: str) -> None:
     page = (DOCS / "sample_bounds.md").read_text(encoding="utf-8")
-    _, _, section = page.partition(f"\n## {kind}\n")
-    section, _, _ = section.partition("\n## ")
-    assert re.findall(r"\| `.*", section) == list(rows(type(getattr(BOUNDS.samples, kind))))
+    assert table(page, f"## {kind}") == list(rows(SampleBounds.model_fields[kind].annotation))
+
+
+def table(page: str, heading: str) -> list[str]:
+    """The rows of the table below a heading."""
+    _, _, section = page.partition(f"\n{heading}\n")
+    return re.findall(r"\| `.*", re.split(r"\n##|\nShares of", section)[0])
 
 
 def rows(config: type[Config], but: tuple[str, ...] = ()) -> Iterator[str]:
@@ -168,7 +199,10 @@ def rows(config: type[Config], but: tuple[str, ...] = ()) -> Iterator[str]:
             {"objectives": {"dry": {"share": 1, "immersion_index": 1.0, "numerical_aperture": (0.5, 1.2)}}},
             "objectives.dry .* a numerical aperture below the immersion's index, 1, is allowed",
         ),
-        ({"objectives": {"dry": {"na": 0.5}}}, "unknown name 'objectives.dry.na'; known are: immersion_index, num"),
+        (
+            {"objectives": {"dry": {"na": 0.5}}},
+            r"unknown name 'optics\.objectives\.dry\.na'; known are: immersion_index, num",
+        ),
     ],
 )
 def test_shares_that_cannot_be_drawn_from_are_refused(wrong: dict[str, Any], message: str) -> None:
@@ -180,7 +214,7 @@ def test_other_objectives_and_cameras_stand_for_all_of_them() -> None:
     dry = {"share": 0.1, "immersion_index": 1.0, "numerical_aperture": (0.7, 0.8)}
     bounds = SceneBounds.checked(objectives={"dry": dry}, bits={"12": 1.0}, deep_end_last=1.0)
     for seed in range(20):
-        scene = draw_scene(np.random.default_rng(seed), "nuclei", bounds)
+        scene = bounds.draw(np.random.default_rng(seed), "nuclei")
         assert scene.microscope.immersion_index == 1.0
         assert 0.7 <= scene.microscope.numerical_aperture <= 0.8
         assert scene.camera.bits == 12

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
+from pydantic import Field
 
+from napari_deep3d.core.config import Config
+from napari_deep3d.core.simulation.bounds import (
+    NonNegative,
+    PositiveRange,
+    Range,
+    Share,
+    Shares,
+    choose,
+    happens,
+    log_uniform,
+    uniform,
+)
 from napari_deep3d.core.types import FloatArray
 
 Counts = NDArray[np.uint16]
@@ -22,28 +36,28 @@ class Camera:
 
     Attributes
     ----------
-    photons
-        Of the brightest voxels (99.9th percentile).
-    background
-        Even light that comes on top, as a share of these.
-    read_noise
+    photons : float
+        Photons that the brightest voxels (99.9th percentile) receive.
+    background : float
+        Even light that comes on top, as a share of these photons.
+    read_noise : float
         Standard deviation in electrons.
-    gain_spread
+    gain_spread : float
         Standard deviation of the pixels' gains, as a share.
-    hot_pixels
+    hot_pixels : float
         Share of the camera's pixels that are hot in every plane.
-    vignetting
+    vignetting : float
         Share of the light that the field's corners lose.
-    uneven
+    uneven : float
         Largest change of the illumination from one side of the field to the other, as a share.
-    saturated
+    saturated : float
         Share of the voxels that are cut off at the camera's largest value.
-    bits
-        Of the counts.
-    offset
-        Counts without light, as a share of the range.
-    fill
-        Share of the range that the brightest voxels reach.
+    bits : int
+        Bits of each count: the largest is 2**bits - 1.
+    offset : float
+        Counts without light, as a share of the largest count.
+    fill : float
+        Share of the largest count that the brightest voxels reach.
     """
 
     photons: float
@@ -65,11 +79,11 @@ class Stage:
 
     Attributes
     ----------
-    bleached
+    bleached : float
         Share of the light that is gone at the last plane.
-    jitter
+    jitter : float
         Standard deviation of the planes' heights, as a share of their distance.
-    drift_px
+    drift_px : float
         Standard deviation of the sideways position, in pixels, at the end of a random walk.
     """
 
@@ -78,8 +92,81 @@ class Stage:
     drift_px: float = 0.0
 
 
+class CameraBounds(Config):
+    """Bounds of the random choices in the wide-field camera and its light."""
+
+    photons: PositiveRange = Field((50.0, 5000.0), description="photons of the brightest wide-field voxels, log")
+    background: Range = Field((0.0, 0.3), description="even background as a share of these")
+    read_noise: Range = Field((0.5, 4.0), description="read noise, electrons")
+    gain_spread: Range = Field((0.0, 0.01), description="standard deviation of the pixels' gains, as a share")
+    bits: Shares[Literal["8", "12", "16"]] = Field(
+        {"8": 0.15, "12": 0.35, "16": 0.5},
+        description="share of cameras with so many bits; given anew, all of them are",
+    )
+    hot: Share = Field(0.3, description="share of cameras with hot pixels")
+    hot_pixels: PositiveRange = Field((1e-5, 2e-4), description="share of their pixels that are hot, log")
+    lit_unevenly: Share = Field(0.5, description="share of scenes with vignetting and a tilt of the light")
+    vignetting: Range = Field((0.0, 0.3), description="share of the light lost in the corners")
+    uneven: Range = Field((0.0, 0.4), description="change of the light across the field")
+    overexposed: Share = Field(0.1, description="share of scenes that are overexposed")
+    saturated: PositiveRange = Field((1e-4, 5e-3), description="share of their voxels that are saturated, log")
+
+    def draw(self, rng: np.random.Generator) -> Camera:
+        """Draw the camera."""
+        lit_unevenly = happens(rng, self.lit_unevenly)
+        return Camera(
+            photons=float(log_uniform(rng, self.photons)),
+            background=uniform(rng, self.background),
+            read_noise=uniform(rng, self.read_noise),
+            gain_spread=uniform(rng, self.gain_spread),
+            hot_pixels=float(log_uniform(rng, self.hot_pixels)) if happens(rng, self.hot) else 0.0,
+            vignetting=uniform(rng, self.vignetting) if lit_unevenly else 0.0,
+            uneven=uniform(rng, self.uneven) if lit_unevenly else 0.0,
+            saturated=float(log_uniform(rng, self.saturated)) if happens(rng, self.overexposed) else 0.0,
+            bits=int(choose(rng, self.bits)),
+        )
+
+
+class StageBounds(Config):
+    """Bounds of the random choices in what happens while a stack is taken."""
+
+    bleaching: Share = Field(0.4, description="share of scenes that bleach while the stack is taken")
+    bleached: Range = Field((0.02, 0.4), description="share of the light that is lost at the last plane")
+    unsteady: Share = Field(0.4, description="share of stages that jitter and drift")
+    jitter: Range = Field((0.0, 0.12), description="error of the planes' heights, as a share of their distance")
+    drift_px: Range = Field((0.0, 0.4), description="drift sideways at the end of the stack, pixels")
+
+    def draw(self, rng: np.random.Generator) -> Stage:
+        """Draw the stage."""
+        unsteady = happens(rng, self.unsteady)
+        return Stage(
+            bleached=uniform(rng, self.bleached) if happens(rng, self.bleaching) else 0.0,
+            jitter=uniform(rng, self.jitter) if unsteady else 0.0,
+            drift_px=uniform(rng, self.drift_px) if unsteady else 0.0,
+        )
+
+
+class DetectorBounds(Config):
+    """Bounds of the random choices in the confocal microscope's detector and laser."""
+
+    confocal_photons: PositiveRange = Field(
+        (100.0, 1500.0), description="photons of the brightest confocal voxels, log"
+    )
+    confocal_background: Range = Field((0.0, 0.02), description="even background as a share of these")
+    confocal_read_noise: NonNegative = Field(0.5, description="read noise of the confocal detector, electrons")
+    compensated: Range = Field((0.7, 1.0), description="share of the confocal loss with depth made up by laser power")
+
+    def draw(self, rng: np.random.Generator) -> Camera:
+        """Draw the detector."""
+        return Camera(
+            photons=float(log_uniform(rng, self.confocal_photons)),
+            background=uniform(rng, self.confocal_background),
+            read_noise=self.confocal_read_noise,
+        )
+
+
 def move(rng: np.random.Generator, image: FloatArray, stage: Stage) -> FloatArray:
-    """The stack (Z, Y, X) as an imperfect stage and bleaching sample deliver it."""
+    """The stack, axes (Z, Y, X), as an imperfect stage and a bleaching sample deliver it."""
     planes = len(image)
     if stage.jitter > 0:
         height = np.clip(np.arange(planes) + stage.jitter * rng.standard_normal(planes), 0, planes - 1)
@@ -95,7 +182,7 @@ def move(rng: np.random.Generator, image: FloatArray, stage: Stage) -> FloatArra
 
 
 def illumination(rng: np.random.Generator, shape: tuple[int, int], camera: Camera) -> FloatArray:
-    """Relative light by place in the field (Y, X): a tilt, and a fall towards the corners."""
+    """Relative light in a field of ``shape`` (Y, X): tilted towards a random side, less in the corners."""
     y, x = (np.linspace(-1, 1, n) for n in shape)
     angle = rng.uniform(0, 2 * np.pi)
     tilt = 1 + 0.5 * camera.uneven * (np.sin(angle) * y[:, None] + np.cos(angle) * x[None, :]) / np.sqrt(2)
@@ -104,7 +191,22 @@ def illumination(rng: np.random.Generator, shape: tuple[int, int], camera: Camer
 
 
 def expose(rng: np.random.Generator, image: FloatArray, camera: Camera) -> Counts:
-    """Counts (uint16) of a noise-free image, axes (Z, Y, X)."""
+    """Record a noise-free image.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of the noise.
+    image : array of float32, axes (Z, Y, X)
+        Light at each voxel, in any unit; the camera's ``photons`` set its scale.
+    camera : Camera
+        What it is recorded with.
+
+    Returns
+    -------
+    array of uint16, axes (Z, Y, X)
+        Camera counts.
+    """
     field = (image.shape[1], image.shape[2])
     light = image * illumination(rng, field, camera)
     bright = max(float(np.percentile(light, BRIGHT_PERCENTILE)), float(np.finfo(np.float32).tiny))
@@ -113,10 +215,7 @@ def expose(rng: np.random.Generator, image: FloatArray, camera: Camera) -> Count
     electrons += camera.read_noise * rng.standard_normal(image.shape, dtype=np.float32)
     hot = rng.random(field) < camera.hot_pixels
     electrons[:, hot] += rng.exponential(HOT_ELECTRONS, int(hot.sum())).astype(np.float32)
-    return _counts(electrons, camera)
-
-
-def _counts(electrons: FloatArray, camera: Camera) -> Counts:
+    # Gain and offset of the camera's analogue-digital converter.
     largest = 2**camera.bits - 1
     if camera.saturated:
         top = max(float(np.quantile(electrons, 1 - camera.saturated)), 1.0)

@@ -28,14 +28,19 @@ from numpy.typing import NDArray
 
 from napari_deep3d.core.box import Box
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.simulation import psf as optics
 from napari_deep3d.core.simulation import samples
 from napari_deep3d.core.simulation.camera import expose, move
-from napari_deep3d.core.simulation.psf import MeasuredPsf
+from napari_deep3d.core.simulation.psf import (
+    MeasuredPsf,
+    confocal_from_widefield,
+    confocal_psf,
+    convolve,
+    widefield_psf,
+)
 from napari_deep3d.core.simulation.samples import SampleBounds
 from napari_deep3d.core.simulation.scattering import confocal_loss, depths_um, scatter
-from napari_deep3d.core.simulation.scene import SampleKind, Scene, SceneBounds, draw_kind, draw_scene
-from napari_deep3d.core.types import DoubleArray, FloatArray, Shape, Spacing
+from napari_deep3d.core.simulation.scene import SampleKind, Scene, SceneBounds
+from napari_deep3d.core.types import DoubleArray, FloatArray, Shape, Spacing, zyx
 from napari_deep3d.core.volume import Volume
 
 DrawSample = Callable[[Shape], FloatArray]
@@ -48,14 +53,25 @@ CONFOCAL_REACH_UM = 12.0
 DEPTH_NODES = (0.15, 0.85)
 """Depths, as shares of the sample's thickness, at which PSFs are computed; between them images are blended."""
 SAME_INDEX = 0.003
+"""Refractive indices that differ by less count as the same: one PSF serves all depths."""
 MAX_DRAWS = 20
+"""Samples drawn until one is visible in the stack."""
+BRIGHT, MIN_BRIGHT_SHARE = 0.3, 2e-5
+"""A visible sample has at least this share of the stack's voxels above this share of its own 99.95th percentile."""
 
 
 @dataclass(frozen=True)
 class SimulatedPair:
-    """A simulated pair: what is at an index of one stack is at the same index of the other, axes (Z, Y, X).
+    """A simulated pair: what is at an index of one stack is at the same index of the other.
 
-    ``widefield`` and ``confocal`` are camera counts (uint16); ``clean`` is the confocal image without noise.
+    Attributes
+    ----------
+    widefield, confocal : array of uint16, axes (Z, Y, X)
+        Camera counts.
+    clean : array of float32, axes (Z, Y, X)
+        The confocal image without noise.
+    scene : Scene
+        All that was drawn for the pair except the sample's shape and the noise.
     """
 
     widefield: NDArray[np.uint16]
@@ -77,18 +93,18 @@ def simulate_pair(
 
     Parameters
     ----------
-    seed
+    seed : sequence of int
         Numbers that fix every random choice; the same seed gives the same pair.
-    shape
+    shape : tuple of int
         Voxels (Z, Y, X) of the pair.
-    confocal_stacks
+    confocal_stacks : sequence of Volume
         Real confocal stacks to take a part of the samples from.
-    measured_psfs
+    measured_psfs : sequence of MeasuredPsf
         Measured wide-field PSFs that a part of the scenes has.
-    kind
-        SampleKind of sample; drawn if not given.
-    bounds
-        Of the random choices.
+    kind : str, optional
+        Kind of sample; drawn if not given.
+    bounds : SceneBounds, optional
+        Bounds of the random choices.
 
     Raises
     ------
@@ -97,22 +113,18 @@ def simulate_pair(
     """
     rng = np.random.default_rng(seed)
     bounds = bounds or SceneBounds()
-    scene = draw_scene(rng, kind or draw_kind(rng, bounds, bool(confocal_stacks)), bounds)
+    scene = bounds.draw(rng, kind or bounds.draw_kind(rng, bool(confocal_stacks)))
     if scene.kind == "confocal" and not confocal_stacks:
         raise InputError("samples of the kind 'confocal' need a real confocal stack to be taken from. Give one.")
     measured = None
-    if measured_psfs and rng.random() < bounds.measured:
+    if measured_psfs and rng.random() < bounds.optics.measured:
         measured = measured_psfs[int(rng.integers(len(measured_psfs)))]
-        scene = _like_measured(rng, scene, measured, bounds)
+        spacing_um = bounds.optics.draw_measured_spacing(rng, measured.spacing_um)
+        scene = replace(scene, spacing_um=spacing_um, measured_psf=True)
     own = bounds.samples
     return take_images(
         rng, scene, shape, lambda field: draw_sample(rng, scene, field, confocal_stacks, own), measured, own
     )
-
-
-def _like_measured(rng: np.random.Generator, scene: Scene, psf: MeasuredPsf, bounds: SceneBounds) -> Scene:
-    z, xy = (size * rng.uniform(*bounds.measured_voxel) for size in psf.spacing_um[:2])
-    return replace(scene, spacing_um=(z, xy, xy), measured_psf=True)
 
 
 def take_images(
@@ -127,16 +139,18 @@ def take_images(
 
     Parameters
     ----------
-    rng, scene
-        Random numbers; microscopes, tissue and light.
-    shape
+    rng : numpy.random.Generator
+        Source of the sample's place and of the noise.
+    scene : Scene
+        Microscopes, tissue and light.
+    shape : tuple of int
         Voxels (Z, Y, X) of the pair.
-    draw
-        Draws the sample on a field of the given shape.
-    measured
+    draw : callable
+        Draws the sample on a field of the given shape (Z, Y, X).
+    measured : MeasuredPsf, optional
         A measured wide-field PSF instead of a computed one.
-    bounds
-        Of the autofluorescence that is added.
+    bounds : SampleBounds, optional
+        Bounds of the autofluorescence that is added.
     """
     field, inner = field_of(shape, scene.spacing_um)
     sample, depths = place_sample(rng, scene, field, inner, draw, bounds or SampleBounds())
@@ -152,8 +166,8 @@ def take_images(
 def field_of(shape: Shape, spacing_um: Spacing) -> tuple[Shape, Box]:
     """The field to draw, wider than a stack (Z, Y, X) by its blur, and the box of the stack within it."""
     margin = [min(most, round(um / step)) for most, um, step in zip(MAX_MARGIN, MARGIN_UM, spacing_um, strict=True)]
-    z, y, x = (scipy.fft.next_fast_len(n + 2 * m, real=True) for n, m in zip(shape, margin, strict=True))
-    return (z, y, x), Box.at(margin, shape)
+    field = zyx(scipy.fft.next_fast_len(n + 2 * m, real=True) for n, m in zip(shape, margin, strict=True))
+    return field, Box.at(margin, shape)
 
 
 def draw_sample(
@@ -175,87 +189,108 @@ def place_sample(
     draw: DrawSample,
     bounds: SampleBounds,
 ) -> tuple[FloatArray, DoubleArray]:
-    """A slab of the scene's thickness somewhere in the field, and the depth in um of every plane of the field.
+    """Put a slab of the scene's thickness somewhere into the field.
 
     A slab thicker than the field fills it, and the field may then lie anywhere within it.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of the slab's place and of its autofluorescence.
+    scene : Scene
+        Kind and thickness of the sample, voxel size, tissue.
+    field, inner
+        Voxels (Z, Y, X) of the field, and the box of the stack within it.
+    draw : callable
+        Draws the sample on voxels of the given shape (Z, Y, X).
+    bounds : SampleBounds
+        Bounds of the autofluorescence.
+
+    Returns
+    -------
+    sample : array of float32, axes (Z, Y, X)
+        Density over the field.
+    depths : array of float64, axis (Z,)
+        Depth of every plane of the field below the sample's surface in um.
+
+    Raises
+    ------
+    InputError
+        If nothing but black is drawn again and again.
     """
     step = scene.spacing_um[0]
     thick = max(4, round(scene.thickness_um / step))
     planes = min(thick, field[0])
-    low, high = inner.z.start, inner.z.stop
+
+    # 1. Draw the slab, its middle within the stack, until some of its bright voxels are.
     for _ in range(MAX_DRAWS):
-        first = _place(rng, planes, field[0], low, high)
+        first = int(rng.integers(inner.z.start, inner.z.stop)) - planes // 2
+        first = int(np.clip(first, 0, field[0] - planes))
         sample = np.zeros(field, dtype=np.float32)
         sample[first : first + planes] = draw((planes, field[1], field[2]))
-        if _is_visible(sample, inner):
+        bright = BRIGHT * float(np.percentile(sample[::2, ::2, ::2], 99.95))
+        if bright > 0 and float((sample[inner] > bright).mean()) > MIN_BRIGHT_SHARE:
             break
     else:
         raise InputError(f"nothing but black was drawn in {MAX_DRAWS} samples of {scene.kind}. Choose a larger shape.")
+
+    # 2. Add the light of the tissue itself.
     if scene.tissue.autofluorescence:
-        box = (planes, field[1], field[2])
-        glow = samples.autofluorescence(rng, box, scene.spacing_um, bounds.autofluorescence)
-        sample[first : first + planes] += scene.tissue.autofluorescence * glow
+        slab = (planes, field[1], field[2])
+        light = samples.draw_autofluorescence(rng, slab, scene.spacing_um, bounds.autofluorescence)
+        sample[first : first + planes] += scene.tissue.autofluorescence * light
+
+    # 3. Find each plane's depth; some of the sample may lie above the field.
     above = float(rng.uniform(0, max(0.0, thick * step - planes * step)))
     surface = first if scene.tissue.deep_end_last else field[0] - (first + planes)
     depths = depths_um(field[0], step, scene.tissue.deep_end_last) - surface * step + above
     return sample, np.clip(depths, 0, above + planes * step)
 
 
-def _place(rng: np.random.Generator, planes: int, field: int, low: int, high: int) -> int:
-    """First plane of a slab: anywhere with its middle within the stack."""
-    first = int(rng.integers(low, high)) - planes // 2
-    return int(np.clip(first, 0, field - planes))
-
-
-def _is_visible(sample: FloatArray, inner: Box) -> bool:
-    """Whether the stack holds some of the sample's bright voxels."""
-    bright = 0.3 * float(np.percentile(sample[::2, ::2, ::2], 99.95))
-    return bright > 0 and float((sample[inner] > bright).mean()) > 2e-5
-
-
 def form_images(
     sample: FloatArray, scene: Scene, depths: DoubleArray, measured: MeasuredPsf | None = None
 ) -> tuple[FloatArray, FloatArray]:
-    """Noise-free wide-field and confocal images of a sample, axes (Z, Y, X), same shape as the sample.
+    """Noise-free wide-field and confocal images of a sample.
 
     Parameters
     ----------
-    sample
-        Density, axes (Z, Y, X).
-    scene
+    sample : array of float32, axes (Z, Y, X)
+        Density.
+    scene : Scene
         Microscopes and tissue.
-    depths
+    depths : array of float64, axis (Z,)
         Depth of each plane below the surface in um.
-    measured
+    measured : MeasuredPsf, optional
         A measured wide-field PSF instead of a computed one.
+
+    Returns
+    -------
+    widefield, confocal : array of float32, axes (Z, Y, X)
+        Both of the sample's shape.
     """
-    emerging = scatter(sample, scene.tissue, scene.spacing_um, depths)
+    scope, spacing_um, planes = scene.microscope, scene.spacing_um, len(sample)
+    emerging = scatter(sample, scene.tissue, spacing_um, depths)
+
+    # 1. Choose the depths whose PSFs are computed, and the weight of each plane's light in each of them.
+    shallow, deep = (float(depths.min() + share * np.ptp(depths)) for share in DEPTH_NODES)
+    if measured is not None or abs(scope.sample_index - scope.immersion_index) < SAME_INDEX or shallow == deep:
+        nodes = [(float(depths.mean()), np.ones_like(depths))]
+    else:
+        weights = np.clip((depths - shallow) / (deep - shallow), 0, 1)
+        nodes = [(shallow, 1 - weights), (deep, weights)]
+
+    # 2. Blur the light of each depth; the wide-field PSF reaches over twice the stack's depth.
     widefield, confocal = np.zeros_like(sample), np.zeros_like(sample)
-    for depth, weights in _nodes(scene, depths, measured):
-        scope = replace(scene.microscope, depth_um=scene.microscope.depth_um + depth)
-        blurs = _psfs(scope, scene.spacing_um, sample.shape[0], measured)
-        share = weights.astype(np.float32)[:, None, None]
-        widefield += optics.convolve(emerging * share, blurs[0], open_ended=True)
-        confocal += optics.convolve(sample * share, blurs[1])
-    return widefield, confocal * confocal_loss(scene.tissue, scene.compensated, depths)[:, None, None]
-
-
-def _nodes(scene: Scene, depths: DoubleArray, measured: MeasuredPsf | None) -> list[tuple[float, DoubleArray]]:
-    """Depths whose PSFs are computed, and the weight of each plane's light in each."""
-    scope = scene.microscope
-    ends = [float(depths.min() + share * np.ptp(depths)) for share in DEPTH_NODES]
-    if measured is not None or abs(scope.sample_index - scope.immersion_index) < SAME_INDEX or ends[0] == ends[1]:
-        return [(float(depths.mean()), np.ones_like(depths))]
-    deep = np.clip((depths - ends[0]) / (ends[1] - ends[0]), 0, 1)
-    return [(ends[0], 1 - deep), (ends[1], deep)]
-
-
-def _psfs(
-    scope: optics.Microscope, spacing_um: Spacing, planes: int, measured: MeasuredPsf | None
-) -> tuple[FloatArray, FloatArray]:
-    """Wide-field and confocal PSF, the first over twice the depth."""
     reach = min(2 * planes - 1, 2 * round(CONFOCAL_REACH_UM / spacing_um[0]) + 1, planes - 1 + planes % 2)
-    if measured is not None:
-        widefield = measured.on_grid(spacing_um, 2 * planes - 1)
-        return widefield, optics.confocal_from_widefield(widefield, scope, spacing_um)
-    return optics.widefield_psf(scope, spacing_um, 2 * planes - 1), optics.confocal_psf(scope, spacing_um, reach)
+    for depth, weights in nodes:
+        there = replace(scope, depth_um=scope.depth_um + depth)
+        if measured is None:
+            wide_psf = widefield_psf(there, spacing_um, 2 * planes - 1)
+            narrow_psf = confocal_psf(there, spacing_um, reach)
+        else:
+            wide_psf = measured.on_grid(spacing_um, 2 * planes - 1)
+            narrow_psf = confocal_from_widefield(wide_psf, there, spacing_um)
+        share = weights.astype(np.float32)[:, None, None]
+        widefield += convolve(emerging * share, wide_psf, open_ended=True)
+        confocal += convolve(sample * share, narrow_psf)
+    return widefield, confocal * confocal_loss(scene.tissue, scene.compensated, depths)[:, None, None]

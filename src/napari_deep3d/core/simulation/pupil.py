@@ -53,38 +53,44 @@ def point_image(
 
     Parameters
     ----------
-    pixels, pixel_um
-        Odd number of pixels along y and x, and their size.
-    heights_um
-        Distances of the planes from the focus.
-    numerical_aperture, immersion_index, sample_index, wavelength_um
-        Of the lens, both media, and the light in vacuum.
-    depth_um
-        Depth of the focus in the sample, counted from the depth for which the lens is corrected.
-    aberrations
+    pixels : int
+        Odd number of pixels along y and x.
+    pixel_um : float
+        Their size in um.
+    heights_um : array of float, axis (Z,)
+        Distances of the planes from the focus in um.
+    numerical_aperture : float
+        Of the lens.
+    immersion_index, sample_index : float
+        Refractive indices of both media.
+    wavelength_um : float
+        Vacuum wavelength in um.
+    depth_um : float
+        Depth of the focus in the sample in um, counted from the depth for which the lens is corrected.
+    aberrations : sequence of float
         RMS of each mode of :data:`MODES` in waves; missing ones are 0.
-    excitation
+    excitation : bool
         Whether the light runs into the sample (its amplitude then falls with the angle instead of rising).
 
     Returns
     -------
-    FloatArray
-        Axes (Z, Y, X), every plane with sum 1: a lens loses no light by defocus. What leaves the field of
+    array of float32, axes (Z, Y, X)
+        Every plane with sum 1: a lens loses no light by defocus. What leaves the field of
         ``pixels`` on one side comes in on the other.
     """
     frequency = np.fft.fftfreq(pixels, pixel_um)
-    sine = np.hypot(frequency[:, None], frequency[None, :]) * wavelength_um
+    na = np.hypot(frequency[:, None], frequency[None, :]) * wavelength_um  # numerical aperture, n sin(theta)
     phi = np.arctan2(frequency[:, None], frequency[None, :])
-    edge = min(numerical_aperture, SUPERCRITICAL * sample_index)
-    inside = sine <= edge
-    along = 2 * np.pi / wavelength_um * np.sqrt(np.maximum(sample_index**2 - sine**2, 0.0))
-    phase = depth_um * spherical_phase(sine, inside, immersion_index, sample_index, wavelength_um)
-    for mode, waves in zip(zernike(sine / edge, phi), aberrations, strict=False):
+    na_limit = min(numerical_aperture, SUPERCRITICAL * sample_index)
+    inside = na <= na_limit
+    along = 2 * np.pi / wavelength_um * np.sqrt(np.maximum(sample_index**2 - na**2, 0.0))
+    phase = depth_um * spherical_phase(na, inside, immersion_index, sample_index, wavelength_um)
+    for mode, waves in zip(zernike(na / na_limit, phi), aberrations, strict=False):
         phase = phase + 2 * np.pi * waves * mode
-    cosine = np.sqrt(np.maximum(1 - (sine / sample_index) ** 2, 0.0))
+    cosine = np.sqrt(np.maximum(1 - (na / sample_index) ** 2, 0.0))
     falloff = np.sqrt(cosine) if excitation else 1 / np.sqrt(np.maximum(cosine, 1e-3))
     pupil = np.where(inside, falloff, 0) * np.exp(1j * phase)
-    fields = [(pupil * part).astype(np.complex64) for part in _polarisations(cosine, sine / sample_index, phi)]
+    fields = [(pupil * part).astype(np.complex64) for part in _polarisations(cosine, na / sample_index, phi)]
     image = np.zeros((len(heights_um), pixels, pixels), dtype=np.float32)
     for plane, height in zip(image, heights_um, strict=True):
         defocus = np.exp(1j * np.where(inside, along * height, 0)).astype(np.complex64)
@@ -111,20 +117,29 @@ def _polarisations(cosine: DoubleArray, sine: DoubleArray, phi: DoubleArray) -> 
 
 
 def spherical_phase(
-    sine: DoubleArray, inside: NDArray[np.bool_], immersion_index: float, sample_index: float, wavelength_um: float
+    na: DoubleArray, inside: NDArray[np.bool_], immersion_index: float, sample_index: float, wavelength_um: float
 ) -> DoubleArray:
     """Phase per um of depth that a mismatch of indices brings, less the part that a shift of focus makes up for.
 
     Parameters
     ----------
-    sine, inside
-        Numerical aperture of each point of the pupil, and whether the lens takes it.
-    immersion_index, sample_index, wavelength_um
-        Media and light.
+    na : array of float64, axes (Y, X)
+        Numerical aperture, n sin(theta), of each point of the pupil.
+    inside : array of bool, axes (Y, X)
+        Whether the lens takes the light of each point.
+    immersion_index, sample_index : float
+        Refractive indices of both media.
+    wavelength_um : float
+        Vacuum wavelength in um.
+
+    Returns
+    -------
+    array of float64, axes (Y, X)
+        Radians per um; 0 outside the lens.
     """
     wavenumber = 2 * np.pi / wavelength_um
-    in_sample = wavenumber * np.sqrt(np.maximum(sample_index**2 - sine**2, 0.0))
-    in_immersion = wavenumber * np.sqrt(np.maximum(immersion_index**2 - sine**2, 0.0))
+    in_sample = wavenumber * np.sqrt(np.maximum(sample_index**2 - na**2, 0.0))
+    in_immersion = wavenumber * np.sqrt(np.maximum(immersion_index**2 - na**2, 0.0))
     path = in_sample - in_immersion
     parts = np.stack([np.ones(int(inside.sum())), in_sample[inside]], axis=1)
     fit, *_ = np.linalg.lstsq(parts, path[inside], rcond=None)

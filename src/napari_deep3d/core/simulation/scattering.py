@@ -19,7 +19,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
+from pydantic import Field
 
+from napari_deep3d.core.config import Config
+from napari_deep3d.core.simulation.bounds import PositiveRange, Range, Share, happens, log_uniform, uniform
 from napari_deep3d.core.types import DoubleArray, FloatArray, Spacing
 
 
@@ -29,17 +32,17 @@ class Tissue:
 
     Attributes
     ----------
-    mean_free_path_um
-        Between two scatterings; infinite for a clear sample.
-    anisotropy
+    mean_free_path_um : float
+        Mean path between two scatterings, in um; infinite for a clear sample.
+    anisotropy : float
         Mean cosine of the angle of a scattering, g.
-    collected
+    collected : float
         Share of the scattered light that still reaches the camera.
-    absorption_um
-        Depth over which absorption takes all but 1/e of the light; infinite for none.
-    autofluorescence
+    absorption_um : float
+        Depth in um over which absorption takes all but 1/e of the light; infinite for none.
+    autofluorescence : float
         Mean light of the tissue itself, as a share of the sample's bright structures.
-    deep_end_last
+    deep_end_last : bool
         Whether the last plane is the deepest, and not the first.
     """
 
@@ -56,14 +59,53 @@ class Tissue:
         return not np.isfinite(self.mean_free_path_um) and not np.isfinite(self.absorption_um)
 
 
+class ScatteringBounds(Config):
+    """Bounds of the random choices in what tissue does to light."""
+
+    scattering: Share = Field(0.75, description="share of scenes that scatter")
+    mean_free_path_um: PositiveRange = Field((25.0, 250.0), description="mean path between two scatterings, log")
+    anisotropy: Range = Field((0.85, 0.98), description="mean cosine of the angle of a scattering")
+    collected: Range = Field((0.4, 1.0), description="share of the scattered light that reaches the camera")
+    absorption_um: PositiveRange = Field(
+        (200.0, 2000.0), description="depth of absorption where the sample scatters, log"
+    )
+    deep_end_last: Share = Field(0.5, description="share of scenes whose last plane is the deepest")
+    autofluorescent: Share = Field(0.4, description="share of scenes with autofluorescence")
+    autofluorescence: PositiveRange = Field((0.01, 0.15), description="its mean as a share of bright structures, log")
+
+    def draw(self, rng: np.random.Generator) -> Tissue:
+        """Draw the tissue."""
+        scatters = happens(rng, self.scattering)
+        return Tissue(
+            mean_free_path_um=float(log_uniform(rng, self.mean_free_path_um)) if scatters else np.inf,
+            anisotropy=uniform(rng, self.anisotropy),
+            collected=uniform(rng, self.collected),
+            absorption_um=float(log_uniform(rng, self.absorption_um)) if scatters else np.inf,
+            autofluorescence=float(log_uniform(rng, self.autofluorescence))
+            if happens(rng, self.autofluorescent)
+            else 0.0,
+            deep_end_last=happens(rng, self.deep_end_last),
+        )
+
+
 def depths_um(planes: int, step_um: float, deep_end_last: bool) -> DoubleArray:
-    """Depth of each plane below the surface, which lies at the first or last one."""
+    """Depth of each plane below the surface in um, axis (Z,); the surface lies at the first or last plane."""
     depths = np.asarray(np.arange(planes) * step_um, dtype=np.float64)
     return depths if deep_end_last else depths[::-1]
 
 
 def modulation(k: DoubleArray, depth_um: float, tissue: Tissue) -> DoubleArray:
-    """Share of the lateral modulation that leaves the tissue, by spatial frequency (radians per um)."""
+    """Share of the lateral modulation that leaves the tissue, M(k, d).
+
+    Parameters
+    ----------
+    k : array of float
+        Spatial frequencies in radians per um, of any shape.
+    depth_um : float
+        Depth of the light's source, in um.
+    tissue : Tissue
+        What the light passes through.
+    """
     if not np.isfinite(tissue.mean_free_path_um) or depth_um <= 0:
         return np.ones_like(k)
     a = (1 - tissue.anisotropy) / np.sqrt(tissue.anisotropy)
@@ -75,7 +117,19 @@ def modulation(k: DoubleArray, depth_um: float, tissue: Tissue) -> DoubleArray:
 
 
 def scatter(sample: FloatArray, tissue: Tissue, spacing_um: Spacing, depths: DoubleArray) -> FloatArray:
-    """The sample as its light leaves the tissue towards a camera, axes (Z, Y, X), lateral borders periodic."""
+    """The sample as its light leaves the tissue towards a camera.
+
+    Parameters
+    ----------
+    sample : array of float32, axes (Z, Y, X)
+        Density; its lateral borders are periodic.
+    tissue : Tissue
+        What the light passes through.
+    spacing_um : tuple of float
+        Voxel size (Z, Y, X) in um.
+    depths : array of float, axis (Z,)
+        Depth of each plane below the surface in um.
+    """
     if tissue.is_clear:
         return sample
     ky = 2 * np.pi * np.fft.fftfreq(sample.shape[1], spacing_um[1])[:, None]
@@ -89,7 +143,7 @@ def scatter(sample: FloatArray, tissue: Tissue, spacing_um: Spacing, depths: Dou
 
 
 def confocal_loss(tissue: Tissue, compensated: float, depths: DoubleArray) -> FloatArray:
-    """Share of the confocal signal that is left, by depth.
+    """Share of the confocal signal that is left, axis (Z,), at depths in um, axis (Z,).
 
     Exciting light must arrive unscattered, and emitted light pass the pinhole unscattered: exp(-2 d / l), and
     absorption on both ways. ``compensated`` is the share of the loss (of its logarithm) that more laser power makes

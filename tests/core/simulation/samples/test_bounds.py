@@ -21,7 +21,7 @@ def draw(what: str, bounds: Any, seed: int = 0) -> FloatArray:
     if what == "confocal":
         return samples.from_confocal(rng, SHAPE, SPACING_UM, STACK, SPACING_UM, bounds.confocal)
     if what == "autofluorescence":
-        return samples.autofluorescence(rng, SHAPE, SPACING_UM, bounds.autofluorescence)
+        return samples.draw_autofluorescence(rng, SHAPE, SPACING_UM, bounds.autofluorescence)
     return samples.draw(rng, what, SHAPE, SPACING_UM, bounds)
 
 

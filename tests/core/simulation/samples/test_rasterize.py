@@ -7,14 +7,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_deep3d.core.simulation import samples
-from napari_deep3d.core.simulation.samples.rasterize import draw_balls
+from napari_deep3d.core.simulation.samples.rasterize import Tubes, draw_balls, draw_tubes
+from napari_deep3d.core.types import DoubleArray, FloatArray, Spacing
+
+
+def draw_tube(
+    density: FloatArray, spacing_um: Spacing, path_um: DoubleArray, radii_um: DoubleArray, brightness: float
+) -> None:
+    draw_tubes(density, spacing_um, Tubes(path_um[None], radii_um[None], np.array([brightness])))
 
 
 def test_tube_follows_its_path_and_has_its_radius() -> None:
     density = np.zeros((21, 41, 81), np.float32)
     path = np.stack([np.full(300, 2.0), np.full(300, 2.0), np.linspace(1, 7, 300)], axis=1)  # along x, in um
-    samples.stamp_tube(density, (0.2, 0.1, 0.1), path, np.full(300, 0.5), 0.8)
+    draw_tube(density, (0.2, 0.1, 0.1), path, np.full(300, 0.5), 0.8)
     assert density.max() == pytest.approx(0.8)
     bright = density > 0.4
     area_um2 = bright[:, :, 40].sum() * 0.2 * 0.1
@@ -28,9 +34,9 @@ def test_tube_follows_its_path_and_has_its_radius() -> None:
 def test_crossing_tubes_do_not_add_up() -> None:
     once, twice = np.zeros((9, 20, 20), np.float32), np.zeros((9, 20, 20), np.float32)
     path = np.stack([np.full(50, 1.0), np.full(50, 2.0), np.linspace(0, 4, 50)], axis=1)
-    samples.stamp_tube(once, (0.2, 0.2, 0.2), path, np.full(50, 0.3), 1.0)
+    draw_tube(once, (0.2, 0.2, 0.2), path, np.full(50, 0.3), 1.0)
     for _ in range(2):
-        samples.stamp_tube(twice, (0.2, 0.2, 0.2), path, np.full(50, 0.3), 1.0)
+        draw_tube(twice, (0.2, 0.2, 0.2), path, np.full(50, 0.3), 1.0)
     np.testing.assert_array_equal(once, twice)
 
 
@@ -40,7 +46,7 @@ def test_brightness_of_a_tube_follows_its_cross_section(radius: float, along: tu
     density, spacing_um = np.zeros((25, 60, 60), np.float32), (0.4, 0.2, 0.2)
     direction = np.array(along) / np.linalg.norm(along)
     path = np.array([4.8, 5.9, 5.93]) + np.linspace(-2.5, 2.5, 121)[:, None] * direction
-    samples.stamp_tube(density, spacing_um, path, np.full(121, radius), 0.7)
+    draw_tube(density, spacing_um, path, np.full(121, radius), 0.7)
     mass = density.sum() * np.prod(spacing_um)
     ends = 4 / 3 * np.pi * radius**3 if radius > 0.12 else 0  # a thick tube has round ends
     assert mass == pytest.approx(0.7 * (np.pi * radius**2 * 5 + ends), rel=0.3 if radius > 0.12 else 1e-3)
@@ -58,7 +64,7 @@ def test_brightness_of_a_ball_follows_its_volume(radius: float) -> None:
 def test_drawing_stays_in_its_field_and_within_its_brightness(planes: int, side: int, at: float, radius: float) -> None:
     density = np.zeros((planes, side, side + 1), np.float32)
     path = np.stack([np.full(60, at), np.linspace(-4, 4, 60), np.linspace(0, 3, 60)], axis=1)
-    samples.stamp_tube(density, (0.5, 0.2, 0.2), path, np.full(60, radius), 0.8)
+    draw_tube(density, (0.5, 0.2, 0.2), path, np.full(60, radius), 0.8)
     assert np.isfinite(density).all()
     assert 0 <= density.min() <= density.max() <= 0.8 * 1.2
 
@@ -66,5 +72,5 @@ def test_drawing_stays_in_its_field_and_within_its_brightness(planes: int, side:
 def test_tube_may_leave_the_stack() -> None:
     density = np.zeros((5, 10, 10), np.float32)
     path = np.stack([np.linspace(-5, 5, 100)] * 3, axis=1)
-    samples.stamp_tube(density, (0.2, 0.2, 0.2), path, np.full(100, 0.4), 1.0)
+    draw_tube(density, (0.2, 0.2, 0.2), path, np.full(100, 0.4), 1.0)
     assert density[2, 2, 2] == pytest.approx(1)

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_deep3d.core.simulation import samples
+from napari_deep3d.core.simulation.samples.canvas import Canvas
 from napari_deep3d.core.simulation.samples.noise import smooth_noise
-from napari_deep3d.core.types import Shape, Spacing
+from napari_deep3d.core.simulation.samples.nuclei import chromatin, draw_nuclei
+from napari_deep3d.core.types import FloatArray, Shape, Spacing
 
 SHAPE, SPACING_UM = (12, 40, 44), (0.4, 0.15, 0.15)
 KINDS = get_args(samples.DrawnKind)
@@ -65,7 +67,7 @@ def test_same_seed_same_sample_other_seed_another(kind: samples.DrawnKind) -> No
 @pytest.mark.parametrize("spacing_um", [(0.15, 0.06, 0.06), SPACING_UM, (2.0, 0.8, 0.8)], ids=str)
 def test_autofluorescence_has_mean_one(spacing_um: Spacing) -> None:
     for seed in range(4):
-        glow = samples.autofluorescence(np.random.default_rng(seed), SHAPE, spacing_um, BOUNDS.autofluorescence)
+        glow = samples.draw_autofluorescence(np.random.default_rng(seed), SHAPE, spacing_um, BOUNDS.autofluorescence)
         check(glow, SHAPE)
         assert glow.mean() == pytest.approx(1, rel=1e-3)
 
@@ -80,16 +82,22 @@ def test_noise_has_its_deviation_and_its_grain(grain_um: float) -> None:
     assert alike == pytest.approx(np.exp(-((3 * step / sigma) ** 2) / 4), abs=0.1)
 
 
+def nuclei(seed: int, shape: Shape, step_um: float) -> FloatArray:
+    canvas = Canvas.blank(np.random.default_rng(seed), shape, (step_um, step_um, step_um))
+    draw_nuclei(canvas, BOUNDS.nuclei)
+    return canvas.density
+
+
 def test_structures_have_their_size_in_um_whatever_the_voxels() -> None:
     shares = []
     for step, shape in ((0.4, (15, 30, 30)), (0.2, (30, 60, 60))):
-        drawn = [samples.nuclei(np.random.default_rng(s), shape, (step, step, step), BOUNDS.nuclei) for s in range(12)]
+        drawn = [nuclei(s, shape, step) for s in range(12)]
         shares.append(np.mean([(one > 0.1).mean() for one in drawn]))
     assert shares[0] == pytest.approx(shares[1], rel=0.25)
 
 
 def test_chromatin_is_positive_with_mean_one() -> None:
-    texture = samples.chromatin(np.random.default_rng(0), SHAPE, SPACING_UM, BOUNDS.nuclei)
+    texture = chromatin(Canvas.blank(np.random.default_rng(0), SHAPE, SPACING_UM), BOUNDS.nuclei)
     assert texture.min() > 0
     assert texture.mean() == pytest.approx(1, rel=1e-3)
     assert texture.std() > 0.1

@@ -5,21 +5,8 @@ biological, whatever the voxels; numbers follow from the volume. The bounds of t
 of the module of each kind, and are collected in :class:`SampleBounds`.
 """
 
-from napari_deep3d.core.simulation.samples.autofluorescence import autofluorescence
+from napari_deep3d.core.simulation.samples.autofluorescence import draw_autofluorescence
 from napari_deep3d.core.simulation.samples.kinds import DrawnKind, SampleBounds, draw
-from napari_deep3d.core.simulation.samples.neurons import neurons
-from napari_deep3d.core.simulation.samples.nuclei import chromatin, nuclei
-from napari_deep3d.core.simulation.samples.rasterize import stamp_tube
 from napari_deep3d.core.simulation.samples.real import from_confocal
 
-__all__ = [
-    "DrawnKind",
-    "SampleBounds",
-    "autofluorescence",
-    "chromatin",
-    "draw",
-    "from_confocal",
-    "neurons",
-    "nuclei",
-    "stamp_tube",
-]
+__all__ = ["DrawnKind", "SampleBounds", "draw", "draw_autofluorescence", "from_confocal"]

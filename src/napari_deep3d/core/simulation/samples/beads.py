@@ -6,12 +6,9 @@ import numpy as np
 from pydantic import Field
 
 from napari_deep3d.core.config import Config
-from napari_deep3d.core.simulation.bounds import PositiveRange, Range, Share
-from napari_deep3d.core.simulation.samples.blobs import box_around, squared_distance
-from napari_deep3d.core.simulation.samples.noise import log_uniform
-from napari_deep3d.core.simulation.samples.paths import starts
-from napari_deep3d.core.simulation.samples.rasterize import draw_balls
-from napari_deep3d.core.types import DoubleArray, FloatArray, Shape, Spacing
+from napari_deep3d.core.simulation.bounds import PositiveRange, Range, Share, log_uniform
+from napari_deep3d.core.simulation.samples.canvas import Canvas
+from napari_deep3d.core.simulation.samples.ellipsoids import squared_distance
 
 MAX_BEADS = 5000
 BLUR_UM = 0.2
@@ -32,37 +29,26 @@ class BeadsBounds(Config):
     shell_um: PositiveRange = Field((0.1, 0.5), description="how deep the stain at the surface is")
 
 
-def beads(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: BeadsBounds) -> FloatArray:
+def draw_beads(canvas: Canvas, bounds: BeadsBounds) -> None:
     """Beads of about one size, far apart: stained all through, or at their surface alone."""
-    field_um = np.array(shape) * spacing_um
-    density = np.zeros(shape, dtype=np.float32)
+    rng = canvas.rng
+
+    # 1. Solid beads.
     radius = float(log_uniform(rng, bounds.radius_um))
     bead_um3 = 4 / 3 * np.pi * (radius + BLUR_UM) ** 3
-    count = int(np.clip(log_uniform(rng, bounds.filling) * field_um.prod() / bead_um3, 1, MAX_BEADS))
-    centres = starts(rng, field_um, count)
+    count = int(np.clip(log_uniform(rng, bounds.filling) * canvas.field_um.prod() / bead_um3, 1, MAX_BEADS))
+    centres = canvas.places(count)
     radii = np.clip(radius * np.exp(rng.uniform(*bounds.size_spread) * rng.standard_normal(count)), *bounds.radius_um)
     bright = log_uniform(rng, bounds.brightness, count)
     hollow = (radii > MIN_HOLLOW_UM) & (rng.random() < bounds.hollow_chance)
-    draw_balls(density, spacing_um, centres[~hollow], radii[~hollow], bright[~hollow])
+    canvas.balls(centres[~hollow], radii[~hollow], bright[~hollow])
+
+    # 2. Hollow ones: each voxel holds roughly the share of it that the stained shell fills.
     shell_um = rng.uniform(*bounds.shell_um)
+    edge_um = float(np.mean(canvas.spacing_um))
     for centre, outer, value in zip(centres[hollow], radii[hollow], bright[hollow], strict=True):
-        _draw_shell(density, spacing_um, centre, outer, shell_um, value)
-    return density
-
-
-def _draw_shell(
-    density: FloatArray,
-    spacing_um: Spacing,
-    centre_um: DoubleArray,
-    radius_um: float,
-    shell_um: float,
-    brightness: float,
-) -> None:
-    """Draw a hollow ball; each voxel holds roughly the share of it that the shell fills."""
-    edge_um = float(np.mean(spacing_um))
-    box = box_around(density.shape, spacing_um, centre_um, radius_um + edge_um)
-    if box is None:
-        return
-    distance_um = np.sqrt(squared_distance(box, spacing_um, centre_um))
-    ball, hole = (np.clip((r - distance_um) / edge_um + 0.5, 0, 1) for r in (radius_um, radius_um - shell_um))
-    density[box] = np.maximum(density[box], (brightness * (ball - hole)).astype(np.float32))
+        box = canvas.box_around(centre, outer + edge_um)
+        if box is not None:
+            distance_um = np.sqrt(squared_distance(box, canvas.spacing_um, centre))
+            ball, hole = (np.clip((r - distance_um) / edge_um + 0.5, 0, 1) for r in (outer, outer - shell_um))
+            canvas.lighten(box, (value * (ball - hole)).astype(np.float32))

@@ -5,18 +5,14 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from napari_deep3d.core.simulation.bounds import CountRange, PositiveRange, Range, Share
-from napari_deep3d.core.simulation.samples.blobs import box_around, squared_distance
-from napari_deep3d.core.simulation.samples.neurons import SOMA_CONTRAST, SOMA_GRAIN_UM, CellBounds, add_soma
-from napari_deep3d.core.simulation.samples.noise import log_uniform, smooth_noise
-from napari_deep3d.core.simulation.samples.paths import Growth, Stems, directions, grow, starts
-from napari_deep3d.core.simulation.samples.rasterize import draw_balls, draw_tubes
-from napari_deep3d.core.types import DoubleArray, FloatArray, Shape, Spacing
+from napari_deep3d.core.simulation.bounds import CountRange, Positive, PositiveRange, Range, Share, log_uniform
+from napari_deep3d.core.simulation.samples.canvas import Canvas
+from napari_deep3d.core.simulation.samples.cells import STEM_PLACE, CellBounds, Somata, draw_somata
+from napari_deep3d.core.simulation.samples.ellipsoids import squared_distance
+from napari_deep3d.core.simulation.samples.paths import Growth, Stems, directions
 
 MAX_CELLS, MARGIN_UM = 45, 15.0
 """Cells drawn at most; how far outside the field some of them lie."""
-SHRINK = 0.75
-"""Length of each generation of processes in that of the one before."""
 
 
 class GliaBounds(CellBounds):
@@ -33,7 +29,9 @@ class GliaBounds(CellBounds):
     forks: CountRange = Field((1, 3), description="branches that leave a process")
     taper: PositiveRange = Field((0.5, 0.9), description="radius of a process at its end in that at its start")
     bend: Range = Field((0.2, 0.7), description="how strongly processes turn")
+    persistence_um: Positive = Field(4.0, description="distance between turns")
     spread: Range = Field((0.4, 1.0), description="how far branches part")
+    shrink: Positive = Field(0.75, description="length of each generation of processes in that of the one before")
     foot_chance: Share = Field(0.6, description="share of the samples with swollen ends of the last branches")
     foot_um: PositiveRange = Field((0.15, 0.6), description="radius of these ends")
     bushy_chance: Share = Field(0.4, description="share of the samples with a haze of processes too fine to draw")
@@ -42,74 +40,61 @@ class GliaBounds(CellBounds):
     bush_grain_um: PositiveRange = Field((0.25, 0.6), description="its grain")
 
 
-def glia(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: GliaBounds) -> FloatArray:
+def draw_glia(canvas: Canvas, bounds: GliaBounds) -> None:
     """Glial cells such as astrocytes and microglia: small somata, processes that branch 2 to 4 times, end feet.
 
     Some samples are bushy: around each cell stands a fine haze of processes.
     """
-    field_um = np.array(shape) * spacing_um
-    density = np.zeros(shape, dtype=np.float32)
-    expected = np.prod(field_um + 2 * MARGIN_UM) / log_uniform(rng, bounds.um3_per_cell)
-    centres = starts(rng, field_um, int(np.clip(rng.poisson(expected), 1, MAX_CELLS)), MARGIN_UM)
+    rng = canvas.rng
+    expected = np.prod(canvas.field_um + 2 * MARGIN_UM) / log_uniform(rng, bounds.um3_per_cell)
+    centres = canvas.places(int(np.clip(rng.poisson(expected), 1, MAX_CELLS)), MARGIN_UM)
     brightness = log_uniform(rng, bounds.brightness, len(centres))
     radii = rng.uniform(*bounds.soma_um) * rng.uniform(*bounds.soma_size, len(centres))
+    somata = Somata(centres, radii, brightness)
     if rng.random() < bounds.bushy_chance:
-        _add_bushes(rng, density, spacing_um, centres, brightness, bounds)
-    texture = np.exp(np.float32(SOMA_CONTRAST) * smooth_noise(rng, shape, spacing_um, SOMA_GRAIN_UM))
-    for centre, radius, bright in zip(centres, radii, brightness, strict=True):
-        add_soma(rng, density, texture, spacing_um, centre, radius, bright, bounds)
-    _add_processes(rng, density, spacing_um, centres, radii, brightness, bounds)
-    return density
+        _draw_bushes(canvas, somata, bounds)
+    draw_somata(canvas, somata, bounds)
+    _draw_processes(canvas, somata, bounds)
 
 
-def _add_processes(
-    rng: np.random.Generator,
-    density: FloatArray,
-    spacing_um: Spacing,
-    centres: DoubleArray,
-    radii: DoubleArray,
-    brightness: DoubleArray,
-    bounds: GliaBounds,
-) -> None:
-    cell = np.repeat(np.arange(len(centres)), rng.integers(*bounds.processes, len(centres), endpoint=True))
+def _draw_processes(canvas: Canvas, somata: Somata, bounds: GliaBounds) -> None:
+    """Draw the cells' branching processes, in some samples with end feet."""
+    rng, count = canvas.rng, len(somata.centres_um)
+    cell = np.repeat(np.arange(count), rng.integers(*bounds.processes, count, endpoint=True))
     direction = directions(rng, len(cell))
-    start = centres[cell] + 0.7 * radii[cell, None] * direction
-    stems = Stems(start, direction, log_uniform(rng, bounds.process_um, len(cell)), brightness[cell])
+    start = somata.centres_um[cell] + STEM_PLACE * somata.radii_um[cell, None] * direction
+    stems = Stems(start, direction, log_uniform(rng, bounds.process_um, len(cell)), somata.brightness[cell])
     growth = Growth(
         bounds.length_um,
         levels=int(rng.integers(*bounds.levels, endpoint=True)),
         forks=bounds.forks,
+        forks_at_end=bounds.forks_at_end,
+        fork_place=bounds.fork_place,
         taper=bounds.taper,
         fork_radius=bounds.fork_radius,
         bend=rng.uniform(*bounds.bend),
-        persistence_um=4.0,
+        persistence_um=bounds.persistence_um,
         spread=rng.uniform(*bounds.spread),
-        shrink=SHRINK,
+        shrink=bounds.shrink,
     )
-    trees = grow(rng, spacing_um, stems, growth)
+    trees = canvas.trees(stems, growth)
     for tubes in trees:
-        draw_tubes(density, spacing_um, tubes)
+        canvas.tubes(tubes)
     if rng.random() < bounds.foot_chance:
         ends = trees[-1].path_um[:, -1]
-        draw_balls(density, spacing_um, ends, rng.uniform(*bounds.foot_um, len(ends)), trees[-1].brightness)
+        canvas.balls(ends, rng.uniform(*bounds.foot_um, len(ends)), trees[-1].brightness)
 
 
-def _add_bushes(
-    rng: np.random.Generator,
-    density: FloatArray,
-    spacing_um: Spacing,
-    centres: DoubleArray,
-    brightness: DoubleArray,
-    bounds: GliaBounds,
-) -> None:
-    z, y, x = density.shape
-    grains = smooth_noise(rng, (z, y, x), spacing_um, rng.uniform(*bounds.bush_grain_um))
+def _draw_bushes(canvas: Canvas, somata: Somata, bounds: GliaBounds) -> None:
+    """Draw a ball of fine grains around each cell that fades towards its surface."""
+    rng = canvas.rng
+    grains = canvas.noise(rng.uniform(*bounds.bush_grain_um))
     grains = np.clip(grains + np.float32(0.3), 0, None) ** 2
     strength = rng.uniform(*bounds.bush_strength)
-    for centre, bright in zip(centres, brightness, strict=True):
+    for centre, brightness in zip(somata.centres_um, somata.brightness, strict=True):
         radius = rng.uniform(*bounds.bush_um)
-        box = box_around(density.shape, spacing_um, centre, radius)
-        if box is None:
-            continue
-        envelope = np.clip(1 - squared_distance(box, spacing_um, centre, radius), 0, 1).astype(np.float32)
-        density[box] = np.maximum(density[box], np.float32(strength * bright) * envelope * grains[box])
+        box = canvas.box_around(centre, radius)
+        if box is not None:
+            distance = squared_distance(box, canvas.spacing_um, centre, radius)
+            envelope = np.clip(1 - distance, 0, 1).astype(np.float32)
+            canvas.lighten(box, np.float32(strength * brightness) * envelope * grains[box])

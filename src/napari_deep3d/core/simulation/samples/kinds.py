@@ -10,28 +10,19 @@ import numpy as np
 
 from napari_deep3d.core.config import Config
 from napari_deep3d.core.simulation.samples.autofluorescence import AutofluorescenceBounds
-from napari_deep3d.core.simulation.samples.beads import BeadsBounds, beads
-from napari_deep3d.core.simulation.samples.filaments import FilamentsBounds, filaments
-from napari_deep3d.core.simulation.samples.glia import GliaBounds, glia
-from napari_deep3d.core.simulation.samples.membranes import MembranesBounds, membranes
-from napari_deep3d.core.simulation.samples.neurons import NeuronsBounds, neurons
-from napari_deep3d.core.simulation.samples.nuclei import NucleiBounds, nuclei
-from napari_deep3d.core.simulation.samples.puncta import PunctaBounds, puncta
+from napari_deep3d.core.simulation.samples.beads import BeadsBounds, draw_beads
+from napari_deep3d.core.simulation.samples.canvas import Canvas
+from napari_deep3d.core.simulation.samples.filaments import FilamentsBounds, draw_filaments
+from napari_deep3d.core.simulation.samples.glia import GliaBounds, draw_glia
+from napari_deep3d.core.simulation.samples.membranes import MembranesBounds, draw_membranes
+from napari_deep3d.core.simulation.samples.neurons import NeuronsBounds, draw_neurons
+from napari_deep3d.core.simulation.samples.nuclei import NucleiBounds, draw_nuclei
+from napari_deep3d.core.simulation.samples.puncta import PunctaBounds, draw_puncta
 from napari_deep3d.core.simulation.samples.real import ConfocalBounds
-from napari_deep3d.core.simulation.samples.tissue import TissueBounds, tissue
+from napari_deep3d.core.simulation.samples.tissue import TissueBounds, draw_tissue
 from napari_deep3d.core.types import FloatArray, Shape, Spacing
 
 DrawnKind = Literal["nuclei", "neurons", "glia", "filaments", "membranes", "puncta", "tissue", "beads"]
-
-PARTS: dict[DrawnKind, Callable[..., FloatArray]] = {
-    "nuclei": nuclei,
-    "neurons": neurons,
-    "glia": glia,
-    "filaments": filaments,
-    "membranes": membranes,
-    "puncta": puncta,
-}
-"""The kinds that tissue mixes."""
 
 
 class SampleBounds(Config):
@@ -59,31 +50,35 @@ def draw(
 
     Parameters
     ----------
-    rng
-        Random numbers; the same state gives the same sample.
-    kind
+    rng : numpy.random.Generator
+        Source of the random choices; the same state gives the same sample.
+    kind : str
         What the sample shows.
     shape, spacing_um
-        Voxels (Z, Y, X) and their size.
-    bounds
-        Of the random choices.
+        Voxels (Z, Y, X) and their size in um.
+    bounds : SampleBounds
+        Bounds of the random choices.
 
     Returns
     -------
-    Density, axes (Z, Y, X), float32, zero or more; the 99.9th percentile of what is not zero is 1.
+    array of float32, axes (Z, Y, X)
+        Density, zero or more; the 99.9th percentile of what is not zero is 1.
     """
-    sample = _draw(rng, kind, shape, spacing_um, bounds)
+    mixed: dict[DrawnKind, Callable[[Canvas], None]] = {
+        "nuclei": partial(draw_nuclei, bounds=bounds.nuclei),
+        "neurons": partial(draw_neurons, bounds=bounds.neurons),
+        "glia": partial(draw_glia, bounds=bounds.glia),
+        "filaments": partial(draw_filaments, bounds=bounds.filaments),
+        "membranes": partial(draw_membranes, bounds=bounds.membranes),
+        "puncta": partial(draw_puncta, bounds=bounds.puncta),
+    }
+    kinds = mixed | {
+        "tissue": partial(draw_tissue, parts=list(mixed.values()), bounds=bounds.tissue),
+        "beads": partial(draw_beads, bounds=bounds.beads),
+    }
+    sample = np.zeros(shape, dtype=np.float32)
     while not sample.any():
-        sample = _draw(rng, kind, shape, spacing_um, bounds)
+        canvas = Canvas.blank(rng, shape, spacing_um)
+        kinds[kind](canvas)
+        sample = canvas.density
     return np.asarray(sample / np.percentile(sample[sample > 0], 99.9), dtype=np.float32)
-
-
-def _draw(
-    rng: np.random.Generator, kind: DrawnKind, shape: Shape, spacing_um: Spacing, bounds: SampleBounds
-) -> FloatArray:
-    if kind == "beads":
-        return beads(rng, shape, spacing_um, bounds.beads)
-    if kind == "tissue":
-        parts = [partial(part, bounds=getattr(bounds, name)) for name, part in PARTS.items()]
-        return tissue(rng, shape, spacing_um, parts, bounds.tissue)
-    return PARTS[kind](rng, shape, spacing_um, getattr(bounds, kind))

@@ -9,22 +9,19 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.spatial import KDTree
 
-from napari_deep3d.core.simulation.bounds import PositiveRange, Range, Share, ShareRange
-from napari_deep3d.core.simulation.samples.blobs import BodyBounds, box_around, distance
-from napari_deep3d.core.simulation.samples.noise import log_uniform, smooth_noise
-from napari_deep3d.core.simulation.samples.paths import starts
-from napari_deep3d.core.types import DoubleArray, FloatArray, Shape, Spacing
+from napari_deep3d.core.simulation.bounds import Positive, PositiveRange, Range, Share, ShareRange, log_uniform
+from napari_deep3d.core.simulation.samples.canvas import Canvas
+from napari_deep3d.core.simulation.samples.ellipsoids import BodyBounds
+from napari_deep3d.core.types import DoubleArray, FloatArray
 
 Numbers = TypeVar("Numbers", NDArray[np.int32], FloatArray)
 
-SMALLEST_CELL = 4.0
+MIN_CELL = 4.0
 """Smallest radius in lateral voxels: the walls of smaller cells would run together."""
 MAX_CELLS, MAX_SHELLS = 20_000, 250
-WARP_GRAIN = 0.6
-"""Grain of the walls' curves in cell radii."""
-CANDIDATES, BLOCK, SMALLEST_BLOCK = 6, 0.25, (1, 3, 3)
-"""Nearest cells looked at for each voxel; side of the blocks of voxels that share them,
-in radii and at least in voxels."""
+CANDIDATES, BLOCK, MIN_BLOCK = 6, 0.25, (1, 3, 3)
+"""Nearest cells that are compared for each voxel; side of the blocks of voxels that share them, in radii and at least
+in voxels."""
 
 
 class MembranesBounds(BodyBounds):
@@ -36,6 +33,7 @@ class MembranesBounds(BodyBounds):
     stretch: PositiveRange = Field((0.5, 1.8), description="size of all cells along each axis, in the radius, log")
     thickness_um: PositiveRange = Field((0.1, 0.4), description="thickness of the membranes")
     warp: Range = Field((0.05, 0.3), description="curved walls: standard deviation of their shift in cell radii")
+    warp_grain: Positive = Field(0.6, description="size of the walls' curves in cell radii")
     cell_contrast: Range = Field((0.0, 0.8), description="standard deviation of the logarithm of the cells' brightness")
     mosaic_chance: Share = Field(0.35, description="share of the samples in which only some cells are stained")
     stained: ShareRange = Field((0.1, 0.7), description="share of the cells that are stained there")
@@ -47,32 +45,51 @@ class MembranesBounds(BodyBounds):
     shell_brightness: PositiveRange = Field((0.3, 1.2), description="brightness of vesicles")
 
 
-def membranes(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: MembranesBounds) -> FloatArray:
+def draw_membranes(canvas: Canvas, bounds: MembranesBounds) -> None:
     """Stained membranes: curved borders 0.1 to 0.4 um thick of cells that fill the field, and hollow vesicles."""
-    density = np.zeros(shape, dtype=np.float32)
+    rng = canvas.rng
     sheets = rng.random() < bounds.sheet_chance
     if sheets:
-        density += _borders(rng, shape, spacing_um, bounds)
+        canvas.density[:] += _borders(canvas, bounds)
     if not sheets or rng.random() < bounds.shell_chance:
-        _add_shells(rng, density, spacing_um, bounds)
-    patches = smooth_noise(rng, shape, spacing_um, rng.uniform(*bounds.patch_grain_um))
-    density *= np.exp(np.float32(rng.uniform(*bounds.patch_contrast)) * patches)
-    return density
+        _draw_vesicles(canvas, bounds)
+    patches = canvas.noise(rng.uniform(*bounds.patch_grain_um))
+    canvas.density[:] *= np.exp(np.float32(rng.uniform(*bounds.patch_contrast)) * patches)
 
 
-def _borders(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: MembranesBounds) -> FloatArray:
-    """Walls half-way between neighbouring cell centres, in a space that is stretched and smoothly warped."""
-    radius = max(rng.uniform(*bounds.cell_um), SMALLEST_CELL * spacing_um[1])
+def _borders(canvas: Canvas, bounds: MembranesBounds) -> FloatArray:
+    """Walls half-way between neighbouring cell centres, axes (Z, Y, X), in a space that is stretched and warped."""
+    rng, shape, spacing_um = canvas.rng, canvas.shape, canvas.spacing_um
+
+    # 1. The centres (cells, 3) of cells in and around the field, in um, and the brightness of each cell's wall.
+    field_um = canvas.field_um
+    radius = max(rng.uniform(*bounds.cell_um), MIN_CELL * spacing_um[1])
     stretch = log_uniform(rng, bounds.stretch, 3)
-    seeds, brightness = _cells(rng, np.array(shape) * spacing_um, radius * stretch, radius, bounds)
-    axes = [np.arange(n) * d for n, d in zip(shape, spacing_um, strict=True)]
+    expected = (field_um + 4 * radius).prod() / (4 * (radius * stretch).prod())
+    count = int(np.clip(expected, CANDIDATES + 1, MAX_CELLS))
+    seeds = rng.uniform(-2 * radius, field_um + 2 * radius, (count, 3))
+    brightness = np.exp(rng.uniform(*bounds.cell_contrast) * rng.standard_normal(count))
+    if rng.random() < bounds.mosaic_chance:
+        stained = rng.random(count) < rng.uniform(*bounds.stained)
+        stained[np.linalg.norm(seeds - field_um / 2, axis=1).argmin()] = True
+        brightness *= stained
+    brightness = brightness.astype(np.float32)
+
+    # 2. Where each voxel lies in the warped space, (Z, Y, X) in um.
     warp = radius * rng.uniform(*bounds.warp)
-    place = [smooth_noise(rng, shape, spacing_um, WARP_GRAIN * radius) * np.float32(warp) for _ in range(3)]
-    for axis in range(3):
-        place[axis] += axes[axis].astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
-    step = np.maximum(SMALLEST_BLOCK, (BLOCK * radius / np.array(spacing_um)).astype(int))
-    nearest = _candidates(seeds / stretch, [p / s for p, s in zip(place, stretch, strict=True)], step)
-    first, second, closest, other = _two_nearest(seeds, stretch, place, nearest, step)
+    place = [canvas.noise(bounds.warp_grain * radius) * np.float32(warp) for _ in range(3)]
+    for axis, (voxels, size) in enumerate(zip(shape, spacing_um, strict=True)):
+        along = (np.arange(voxels) * size).astype(np.float32)
+        place[axis] += along.reshape([-1 if a == axis else 1 for a in range(3)])
+
+    # 3. The two cells nearest to each voxel; neighbouring voxels compare the same few.
+    block = np.maximum(MIN_BLOCK, (BLOCK * radius / np.array(spacing_um)).astype(int))
+    middles = tuple(np.minimum(np.arange(s // 2, n + s // 2, s), n - 1) for n, s in zip(shape, block, strict=True))
+    points = np.stack([(p / s)[np.ix_(*middles)] for p, s in zip(place, stretch, strict=True)], axis=-1)
+    nearest = np.asarray(KDTree(seeds / stretch).query(points, k=CANDIDATES)[1], dtype=np.int32)
+    first, second, closest, other = _two_nearest(seeds, stretch, place, nearest, block)
+
+    # 4. Distance from the wall between both, and the share of the voxel that the wall fills.
     slope, width = np.full(shape, 1e-9, np.float32), np.zeros(shape, np.float32)
     for scaled, size in zip((seeds / stretch**2).astype(np.float32).T, spacing_um, strict=True):
         to_other = scaled[other] - scaled[closest]
@@ -87,55 +104,46 @@ def _borders(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds
     return np.asarray(wall * (brightness[closest] + brightness[other]) / 2, dtype=np.float32)
 
 
-def _cells(
-    rng: np.random.Generator, field_um: DoubleArray, semi_um: DoubleArray, margin_um: float, bounds: MembranesBounds
-) -> tuple[DoubleArray, FloatArray]:
-    """Centres (N, 3) and brightness (N,) of cells in and around the field."""
-    room = field_um + 4 * margin_um
-    count = int(np.clip(room.prod() / (4 * semi_um.prod()), CANDIDATES + 1, MAX_CELLS))
-    seeds = rng.uniform(-2 * margin_um, field_um + 2 * margin_um, (count, 3))
-    brightness = np.exp(rng.uniform(*bounds.cell_contrast) * rng.standard_normal(count))
-    if rng.random() < bounds.mosaic_chance:
-        stained = rng.random(count) < rng.uniform(*bounds.stained)
-        stained[np.linalg.norm(seeds - field_um / 2, axis=1).argmin()] = True
-        brightness *= stained
-    return seeds, brightness.astype(np.float32)
-
-
-def _candidates(seeds: DoubleArray, place: list[FloatArray], step: NDArray[np.int_]) -> list[NDArray[np.int32]]:
-    """The nearest cells of the middle of each block of voxels, each repeated to all its voxels."""
-    shape = place[0].shape
-    middles = tuple(np.minimum(np.arange(s // 2, n + s // 2, s), n - 1) for n, s in zip(shape, step, strict=True))
-    points = np.stack([p[np.ix_(*middles)] for p in place], axis=-1)
-    index: NDArray[np.int32] = np.asarray(KDTree(seeds).query(points, k=CANDIDATES)[1], dtype=np.int32)
-    return [index[..., k] for k in range(CANDIDATES)]
-
-
-def _repeated(blocks: Numbers, shape: tuple[int, ...], step: NDArray[np.int_]) -> Numbers:
-    """Each block's value for all of its voxels."""
-    for axis in range(3):
-        blocks = blocks.repeat(step[axis], axis).take(np.arange(shape[axis]), axis)
-    return blocks
-
-
 def _two_nearest(
     seeds: DoubleArray,
     stretch: DoubleArray,
     place: list[FloatArray],
-    nearest: list[NDArray[np.int32]],
-    step: NDArray[np.int_],
+    nearest: NDArray[np.int32],
+    block: NDArray[np.int_],
 ) -> tuple[FloatArray, FloatArray, NDArray[np.int32], NDArray[np.int32]]:
-    """Squared distances of each voxel to its two nearest cells in the stretched space, and which they are."""
+    """The two cells nearest to each voxel in the stretched space.
+
+    Parameters
+    ----------
+    seeds : array of float64, axes (cells, 3)
+        Centres in um.
+    stretch : array of float64, axis (3,)
+        Size of all cells along each axis, in their radius.
+    place : list of three arrays of float32, axes (Z, Y, X)
+        Position of each voxel in um.
+    nearest : array of int32, axes (block along Z, along Y, along X, candidate)
+        Cells to compare for the voxels of each block.
+    block : array of int, axis (3,)
+        Voxels of a block along each axis.
+
+    Returns
+    -------
+    first, second : array of float32, axes (Z, Y, X)
+        Squared distances to both in the stretched space.
+    closest, other : array of int32, axes (Z, Y, X)
+        Which cells they are.
+    """
     shape = place[0].shape
     first, second = np.full(shape, np.inf, np.float32), np.full(shape, np.inf, np.float32)
     closest, other = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
-    for cells in nearest:
+    for candidate in range(CANDIDATES):
+        cells = nearest[..., candidate]
         square = np.zeros(shape, np.float32)
         for axis in range(3):
-            away = place[axis] - _repeated(seeds[cells, axis].astype(np.float32), shape, step)
+            away = place[axis] - _repeated(seeds[cells, axis].astype(np.float32), shape, block)
             away *= np.float32(1 / stretch[axis])
             square += away * away
-        index = _repeated(cells, shape, step)
+        index = _repeated(cells, shape, block)
         nearer = square < first
         between = ~nearer & (square < second)
         other = np.where(nearer, closest, np.where(between, index, other))
@@ -144,19 +152,25 @@ def _two_nearest(
     return first, second, closest, other
 
 
-def _add_shells(rng: np.random.Generator, density: FloatArray, spacing_um: Spacing, bounds: MembranesBounds) -> None:
-    """Hollow vesicles, each with a wall as thin as the borders'."""
-    field_um = np.array(density.shape) * spacing_um
-    count = int(np.clip(field_um.prod() / log_uniform(rng, bounds.um3_per_shell), 1, MAX_SHELLS))
+def _repeated(values: Numbers, shape: tuple[int, ...], block: NDArray[np.int_]) -> Numbers:
+    """Each block's value for all of its voxels, cut to ``shape`` (Z, Y, X)."""
+    for axis in range(3):
+        values = values.repeat(block[axis], axis).take(np.arange(shape[axis]), axis)
+    return values
+
+
+def _draw_vesicles(canvas: Canvas, bounds: MembranesBounds) -> None:
+    """Draw hollow vesicles, each with a wall as thin as the borders'."""
+    rng, spacing_um = canvas.rng, canvas.spacing_um
+    count = int(np.clip(canvas.field_um.prod() / log_uniform(rng, bounds.um3_per_shell), 1, MAX_SHELLS))
     thickness = rng.uniform(*bounds.thickness_um)
-    for centre in starts(rng, field_um, count):
+    for centre in canvas.places(count):
         semi = log_uniform(rng, bounds.shell_um) * rng.uniform(*bounds.shell_stretch, 3)
-        box = box_around(density.shape, spacing_um, centre, 1.3 * float(semi.max()) + max(spacing_um))
+        box = canvas.box_around(centre, 1.3 * float(semi.max()) + max(spacing_um))
         if box is None:
             continue
-        from_wall = np.abs(distance(rng, box, spacing_um, centre, semi, bounds) - 1) * np.float32(semi.mean())
+        from_wall = np.abs(canvas.ellipsoid(box, centre, semi, bounds) - 1) * np.float32(semi.mean())
         width = np.float32(np.mean(spacing_um))
         covered = np.minimum((thickness / 2 + width / 2 - from_wall) / width, np.minimum(1, thickness / width))
-        density[box] = np.maximum(
-            density[box], covered.astype(np.float32).clip(0) * np.float32(rng.uniform(*bounds.shell_brightness))
-        )
+        brightness = np.float32(rng.uniform(*bounds.shell_brightness))
+        canvas.lighten(box, covered.astype(np.float32).clip(0) * brightness)

@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from pydantic import Field
 
-from napari_deep3d.core.simulation.bounds import CountRange, PositiveRange, Range, Share, ShareRange
-from napari_deep3d.core.simulation.samples.blobs import BodyBounds, box_around, distance
-from napari_deep3d.core.simulation.samples.noise import log_uniform, smooth_noise
-from napari_deep3d.core.simulation.samples.paths import Growth, Stems, directions, grow, run, starts
-from napari_deep3d.core.simulation.samples.rasterize import Tubes, draw_balls, draw_tubes
-from napari_deep3d.core.types import DoubleArray, FloatArray, Shape, Spacing
+from napari_deep3d.core.simulation.bounds import (
+    CountRange,
+    NonNegative,
+    Positive,
+    PositiveRange,
+    Range,
+    Share,
+    ShareRange,
+    log_uniform,
+)
+from napari_deep3d.core.simulation.samples.canvas import Canvas
+from napari_deep3d.core.simulation.samples.cells import STEM_PLACE, CellBounds, Somata, draw_somata
+from napari_deep3d.core.simulation.samples.paths import Growth, Stems, directions, unit
+from napari_deep3d.core.simulation.samples.rasterize import Tubes
 
 MAX_NEURONS, MARGIN_UM = 60, 10.0
 """Neurons drawn at most; how far outside the field some of them lie."""
-SOMA_EDGE_UM = 0.15
-SOMA_CONTRAST, SOMA_GRAIN_UM = 0.2, 0.35
-"""Cytoplasm: standard deviation of the logarithm of its density, and its grain."""
-LEVELS = 2
-"""Generations of dendrites after the first."""
+APICAL_PLACE = 0.8
+"""Where apical dendrites begin in a soma, in radii from its centre."""
 FIBRES = (8, 2500)
 """Fewest and most fibres."""
+MAX_FIBRE_UM = 0.8
+"""Largest radius of a fibre, swellings included."""
 VARICOSITY_LENGTH_UM, SPINE_NECK_UM = 0.5, 0.07
+"""Standard deviation of a swelling along its axon; radius of a spine's neck."""
 MAX_SPINES, MAX_PUNCTA = 4000, 100_000
-
-
-class CellBounds(BodyBounds):
-    """Bounds of the random choices in the somata and the forks of neurons and glia."""
-
-    soma_stretch: PositiveRange = Field((0.7, 1.3), description="semi-axes of a soma in its radius")
-    nucleus_radius: PositiveRange = Field((0.4, 0.65), description="radius of the dim nucleus in the soma's")
-    nucleus_loss: ShareRange = Field((0.2, 0.8), description="share of the soma's density that the nucleus lacks")
-    fork_radius: PositiveRange = Field(
-        (0.6, 0.85), description="radius of a branch in its parent's at the fork; two of 0.63 obey Rall's 3/2 law"
-    )
 
 
 class NeuronsBounds(CellBounds):
@@ -48,17 +47,27 @@ class NeuronsBounds(CellBounds):
     dendrite_length_um: PositiveRange = Field((15.0, 50.0), description="their length")
     dendrite_forks: CountRange = Field((1, 3), description="branches that leave them")
     dendrite_taper: PositiveRange = Field((0.4, 0.8), description="their radius at the end in that at the start")
+    dendrite_levels: int = Field(2, ge=0, description="generations of dendrites after the first")
+    dendrite_bend: NonNegative = Field(0.5, description="how strongly basal dendrites turn")
+    dendrite_persistence_um: Positive = Field(6.0, description="distance between turns of dendrites")
+    dendrite_spread: NonNegative = Field(0.7, description="how far branches of dendrites part")
+    dendrite_shrink: Positive = Field(0.7, description="length of each generation in that of the one before")
     apical_chance: Share = Field(0.5, description="share of the samples with apical dendrites, all roughly parallel")
     apical_um: PositiveRange = Field((0.7, 2.0), description="their radius, log")
     apical_length_um: PositiveRange = Field((40.0, 120.0), description="their length")
     apical_forks: CountRange = Field((2, 5), description="branches that leave them")
     apical_taper: PositiveRange = Field((0.4, 0.7), description="their radius at the end in that at the start")
+    apical_spread: NonNegative = Field(0.15, description="standard deviation of their directions within a sample")
+    apical_bend: NonNegative = Field(0.15, description="how strongly they turn")
+    apical_shrink: Positive = Field(0.5, description="length of each generation in that of the one before")
     fibres_per_um3: PositiveRange = Field(
         (1e-4, 2.5e-3), description="density of passing axons and dendrites of neurons elsewhere, log"
     )
     fibre_um: PositiveRange = Field((0.08, 0.5), description="their radius, log")
     fibre_length_um: PositiveRange = Field((15.0, 80.0), description="their length")
     fibre_bend: Range = Field((0.2, 0.8), description="how strongly they turn")
+    fibre_persistence_um: Positive = Field(5.0, description="distance between their turns")
+    fibre_flatness: Share = Field(0.7, description="below 1, they turn towards the plane")
     fibre_brightness: PositiveRange = Field((0.1, 1.0), description="their brightness, log")
     varicosity_chance: Share = Field(0.6, description="share of the samples with swellings of axons")
     varicosity_gap_um: PositiveRange = Field((2.5, 8.0), description="distance of the swellings")
@@ -73,135 +82,109 @@ class NeuronsBounds(CellBounds):
     punctum_brightness: PositiveRange = Field((0.1, 1.0), description="brightness of a punctum")
 
 
-def neurons(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: NeuronsBounds) -> FloatArray:
+def draw_neurons(canvas: Canvas, bounds: NeuronsBounds) -> None:
     """Labelled neurons: somata with dim nuclei, branching dendrites, often spiny, thin axons with swellings, puncta.
 
     Brightness varies from cell to cell, so that dim neurites pass beside bright somata.
     """
-    field_um = np.array(shape) * spacing_um
-    density = np.zeros(shape, dtype=np.float32)
-    _add_cells(rng, density, spacing_um, field_um, bounds)
-    fibres = float(log_uniform(rng, bounds.fibres_per_um3) * np.prod(field_um + 2 * MARGIN_UM))
-    _add_fibres(rng, density, spacing_um, int(np.clip(fibres, *FIBRES)), bounds)
+    rng, field_um = canvas.rng, canvas.field_um
+    room_um3 = np.prod(field_um + 2 * MARGIN_UM)
+    expected = room_um3 / log_uniform(rng, bounds.um3_per_neuron)
+    centres = canvas.places(int(np.clip(rng.poisson(expected), 0, MAX_NEURONS)), MARGIN_UM)
+    if len(centres) > 0:
+        radii = rng.uniform(*bounds.soma_um, len(centres))
+        _draw_cells(canvas, Somata(centres, radii, log_uniform(rng, bounds.brightness, len(centres))), bounds)
+    fibres = float(log_uniform(rng, bounds.fibres_per_um3) * room_um3)
+    _draw_fibres(canvas, int(np.clip(fibres, *FIBRES)), bounds)
     if rng.random() < bounds.puncta_chance:
         count = int(min(1 + log_uniform(rng, bounds.puncta_per_um3) * field_um.prod(), MAX_PUNCTA))
         radii = rng.uniform(*bounds.punctum_um, count)
-        centres, bright = starts(rng, field_um, count), rng.uniform(*bounds.punctum_brightness, count)
-        draw_balls(density, spacing_um, centres, radii, bright)
-    return density
+        canvas.balls(canvas.places(count), radii, rng.uniform(*bounds.punctum_brightness, count))
 
 
-def _add_cells(
-    rng: np.random.Generator, density: FloatArray, spacing_um: Spacing, field_um: DoubleArray, bounds: NeuronsBounds
-) -> None:
-    expected = np.prod(field_um + 2 * MARGIN_UM) / log_uniform(rng, bounds.um3_per_neuron)
-    centres = starts(rng, field_um, int(np.clip(rng.poisson(expected), 0, MAX_NEURONS)), MARGIN_UM)
-    if len(centres) == 0:
-        return
-    radii, brightness = rng.uniform(*bounds.soma_um, len(centres)), log_uniform(rng, bounds.brightness, len(centres))
-    z, y, x = density.shape
-    texture = np.exp(np.float32(SOMA_CONTRAST) * smooth_noise(rng, (z, y, x), spacing_um, SOMA_GRAIN_UM))
-    for centre, radius, bright in zip(centres, radii, brightness, strict=True):
-        add_soma(rng, density, texture, spacing_um, centre, radius, bright, bounds)
-    stems = _stems(rng, centres, radii, brightness, bounds.dendrites, bounds.dendrite_um, bounds)
-    growth = Growth(
+def _draw_cells(canvas: Canvas, somata: Somata, bounds: NeuronsBounds) -> None:
+    """Draw somata and their dendrites: basal ones all around, apical ones roughly parallel."""
+    rng, centres = canvas.rng, somata.centres_um
+    draw_somata(canvas, somata, bounds)
+
+    # 1. Basal dendrites.
+    basal = Growth(
         bounds.dendrite_length_um,
-        levels=LEVELS,
+        levels=bounds.dendrite_levels,
         forks=bounds.dendrite_forks,
+        forks_at_end=bounds.forks_at_end,
+        fork_place=bounds.fork_place,
         taper=bounds.dendrite_taper,
         fork_radius=bounds.fork_radius,
-        bend=0.5,
+        bend=bounds.dendrite_bend,
+        persistence_um=bounds.dendrite_persistence_um,
+        spread=bounds.dendrite_spread,
+        shrink=bounds.dendrite_shrink,
     )
-    trees = grow(rng, spacing_um, stems, growth)
+    trees = canvas.trees(_stems(rng, somata, bounds.dendrites, bounds.dendrite_um, bounds), basal)
+
+    # 2. Apical dendrites.
     if rng.random() < bounds.apical_chance:
-        stems = _stems(rng, centres, radii, brightness, (1, 1), bounds.apical_um, bounds)
-        up = directions(rng, 1) + 0.15 * rng.standard_normal((len(centres), 3))
-        up /= np.linalg.norm(up, axis=1, keepdims=True)
-        stems = Stems(centres + 0.8 * radii[:, None] * up, up, stems.radius_um, brightness)
-        growth = Growth(
-            bounds.apical_length_um,
-            levels=LEVELS,
+        stems = _stems(rng, somata, (1, 1), bounds.apical_um, bounds)
+        up = unit(directions(rng, 1) + bounds.apical_spread * rng.standard_normal((len(centres), 3)))
+        start = centres + APICAL_PLACE * somata.radii_um[:, None] * up
+        apical = replace(
+            basal,
+            length_um=bounds.apical_length_um,
             forks=bounds.apical_forks,
             taper=bounds.apical_taper,
-            fork_radius=bounds.fork_radius,
-            bend=0.15,
-            shrink=0.5,
+            bend=bounds.apical_bend,
+            shrink=bounds.apical_shrink,
         )
-        trees += grow(rng, spacing_um, stems, growth)
+        trees += canvas.trees(Stems(start, up, stems.radius_um, somata.brightness), apical)
+
+    # 3. Spines on both.
     spiny = rng.random() < bounds.spine_chance
     for tubes in trees:
-        draw_tubes(density, spacing_um, tubes)
+        canvas.tubes(tubes)
         if spiny:
-            _add_spines(rng, density, spacing_um, tubes, bounds)
+            _draw_spines(canvas, tubes, bounds)
 
 
 def _stems(
     rng: np.random.Generator,
-    centres_um: DoubleArray,
-    radii_um: DoubleArray,
-    brightness: DoubleArray,
+    somata: Somata,
     number: tuple[int, int],
     radius_um: tuple[float, float],
     bounds: NeuronsBounds,
 ) -> Stems:
-    """Roots of processes on the surface of each soma."""
-    cell = np.repeat(np.arange(len(centres_um)), rng.integers(*number, len(centres_um), endpoint=True))
+    """Dendrites' beginnings in each soma: their number and radius in um are drawn from two ranges."""
+    count = len(somata.centres_um)
+    cell = np.repeat(np.arange(count), rng.integers(*number, count, endpoint=True))
     direction = directions(rng, len(cell))
-    start = centres_um[cell] + 0.7 * radii_um[cell, None] * direction
+    start = somata.centres_um[cell] + STEM_PLACE * somata.radii_um[cell, None] * direction
     dimmer = rng.uniform(*bounds.dendrite_brightness, len(cell))
-    return Stems(start, direction, log_uniform(rng, radius_um, len(cell)), brightness[cell] * dimmer)
+    return Stems(start, direction, log_uniform(rng, radius_um, len(cell)), somata.brightness[cell] * dimmer)
 
 
-def add_soma(
-    rng: np.random.Generator,
-    density: FloatArray,
-    texture: FloatArray,
-    spacing_um: Spacing,
-    centre_um: DoubleArray,
-    radius_um: float,
-    brightness: float,
-    bounds: CellBounds,
-) -> None:
-    """Draw a cell body with a dim nucleus; ``texture`` is its cytoplasm's, over the whole field."""
-    box = box_around(density.shape, spacing_um, centre_um, 1.5 * radius_um)
-    if box is None:
-        return
-    semi_um = radius_um * rng.uniform(*bounds.soma_stretch, 3)
-    body = distance(rng, box, spacing_um, centre_um, semi_um, bounds)
-    semi_um = np.full(3, radius_um * rng.uniform(*bounds.nucleus_radius))
-    nucleus = distance(rng, box, spacing_um, centre_um, semi_um, bounds)
-    edge = np.float32(max(SOMA_EDGE_UM, spacing_um[1]) / radius_um)
-    hole = np.float32(rng.uniform(*bounds.nucleus_loss)) * np.clip((1 - nucleus) / np.float32(0.2), 0, 1)
-    profile = np.float32(brightness) * np.clip((1 - body) / edge + np.float32(0.5), 0, 1) * (1 - hole) * texture[box]
-    density[box] = np.maximum(density[box], profile)
-
-
-def _add_fibres(
-    rng: np.random.Generator, density: FloatArray, spacing_um: Spacing, count: int, bounds: NeuronsBounds
-) -> None:
+def _draw_fibres(canvas: Canvas, count: int, bounds: NeuronsBounds) -> None:
     """Draw thin passing fibres, in most samples with swellings."""
-    field_um = np.array(density.shape) * spacing_um
+    rng = canvas.rng
     length = rng.uniform(*bounds.fibre_length_um, count)
-    begin = starts(rng, field_um, count, MARGIN_UM)
-    begin[: FIBRES[0] // 2] = starts(rng, field_um, FIBRES[0] // 2)  # a small field shows some, too
-    away = directions(rng, count, flat=0.7)
-    path = run(rng, spacing_um, begin, away, length, rng.uniform(*bounds.fibre_bend), 5.0)
+    begin = canvas.places(count, MARGIN_UM)
+    begin[: FIBRES[0] // 2] = canvas.places(FIBRES[0] // 2)  # a small field shows some, too
+    away = directions(rng, count, flat=bounds.fibre_flatness)
+    path = canvas.paths(begin, away, length, rng.uniform(*bounds.fibre_bend), bounds.fibre_persistence_um)
     count = len(path)
-    thick = log_uniform(rng, bounds.fibre_um, count)[:, None] * np.ones(path.shape[1])
+    radii = log_uniform(rng, bounds.fibre_um, count)[:, None] * np.ones(path.shape[1])
     if rng.random() < bounds.varicosity_chance:
         along = np.linspace(0, 1, path.shape[1]) * length[:count, None]
         gap = rng.uniform(*bounds.varicosity_gap_um, (count, 1))
         phase = (along / gap + rng.uniform(0, 1, (count, 1)) + 0.15 * np.sin(along / 2.3)) % 1 - 0.5
         swelling = np.exp(-0.5 * (phase * gap / VARICOSITY_LENGTH_UM) ** 2)
-        thick *= 1 + (rng.uniform(*bounds.varicosity_size, (count, 1)) - 1) * swelling
+        radii *= 1 + (rng.uniform(*bounds.varicosity_size, (count, 1)) - 1) * swelling
     bright = log_uniform(rng, bounds.fibre_brightness, count)
-    draw_tubes(density, spacing_um, Tubes(path, np.minimum(thick, 0.8), bright))
+    canvas.tubes(Tubes(path, np.minimum(radii, MAX_FIBRE_UM), bright))
 
 
-def _add_spines(
-    rng: np.random.Generator, density: FloatArray, spacing_um: Spacing, dendrites: Tubes, bounds: NeuronsBounds
-) -> None:
+def _draw_spines(canvas: Canvas, dendrites: Tubes, bounds: NeuronsBounds) -> None:
     """Draw spines: a thin neck and a round head beside points of the dendrites."""
+    rng = canvas.rng
     count, points = dendrites.radii_um.shape
     total_um = np.linalg.norm(np.diff(dendrites.path_um, axis=1), axis=2).sum()
     spines = int(min(total_um / rng.uniform(*bounds.spine_gap_um), MAX_SPINES))
@@ -209,9 +192,9 @@ def _add_spines(
     root, radius = dendrites.path_um[dendrite, at], dendrites.radii_um[dendrite, at]
     reach = radius + rng.uniform(*bounds.spine_length_um, spines)
     head = root + reach[:, None] * directions(rng, spines)
-    inside = np.all((head > 0) & (head < np.array(density.shape) * spacing_um), axis=1)
+    inside = np.all((head > 0) & (head < canvas.field_um), axis=1)
     root, head, bright = root[inside], head[inside], dendrites.brightness[dendrite][inside]
-    points = int(np.clip(np.ceil(3 / (0.5 * min(spacing_um))), 4, 60))
+    points = int(np.clip(np.ceil(3 / (0.5 * min(canvas.spacing_um))), 4, 60))
     path = root[:, None] + np.linspace(0, 1, points)[None, :, None] * (head - root)[:, None]
-    draw_tubes(density, spacing_um, Tubes(path, np.full(path.shape[:2], SPINE_NECK_UM), bright))
-    draw_balls(density, spacing_um, head, rng.uniform(*bounds.spine_head_um, len(head)), bright)
+    canvas.tubes(Tubes(path, np.full(path.shape[:2], SPINE_NECK_UM), bright))
+    canvas.balls(head, rng.uniform(*bounds.spine_head_um, len(head)), bright)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import scipy.ndimage as ndi
-from numpy.typing import NDArray
 
 from napari_deep3d.core.types import DoubleArray, FloatArray, Shape, Spacing
 
@@ -15,16 +14,21 @@ GRID_PER_GRAIN = 0.8
 
 
 def smooth_noise(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, grain_um: float) -> FloatArray:
-    """Gaussian noise of mean 0 and standard deviation 1 with Gaussian grains, axes (Z, Y, X).
-
-    Grains finer than a voxel are averaged by it: the deviation falls below 1 accordingly.
+    """Gaussian noise with Gaussian grains.
 
     Parameters
     ----------
-    rng, shape, spacing_um
-        Random numbers; voxels; voxel size.
-    grain_um
-        Standard deviation of the Gaussian that white noise is blurred with.
+    rng : numpy.random.Generator
+        Source of the noise.
+    shape, spacing_um
+        Voxels (Z, Y, X) and their size in um.
+    grain_um : float
+        Standard deviation, in um, of the Gaussian that white noise is blurred with.
+
+    Returns
+    -------
+    array of float32, axes (Z, Y, X)
+        Mean 0, standard deviation 1; less where grains are finer than a voxel, which averages over them.
     """
     step = np.array(spacing_um)
     sigma = np.sqrt(grain_um**2 + step**2 / 12)  # a voxel averages over its width
@@ -33,18 +37,12 @@ def smooth_noise(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, gr
     grid_sigma = sigma / (step * ratio)
     white = rng.standard_normal(coarse, dtype=np.float32)
     grains = ndi.gaussian_filter(white, grid_sigma, mode="wrap", truncate=3.0)
-    # white noise blurred by a Gaussian: its variance falls by 2 sqrt(pi) sigma per axis (until below a voxel)
-    gain = np.prod([_deviation(s) for s in grid_sigma])
+    # The blur lowers the noise's deviation, along each axis by the root of the kernel's summed squares.
+    kernels = [np.exp(-0.5 * (np.arange(-int(3.0 * s + 0.5), int(3.0 * s + 0.5) + 1) / s) ** 2) for s in grid_sigma]
+    gain = np.prod([float(np.sqrt(np.sum((kernel / kernel.sum()) ** 2))) for kernel in kernels])
     seen = np.prod(np.sqrt(grain_um / sigma))
     positions = [np.arange(n) / r for n, r in zip(shape, ratio, strict=True)]
     return interpolate(grains * np.float32(seen / gain), positions)
-
-
-def _deviation(sigma: float) -> float:
-    """Standard deviation that unit white noise keeps along one axis after the sampled Gaussian."""
-    reach = int(3.0 * sigma + 0.5)
-    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    return float(np.sqrt(np.sum((weights / weights.sum()) ** 2)))
 
 
 def interpolate(image: FloatArray, positions: Sequence[DoubleArray]) -> FloatArray:
@@ -52,10 +50,15 @@ def interpolate(image: FloatArray, positions: Sequence[DoubleArray]) -> FloatArr
 
     Parameters
     ----------
-    image
-        Axes (Z, Y, X).
-    positions
+    image : array of float32, axes (Z, Y, X)
+        What to read from.
+    positions : sequence of three arrays of float
         For each axis the places to read at, in voxels of the image.
+
+    Returns
+    -------
+    array of float32, axes (Z, Y, X)
+        As many voxels along each axis as there are places.
     """
     result = image
     for axis, places in enumerate(positions):
@@ -64,21 +67,13 @@ def interpolate(image: FloatArray, positions: Sequence[DoubleArray]) -> FloatArr
             continue
         below = np.floor(places).astype(int)
         share = (places - below).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(3)])
-        first, second = (result.take(_mirrored(i, count), axis) for i in (below, below + 1))
+        # Beyond the edge the image goes on mirrored: -1 is 0, and count is count - 1.
+        first, second = (
+            result.take(np.minimum(i, 2 * count - 1 - i), axis)
+            for i in (below % (2 * count), (below + 1) % (2 * count))
+        )
         second -= first
         second *= share
         second += first
         result = second
     return np.asarray(result, dtype=np.float32)
-
-
-def _mirrored(index: NDArray[np.int_], count: int) -> NDArray[np.int_]:
-    wrapped = index % (2 * count)
-    return np.minimum(wrapped, 2 * count - 1 - wrapped)
-
-
-def log_uniform(
-    rng: np.random.Generator, bounds: tuple[float, float], size: int | tuple[int, ...] | None = None
-) -> DoubleArray:
-    """Random numbers whose logarithm is evenly spread between two bounds."""
-    return np.exp(rng.uniform(np.log(bounds[0]), np.log(bounds[1]), size))

@@ -7,17 +7,26 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import Field
 
-from napari_deep3d.core.simulation.bounds import CountRange, PositiveRange, Range, Share, ShareRange
-from napari_deep3d.core.simulation.samples.blobs import BodyBounds, box_around, distance
-from napari_deep3d.core.simulation.samples.noise import log_uniform, smooth_noise
-from napari_deep3d.core.simulation.samples.paths import starts
-from napari_deep3d.core.types import DoubleArray, FloatArray, Shape, Spacing
+from napari_deep3d.core.simulation.bounds import (
+    CountRange,
+    Positive,
+    PositiveRange,
+    Range,
+    Share,
+    ShareRange,
+    log_uniform,
+)
+from napari_deep3d.core.simulation.samples.canvas import Canvas
+from napari_deep3d.core.simulation.samples.ellipsoids import BodyBounds, ellipsoid_distance
+from napari_deep3d.core.types import DoubleArray, FloatArray, Spacing
 
 MAX_NUCLEI = 700
 MARGIN_RADII = 0.5
 """Nuclei may lie so far outside the field, in radii."""
 SINGLE_ROOM = 60.0
 """A field that holds more nuclei than this never shows a single one."""
+MAX_DENT = 0.35
+"""Largest dent or lobe, in radii."""
 
 
 class NucleiBounds(BodyBounds):
@@ -33,11 +42,15 @@ class NucleiBounds(BodyBounds):
     single_chance: Share = Field(0.15, description="share of the samples of a small field that show a single nucleus")
     cluster_chance: Share = Field(0.35, description="share of the samples whose nuclei lie in clusters")
     per_cluster: CountRange = Field((3, 24), description="nuclei in a cluster")
+    cluster_spread: Positive = Field(
+        1.1, description="standard deviation of the places in a cluster, in the radius of all its nuclei together"
+    )
     overlap: ShareRange = Field(
         (0.01, 0.3), description="share of a nucleus that may lie in others; beyond it, the nucleus is left out"
     )
     brightness: PositiveRange = Field((0.15, 1.0), description="of the nuclei, log")
     even_chance: Share = Field(0.3, description="share of the samples whose nuclei are about equally bright")
+    even_brightness: Share = Field(0.7, description="least brightness of these in the largest")
     dent_grain_um: PositiveRange = Field((1.5, 3.5), description="size of dents and lobes")
     dent: Range = Field((0.0, 0.16), description="standard deviation of the dents and lobes, in radii")
     fine_grain_um: PositiveRange = Field((0.15, 0.5), description="fine grain of the chromatin")
@@ -52,6 +65,7 @@ class NucleiBounds(BodyBounds):
     rim_strength: PositiveRange = Field((0.2, 1.2), description="its density above the rest's")
     rim_width_um: PositiveRange = Field((0.15, 0.4), description="its depth")
     max_nucleoli: int = Field(4, ge=0, description="nucleoli in a nucleus, at most")
+    nucleolus_place: Range = Field((-0.5, 0.5), description="where it lies along each axis, in that semi-axis")
     nucleolus_radius: PositiveRange = Field((0.12, 0.3), description="radius of a nucleolus in the smallest semi-axis")
     nucleolus_loss: ShareRange = Field((0.4, 0.95), description="share of the density that a nucleolus lacks")
     mitosis: ShareRange = Field((0.0, 0.08), description="share of a sample's nuclei that are in mitosis")
@@ -64,7 +78,7 @@ class NucleiBounds(BodyBounds):
 
 
 @dataclass(frozen=True)
-class _Look:
+class _Appearance:
     """What all nuclei of a sample share; arrays have axes (Z, Y, X) over the field."""
 
     texture: FloatArray
@@ -77,136 +91,113 @@ class _Look:
     mitosis: float
 
 
-def nuclei(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: NucleiBounds) -> FloatArray:
+def draw_nuclei(canvas: Canvas, bounds: NucleiBounds) -> None:
     """Stained cell nuclei: flat, elongated or lobed bodies with chromatin, nucleoli and bright rims; some in mitosis.
 
     Their number ranges from one to dense tissue; they lie evenly or in clusters that touch; their brightness varies.
     """
-    density = np.zeros(shape, dtype=np.float32)
-    look = _draw_look(rng, shape, spacing_um, bounds)
-    for centre in _centres(rng, np.array(shape) * spacing_um, look.radius_um, bounds):
-        if rng.random() < look.mitosis:
-            _add_mitosis(rng, density, look, spacing_um, centre, bounds)
-        else:
-            _add_nucleus(rng, density, look, spacing_um, centre, bounds)
-    return density
-
-
-def chromatin(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: NucleiBounds) -> FloatArray:
-    """Positive random texture: grains of two sizes, contrast random, often spots; mean 1, axes (Z, Y, X)."""
-    log_density = np.zeros(shape, dtype=np.float32)
-    for grain_um in (bounds.fine_grain_um, bounds.coarse_grain_um):
-        strength = np.float32(rng.uniform(*bounds.contrast))
-        log_density += strength * smooth_noise(rng, shape, spacing_um, rng.uniform(*grain_um))
-    texture = np.exp(log_density)
-    if rng.random() < bounds.spot_chance:
-        spots = smooth_noise(rng, shape, spacing_um, rng.uniform(*bounds.spot_grain_um))
-        texture *= 1 + np.float32(rng.uniform(*bounds.spot_strength)) * np.clip(spots - 1.2, 0, 1.2)
-    return np.asarray(texture / texture.mean(dtype=np.float64), dtype=np.float32)
-
-
-def _draw_look(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: NucleiBounds) -> _Look:
-    dents = smooth_noise(rng, shape, spacing_um, rng.uniform(*bounds.dent_grain_um))
+    rng = canvas.rng
+    dents = canvas.noise(rng.uniform(*bounds.dent_grain_um))
     dents *= np.float32(rng.uniform(*bounds.dent))
     even = rng.random() < bounds.even_chance
-    return _Look(
-        texture=chromatin(rng, shape, spacing_um, bounds),
-        dents=1 + np.clip(dents, -0.35, 0.35),
+    low, high = bounds.brightness
+    look = _Appearance(
+        texture=chromatin(canvas, bounds),
+        dents=1 + np.clip(dents, -MAX_DENT, MAX_DENT),
         radius_um=rng.uniform(*bounds.radius_um),
         flattening=rng.uniform(*bounds.flattening),
         elongation=rng.uniform(*bounds.elongation) if rng.random() < bounds.elongated_chance else 1.0,
         overlap=rng.uniform(*bounds.overlap),
-        brightness=(0.7 * bounds.brightness[1], bounds.brightness[1]) if even else bounds.brightness,
+        brightness=(bounds.even_brightness * high, high) if even else (low, high),
         mitosis=rng.uniform(*bounds.mitosis),
     )
+    for centre in _centres(canvas, look.radius_um, bounds):
+        if rng.random() < look.mitosis:
+            _draw_mitosis(canvas, look, centre, bounds)
+        else:
+            _draw_nucleus(canvas, look, centre, bounds)
 
 
-def _centres(rng: np.random.Generator, field_um: DoubleArray, radius_um: float, bounds: NucleiBounds) -> DoubleArray:
+def chromatin(canvas: Canvas, bounds: NucleiBounds) -> FloatArray:
+    """Positive random texture over the field, axes (Z, Y, X), mean 1: grains of two sizes, often spots."""
+    rng = canvas.rng
+    log_density = np.zeros(canvas.shape, dtype=np.float32)
+    for grain_um in (bounds.fine_grain_um, bounds.coarse_grain_um):
+        strength = np.float32(rng.uniform(*bounds.contrast))
+        log_density += strength * canvas.noise(rng.uniform(*grain_um))
+    texture = np.exp(log_density)
+    if rng.random() < bounds.spot_chance:
+        spots = canvas.noise(rng.uniform(*bounds.spot_grain_um))
+        texture *= 1 + np.float32(rng.uniform(*bounds.spot_strength)) * np.clip(spots - 1.2, 0, 1.2)
+    return np.asarray(texture / texture.mean(dtype=np.float64), dtype=np.float32)
+
+
+def _centres(canvas: Canvas, radius_um: float, bounds: NucleiBounds) -> DoubleArray:
     """Centres (N, 3) in um: a single one, evenly spread ones, or clusters."""
+    rng = canvas.rng
     margin = MARGIN_RADII * radius_um
-    room = np.prod(field_um + 2 * margin) / (4 * radius_um**3)
+    room = np.prod(canvas.field_um + 2 * margin) / (4 * radius_um**3)
     if room < SINGLE_ROOM and rng.random() < bounds.single_chance:
-        return starts(rng, field_um, 1)
+        return canvas.places(1)
     count = int(np.clip(rng.uniform(*bounds.filling) * room, 1, MAX_NUCLEI))
-    centres = starts(rng, field_um, count, margin)
+    centres = canvas.places(count, margin)
     if count > 2 and rng.random() < bounds.cluster_chance:
         per_cluster = int(rng.integers(*bounds.per_cluster, endpoint=True))
-        middles = starts(rng, field_um, max(1, count // per_cluster))
-        spread = 1.1 * radius_um * per_cluster ** (1 / 3) * rng.standard_normal((count, 3))
+        middles = canvas.places(max(1, count // per_cluster))
+        spread = bounds.cluster_spread * radius_um * per_cluster ** (1 / 3) * rng.standard_normal((count, 3))
         centres[1:] = middles[rng.integers(0, len(middles), count)][1:] + spread[1:]
     return centres
 
 
-def _add_nucleus(
-    rng: np.random.Generator,
-    density: FloatArray,
-    look: _Look,
-    spacing_um: Spacing,
-    centre_um: DoubleArray,
-    bounds: NucleiBounds,
-) -> None:
+def _draw_nucleus(canvas: Canvas, look: _Appearance, centre_um: DoubleArray, bounds: NucleiBounds) -> None:
+    """Draw a nucleus at a centre (Z, Y, X), unless it would lie in others by too much."""
+    rng = canvas.rng
     semi = look.radius_um * rng.uniform(*bounds.stretch, 3) * (1 / look.flattening, 1, look.elongation)
     semi = np.clip(semi, *bounds.semi_um)
-    box = box_around(density.shape, spacing_um, centre_um, 1.4 * float(semi.max()))
+    smallest = float(semi.min())
+    box = canvas.box_around(centre_um, 1.4 * float(semi.max()))
     if box is None:
         return
-    from_centre = distance(rng, box, spacing_um, centre_um, semi, bounds) * look.dents[box]
-    inside = _edge(from_centre, float(semi.min()), spacing_um)
-    if not _fits(density[box], inside, look.overlap):
+
+    # 1. Its body, if it fits among what stands.
+    from_centre = canvas.ellipsoid(box, centre_um, semi, bounds) * look.dents[box]
+    inside = _filled(from_centre, smallest, canvas.spacing_um)
+    body = inside > 0.5
+    if np.count_nonzero(canvas.density[box][body] > 0.02) > look.overlap * np.count_nonzero(body):
         return
+
+    # 2. Chromatin, denser under the envelope in some.
     profile = inside * look.texture[box]
     if rng.random() < bounds.rim_chance:
-        depth = (1 - from_centre) * np.float32(semi.min() / rng.uniform(*bounds.rim_width_um))
+        depth = (1 - from_centre) * np.float32(smallest / rng.uniform(*bounds.rim_width_um))
         profile *= 1 + np.float32(rng.uniform(*bounds.rim_strength)) * np.exp(-(depth**2))
     profile *= np.float32(log_uniform(rng, look.brightness))
-    density[box] = np.maximum(density[box], profile)
+    canvas.lighten(box, profile)
+
+    # 3. Nucleoli, which are darker.
     for _ in range(rng.integers(0, bounds.max_nucleoli + 1)):
-        place_um = centre_um + rng.uniform(-0.5, 0.5, 3) * semi
-        _add_nucleolus(rng, density, spacing_um, place_um, float(semi.min()), bounds)
+        place_um = centre_um + rng.uniform(*bounds.nucleolus_place, 3) * semi
+        radius = rng.uniform(*bounds.nucleolus_radius) * smallest
+        around = canvas.box_around(place_um, 1.4 * radius)
+        if around is not None:
+            distance = canvas.ellipsoid(around, place_um, np.full(3, radius), bounds)
+            hole = np.clip((1.2 - distance) / np.float32(0.3), 0, 1)
+            canvas.density[around] *= 1 - np.float32(rng.uniform(*bounds.nucleolus_loss)) * hole
 
 
-def _edge(from_centre: FloatArray, smallest_um: float, spacing_um: Spacing) -> FloatArray:
-    """1 inside, 0 outside; the step is as wide as a lateral voxel, which covers it in part."""
+def _filled(from_centre: FloatArray, smallest_um: float, spacing_um: Spacing) -> FloatArray:
+    """1 inside a body, 0 outside; the step is as wide as a lateral voxel, of which the body fills a part."""
     width = np.float32(np.clip(spacing_um[1] / smallest_um, 0.05, 0.5))
     return np.asarray(np.clip((1 - from_centre) / width + np.float32(0.5), 0, 1), dtype=np.float32)
 
 
-def _fits(standing: FloatArray, inside: FloatArray, overlap: float) -> bool:
-    """Whether a body lies in others by no more than the share ``overlap``."""
-    body = inside > 0.5
-    return bool(np.count_nonzero(standing[body] > 0.02) <= overlap * np.count_nonzero(body))
-
-
-def _add_nucleolus(
-    rng: np.random.Generator,
-    density: FloatArray,
-    spacing_um: Spacing,
-    centre_um: DoubleArray,
-    smallest_um: float,
-    bounds: NucleiBounds,
-) -> None:
-    radius = rng.uniform(*bounds.nucleolus_radius) * smallest_um
-    box = box_around(density.shape, spacing_um, centre_um, 1.4 * radius)
-    if box is not None:
-        hole = distance(rng, box, spacing_um, centre_um, np.full(3, radius), bounds)
-        density[box] *= 1 - np.float32(rng.uniform(*bounds.nucleolus_loss)) * np.clip(
-            (1.2 - hole) / np.float32(0.3), 0, 1
-        )
-
-
-def _add_mitosis(
-    rng: np.random.Generator,
-    density: FloatArray,
-    look: _Look,
-    spacing_um: Spacing,
-    centre_um: DoubleArray,
-    bounds: NucleiBounds,
-) -> None:
-    """Chromosomes on one plate (metaphase) or on two that part (anaphase)."""
+def _draw_mitosis(canvas: Canvas, look: _Appearance, centre_um: DoubleArray, bounds: NucleiBounds) -> None:
+    """Draw chromosomes on one plate (metaphase) or on two that part (anaphase)."""
+    rng = canvas.rng
     flat = look.radius_um * rng.uniform(*bounds.plate_radius)
     semi = np.array((rng.uniform(*bounds.plate_um), flat, flat * rng.uniform(*bounds.plate_width)))
-    lean = rng.uniform(0, np.pi)
-    box = box_around(density.shape, spacing_um, centre_um, 1.3 * flat + bounds.plate_gap_um[1])
+    tilt = rng.uniform(0, np.pi)
+    box = canvas.box_around(centre_um, 1.3 * flat + bounds.plate_gap_um[1])
     if box is None:
         return
     gap = rng.uniform(*bounds.plate_gap_um) if rng.random() < bounds.anaphase_chance else 0.0
@@ -215,7 +206,8 @@ def _add_mitosis(
     for side in (-gap, gap) if gap else (0.0,):
         own = np.random.default_rng(seed)  # both plates are turned alike
         angle = np.random.default_rng(seed).uniform(0, np.pi)
-        axis = np.array((np.cos(lean), -np.sin(lean) * np.sin(angle), -np.sin(lean) * np.cos(angle)))
-        body = distance(own, box, spacing_um, centre_um + side * axis, semi, bounds, tilt=lean) * look.dents[box] ** 2
-        plate = _edge(body, float(semi.min()), spacing_um) * np.sqrt(look.texture[box]) * brightness
-        density[box] = np.maximum(density[box], plate)
+        axis = np.array((np.cos(tilt), -np.sin(tilt) * np.sin(angle), -np.sin(tilt) * np.cos(angle)))
+        centre = centre_um + side * axis
+        body = ellipsoid_distance(own, box, canvas.spacing_um, centre, semi, bounds, tilt_rad=tilt)
+        plate = _filled(body * look.dents[box] ** 2, float(semi.min()), canvas.spacing_um)
+        canvas.lighten(box, plate * np.sqrt(look.texture[box]) * brightness)

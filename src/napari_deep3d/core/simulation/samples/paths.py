@@ -1,4 +1,4 @@
-"""Courses through the field: where processes and fibres run, and how they branch."""
+"""Random paths through the field: where processes and fibres run, and how they branch."""
 
 from __future__ import annotations
 
@@ -7,17 +7,25 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_deep3d.core.simulation.samples.rasterize import Tubes
-from napari_deep3d.core.types import DoubleArray, Spacing
+from napari_deep3d.core.types import DoubleArray
 
 POINT_STEP = 0.5
-"""Distance of the points of a course, in the smallest side of a voxel."""
+"""Distance of the points of a path, in the smallest side of a voxel."""
 MAX_POINTS = 1_500_000
-"""Points of all courses drawn at once; beyond it, some courses are left out."""
+"""Points of all paths drawn at once; beyond it, some paths are left out."""
 
 
 @dataclass(frozen=True)
 class Stems:
-    """Where courses begin: points (N, 3) in um, unit vectors (N, 3), radii (N,) in um and brightness (N,)."""
+    """Where trees begin.
+
+    Attributes
+    ----------
+    start_um, direction : array of float64, axes (stems, 3)
+        Points in um and unit vectors; the last axis is Z, Y, X.
+    radius_um, brightness : array of float64, axis (stems,)
+        Radius in um and density of the first branch.
+    """
 
     start_um: DoubleArray
     direction: DoubleArray
@@ -27,62 +35,88 @@ class Stems:
 
 @dataclass(frozen=True)
 class Growth:
-    """How a tree grows: bounds of the branches' length, the forks per branch, its taper and radius, and the turning.
+    """How trees grow; ranges are drawn from for every branch.
 
-    ``levels`` are the generations after the first; a branch ends with ``taper`` times its first radius, and begins with
-    ``fork_radius`` times its parent's there; ``bend`` and ``persistence_um`` are the strength and the length of turns;
-    ``spread`` is how far branches part at a fork; each generation is shorter than the one before by ``shrink``.
+    Attributes
+    ----------
+    length_um : tuple of float
+        Range of the first branches' length in um.
+    levels : int
+        Generations of branches after the first.
+    forks : tuple of int
+        Range of the branches that leave each branch.
+    forks_at_end : float
+        Share of the branches that leave at their parent's end; the others leave on its way.
+    fork_place : tuple of float
+        Range of the place where these leave, as a share of the parent's length.
+    taper : tuple of float
+        Range of a branch's last radius as a share of its first.
+    fork_radius : tuple of float
+        Range of a branch's first radius as a share of its parent's there.
+    bend, persistence_um : float
+        Strength of the turns and their distance in um, see :func:`wander`.
+    spread : float
+        Standard deviation of a new branch's direction against its parent's.
+    shrink : float
+        Length of each generation as a share of that of the one before.
     """
 
     length_um: tuple[float, float]
     levels: int
     forks: tuple[int, int]
+    forks_at_end: float
+    fork_place: tuple[float, float]
     taper: tuple[float, float]
     fork_radius: tuple[float, float]
     bend: float
-    persistence_um: float = 6.0
-    spread: float = 0.7
-    shrink: float = 0.7
+    persistence_um: float
+    spread: float
+    shrink: float
+
+
+def unit(vectors: DoubleArray) -> DoubleArray:
+    """Vectors (..., 3) scaled to length 1."""
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9))
 
 
 def directions(rng: np.random.Generator, count: int, flat: float = 1.0) -> DoubleArray:
     """Random unit vectors (count, 3); below 1, ``flat`` turns them towards the plane."""
-    return _unit(rng.standard_normal((count, 3)) * (flat, 1.0, 1.0))
+    return unit(rng.standard_normal((count, 3)) * (flat, 1.0, 1.0))
 
 
-def _unit(vectors: DoubleArray) -> DoubleArray:
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9))
-
-
-def starts(rng: np.random.Generator, field_um: DoubleArray, count: int, margin_um: float = 0.0) -> DoubleArray:
-    """Random points (count, 3) in the field and around it; the first one is well inside, so that something shows."""
-    places = rng.uniform(-margin_um, field_um + margin_um, (count, 3))
-    places[:1] = rng.uniform(0.2, 0.8, 3) * field_um
-    return places
-
-
-def run(
+def wander(
     rng: np.random.Generator,
-    spacing_um: Spacing,
+    finest_um: float,
     start_um: DoubleArray,
     direction: DoubleArray,
     length_um: DoubleArray,
     bend: float,
     persistence_um: float,
 ) -> DoubleArray:
-    """Courses (N, points, 3) that keep their direction but for smooth random turns.
+    """Paths that keep their direction but for smooth random turns.
 
     Parameters
     ----------
-    rng, spacing_um
-        Random numbers; voxel size, which sets the number of points.
-    start_um, direction, length_um
-        (N, 3), unit vectors (N, 3) and (N,).
-    bend, persistence_um
-        Strength of the turns against the direction, and the distance between turns.
+    rng : numpy.random.Generator
+        Source of the turns.
+    finest_um : float
+        Smallest side of a voxel in um, which sets the number of points.
+    start_um, direction : array of float64, axes (paths, 3)
+        First points in um and unit vectors; the last axis is Z, Y, X.
+    length_um : array of float64, axis (paths,)
+        Lengths in um.
+    bend : float
+        Strength of the turns against the direction.
+    persistence_um : float
+        Distance between turns in um.
+
+    Returns
+    -------
+    array of float64, axes (paths, points, 3)
+        Points in um. There are fewer paths than asked for where all would have more than :data:`MAX_POINTS` points.
     """
     longest = float(length_um.max(initial=1e-3))
-    points = int(np.clip(np.ceil(longest / (POINT_STEP * min(spacing_um))), 8, 4000)) + 1
+    points = int(np.clip(np.ceil(longest / (POINT_STEP * finest_um)), 8, 4000)) + 1
     keep = slice(0, max(1, MAX_POINTS // points))
     start_um, direction, length_um = start_um[keep], direction[keep], length_um[keep]
     knots = int(np.clip(longest / persistence_um, 1, points)) + 1
@@ -91,35 +125,47 @@ def run(
     below = place.astype(int)
     share = (place - below)[None, :, None]
     turn = turns[:, below] * (1 - share) + turns[:, below + 1] * share
-    course = _unit(direction[:, None] + bend * turn) * (length_um / (points - 1))[:, None, None]
-    course[:, 0] = 0
-    return np.asarray(start_um[:, None] + np.cumsum(course, axis=1))
+    steps_um = unit(direction[:, None] + bend * turn) * (length_um / (points - 1))[:, None, None]
+    steps_um[:, 0] = 0
+    return np.asarray(start_um[:, None] + np.cumsum(steps_um, axis=1))
 
 
-def grow(rng: np.random.Generator, spacing_um: Spacing, stems: Stems, growth: Growth) -> list[Tubes]:
-    """Grow trees from their stems, one entry for each generation of branches."""
+def grow(rng: np.random.Generator, finest_um: float, stems: Stems, growth: Growth) -> list[Tubes]:
+    """Grow trees from their stems.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Source of the random choices.
+    finest_um : float
+        Smallest side of a voxel in um, which sets the number of points.
+    stems, growth
+        Where the trees begin, and how they grow.
+
+    Returns
+    -------
+    list of Tubes
+        One entry for each generation of branches.
+    """
     grown = []
-    low, high = growth.length_um
     for level in range(growth.levels + 1):
         if len(stems.start_um) == 0:
             break
-        length = rng.uniform(low, high, len(stems.start_um)) * growth.shrink**level
-        path = run(rng, spacing_um, stems.start_um, stems.direction, length, growth.bend, growth.persistence_um)
+        # 1. This generation's branches run on from their stems and taper.
+        length = rng.uniform(*growth.length_um, len(stems.start_um)) * growth.shrink**level
+        path = wander(rng, finest_um, stems.start_um, stems.direction, length, growth.bend, growth.persistence_um)
         count, points = path.shape[:2]
-        taper = np.linspace(1, rng.uniform(*growth.taper, count), points, axis=1)
-        grown.append(Tubes(path, stems.radius_um[:count, None] * taper, stems.brightness[:count]))
-        stems = _fork(rng, grown[-1], growth)
+        radii = stems.radius_um[:count, None] * np.linspace(1, rng.uniform(*growth.taper, count), points, axis=1)
+        grown.append(Tubes(path, radii, stems.brightness[:count]))
+
+        # 2. The next generation leaves them: at their end, or on their way.
+        parent = np.repeat(np.arange(count), rng.integers(*growth.forks, count, endpoint=True))
+        at_end = rng.random(len(parent)) < growth.forks_at_end
+        where = np.where(at_end, 1.0, rng.uniform(*growth.fork_place, len(parent)))
+        at = np.clip((where * (points - 1)).astype(int), 1, points - 1)
+        start = path[parent, at]
+        along = unit(start - path[parent, np.maximum(at - points // 8 - 1, 0)])
+        direction = unit(along + growth.spread * rng.standard_normal((len(parent), 3)))
+        radius = radii[parent, at] * rng.uniform(*growth.fork_radius, len(parent))
+        stems = Stems(start, direction, radius, grown[-1].brightness[parent])
     return grown
-
-
-def _fork(rng: np.random.Generator, parents: Tubes, growth: Growth) -> Stems:
-    """Branches of the next generation: most leave at their parent's end, the others on its way."""
-    count, points = parents.radii_um.shape
-    parent = np.repeat(np.arange(count), rng.integers(*growth.forks, count, endpoint=True))
-    where = np.where(rng.random(len(parent)) < 0.6, 1.0, rng.uniform(0.25, 1.0, len(parent)))
-    at = np.clip((where * (points - 1)).astype(int), 1, points - 1)
-    start = parents.path_um[parent, at]
-    along = _unit(start - parents.path_um[parent, np.maximum(at - points // 8 - 1, 0)])
-    direction = _unit(along + growth.spread * rng.standard_normal((len(parent), 3)))
-    radius = parents.radii_um[parent, at] * rng.uniform(*growth.fork_radius, len(parent))
-    return Stems(start, direction, radius, parents.brightness[parent])

@@ -6,15 +6,25 @@ import numpy as np
 from pydantic import Field
 
 from napari_deep3d.core.config import Config
-from napari_deep3d.core.simulation.bounds import CountRange, PositiveRange, Range, Share, ShareRange
-from napari_deep3d.core.simulation.samples.noise import log_uniform
-from napari_deep3d.core.simulation.samples.paths import directions, run, starts
-from napari_deep3d.core.simulation.samples.rasterize import draw_balls
-from napari_deep3d.core.types import DoubleArray, FloatArray, Shape, Spacing
+from napari_deep3d.core.simulation.bounds import (
+    CountRange,
+    NonNegative,
+    Positive,
+    PositiveRange,
+    Range,
+    Share,
+    ShareRange,
+    log_uniform,
+)
+from napari_deep3d.core.simulation.samples.canvas import Canvas
+from napari_deep3d.core.simulation.samples.paths import directions, wander
+from napari_deep3d.core.types import DoubleArray
 
 COUNT = (30, 120_000)
 """Fewest and most spots."""
 MAX_BODIES = 400
+PATH_GRID_UM = 1.0
+"""Voxels for which the points of unseen neurites are close enough."""
 
 
 class PunctaBounds(Config):
@@ -32,47 +42,58 @@ class PunctaBounds(Config):
     um3_per_body: PositiveRange = Field((2_000.0, 20_000.0), description="volume per unseen cell, log")
     course_length_um: PositiveRange = Field((20.0, 60.0), description="length of unseen neurites along which spots lie")
     per_course: CountRange = Field((10, 59), description="spots on a neurite")
+    course_flatness: Share = Field(0.7, description="below 1, neurites turn towards the plane")
+    course_bend: NonNegative = Field(0.5, description="how strongly neurites turn")
+    course_persistence_um: Positive = Field(5.0, description="distance between turns of neurites")
+    course_width_um: NonNegative = Field(
+        0.3, description="standard deviation of the spots' distance from their neurite"
+    )
 
 
-def puncta(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: PunctaBounds) -> FloatArray:
+def draw_puncta(canvas: Canvas, bounds: PunctaBounds) -> None:
     """Round spots, evenly spread, in clusters, on the surface of unseen cells or along unseen neurites."""
-    field_um = np.array(shape) * spacing_um
-    density = np.zeros(shape, dtype=np.float32)
+    rng, field_um = canvas.rng, canvas.field_um
     radius = float(log_uniform(rng, bounds.radius_um))
-    density_um3 = min(float(log_uniform(rng, bounds.per_um3)), bounds.max_filling / (4 / 3 * np.pi * radius**3))
-    count = int(np.clip(density_um3 * field_um.prod(), *COUNT))
-    places = (_even, _clustered, _on_bodies, _along_courses)[rng.integers(4)]
-    centres = places(rng, field_um, count, bounds)
+    per_um3 = min(float(log_uniform(rng, bounds.per_um3)), bounds.max_filling / (4 / 3 * np.pi * radius**3))
+    count = int(np.clip(per_um3 * field_um.prod(), *COUNT))
+    centres = (_evenly, _in_clusters, _on_cells, _along_neurites)[rng.integers(4)](canvas, count, bounds)
     stray = rng.random(len(centres)) < rng.uniform(*bounds.stray)
     stray[0] = True  # the first one is well inside the field
-    centres[stray] = starts(rng, field_um, int(stray.sum()))
+    centres[stray] = canvas.places(int(stray.sum()))
     radii = radius * np.exp(rng.uniform(*bounds.size_spread) * rng.standard_normal(len(centres)))
     bright = np.exp(rng.uniform(*bounds.brightness_spread) * rng.standard_normal(len(centres)))
-    draw_balls(density, spacing_um, centres, np.clip(radii, *bounds.radius_um), bright)
-    return density
+    canvas.balls(centres, np.clip(radii, *bounds.radius_um), bright)
 
 
-def _even(rng: np.random.Generator, field_um: DoubleArray, count: int, _bounds: PunctaBounds) -> DoubleArray:
-    return starts(rng, field_um, count)
+def _evenly(canvas: Canvas, count: int, _bounds: PunctaBounds) -> DoubleArray:
+    """Places (count, 3) in um anywhere."""
+    return canvas.places(count)
 
 
-def _clustered(rng: np.random.Generator, field_um: DoubleArray, count: int, bounds: PunctaBounds) -> DoubleArray:
-    middles = starts(rng, field_um, max(1, count // int(rng.integers(*bounds.per_cluster, endpoint=True))))
+def _in_clusters(canvas: Canvas, count: int, bounds: PunctaBounds) -> DoubleArray:
+    """Places (count, 3) in um around the middles of clusters."""
+    rng = canvas.rng
+    middles = canvas.places(max(1, count // int(rng.integers(*bounds.per_cluster, endpoint=True))))
     spread = rng.uniform(*bounds.cluster_um) * rng.standard_normal((count, 3))
     return np.asarray(middles[rng.integers(0, len(middles), count)] + spread)
 
 
-def _on_bodies(rng: np.random.Generator, field_um: DoubleArray, count: int, bounds: PunctaBounds) -> DoubleArray:
-    bodies = int(np.clip(np.prod(field_um + 10.0) / log_uniform(rng, bounds.um3_per_body), 1, MAX_BODIES))
-    middles, semi = starts(rng, field_um, bodies, 5.0), rng.uniform(*bounds.body_um, (bodies, 3))
-    body = rng.integers(0, bodies, count)
-    return np.asarray(middles[body] + semi[body] * directions(rng, count))
+def _on_cells(canvas: Canvas, count: int, bounds: PunctaBounds) -> DoubleArray:
+    """Places (count, 3) in um on the surfaces of ellipsoids."""
+    rng = canvas.rng
+    expected = np.prod(canvas.field_um + 10.0) / log_uniform(rng, bounds.um3_per_body)
+    cells = int(np.clip(expected, 1, MAX_BODIES))
+    middles, semi_um = canvas.places(cells, 5.0), rng.uniform(*bounds.body_um, (cells, 3))
+    cell = rng.integers(0, cells, count)
+    return np.asarray(middles[cell] + semi_um[cell] * directions(rng, count))
 
 
-def _along_courses(rng: np.random.Generator, field_um: DoubleArray, count: int, bounds: PunctaBounds) -> DoubleArray:
-    courses = max(1, count // int(rng.integers(*bounds.per_course, endpoint=True)))
-    length = rng.uniform(*bounds.course_length_um, courses)
-    step = (1.0, 1.0, 1.0)  # um; spots need no finer course
-    path = run(rng, step, starts(rng, field_um, courses, 5.0), directions(rng, courses, 0.7), length, 0.5, 5.0)
+def _along_neurites(canvas: Canvas, count: int, bounds: PunctaBounds) -> DoubleArray:
+    """Places (count, 3) in um beside random paths."""
+    rng = canvas.rng
+    neurites = max(1, count // int(rng.integers(*bounds.per_course, endpoint=True)))
+    length = rng.uniform(*bounds.course_length_um, neurites)
+    begin, away = canvas.places(neurites, 5.0), directions(rng, neurites, bounds.course_flatness)
+    path = wander(rng, PATH_GRID_UM, begin, away, length, bounds.course_bend, bounds.course_persistence_um)
     which, at = rng.integers(0, len(path), count), rng.integers(0, path.shape[1], count)
-    return np.asarray(path[which, at] + 0.3 * rng.standard_normal((count, 3)))
+    return np.asarray(path[which, at] + bounds.course_width_um * rng.standard_normal((count, 3)))

@@ -30,12 +30,12 @@ class Tubes:
 
     Attributes
     ----------
-    path_um
-        Points along each tube, (tubes, points, 3), the last axis Z, Y, X.
-    radii_um
-        Radius at each point, (tubes, points).
-    brightness
-        Density inside each tube, (tubes,).
+    path_um : array of float64, axes (tubes, points, 3)
+        Points along each tube in um, the last axis Z, Y, X.
+    radii_um : array of float64, axes (tubes, points)
+        Radius at each point in um.
+    brightness : array of float64, axis (tubes,)
+        Density inside each tube.
     """
 
     path_um: DoubleArray
@@ -43,18 +43,19 @@ class Tubes:
     brightness: DoubleArray
 
 
-def stamp_tube(
-    density: FloatArray, spacing_um: Spacing, path_um: DoubleArray, radii_um: DoubleArray, brightness: float
-) -> None:
-    """Draw one tube around a path (points (N, 3) in um) with a radius at each point; see :func:`draw_tubes`."""
-    draw_tubes(density, spacing_um, Tubes(path_um[None], radii_um[None], np.array([brightness])))
-
-
 def draw_tubes(density: FloatArray, spacing_um: Spacing, tubes: Tubes) -> None:
-    """Draw tubes into ``density``, axes (Z, Y, X).
+    """Draw tubes.
 
-    Tubes thicker than a voxel do not add up where they cross; thinner ones do, each with its cross section. Points
-    should be no further apart than half a voxel.
+    Tubes thicker than a voxel do not add up where they cross; thinner ones do, each with its cross section.
+
+    Parameters
+    ----------
+    density : array of float32, axes (Z, Y, X)
+        What is drawn into.
+    spacing_um : tuple of float
+        Voxel size (Z, Y, X) in um.
+    tubes : Tubes
+        Their points should be no further apart than half a voxel.
     """
     step = np.array(spacing_um)
     ahead = np.gradient(tubes.path_um, axis=1)
@@ -67,7 +68,9 @@ def draw_tubes(density: FloatArray, spacing_um: Spacing, tubes: Tubes) -> None:
     few = near & thin
     mass = brightness[few] * np.pi * tubes.radii_um[few] ** 2 * length[few]
     splat(density, spacing_um, tubes.path_um[few], mass)
-    few = near & ~thin & _spaced(length, np.maximum(BALL_STEP * tubes.radii_um, 0.35 * step[1]))
+    # Of the points of thick tubes, those about as far apart as the balls must be, and always the first one.
+    passed = np.floor(np.cumsum(length / np.maximum(BALL_STEP * tubes.radii_um, 0.35 * step[1]), axis=1))
+    few = near & ~thin & (np.diff(passed, axis=1, prepend=-1) > 0)
     _stamp_balls(
         density, step, tubes.path_um[few], tubes.radii_um[few], brightness[few], upright[few], upright[few] ** 2
     )
@@ -76,9 +79,18 @@ def draw_tubes(density: FloatArray, spacing_um: Spacing, tubes: Tubes) -> None:
 def draw_balls(
     density: FloatArray, spacing_um: Spacing, centres_um: DoubleArray, radii_um: DoubleArray, brightness: DoubleArray
 ) -> None:
-    """Draw balls into ``density``: centres (N, 3), radii (N,), brightness (N,).
+    """Draw balls; those thinner than a voxel fill their voxels by their volume, and add up.
 
-    Balls thinner than a voxel fill their voxels by their volume, and add up.
+    Parameters
+    ----------
+    density : array of float32, axes (Z, Y, X)
+        What is drawn into.
+    spacing_um : tuple of float
+        Voxel size (Z, Y, X) in um.
+    centres_um : array of float64, axes (balls, 3)
+        Centres (Z, Y, X) in um.
+    radii_um, brightness : array of float64, axis (balls,)
+        Radii in um, and density inside each ball.
     """
     step = np.array(spacing_um)
     near = _near(density, step, centres_um, radii_um)
@@ -92,7 +104,19 @@ def draw_balls(
 
 
 def splat(density: FloatArray, spacing_um: Spacing, points_um: DoubleArray, mass_um3: DoubleArray) -> None:
-    """Add points (N, 3) to ``density``, each shared among its eight voxels; ``mass_um3`` is brightness times volume."""
+    """Add points, each shared among the eight voxels around it.
+
+    Parameters
+    ----------
+    density : array of float32, axes (Z, Y, X)
+        What is added to.
+    spacing_um : tuple of float
+        Voxel size (Z, Y, X) in um.
+    points_um : array of float64, axes (points, 3)
+        Places (Z, Y, X) in um.
+    mass_um3 : array of float64, axis (points,)
+        Brightness times volume in cubic um.
+    """
     step = np.array(spacing_um)
     value = (mass_um3 / step.prod()).astype(np.float32)
     below, share, inside = [], [], []  # per axis, for the lower and the upper neighbour
@@ -119,12 +143,6 @@ def _near(density: FloatArray, step: DoubleArray, points_um: DoubleArray, radii_
     return near
 
 
-def _spaced(length_um: DoubleArray, distance_um: DoubleArray) -> NDArray[np.bool_]:
-    """The points of each path that are about as far apart as asked, the first one always."""
-    passed = np.floor(np.cumsum(length_um / distance_um, axis=1))
-    return np.asarray(np.diff(passed, axis=1, prepend=-1) > 0)
-
-
 def _stamp_balls(
     density: FloatArray,
     step: DoubleArray,
@@ -134,54 +152,56 @@ def _stamp_balls(
     upright: DoubleArray,
     bounded: DoubleArray,
 ) -> None:
+    """Stamp balls that are thicker than a voxel, each voxel keeping the larger of what stands and what is new.
+
+    Parameters
+    ----------
+    density : array of float32, axes (Z, Y, X)
+        What is drawn into.
+    step : array of float64, axis (3,)
+        Voxel size (Z, Y, X) in um.
+    centres_um, radii_um, brightness : array of float64, axes (N, 3), (N,), (N,)
+        The balls.
+    upright : array of float64, axis (N,)
+        Cosine of the angle between the Z axis and the tube that a ball belongs to, 0 for a single ball; balls of an
+        upright tube are drawn out along Z by up to a plane.
+    bounded : array of float64, axis (N,)
+        1 where the structure ends within its radius in all lateral directions, 0 for a level tube.
+    """
     order = np.argsort(-radii_um, kind="stable")
     start = 0
     while start < len(order):
-        box = np.prod(2 * np.ceil(radii_um[order[start]] / step + 1) + 1)
-        some = order[start : start + max(1, int(CHUNK / box))]
-        _stamp(density, step, centres_um[some], radii_um[some], brightness[some], upright[some], bounded[some])
+        # 1. Take balls of similar size, and the box of voxels around each of them; the first ball is the largest.
+        voxels = np.prod(2 * np.ceil(radii_um[order[start]] / step + 1) + 1)
+        some = order[start : start + max(1, int(CHUNK / voxels))]
         start += len(some)
+        centres = centres_um[some]
+        reach = np.ceil(radii_um[some].max() / step + (1.0, 0.5, 0.5)).astype(int)
+        nearest = np.rint(centres / step).astype(int)
+        boxes = [nearest[:, [a]] + np.arange(-reach[a], reach[a] + 1) for a in range(3)]
+        z, y, x = ((box * step[a] - centres[:, [a]]).astype(np.float32) for a, box in enumerate(boxes))
 
+        # 2. Share of each column of voxels that its ball covers, and half the mean chord along Z through that part.
+        width, radius = np.float32(step[1]), radii_um[some].astype(np.float32)[:, None, None]
+        distance = np.hypot(y[:, :, None], x[:, None, :])
+        low, high = np.maximum(-radius, distance - width / 2), np.minimum(radius, distance + width / 2)
+        half, middle = np.maximum(high - low, 0) / 2, (low + high) / 2
+        chord = np.sqrt(np.maximum(radius**2 - middle**2 - half**2 / 3, 0)) * (half > 0)
+        across = np.minimum(1, 2 * chord / width)  # the column is not filled across, either
+        cover = np.minimum(2 * half / width, 1) * (1 - bounded[some].astype(np.float32)[:, None, None] * (1 - across))
 
-def _stamp(
-    density: FloatArray,
-    step: DoubleArray,
-    centres_um: DoubleArray,
-    radii_um: DoubleArray,
-    brightness: DoubleArray,
-    upright: DoubleArray,
-    bounded: DoubleArray,
-) -> None:
-    """Stamp balls of similar size; those of an upright tube are drawn out along Z by up to a plane.
+        # 3. Share of each voxel between both ends of the chord.
+        slant = np.sqrt(np.maximum(1 - upright[some] ** 2, 1e-4)).astype(np.float32)[:, None, None]
+        chord = np.minimum(chord / slant, chord + np.float32(step[0]) * (chord > 0))[:, None]
+        half_plane, z = np.float32(step[0] / 2), z[:, :, None, None]
+        depth = np.minimum(chord, z + half_plane) - np.maximum(-chord, z - half_plane)
+        bright = (cover * brightness[some].astype(np.float32)[:, None, None])[:, None]
+        value = np.clip(depth / (2 * half_plane), 0, 1) * bright
 
-    ``bounded`` is 1 where the structure ends within its radius in all lateral directions, 0 for a level tube.
-    """
-    reach = np.ceil(radii_um.max() / step + (1.0, 0.5, 0.5)).astype(int)
-    nearest = np.rint(centres_um / step).astype(int)
-    planes, rows, columns = (nearest[:, [a]] + np.arange(-reach[a], reach[a] + 1) for a in range(3))
-    z, y, x = (
-        (voxels * step[a] - centres_um[:, [a]]).astype(np.float32) for a, voxels in enumerate((planes, rows, columns))
-    )
-    cover, chord = _lateral(np.hypot(y[:, :, None], x[:, None, :]), radii_um.astype(np.float32), np.float32(step[1]))
-    across = np.minimum(1, 2 * chord / np.float32(step[1]))  # the column is not filled across, either
-    cover = cover * (1 - bounded.astype(np.float32)[:, None, None] * (1 - across))
-    slant = np.sqrt(np.maximum(1 - upright**2, 1e-4)).astype(np.float32)[:, None, None]
-    chord = np.minimum(chord / slant, chord + np.float32(step[0]) * (chord > 0))[:, None]
-    half = np.float32(step[0] / 2)
-    z = z[:, :, None, None]
-    depth = np.minimum(chord, z + half) - np.maximum(-chord, z - half)
-    value = np.clip(depth / (2 * half), 0, 1) * (cover * brightness.astype(np.float32)[:, None, None])[:, None]
-    inside = [(v >= 0) & (v < n) for v, n in zip((planes, rows, columns), density.shape, strict=True)]
-    keep = (value > 0) & inside[0][:, :, None, None] & inside[1][:, None, :, None] & inside[2][:, None, None, :]
-    flat = (planes[:, :, None, None] * density.shape[1] + rows[:, None, :, None]) * density.shape[2]
-    flat = flat + columns[:, None, None, :]
-    np.maximum.at(density.reshape(-1), flat[keep], value[keep])
-
-
-def _lateral(distance: FloatArray, radii: FloatArray, width: np.float32) -> tuple[FloatArray, FloatArray]:
-    """Share of a column of voxels that a ball covers, and half the mean chord along Z through the covered part."""
-    radius = radii[:, None, None]
-    low, high = np.maximum(-radius, distance - width / 2), np.minimum(radius, distance + width / 2)
-    half, middle = np.maximum(high - low, 0) / 2, (low + high) / 2
-    chord = np.sqrt(np.maximum(radius**2 - middle**2 - half**2 / 3, 0)) * (half > 0)
-    return np.minimum(2 * half / width, 1), chord
+        # 4. Keep the larger value wherever a voxel lies in the field.
+        planes, rows, columns = boxes[0][:, :, None, None], boxes[1][:, None, :, None], boxes[2][:, None, None, :]
+        keep = value > 0
+        for index, count in zip((planes, rows, columns), density.shape, strict=True):
+            keep = keep & (index >= 0) & (index < count)
+        flat = (planes * density.shape[1] + rows) * density.shape[2] + columns
+        np.maximum.at(density.reshape(-1), flat[keep], value[keep])

@@ -7,10 +7,11 @@ import scipy.ndimage as ndi
 from numpy.typing import NDArray
 from pydantic import Field
 
+from napari_deep3d.core.box import Box
 from napari_deep3d.core.config import Config
 from napari_deep3d.core.simulation.bounds import PercentileRange, PositiveRange
 from napari_deep3d.core.simulation.samples.noise import interpolate
-from napari_deep3d.core.types import DoubleArray, FloatArray, Shape, Spacing
+from napari_deep3d.core.types import FloatArray, Shape, Spacing
 
 BRIGHT_PERCENTILE = 99.8
 BRIGHTEST = 1.5
@@ -41,15 +42,24 @@ def from_confocal(
 
     Parameters
     ----------
-    rng, shape, spacing_um
-        Random numbers; voxels (Z, Y, X) of the sample and their size.
-    stack
-        The confocal stack, axes (Z, Y, X).
-    stack_spacing_um
-        Its voxel size: the piece then has its true size, up to a random magnification. None takes it voxel by voxel.
-    bounds
-        Of the random choices.
+    rng : numpy.random.Generator
+        Source of the random choices.
+    shape, spacing_um
+        Voxels (Z, Y, X) of the sample and their size in um.
+    stack : array, axes (Z, Y, X)
+        The confocal stack.
+    stack_spacing_um : tuple of float or None
+        Its voxel size (Z, Y, X) in um: the piece then has its true size, up to a random magnification. None takes it
+        voxel by voxel.
+    bounds : ConfocalBounds
+        Bounds of the random choices.
+
+    Returns
+    -------
+    array of float32, axes (Z, Y, X)
+        Density, zero or more, its bright structures about 1.
     """
+    # 1. Turn the stack by a right angle or not, and find the distance of the sample's voxels in the stack's.
     image = np.asarray(stack)
     own = np.array(spacing_um if stack_spacing_um is None else stack_spacing_um)
     if rng.random() < 0.5:
@@ -58,23 +68,21 @@ def from_confocal(
     if stack_spacing_um is not None:
         scale = np.array(spacing_um) / own / rng.uniform(*bounds.magnification)
     low, high = np.percentile(image[::2, ::2, ::2], (rng.uniform(*bounds.background_percentile), BRIGHT_PERCENTILE))
-    piece = _piece(rng, image, shape, scale)
-    piece = piece[tuple(slice(None, None, int(rng.choice((-1, 1)))) for _ in range(3))]
-    scaled = np.clip((piece - low) / max(high - low, 1e-6), 0, BRIGHTEST)
-    return np.asarray(scaled ** rng.uniform(*bounds.gamma), dtype=np.float32)
 
-
-def _piece(rng: np.random.Generator, image: NDArray[np.generic], shape: Shape, scale: DoubleArray) -> FloatArray:
-    """Read ``shape`` voxels that are ``scale`` voxels of the image apart, from a random place on."""
+    # 2. Read a piece from a random place on, blurred first where its voxels are coarser than the stack's.
     extent = (np.array(shape) - 1) * scale
     room = np.maximum(np.array(image.shape) - 1 - extent, 0)
     start = rng.uniform(0, 1, 3) * room
     if np.all(scale == 1):
         start = np.rint(start)  # voxel by voxel needs no interpolation
-    reach = np.ceil(start + extent).astype(int) + 2
     first = np.floor(start).astype(int)
-    part = np.asarray(image[tuple(slice(a, b) for a, b in zip(first, reach, strict=True))], dtype=np.float32)
+    part = np.asarray(image[Box.spanning(first, np.ceil(start + extent).astype(int) + 2)], dtype=np.float32)
     coarser = 0.5 * np.sqrt(np.maximum(scale**2 - 1, 0))
     part = ndi.gaussian_filter(part, coarser, mode="reflect") if coarser.any() else part
-    offset = start - first
-    return interpolate(part, [o + np.arange(n) * s for o, n, s in zip(offset, shape, scale, strict=True)])
+    places = [o + np.arange(n) * s for o, n, s in zip(start - first, shape, scale, strict=True)]
+    piece = interpolate(part, places)
+
+    # 3. Mirror it, make its background black and its bright structures about 1.
+    piece = piece[tuple(slice(None, None, int(rng.choice((-1, 1)))) for _ in range(3))]
+    scaled = np.clip((piece - low) / max(high - low, 1e-6), 0, BRIGHTEST)
+    return np.asarray(scaled ** rng.uniform(*bounds.gamma), dtype=np.float32)

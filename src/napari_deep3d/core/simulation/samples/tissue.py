@@ -9,16 +9,21 @@ import scipy.ndimage as ndi
 from pydantic import Field
 
 from napari_deep3d.core.config import Config
-from napari_deep3d.core.simulation.bounds import PositiveRange, Share, ShareRange
-from napari_deep3d.core.simulation.samples.noise import interpolate, log_uniform, smooth_noise
-from napari_deep3d.core.simulation.samples.paths import directions, run, starts
-from napari_deep3d.core.simulation.samples.rasterize import Tubes, draw_tubes
-from napari_deep3d.core.types import FloatArray, Shape, Spacing
+from napari_deep3d.core.simulation.bounds import NonNegative, Positive, PositiveRange, Share, ShareRange, log_uniform
+from napari_deep3d.core.simulation.samples.canvas import Canvas
+from napari_deep3d.core.simulation.samples.noise import interpolate
+from napari_deep3d.core.simulation.samples.paths import directions
+from napari_deep3d.core.simulation.samples.rasterize import Tubes
+from napari_deep3d.core.types import FloatArray, zyx
 
-Part = Callable[[np.random.Generator, Shape, Spacing], FloatArray]
+Part = Callable[[Canvas], None]
 MAX_HOLES = 30
+HOLE_MARGIN_UM = 10.0
+"""How far outside the field some vessels lie."""
 COARSE_UM = 1.0
-"""Voxels of the grid on which haze and holes are drawn."""
+"""Voxels of the grid on which haze and vessels are drawn."""
+REGION_CONTRAST = 3.0
+"""Steepness of the change from sparse to dense regions, per standard deviation of the noise that makes them."""
 
 
 class TissueBounds(Config):
@@ -34,63 +39,66 @@ class TissueBounds(Config):
     hole_chance: Share = Field(0.5, description="share of the samples with empty vessels")
     hole_um: PositiveRange = Field((2.0, 15.0), description="radius of the vessels, log")
     hole_length_um: PositiveRange = Field((30.0, 150.0), description="length of the vessels")
+    hole_bend: NonNegative = Field(0.3, description="how strongly the vessels turn")
+    hole_persistence_um: Positive = Field(30.0, description="distance between turns of the vessels")
     um3_per_hole: PositiveRange = Field((50_000.0, 1_000_000.0), description="volume per vessel, log")
 
 
-def tissue(
-    rng: np.random.Generator, shape: Shape, spacing_um: Spacing, parts: Sequence[Part], bounds: TissueBounds
-) -> FloatArray:
+def draw_tissue(canvas: Canvas, parts: Sequence[Part], bounds: TissueBounds) -> None:
     """Two or three other kinds (of ``parts``) mixed, each denser here than there; empty vessels; a haze in cells."""
-    density = np.zeros(shape, dtype=np.float32)
+    rng, density = canvas.rng, canvas.density
+
+    # 1. The kinds: each one's density changes smoothly over the field, from a lowest share to 1.
     chosen = rng.permutation(len(parts))[: 3 if rng.random() < bounds.three_chance else 2]
     for rank, index in enumerate(chosen):
-        part = parts[index](rng, shape, spacing_um)
-        if not part.any():
+        part = canvas.layer()
+        parts[index](part)
+        if not part.density.any():
             continue
-        bright = np.percentile(part[part > 0], 99.9) / (1 if rank == 0 else log_uniform(rng, bounds.part_brightness))
-        density += part * _regions(rng, shape, spacing_um, bounds) / np.float32(bright)
+        dimmer = 1 if rank == 0 else log_uniform(rng, bounds.part_brightness)
+        bright = np.percentile(part.density[part.density > 0], 99.9) / dimmer
+        lowest = np.float32(rng.uniform(*bounds.sparsest))
+        waves = canvas.noise(rng.uniform(*bounds.region_um))
+        regions = lowest + (1 - lowest) / (1 + np.exp(np.float32(-REGION_CONTRAST) * waves))
+        density += part.density * np.asarray(regions, dtype=np.float32) / np.float32(bright)
+
+    # 2. Diffuse light in and around cells.
     if rng.random() < bounds.haze_chance:
-        density += np.float32(rng.uniform(*bounds.haze)) * _bodies(rng, density, spacing_um, bounds)
+        density += np.float32(rng.uniform(*bounds.haze)) * _haze(canvas, rng.uniform(*bounds.body_um))
+
+    # 3. Empty vessels, unless they leave nothing.
     if rng.random() < bounds.hole_chance:
-        full = density
-        density = full * (1 - _vessels(rng, shape, spacing_um, bounds))
-        density = density if density.any() else full
-    return density
+        emptied = density * (1 - _vessels(canvas, bounds))
+        if emptied.any():
+            density[:] = emptied
 
 
-def _regions(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: TissueBounds) -> FloatArray:
-    """Smooth share, from a lowest value to 1, over the field."""
-    lowest = np.float32(rng.uniform(*bounds.sparsest))
-    waves = smooth_noise(rng, shape, spacing_um, rng.uniform(*bounds.region_um))
-    return np.asarray(lowest + (1 - lowest) / (1 + np.exp(np.float32(-3) * waves)), dtype=np.float32)
-
-
-def _bodies(rng: np.random.Generator, density: FloatArray, spacing_um: Spacing, bounds: TissueBounds) -> FloatArray:
-    """Where cells are: about 1 near structures, 0 far from them, smooth."""
-    ratio = np.maximum(1, COARSE_UM / np.array(spacing_um)).astype(int)
-    padded = np.pad(density, [(0, -n % r) for n, r in zip(density.shape, ratio, strict=True)], mode="edge")
+def _haze(canvas: Canvas, reach_um: float) -> FloatArray:
+    """Where cells are, axes (Z, Y, X): about 1 near structures, 0 beyond ``reach_um``, smooth."""
+    spacing_um = np.array(canvas.spacing_um)
+    ratio = np.maximum(1, COARSE_UM / spacing_um).astype(int)
+    padded = np.pad(canvas.density, [(0, -n % r) for n, r in zip(canvas.shape, ratio, strict=True)], mode="edge")
     split = [k for n, r in zip(padded.shape, ratio, strict=True) for k in (n // r, r)]
     coarse = padded.reshape(split).mean(axis=(1, 3, 5))
-    near = ndi.gaussian_filter(coarse, rng.uniform(*bounds.body_um) / (np.array(spacing_um) * ratio), mode="nearest")
+    near = ndi.gaussian_filter(coarse, reach_um / (spacing_um * ratio), mode="nearest")
     near = 1 - np.exp(-near / max(float(near.mean()), 1e-6))
-    middles = [(np.arange(n) - (r - 1) / 2) / r for n, r in zip(density.shape, ratio, strict=True)]
+    middles = [(np.arange(n) - (r - 1) / 2) / r for n, r in zip(canvas.shape, ratio, strict=True)]
     return interpolate(np.asarray(near, dtype=np.float32), middles)
 
 
-def _vessels(rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: TissueBounds) -> FloatArray:
-    """1 in vessels, 0 elsewhere."""
-    step = np.maximum(COARSE_UM, spacing_um)
-    field_um = np.array(shape) * spacing_um
-    coarse = np.zeros(np.ceil(field_um / step).astype(int) + 1, dtype=np.float32)
-    grid = (float(step[0]), float(step[1]), float(step[2]))
-    count = int(np.clip(np.prod(field_um + 20.0) / log_uniform(rng, bounds.um3_per_hole), 1, MAX_HOLES))
+def _vessels(canvas: Canvas, bounds: TissueBounds) -> FloatArray:
+    """1 in vessels, 0 elsewhere, axes (Z, Y, X)."""
+    rng, field_um = canvas.rng, canvas.field_um
+    step = np.maximum(COARSE_UM, canvas.spacing_um)
+    coarse = Canvas.blank(rng, zyx(np.ceil(field_um / step).astype(int) + 1), zyx(step.tolist()))
+    expected = np.prod(field_um + 2 * HOLE_MARGIN_UM) / log_uniform(rng, bounds.um3_per_hole)
+    count = int(np.clip(expected, 1, MAX_HOLES))
     away = directions(rng, count)
     length = rng.uniform(*bounds.hole_length_um, count)
-    begin = starts(rng, field_um, count, 10.0) - 0.5 * length[:, None] * away
-    path = run(rng, grid, begin, away, length, 0.3, 30.0)
+    begin = canvas.places(count, HOLE_MARGIN_UM) - 0.5 * length[:, None] * away
+    path = coarse.paths(begin, away, length, bounds.hole_bend, bounds.hole_persistence_um)
     limit = min(bounds.hole_um[1], max(bounds.hole_um[0], 0.25 * float(np.median(field_um))))
     radii = np.repeat(log_uniform(rng, (bounds.hole_um[0], limit), (count, 1)), path.shape[1], axis=1)
-    draw_tubes(coarse, grid, Tubes(path, radii, np.ones(count)))
-    return np.minimum(
-        interpolate(coarse, [np.arange(n) * d / s for n, d, s in zip(shape, spacing_um, step, strict=True)]), 1
-    )
+    coarse.tubes(Tubes(path, radii, np.ones(count)))
+    places = [np.arange(n) * d / s for n, d, s in zip(canvas.shape, canvas.spacing_um, step, strict=True)]
+    return np.minimum(interpolate(coarse.density, places), 1)
