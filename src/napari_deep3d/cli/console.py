@@ -6,16 +6,17 @@ import json
 import math
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, TypeVar
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from napari_deep3d.core.events import Event, Job, Metrics, Notice, drain
+from napari_deep3d.core.events import Event, Job, Metrics, Notice, Stop, StoppedError, drain
 from napari_deep3d.core.events import Progress as ProgressEvent
 
 T = TypeVar("T")
@@ -74,6 +75,28 @@ class Display:
         elif isinstance(event, Metrics):
             figures = "  ".join(f"{name} {value:.4g}" for name, value in event.values.items())
             self.console.print(f"step {event.step}: {figures}", markup=False, soft_wrap=True)
+
+
+def run(start: Callable[[Stop], Job[T]]) -> T:
+    """Run a job to its end, showing its events; Ctrl-C asks it to finish.
+
+    Parameters
+    ----------
+    start
+        Makes the job, which polls the ``stop`` that it is given.
+    """
+    interruption = Interruption()
+    with interruption.listening():
+        try:
+            return Display().run(start(interruption.stop))
+        except StoppedError:
+            raise typer.Exit(INTERRUPTED) from None
+
+
+def end(complete: bool) -> None:
+    """Leave with the exit code of an interruption if a job was stopped before its end."""
+    if not complete:
+        raise typer.Exit(INTERRUPTED)
 
 
 def report(values: dict[str, Any], as_json: bool) -> None:

@@ -1,20 +1,42 @@
-"""Options of the commands: how words on the command line become values."""
+"""Options of the commands: what their help says, and how words on the command line become values."""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
+from napari_deep3d.core.config import Config
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.types import Shape, Spacing
+from napari_deep3d.core.types import Shape, Spacing, zyx
 from napari_deep3d.core.volume import check_spacing
 
 UNITS = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, alone, on standard output.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]
+
+
+def setting(config: type[Config], name: str, note: str = "", *, flag: str | None = None) -> Any:
+    """Make the option of a setting; its help is the config's description and, of a word, those allowed.
+
+    Parameters
+    ----------
+    config, name
+        The setting: a field of a config.
+    note
+        What else the help says, because the option differs from the setting.
+    flag
+        Name of an option without a value.
+    """
+    field = config.model_fields[name]
+    text, allowed = field.description or name, get_args(field.annotation)
+    if get_origin(field.annotation) is Literal:
+        text += f" ({', '.join(allowed)})"
+    if text.partition(":")[0] not in allowed:  # "paper: ..." explains one of the words
+        text = text[:1].upper() + text[1:]
+    return typer.Option(*([flag] if flag else []), help=f"{text}; {note}." if note else f"{text}.")
 
 
 def parse_spacing(text: str | None) -> Spacing | None:
@@ -34,8 +56,7 @@ def parse_tile(text: str) -> Any:
 
 def parse_shape(text: str, option: str) -> Shape:
     """``48,160,160`` to voxels Z, Y, X."""
-    z, y, x = _numbers(text, int, option, "24,128,128")
-    return z, y, x
+    return zyx(_numbers(text, int, option, "24,128,128"))
 
 
 def _numbers(text: str, kind: type[Any], option: str, example: str) -> list[Any]:
