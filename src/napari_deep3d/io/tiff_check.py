@@ -1,4 +1,4 @@
-"""Is a file TIFF, and is it whole?
+"""Whether a file is TIFF, and whole.
 
 TIFF is a chain of directories, each with the place of the next: in a whole file all of them, what they point at, and
 the voxels lie inside. The chain is followed here, before tifffile reads the file, because tifffile takes the planes
