@@ -69,11 +69,11 @@ def write_image(path: str, data: Any, properties: dict[str, Any]) -> list[str]:
 
     Parameters
     ----------
-    path
+    path : str
         File to write; napari has asked whether it may be replaced.
-    data
+    data : array
         Voxels; axes (Z, Y, X), after axes of length one.
-    properties
+    properties : dict
         The layer's, as napari gives them: ``scale``, ``translate``, ``units``, ``name``, ``metadata``.
 
     Returns

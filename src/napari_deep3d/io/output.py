@@ -17,9 +17,9 @@ def check_output(path: str | Path, overwrite: bool = False) -> Path:
 
     Parameters
     ----------
-    path
+    path : str or Path
         A name ending in ``.tif``, ``.tiff`` (also ``.ome.tif``) or ``.zarr`` (also ``.ome.zarr``).
-    overwrite
+    overwrite : bool
         Whether a stack of that name may be replaced.
 
     Raises

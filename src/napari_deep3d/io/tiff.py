@@ -74,25 +74,20 @@ def _stack_file(path: Path) -> StackFile:
         series = tif.series[0]
         check_planes(path, tif, series)
         axes = stack_axes(series.axes, series.shape, series.dtype, name)
-        mapped = _memory_map(series)
-        data = StackView(_zarr_array(path, series) if mapped is None else mapped, axes, name=name)
+        voxels = _voxels(path, series)
+        data = StackView(voxels, axes, name=name)
         metadata = tiff_metadata(tif, data.shape[1])
-        if mapped is None:
-            weakref.finalize(data.source, on_error.pop_all().close)
+        if not isinstance(voxels, np.memmap):
+            weakref.finalize(voxels, on_error.pop_all().close)
     return StackFile(path, name, data, metadata.spacing_um, metadata.origin_um, metadata.channel_names)
 
 
-def _memory_map(series: tifffile.TiffPageSeries) -> np.memmap[Any, Any] | None:
-    """Map the voxels into memory, or return None if they do not lie in one piece, uncompressed."""
-    if series.dataoffset is None:
-        return None
-    file = series.keyframe.parent
-    dtype = series.dtype.newbyteorder(file.byteorder)
-    return np.memmap(file.filehandle.path, dtype, "r", series.dataoffset, series.shape)
-
-
-def _zarr_array(path: Path, series: tifffile.TiffPageSeries) -> zarr.Array[Any]:
-    """Open the voxels as a Zarr array over the file's strips or tiles."""
+def _voxels(path: Path, series: tifffile.TiffPageSeries) -> np.memmap[Any, Any] | zarr.Array[Any]:
+    """Map the voxels into memory if they lie in one piece, uncompressed; else open their strips or tiles as Zarr."""
+    if series.dataoffset is not None:
+        file = series.keyframe.parent
+        dtype = series.dtype.newbyteorder(file.byteorder)
+        return np.memmap(file.filehandle.path, dtype, "r", series.dataoffset, series.shape)
     import zarr  # slow to import, and memory-mapped files do without
 
     page = series.keyframe
