@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import numpy as np
 import pytest
 import tifffile
 from numpy.typing import NDArray
+from pydantic import BaseModel
 
 import napari_deep3d
 from napari_deep3d import InputError
-from napari_deep3d.core.config import PredictConfig, TrainConfig
+from napari_deep3d.api import PredictSettings, RegisterSettings, TrainSettings
+from napari_deep3d.core.config import PredictConfig, RegisterConfig, SimulateConfig, TrainConfig
 from napari_deep3d.core.events import Event, Metrics, Progress, TileDone
 from napari_deep3d.core.registration.result import Registration
+from napari_deep3d.core.simulation.scene import SceneBounds
 from napari_deep3d.io import open_stack, write_stack
 from napari_deep3d.jobs.predict import Prediction
 from napari_deep3d.jobs.predict_file import FilePrediction
@@ -275,11 +278,62 @@ def test_an_unknown_option_of_simulate(tmp_path: Path) -> None:
     assert not (tmp_path / "pairs").exists()
 
 
+# The keywords are the settings of the configs
+
+
+def field_types(config: type[BaseModel]) -> dict[str, Any]:
+    """The fields of a config and of its sections, with their types, bounds aside."""
+    types = get_type_hints(config)
+    found: dict[str, Any] = {}
+    for name in config.model_fields:
+        is_section = isinstance(types[name], type) and issubclass(types[name], BaseModel)
+        found |= field_types(types[name]) if is_section else {name: types[name]}
+    return found
+
+
 @pytest.mark.parametrize(
-    ("function", "config"), [(napari_deep3d.predict, PredictConfig), (napari_deep3d.train, TrainConfig)]
+    ("function", "settings", "config"),
+    [
+        (napari_deep3d.predict, PredictSettings, PredictConfig),
+        (napari_deep3d.register, RegisterSettings, RegisterConfig),
+        (napari_deep3d.train, TrainSettings, TrainConfig),
+    ],
 )
-def test_no_setting_is_hidden_by_a_parameter(function: Any, config: Any) -> None:
-    assert not set(inspect.signature(function).parameters) & set(config.model_fields)
+def test_the_keywords_are_the_fields_of_the_config(function: Any, settings: Any, config: type[BaseModel]) -> None:
+    keywords, fields = get_type_hints(settings), field_types(config)
+    assert keywords.keys() == fields.keys()
+    for name, kind in keywords.items():
+        assert kind == fields[name] or fields[name] in get_args(kind), name  # a field may take what becomes its type
+    assert not set(inspect.signature(function).parameters) & {*fields, *config.model_fields}
+
+
+def test_the_keywords_of_simulate_are_the_fields_of_its_config() -> None:
+    parameters, types = inspect.signature(napari_deep3d.simulate).parameters, get_type_hints(napari_deep3d.simulate)
+    for name, kind in field_types(SimulateConfig).items():
+        assert (types[name], parameters[name].default) == (kind, SimulateConfig.model_fields[name].default)
+
+
+@pytest.mark.parametrize(
+    ("function", "settings"), [(napari_deep3d.predict, PredictSettings), (napari_deep3d.register, RegisterSettings)]
+)
+def test_every_keyword_is_explained(function: Any, settings: Any) -> None:
+    for name in get_type_hints(settings):
+        assert f"    {name} : " in function.__doc__
+
+
+def test_bounds_of_simulate_as_an_object(tmp_path: Path) -> None:
+    """They say the same as single ones, which go before them."""
+    small: dict[str, Any] = {"pairs": 1, "shape": (8, 32, 32)}
+    bounds = SceneBounds(kinds={"beads": 1.0}, photons=(500, 500))
+    napari_deep3d.simulate(tmp_path / "object", bounds=bounds, **small)
+    napari_deep3d.simulate(tmp_path / "single", kinds={"beads": 1.0}, photons=(500, 500), **small)
+    napari_deep3d.simulate(tmp_path / "other", bounds=bounds, photons=(900, 900), **small)
+    found = [
+        open_stack(tmp_path / folder / "widefield" / "pair_0000.ome.tif").volume().data[...]
+        for folder in ("object", "single", "other")
+    ]
+    np.testing.assert_array_equal(found[0], found[1])
+    assert not np.array_equal(found[0], found[2])
 
 
 # Registering

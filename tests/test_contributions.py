@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pooch
 import pytest
 import tifffile
 from napari._app_model.constants import MenuId
@@ -66,7 +67,7 @@ def pair(tmp_path: Path) -> bytes:
 @pytest.fixture
 def server(pair: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr("pooch.os_cache", lambda name: tmp_path / "cache" / name)
+    monkeypatch.setattr(pooch, "os_cache", lambda name: tmp_path / "cache" / name)
     served = Server(pair)
     monkeypatch.setattr(contributions, "NUCLEUS_URL", served.url)
     monkeypatch.setattr(contributions, "NUCLEUS_SHA256", hashlib.sha256(pair).hexdigest())

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from napari_deep3d import predict
+from napari_deep3d.core.types import Shape
 from napari_deep3d.jobs.figures import draw_comparison
 
 SAMPLE = Path(__file__).parents[2] / "src" / "napari_deep3d" / "data" / "samples" / "thick_widefield.tif"
-TILES = ("auto", (24, 128, 128), (16, 64, 64))
+TILES: tuple[Literal["auto"] | Shape, ...] = ("auto", (24, 128, 128), (16, 64, 64))
 
 
 def main() -> None:

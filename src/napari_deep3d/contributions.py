@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pint
 import pooch
 
 from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.types import zyx
 from napari_deep3d.core.volume import Volume, check_spacing
 from napari_deep3d.data import THICK_CONFOCAL, THICK_WIDEFIELD
 from napari_deep3d.io import open_stack, write_stack
+from napari_deep3d.io.units import um_per_unit
 
 LayerData = tuple[Any, dict[str, Any], str]
 """What napari makes a layer of: the voxels, the layer's properties, and the kind of layer."""
@@ -68,11 +69,11 @@ def write_image(path: str, data: Any, properties: dict[str, Any]) -> list[str]:
 
     Parameters
     ----------
-    path
+    path : str
         File to write; napari has asked whether it may be replaced.
-    data
+    data : array
         Voxels; axes (Z, Y, X), after axes of length one.
-    properties
+    properties : dict
         The layer's, as napari gives them: ``scale``, ``translate``, ``units``, ``name``, ``metadata``.
 
     Returns
@@ -92,29 +93,27 @@ def write_image(path: str, data: Any, properties: dict[str, Any]) -> list[str]:
             f"a layer of shape {voxels.shape} cannot be saved as one stack; axes Z, Y, X are needed. "
             "Choose one channel and time point first."
         )
-    factors = [_um(unit) for unit in properties.get("units", ("pixel",) * voxels.ndim)[extra:]]
+    factors = []
+    for unit in properties.get("units", ("pixel",) * voxels.ndim)[extra:]:
+        factor = um_per_unit(unit)
+        if factor is None:
+            raise InputError(
+                f"the layer has no voxel size in um (its unit is {unit}). Give it one in the Deep3D panel, then save "
+                "again."
+            )
+        factors.append(factor)
     spacing = [step * um for step, um in zip(properties["scale"][extra:], factors, strict=True)]
     origin = [place * um for place, um in zip(properties["translate"][extra:], factors, strict=True)]
     write_stack(
         path,
         voxels[(0,) * extra],
         check_spacing(spacing),
-        (origin[0], origin[1], origin[2]),
+        zyx(origin),
         channel_name=properties.get("name", ""),
         overwrite=True,
         description=properties.get("metadata", {}).get("napari-deep3d"),
     )
     return [path]
-
-
-def _um(unit: Any) -> float:
-    """Micrometres in a unit of length."""
-    quantity = pint.get_application_registry().Quantity(1, unit)  # type: ignore[no-untyped-call]
-    if not quantity.check("[length]"):
-        raise InputError(
-            f"the layer has no voxel size in um (its unit is {unit}). Give it one in the Deep3D panel, then save again."
-        )
-    return float(quantity.to("um").magnitude)
 
 
 def _layer(volume: Volume, name: str, *, visible: bool = True) -> LayerData:

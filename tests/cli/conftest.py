@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from napari_deep3d.cli.app import main
 from napari_deep3d.io import write_stack
+from napari_deep3d.nn import devices
 from tests.helpers.cli import ORIGIN_UM, SPACING_UM, Outcome, Run
 
 
 @pytest.fixture(autouse=True)
 def _no_collection_of_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looking through everything that pytest holds takes a second after each training."""
-    monkeypatch.setattr("napari_deep3d.nn.devices.release_memory", lambda: None)
+    monkeypatch.setattr(devices, "release_memory", lambda: None)
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,31 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 
 
+OTHER_KINDS = ["separate", "voxels first <", "voxels first >"]
+
+
+def voxels_first(stack: NDArray[np.uint16], order: str) -> bytes:
+    """As libtiff writes it: the voxels of a plane, its directory, and last what the directory points at."""
+    data = bytearray((b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, 0))
+    link, (height, width), half = 4, stack.shape[1:], stack[0].nbytes // 2
+    for plane in stack:
+        voxels = len(data)
+        data += plane.astype(order + "u2").tobytes()
+        struct.pack_into(order + "I", data, link, len(data))
+        values = len(data) + 2 + 9 * 12 + 4
+        entries = [(256, 1, width), (257, 1, height), (258, 1, 16), (259, 1, 1), (262, 1, 1)]
+        entries += [(273, 2, values), (277, 1, 1), (278, 1, height // 2), (279, 2, values + 8)]
+        data += struct.pack(order + "H", 9)
+        data += b"".join(struct.pack(order + "HHII", tag, 4, count, value) for tag, count, value in entries)
+        link = len(data)
+        data += struct.pack(order + "5I", 0, voxels, voxels + half, half, half)
+    return bytes(data)
+
+
 def whole_file(folder: Path, kind: str, stack: NDArray[np.uint16]) -> bytes:
-    if kind == "separate":
+    if kind.startswith("voxels first"):
+        (folder / "whole.tif").write_bytes(voxels_first(stack, kind[-1]))
+    elif kind == "separate":
         with tifffile.TiffWriter(folder / "whole.tif") as tif:
             for plane in stack:
                 tif.write(plane, contiguous=False, metadata=None)
@@ -34,7 +58,7 @@ def whole_file(folder: Path, kind: str, stack: NDArray[np.uint16]) -> bytes:
     return (folder / "whole.tif").read_bytes()
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "separate"])
+@pytest.mark.parametrize("kind", [*KINDS, *OTHER_KINDS])
 def test_a_file_cut_off_anywhere_is_refused(tmp_path: Path, stack: NDArray[np.uint16], kind: str) -> None:
     # The last bytes are left alone: they may be padding, or a tag that nobody needs.
     data = whole_file(tmp_path, kind, stack)
@@ -46,7 +70,7 @@ def test_a_file_cut_off_anywhere_is_refused(tmp_path: Path, stack: NDArray[np.ui
 
 
 def test_the_whole_file_is_not(tmp_path: Path, stack: NDArray[np.uint16]) -> None:
-    for kind in [*KINDS, "separate"]:
+    for kind in [*KINDS, *OTHER_KINDS]:
         whole_file(tmp_path, kind, stack)
         np.testing.assert_array_equal(open_stack(tmp_path / "whole.tif").volume().data[...], stack)
 

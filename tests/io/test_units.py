@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
+import pint
 import pytest
 
 from napari_deep3d.io.units import length_um, spacing_or_none, um_per_unit
@@ -12,16 +16,35 @@ def test_all_spellings_of_micrometre(unit: str) -> None:
 
 @pytest.mark.parametrize(
     ("unit", "um"),
-    [("nm", 1e-3), ("nanometer", 1e-3), ("mm", 1e3), ("millimeter", 1e3), ("cm", 1e4), ("Å", 1e-4)],
+    [
+        *[("nm", 1e-3), ("nanometer", 1e-3), ("nanometres", 1e-3), ("mm", 1e3), ("MM", 1e3), ("millimeter", 1e3)],
+        *[("cm", 1e4), ("m", 1e6), ("metre", 1e6), ("Å", 1e-4), ("\u212b", 1e-4), ("angstrom", 1e-4)],
+    ],
 )
 def test_other_lengths(unit: str, um: float) -> None:
     assert um_per_unit(unit) == um
 
 
-@pytest.mark.parametrize("unit", [None, "", "pixel", "pixels", "s", "reference frame", "inch"])
+@pytest.mark.parametrize("unit", [None, 7, "", "pixel", "px", "s", "reference frame", "inch", "2 um"])
 def test_what_is_no_length_stays_unknown(unit: object) -> None:
     assert um_per_unit(unit) is None
     assert length_um(2.0, unit) is None
+
+
+def test_units_of_layers() -> None:
+    units = pint.application_registry.Unit
+    assert [um_per_unit(units(name)) for name in ("um", "nm", "mm", "inch")] == [1, 1e-3, 1e3, 25400]
+    assert [um_per_unit(units(name)) for name in ("pixel", "second")] == [None, None]
+
+
+def test_usual_units_need_no_pint() -> None:
+    """It would take longer to import than all files of a folder to open."""
+    code = (
+        "import sys; from napari_deep3d.io.units import um_per_unit as um; "
+        "assert (um('\\u03bcm'), um('micron'), um('pixel'), um('inch')) == (1, 1, None, None); "
+        "assert 'pint' not in sys.modules; assert um('nm') == 1e-3 and 'pint' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 @pytest.mark.parametrize("value", [None, "", "wide", "nan", "inf", float("inf")])

@@ -6,16 +6,17 @@ import json
 import math
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any, TypeVar
+from typing import TypeVar
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from napari_deep3d.core.events import Event, Job, Metrics, Notice, drain
+from napari_deep3d.core.events import Event, Job, Metrics, Notice, Stop, StoppedError, drain
 from napari_deep3d.core.events import Progress as ProgressEvent
 
 T = TypeVar("T")
@@ -76,16 +77,38 @@ class Display:
             self.console.print(f"step {event.step}: {figures}", markup=False, soft_wrap=True)
 
 
-def report(values: dict[str, Any], as_json: bool) -> None:
+def run(start: Callable[[Stop], Job[T]]) -> T:
+    """Run a job to its end, showing its events; Ctrl-C asks it to finish.
+
+    Parameters
+    ----------
+    start : callable
+        Makes the job, which polls the ``stop`` that it is given.
+    """
+    interruption = Interruption()
+    with interruption.listening():
+        try:
+            return Display().run(start(interruption.stop))
+        except StoppedError:
+            raise typer.Exit(INTERRUPTED) from None
+
+
+def end(complete: bool) -> None:
+    """Leave with the exit code of an interruption if a job was stopped before its end."""
+    if not complete:
+        raise typer.Exit(INTERRUPTED)
+
+
+def report(values: Mapping[str, object], as_json: bool) -> None:
     """Print the outcome: one JSON object alone on standard output, or lines for people."""
     if as_json:
-        print(json.dumps(_plain(values), allow_nan=False))  # noqa: T201
+        print(json.dumps(_plain(dict(values)), allow_nan=False))  # noqa: T201
         return
     for name, value in values.items():
         print(f"{name.replace('_', ' ')}: {_for_people(value)}")  # noqa: T201
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """The value with null for numbers that JSON cannot hold."""
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
@@ -94,7 +117,7 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _for_people(value: Any) -> str:
+def _for_people(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, list | tuple):

@@ -8,20 +8,25 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated
 
-from napari_deep3d.cli.console import Display, Interruption, report
+import typer
+
+from napari_deep3d.cli import options
+from napari_deep3d.cli.console import report, run
 
 WINDOW_SECONDS = 180
 """How long napari may take to draw its window on a virtual screen."""
 
 
-def demo(output: Path, as_json: bool) -> None:
-    """Predict the bundled sample into a folder, show the result, and print how it went."""
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the results.")] = Path("demo"),
+    as_json: options.Json = False,
+) -> None:
+    """Run the main job on the bundled sample and show it, in napari where there is a screen."""
     from napari_deep3d.jobs.demo import run_demo
 
-    interruption = Interruption()
-    with interruption.listening():
-        made = Display().run(run_demo(output, stop=interruption.stop))
+    made = run(lambda stop: run_demo(output, stop=stop))
     window = show_result(made.prediction_file, has_screen())
     report(made.report() | {"window": window}, as_json)
 

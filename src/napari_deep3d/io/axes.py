@@ -20,15 +20,15 @@ class StackView(LazyStack):
 
     Parameters
     ----------
-    source
+    source : array
         The stored array: a memory map or a Zarr array.
-    axes
+    axes : str
         A letter for each axis of ``source``.
-    order
+    order : str
         The letters of this view's axes; one that ``source`` lacks has length 1.
-    fixed
+    fixed : mapping of str to int, optional
         Index along each axis of ``source`` that is not in ``order``; 0 if not given.
-    name
+    name : str
         What to call the stack in an error.
     """
 
@@ -67,17 +67,10 @@ class StackView(LazyStack):
 
     def _read(self, box: tuple[slice, ...]) -> NDArray[Any]:
         """Read a box, axes as in the order, as a new array."""
-        by_axis = dict(zip(self._order, box, strict=True))
-        stored = self._stored(tuple(by_axis.get(axis, _only(self._fixed.get(axis, 0))) for axis in self._axes))
-        kept = [self._axes.index(axis) for axis in self._order if axis in self._axes]
-        dropped = tuple(i for i in range(stored.ndim) if i not in kept)
-        voxels = stored.transpose(*kept, *dropped).reshape([span.stop - span.start for span in box])
-        return np.array(voxels, dtype=self.dtype, order="C")
-
-    def _stored(self, box: tuple[slice, ...]) -> NDArray[Any]:
-        """Read a box of the stored array."""
+        by_axis = {axis: slice(index, index + 1) for axis, index in self._fixed.items()}
+        by_axis |= dict(zip(self._order, box, strict=True))
         try:
-            return np.asarray(self._source[box])
+            stored = np.asarray(self._source[tuple(by_axis.get(axis, slice(0, 1)) for axis in self._axes)])
         except MemoryError:
             raise
         except Exception as error:  # a damaged chunk raises whatever its decoder raises
@@ -85,10 +78,10 @@ class StackView(LazyStack):
                 f"a part of {self._name} cannot be read ({error}). The file may be damaged: "
                 "copy it again from where it was acquired, or export it again."
             ) from error
-
-
-def _only(index: int) -> slice:
-    return slice(index, index + 1)
+        kept = [self._axes.index(axis) for axis in self._order if axis in self._axes]
+        dropped = tuple(i for i in range(stored.ndim) if i not in kept)
+        voxels = stored.transpose(*kept, *dropped).reshape([span.stop - span.start for span in box])
+        return np.array(voxels, dtype=self.dtype, order="C")
 
 
 def stack_axes(axes: str, shape: Sequence[int], dtype: DTypeLike, name: str) -> str:
@@ -96,13 +89,13 @@ def stack_axes(axes: str, shape: Sequence[int], dtype: DTypeLike, name: str) -> 
 
     Parameters
     ----------
-    axes
+    axes : str
         A letter for each axis, as tifffile names them.
-    shape
+    shape : sequence of int
         Number of voxels along each.
-    dtype
+    dtype : dtype
         Kind of number.
-    name
+    name : str
         What the user calls the file.
 
     Returns

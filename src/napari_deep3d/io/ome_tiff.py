@@ -60,13 +60,19 @@ def create_ome_tiff(
 
     The pixel size is also in the resolution tags, for programs that read no OME-XML.
     """
-    _, y, x = spacing_um
-    metadata: dict[str, Any] = {
+    heights = [origin_um[0] + i * spacing_um[0] for i in range(shape[-3])] * math.prod(shape[:-3])
+    plane: dict[str, list[float] | list[str]] = {
+        "PositionZ": heights,
+        "PositionY": [origin_um[1]] * len(heights),
+        "PositionX": [origin_um[2]] * len(heights),
+    }
+    plane |= {f"Position{axis}Unit": ["µm"] * len(heights) for axis in "ZYX"}
+    metadata: dict[str, object] = {
         "axes": "TZYX"[-len(shape) :],
         "Creator": "napari-deep3d",
         "Description": json.dumps(description),
         "Channel": {"Name": [channel_name]},
-        "Plane": _plane_positions(shape, spacing_um, origin_um),
+        "Plane": plane,
     }
     for axis, size in zip("ZYX", spacing_um, strict=True):
         metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "µm"}
@@ -76,20 +82,8 @@ def create_ome_tiff(
         dtype=dtype,
         ome=True,
         photometric="minisblack",
-        resolution=(_UM_PER_CM / x, _UM_PER_CM / y),
+        resolution=(_UM_PER_CM / spacing_um[2], _UM_PER_CM / spacing_um[1]),
         resolutionunit="CENTIMETER",
         metadata=metadata,
     )
     return MappedArray(mapped)
-
-
-def _plane_positions(shape: tuple[int, ...], spacing_um: Spacing, origin_um: Spacing) -> dict[str, list[Any]]:
-    """Where each plane lies, in um, for every time point."""
-    times = math.prod(shape[:-3])
-    heights = [origin_um[0] + i * spacing_um[0] for i in range(shape[-3])] * times
-    positions: dict[str, list[Any]] = {
-        "PositionZ": heights,
-        "PositionY": [origin_um[1]] * len(heights),
-        "PositionX": [origin_um[2]] * len(heights),
-    }
-    return positions | {f"{name}Unit": ["µm"] * len(heights) for name in positions}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import ValidationError
@@ -15,6 +15,10 @@ from napari_deep3d.core.types import Spacing
 from napari_deep3d.io.axes import StackView, stack_axes
 from napari_deep3d.io.stack_file import StackFile, stack_name
 from napari_deep3d.io.units import length_um, origin_or_zero, spacing_or_none
+
+if TYPE_CHECKING:
+    import zarr
+    from yaozarrs import v04, v05
 
 # zarr and yaozarrs take most of a second to import: they are imported where they are used.
 
@@ -52,7 +56,7 @@ def open_ome_zarr(path: Path) -> StackFile:
     return StackFile(path, name, data, spacing_um, origin_um, _channel_names(metadata))
 
 
-def _group(path: Path) -> Any:
+def _group(path: Path) -> zarr.Group:
     import zarr
 
     try:
@@ -65,14 +69,14 @@ def _group(path: Path) -> Any:
         ) from error
 
 
-def _ome_attributes(group: Any) -> dict[str, Any]:
+def _ome_attributes(group: zarr.Group) -> dict[str, Any]:
     """Read the OME part of a group's attributes, which 0.5 keeps under a name of its own."""
     attributes = dict(group.attrs)
     ome = attributes.get("ome")
     return {**ome} if isinstance(ome, Mapping) else attributes
 
 
-def _multiscale(path: Path, metadata: dict[str, Any]) -> Any:
+def _multiscale(path: Path, metadata: dict[str, Any]) -> v04.Multiscale | v05.Multiscale:
     from yaozarrs import v04, v05
 
     found = metadata.get("multiscales")
@@ -80,7 +84,7 @@ def _multiscale(path: Path, metadata: dict[str, Any]) -> Any:
         what = "a plate of many images" if "plate" in metadata else "no image"
         raise InputError(f"{path} holds {what}; one OME-Zarr image is needed. Give the folder of an image inside it.")
     version = metadata.get("version") or (isinstance(found[0], Mapping) and found[0].get("version")) or "0.4"
-    models: dict[str, Any] = {"0.4": v04.Multiscale, "0.5": v05.Multiscale}
+    models: dict[object, type[v04.Multiscale | v05.Multiscale]] = {"0.4": v04.Multiscale, "0.5": v05.Multiscale}
     if version not in models:
         raise InputError(f"{path} is OME-Zarr {version}; 0.4 and 0.5 are read. Export the stack as OME-TIFF.")
     try:
@@ -97,7 +101,7 @@ def _damaged(path: Path, reason: str) -> InputError:
     return InputError(f"{path} is not valid OME-Zarr: {reason}. Copy or export it again.")
 
 
-def _placement(multiscale: Any, axes: str) -> tuple[Spacing | None, Spacing]:
+def _placement(multiscale: v04.Multiscale | v05.Multiscale, axes: str) -> tuple[Spacing | None, Spacing]:
     """Voxel size and position in um along Z, Y, X of the finest level.
 
     A level's transformations come first, then those of the whole image: position p = s2 (s1 i + t1) + t2.
@@ -135,7 +139,7 @@ def create_ome_zarr(
     origin_um: Spacing,
     channel_name: str,
     description: Mapping[str, object],
-) -> Any:
+) -> zarr.Array[Any]:
     """Make an OME-Zarr 0.5 folder of one level, all zero, and return its Zarr array, axes ([T,] Z, Y, X)."""
     import zarr
     from yaozarrs import v05

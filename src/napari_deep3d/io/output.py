@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.files import reason
 
 SUFFIXES = (".tif", ".tiff", ".zarr")
 
@@ -16,9 +17,9 @@ def check_output(path: str | Path, overwrite: bool = False) -> Path:
 
     Parameters
     ----------
-    path
+    path : str or Path
         A name ending in ``.tif``, ``.tiff`` (also ``.ome.tif``) or ``.zarr`` (also ``.ome.zarr``).
-    overwrite
+    overwrite : bool
         Whether a stack of that name may be replaced.
 
     Raises
@@ -68,13 +69,8 @@ def check_folder(path: str | Path, overwrite: bool) -> Path:
             )
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"cannot write to {folder}: {error.strerror}. Give a folder that you may write to.") from None
+        raise InputError(f"cannot write to {folder}: {reason(error)}. Give a folder that you may write to.") from None
     return folder
-
-
-def part_path(path: Path) -> Path:
-    """Give a hidden name beside ``path``, on the same disk, for the result while it is made."""
-    return path.with_name(f".{path.stem}.part-{os.getpid()}{path.suffix}")
 
 
 def remove(path: Path) -> None:

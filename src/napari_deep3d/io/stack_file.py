@@ -17,17 +17,17 @@ class StackFile:
 
     Attributes
     ----------
-    path
+    path : Path
         The file, or the OME-Zarr folder.
-    name
+    name : str
         Its name without the ending.
-    data
+    data : StackView
         The voxels, always with the five axes T, C, Z, Y, X; indexing reads just the box asked for.
-    spacing_um
+    spacing_um : (float, float, float) or None
         Voxel size in um along Z, Y, X; None if the file does not state all of it.
-    origin_um
+    origin_um : (float, float, float)
         Position of the first voxel in um along Z, Y, X; 0 where the file states none.
-    channel_names
+    channel_names : tuple of str
         A name for each channel, empty where the file has none.
     """
 
@@ -57,7 +57,7 @@ class StackFile:
 
         Parameters
         ----------
-        channel, time
+        channel, time : int, optional
             Counted from 0; may be left out where there is only one.
 
         Raises

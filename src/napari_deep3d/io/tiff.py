@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tifffile
@@ -16,8 +16,11 @@ import tifffile
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.io.axes import StackView, stack_axes
 from napari_deep3d.io.stack_file import StackFile, stack_name
-from napari_deep3d.io.tiff_check import check_tiff, cut_off
+from napari_deep3d.io.tiff_check import check_planes, check_tiff
 from napari_deep3d.io.tiff_metadata import tiff_metadata
+
+if TYPE_CHECKING:
+    import zarr
 
 _SMALL_STRIP_BYTES = 2**14
 
@@ -69,56 +72,29 @@ def _stack_file(path: Path) -> StackFile:
         if not tif.series:
             raise InputError(f"{path} holds no image. Export the stack again.")
         series = tif.series[0]
-        _check_planes(path, tif, series)
+        check_planes(path, tif, series)
         axes = stack_axes(series.axes, series.shape, series.dtype, name)
-        mapped = _memory_map(series)
-        data = StackView(_zarr_array(path, series) if mapped is None else mapped, axes, name=name)
+        voxels = _voxels(path, series)
+        data = StackView(voxels, axes, name=name)
         metadata = tiff_metadata(tif, data.shape[1])
-        if mapped is None:
-            weakref.finalize(data.source, on_error.pop_all().close)
+        if not isinstance(voxels, np.memmap):
+            weakref.finalize(voxels, on_error.pop_all().close)
     return StackFile(path, name, data, metadata.spacing_um, metadata.origin_um, metadata.channel_names)
 
 
-def _check_planes(path: Path, tif: Any, series: Any) -> None:
-    """Refuse a file that lacks planes, or voxels of planes, which it says it has."""
-    planes = math.prod(n for axis, n in zip(series.axes, series.shape, strict=True) if axis not in "YXS")
-    stated = int((tif.imagej_metadata or {}).get("images", 1)) if tif.is_imagej else 1
-    size = tif.filehandle.size
-    if stated > planes:
-        raise cut_off(path, size)
+def _voxels(path: Path, series: tifffile.TiffPageSeries) -> np.memmap[Any, Any] | zarr.Array[Any]:
+    """Map the voxels into memory if they lie in one piece, uncompressed; else open their strips or tiles as Zarr."""
     if series.dataoffset is not None:
-        if series.dataoffset + series.nbytes > series.keyframe.parent.filehandle.size:
-            raise cut_off(path, size)
-        return
-    for page in series:
-        if page is None:
-            raise InputError(
-                f"{path} lacks planes that its OME-XML lists. "
-                "Put the other files of the acquisition beside it, or export the stack as one file."
-            )
-        ends = (offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False))
-        if max(ends, default=0) > page.parent.filehandle.size:
-            raise cut_off(path, size)
-
-
-def _memory_map(series: Any) -> np.memmap[Any, Any] | None:
-    """Map the voxels into memory, or return None if they do not lie in one piece, uncompressed."""
-    if series.dataoffset is None:
-        return None
-    file = series.keyframe.parent
-    dtype = series.dtype.newbyteorder(file.byteorder)
-    return np.memmap(file.filehandle.path, dtype, "r", series.dataoffset, series.shape)
-
-
-def _zarr_array(path: Path, series: Any) -> Any:
-    """Open the voxels as a Zarr array over the file's strips or tiles."""
+        file = series.keyframe.parent
+        dtype = series.dtype.newbyteorder(file.byteorder)
+        return np.memmap(file.filehandle.path, dtype, "r", series.dataoffset, series.shape)
     import zarr  # slow to import, and memory-mapped files do without
 
     page = series.keyframe
     strip_bytes = math.prod(page.chunks) * series.dtype.itemsize
     # A strip per row, as some microscopes write it, costs more in overhead than reading the plane.
     whole_planes = not page.is_tiled and strip_bytes < _SMALL_STRIP_BYTES
-    array = zarr.open(series.aszarr(level=0, chunkmode=2 if whole_planes else 0), mode="r")
+    array = zarr.open_array(series.aszarr(level=0, chunkmode=2 if whole_planes else 0), mode="r")
     try:
         array[(0,) * array.ndim]
     except Exception as error:  # a codec that is missing, or damaged voxels

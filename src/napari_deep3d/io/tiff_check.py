@@ -1,15 +1,19 @@
-"""Is a file TIFF, and is it whole? Asked before anything else reads it.
+"""Whether a file is TIFF, and whole.
 
-A reader that meets a cut-off file may take the planes that are left for the whole stack. TIFF is a chain of
-directories, each with the place of the next: in a whole file all of them, and what they point at, lie inside.
+TIFF is a chain of directories, each with the place of the next: in a whole file all of them, what they point at, and
+the voxels lie inside. The chain is followed here, before tifffile reads the file, because tifffile takes the planes
+that are left of a cut-off file for the whole stack; where the voxels lie is asked of tifffile.
 """
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
+
+from tifffile import TIFF, TiffFile, TiffFormat, TiffPageSeries
 
 from napari_deep3d.core.errors import InputError
 
@@ -26,39 +30,19 @@ _KINDS = (
     (b"\xda\xce\xbe\x0a", "a Nikon ND2 file"),
     (b"\x93NUMPY", "a NumPy array"),
 )
-_TYPE_BYTES = {
-    1: 1,
-    2: 1,
-    3: 2,
-    4: 4,
-    5: 8,
-    6: 1,
-    7: 1,
-    8: 2,
-    9: 4,
-    10: 8,
-    11: 4,
-    12: 8,
-    13: 4,
-    16: 8,
-    17: 8,
-    18: 8,
+_LAYOUTS = {
+    b"II*\0": TIFF.CLASSIC_LE,
+    b"MM\0*": TIFF.CLASSIC_BE,
+    b"II+\0": TIFF.BIG_LE,
+    b"MM\0+": TIFF.BIG_BE,
 }
-# Tags that lead to the voxels and their size: lengths, description, strips, tiles, resolution, ImageJ's own.
+"""How numbers are packed, by a file's first four bytes."""
 _NEEDED = {256, 257, 258, 259, 270, 273, 277, 279, 282, 283, 322, 323, 324, 325, 339, 50838, 50839}
-
-
-class _Layout(NamedTuple):
-    """How a classic TIFF or a BigTIFF packs its directories."""
-
-    number: str
-    entry: str
-    offset: str
-    first: int
+"""Tags that lead to the voxels and their size: lengths, description, strips, tiles, resolution, ImageJ's own."""
 
 
 def check_tiff(path: Path) -> None:
-    """Refuse a file that is empty, no TIFF, or cut off.
+    """Refuse a file that is empty, no TIFF, or lacks directories or what they point at.
 
     Raises
     ------
@@ -71,58 +55,74 @@ def check_tiff(path: Path) -> None:
     if size == 0:
         raise InputError(f"{path} is empty (0 bytes); a TIFF stack is needed. Copy or export it again.")
     with path.open("rb") as file:
-        layout = _layout(file.read(16).ljust(16, b"\xff"))  # a cut-off header points beyond its end
+        head = file.read(16).ljust(16, b"\xff")  # a cut-off header points beyond its end
+        layout = _LAYOUTS.get(head[:4])
         if layout is None:
             file.seek(0)
             raise InputError(
                 f"{path} is not a TIFF file but {_kind(file.read(512))}. "
                 "Give a stack saved as TIFF; renaming a file does not convert it."
             )
-        if not all(end <= size for end in _ends(file, layout)):
-            raise cut_off(path, size)
+        if any(end > size for end in _ends(file, layout, head)):
+            raise _cut_off(path, size)
 
 
-def cut_off(path: Path, size: int) -> InputError:
-    """Make the error for a file that ends too early."""
+def check_planes(path: Path, tif: TiffFile, series: TiffPageSeries) -> None:
+    """Refuse a file that lacks planes, or voxels of planes, which it says it has.
+
+    Raises
+    ------
+    InputError
+        If it is cut off, or one of several files of which others are missing.
+    """
+    planes = math.prod(n for axis, n in zip(series.axes, series.shape, strict=True) if axis not in "YXS")
+    # ImageJ's large files have one directory for all planes: just the description tells how many there are.
+    stated = int((tif.imagej_metadata or {}).get("images", 1)) if tif.is_imagej else 1
+    size = tif.filehandle.size
+    if stated > planes:
+        raise _cut_off(path, size)
+    if series.dataoffset is not None:
+        if series.dataoffset + series.nbytes > series.keyframe.parent.filehandle.size:
+            raise _cut_off(path, size)
+        return
+    for page in series:
+        if page is None:
+            raise InputError(
+                f"{path} lacks planes that its OME-XML lists. "
+                "Put the other files of the acquisition beside it, or export the stack as one file."
+            )
+        ends = (offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False))
+        if max(ends, default=0) > page.parent.filehandle.size:
+            raise _cut_off(path, size)
+
+
+def _cut_off(path: Path, size: int) -> InputError:
     return InputError(
         f"{path} is cut off: it ends after {size} bytes, before all of its planes. "
         "Copy it again from where it was acquired, or export it again."
     )
 
 
-def _layout(head: bytes) -> _Layout | None:
-    order = {b"II": "<", b"MM": ">"}.get(head[:2])
-    if order is None:
-        return None
-    version = struct.unpack(order + "H", head[2:4])[0]
-    if version == 42:
-        return _Layout(order + "H", order + "HHI4s", order + "I", struct.unpack(order + "I", head[4:8])[0])
-    if version == 43:
-        return _Layout(order + "Q", order + "HHQ8s", order + "Q", struct.unpack(order + "Q", head[8:16])[0])
-    return None
+def _ends(file: BinaryIO, layout: TiffFormat, head: bytes) -> Iterator[int]:
+    """Where each directory, and each value that a needed tag points at, would end; reads no further than asked."""
 
+    def number(packed: bytes) -> int:
+        return int(struct.unpack(layout.offsetformat, packed)[0])
 
-def _ends(file: BinaryIO, layout: _Layout) -> Iterator[int]:
-    """Where each directory and each value that a needed tag points at would end; never reads past the end."""
-    offset, seen = layout.first, set[int]()
+    # The place of the first directory follows 4 bytes in a classic TIFF, 8 in a BigTIFF: as many as it takes itself.
+    offset, seen = number(head[layout.offsetsize : 2 * layout.offsetsize]), set[int]()
     while offset and offset not in seen:
         seen.add(offset)
-        start = offset + struct.calcsize(layout.number)
-        yield start
+        yield offset + layout.tagnosize
         file.seek(offset)
-        (count,) = struct.unpack(layout.number, file.read(struct.calcsize(layout.number)))
-        entries_end = start + count * struct.calcsize(layout.entry)
-        yield entries_end + struct.calcsize(layout.offset)
-        entries = file.read(entries_end - start)
-        (offset,) = struct.unpack(layout.offset, file.read(struct.calcsize(layout.offset)))
-        yield from _value_ends(entries, layout)
-
-
-def _value_ends(entries: bytes, layout: _Layout) -> Iterator[int]:
-    for tag, kind, count, value in struct.iter_unpack(layout.entry, entries):
-        length = _TYPE_BYTES.get(kind, 0) * count
-        if tag in _NEEDED and length > len(value):
-            yield struct.unpack(layout.offset, value)[0] + length
+        (count,) = struct.unpack(layout.tagnoformat, file.read(layout.tagnosize))
+        yield offset + layout.tagnosize + count * layout.tagsize + layout.offsetsize
+        entries = file.read(count * layout.tagsize)
+        offset = number(file.read(layout.offsetsize))
+        for tag, kind, items, value in struct.iter_unpack(layout.tagheaderformat, entries):
+            length = items * struct.calcsize(TIFF.DATA_FORMATS.get(kind, ""))
+            if tag in _NEEDED and length > len(value):  # a shorter value stands in the entry itself
+                yield number(value) + length
 
 
 def _kind(head: bytes) -> str:

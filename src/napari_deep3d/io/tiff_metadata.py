@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
+from tifffile import TiffFile, TiffTag, TiffTags
+
 from napari_deep3d.core.types import Spacing
 from napari_deep3d.io.units import length_um, origin_or_zero, spacing_or_none
 
@@ -17,7 +19,7 @@ class Metadata(NamedTuple):
     channel_names: tuple[str, ...] = ()
 
 
-def tiff_metadata(tif: Any, n_channels: int) -> Metadata:
+def tiff_metadata(tif: TiffFile, n_channels: int) -> Metadata:
     """Read the metadata of an opened TIFF's first image.
 
     A plain TIFF has none: its dots per inch speak of paper, not of the sample.
@@ -50,7 +52,7 @@ def ome_metadata(xml: str) -> Metadata:
     return Metadata(spacing_or_none(sizes), origin_or_zero(positions), names)
 
 
-def imagej_metadata(metadata: dict[str, Any], tags: Any, n_channels: int) -> Metadata:
+def imagej_metadata(metadata: dict[str, Any], tags: TiffTags, n_channels: int) -> Metadata:
     """Read ImageJ's unit, its plane distance, and the pixels per unit of the resolution tags.
 
     ImageJ leaves out a plane distance of exactly 1, and cannot be told from one that was never set: then the
@@ -65,16 +67,18 @@ def imagej_metadata(metadata: dict[str, Any], tags: Any, n_channels: int) -> Met
     return Metadata(spacing_or_none(sizes), channel_names=_label_names(metadata.get("Labels"), n_channels))
 
 
-def _pixel_size(tag: Any) -> float | None:
+def _pixel_size(tag: TiffTag | None) -> float | None:
     """Units per pixel, from a tag that holds pixels per unit as a fraction."""
+    if tag is None:
+        return None
     try:
         pixels, units = tag.value
         return float(units) / float(pixels)
-    except (AttributeError, TypeError, ValueError, ZeroDivisionError):
+    except (TypeError, ValueError, ZeroDivisionError):
         return None
 
 
-def _label_names(labels: Any, n_channels: int) -> tuple[str, ...]:
+def _label_names(labels: object, n_channels: int) -> tuple[str, ...]:
     """Names of channels from ImageJ's labels of planes, where all planes of a channel have the same.
 
     Channels follow each other fastest in ImageJ's order of planes.

@@ -1,39 +1,56 @@
-"""Lengths as microscopes' files write them, in micrometres."""
+"""Lengths as microscopes' files and napari's layers give them, in micrometres."""
 
 from __future__ import annotations
 
 import math
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.types import Spacing
+from napari_deep3d.core.types import Spacing, zyx
 from napari_deep3d.core.volume import check_spacing
 
-_UM_PER_UNIT = {
-    "å": 1e-4,
-    "angstrom": 1e-4,
-    "nm": 1e-3,
-    "nanometer": 1e-3,
-    "µm": 1.0,
-    "um": 1.0,
-    "micron": 1.0,
-    "micrometer": 1.0,
-    "mm": 1e3,
-    "millimeter": 1e3,
-    "cm": 1e4,
-    "centimeter": 1e4,
-    "m": 1e6,
-    "meter": 1e6,
-}
+_FREQUENT = dict.fromkeys(("um", "µm", "micron", "microns", "micrometer", "micrometers"), 1.0) | dict.fromkeys(
+    ("", "pixel", "pixels", "inch"), None
+)
+"""Um in the units of nearly all files, which are spared the third of a second that pint takes to import."""
+_METRIC = {"meter", "angstrom"}
 
 
 def um_per_unit(unit: object) -> float | None:
-    """Micrometres in one unit of length of OME, ImageJ or OME-Zarr; None if it is none, such as ``pixel``."""
+    """Micrometres in one unit of length; None if it is none, such as ``pixel``.
+
+    Parameters
+    ----------
+    unit : str, pint.Unit or None
+        As OME, ImageJ or OME-Zarr write it, metric only: an inch in a file is one of paper. Or the unit of a napari
+        layer, which may be any length.
+    """
+    if isinstance(unit, str):
+        return _um_per_written_unit(unit)
+    if unit is None:
+        return None
+    import pint
+
+    if isinstance(unit, pint.Unit) and unit.is_compatible_with("um"):
+        return float((1 * unit).to("um").magnitude)
+    return None
+
+
+@lru_cache
+def _um_per_written_unit(unit: str) -> float | None:
     # ImageJ escapes the micro sign; files hold both of Unicode's micro signs and both spellings of "metre".
-    text = str(unit).replace("\\u00B5", "µ").strip().casefold()
+    text = unit.replace("\\u00B5", "µ").strip().casefold()
     text = unicodedata.normalize("NFKC", text).replace("μ", "µ").replace("metre", "meter")
-    return _UM_PER_UNIT.get(text, _UM_PER_UNIT.get(text.removesuffix("s")))
+    text = "angstrom" if text == "å" else text
+    if text in _FREQUENT:
+        return _FREQUENT[text]
+    import pint
+
+    registry = pint.application_registry
+    parsed = registry.parse_unit_name(text)  # prefix, unit and plural ending, the likeliest first
+    return um_per_unit(registry.Unit(text)) if parsed and parsed[0][1] in _METRIC else None
 
 
 def length_um(value: object, unit: object) -> float | None:
@@ -63,5 +80,4 @@ def spacing_or_none(sizes_um: Sequence[float | None]) -> Spacing | None:
 
 def origin_or_zero(positions_um: Sequence[float | None]) -> Spacing:
     """Return a file's position in um, axes Z, Y, X, with 0 where it states none."""
-    z, y, x = (0.0 if position is None else position for position in positions_um)
-    return z, y, x
+    return zyx(position or 0.0 for position in positions_um)

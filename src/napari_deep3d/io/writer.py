@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.types import Spacing
+from napari_deep3d.core.files import part_path, reason
+from napari_deep3d.core.types import Spacing, zyx
 from napari_deep3d.core.volume import Stack, WritableStack, check_spacing
 from napari_deep3d.io.ome_tiff import MappedArray, create_ome_tiff
 from napari_deep3d.io.ome_zarr import create_ome_zarr
-from napari_deep3d.io.output import check_output, part_path, publish, remove
+from napari_deep3d.io.output import check_output, publish, remove
 
 _PLANES_AT_ONCE = 16
 
@@ -78,7 +79,7 @@ class StackWriter:
             raise InputError(f"cannot write a stack of shape {shape}; Z, Y, X or T, Z, Y, X are needed.")
         self._shape, self._dtype = tuple(int(n) for n in shape), np.dtype(dtype)
         self._spacing_um = check_spacing(spacing_um)
-        self._origin_um: Spacing = (float(origin_um[0]), float(origin_um[1]), float(origin_um[2]))
+        self._origin_um: Spacing = zyx(float(place) for place in origin_um)
         self._channel_name, self._overwrite = channel_name, overwrite
         # Through JSON and back now: better than an error when the work is done.
         self._description: dict[str, object] = json.loads(json.dumps(dict(description or {})))
@@ -111,8 +112,7 @@ class StackWriter:
                 publish(self._part, self.path, self._overwrite)
 
     def _unwritable(self, error: OSError) -> InputError:
-        reason = error.strerror or str(error)
-        return InputError(f"cannot write {self.path}: {reason}. Make room, or give a folder on another disk.")
+        return InputError(f"cannot write {self.path}: {reason(error)}. Make room, or give a folder on another disk.")
 
     def _create(self) -> WritableStack:
         about = (self._spacing_um, self._origin_um, self._channel_name, self._description)

@@ -22,7 +22,13 @@ PACKAGES = (
 
 
 def describe_machine() -> dict[str, object]:
-    """Versions, devices, memory and number formats in hardware, as plain values."""
+    """Say what a bug report needs, as plain values.
+
+    Returns
+    -------
+    dict
+        Versions, devices, threads, memory in GB, and whether the processor computes in bfloat16.
+    """
     import torch
 
     from napari_deep3d.nn.devices import choose_device, choose_precision, cpu_has_bfloat16, device_label

@@ -11,13 +11,13 @@ from pathlib import Path
 from napari_deep3d.core.config import RegisterConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Job, Notice, Progress, Stop, StoppedError, never
+from napari_deep3d.core.files import part_path
 from napari_deep3d.core.registration.register import register_volumes
 from napari_deep3d.core.registration.result import Registration
 from napari_deep3d.core.registration.warp import AlignedPair, align_pair
 from napari_deep3d.core.types import Spacing
 from napari_deep3d.core.volume import Volume
 from napari_deep3d.io import open_stack, write_stack
-from napari_deep3d.io.output import part_path
 from napari_deep3d.io.stack_file import stack_name
 from napari_deep3d.jobs.pairs import CONFOCAL, SUFFIXES, WIDEFIELD
 from napari_deep3d.jobs.registration_figure import draw_registration

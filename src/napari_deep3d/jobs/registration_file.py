@@ -10,10 +10,10 @@ import numpy as np
 from pydantic import BaseModel, Field, ValidationError
 
 from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.files import part_path
 from napari_deep3d.core.registration.result import Registration, ShiftMap
 from napari_deep3d.core.registration.transform import Transform, centre_um
 from napari_deep3d.core.volume import Volume
-from napari_deep3d.io.output import part_path
 
 
 class _Notes(BaseModel):

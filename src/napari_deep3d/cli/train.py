@@ -1,0 +1,44 @@
+"""The ``train`` command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from napari_deep3d.cli import options
+from napari_deep3d.cli.console import FAILED, end, report, run
+from napari_deep3d.core.config import parse_assignments, read_toml
+from napari_deep3d.core.errors import InputError
+
+
+def train(
+    pairs: Annotated[Path, typer.Argument(help="Folder with 'widefield' and 'confocal', same names in both.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Run folder to write.")],
+    preset: Annotated[str | None, typer.Option(help="laptop (unless said otherwise) or paper.")] = None,
+    config: Annotated[Path | None, typer.Option(help="TOML file of settings.")] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="A setting NAME=VALUE; may be repeated.")] = None,
+    name: Annotated[str, typer.Option(help="Name of the model; the run folder's by default.")] = "",
+    start: Annotated[str, typer.Option(help="Model or model file to go on from; from scratch by default.")] = "",
+    minutes: Annotated[float | None, typer.Option(help="How long it may take, instead of iterations.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a run with its own settings.")] = False,
+    as_json: options.Json = False,
+) -> None:
+    """Train a model on registered pairs."""
+    if resume and (preset or config or settings or name or start or minutes is not None):
+        raise InputError("--resume continues with the run's own settings; leave all options but -o and --json out.")
+    from napari_deep3d.api import train_config
+    from napari_deep3d.jobs.train import train_model
+
+    chosen = train_config(preset or "laptop", read_toml(config) if config else {}, parse_assignments(settings or []))
+    done = run(
+        lambda stop: train_model(
+            pairs, output, chosen, name=name, start=start, minutes=minutes, resume=resume, stop=stop
+        )
+    )
+    if done.first_process:
+        report(done.report(), as_json)
+    if done.reason:
+        raise typer.Exit(FAILED)
+    end(done.complete)
