@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_deep3d.core.evaluation import metrics
 from napari_deep3d.core.evaluation.metrics import fit_scale, rmse, score, ssim
-from napari_deep3d.core.intensity import intensity_range, is_flat, normalise
 
 
 @pytest.fixture(scope="module")
@@ -54,78 +52,3 @@ def test_score_before_and_after_the_fit(image: np.ndarray) -> None:
     assert got.ssim == pytest.approx(ssim(2 * image, image))
     assert got.rmse_fit == pytest.approx(0, abs=1e-6)
     assert got.ssim_fit == pytest.approx(1)
-
-
-def test_intensity_range_is_the_percentiles_of_the_stack() -> None:
-    stack = np.arange(1001, dtype=np.uint16).reshape(7, 11, 13)
-    assert intensity_range(stack, (0, 100)) == (0, 1000)
-    assert intensity_range(stack, (10, 90)) == (100, 900)
-
-
-def test_intensity_range_leaves_out_what_is_not_finite() -> None:
-    stack = np.arange(1001, dtype=np.float32).reshape(7, 11, 13)
-    spoilt = np.concatenate([stack, np.full((1, 11, 13), np.nan, np.float32)])
-    spoilt[-1, 0, 0], spoilt[-1, 0, 1] = np.inf, -np.inf
-    assert intensity_range(spoilt, (0, 100)) == (0, 1000)
-    assert np.isnan(intensity_range(np.full((4, 16, 16), np.nan), (0, 100))).all()
-
-
-@pytest.mark.parametrize("value", [0.0, 5.0, -3.0, 0.1, 65_535.0])
-def test_intensity_range_of_a_constant_still_rises(value: float) -> None:
-    low, high = intensity_range(np.full((4, 16, 16), value), (0.1, 99.9))
-    assert low == value
-    assert low < high <= low + 0.01
-
-
-def test_intensity_range_of_few_spots_on_black_is_that_of_the_spots() -> None:
-    stack = np.zeros((16, 64, 64), np.uint16)
-    stack[8, 20:23, 20:23] = 1000  # fewer voxels than the percentiles leave out
-    assert intensity_range(stack, (0.1, 99.9)) == (0, 1000)
-
-
-@pytest.mark.parametrize(
-    ("bounds", "flat"),
-    [
-        ((0.0, 1.0), False),
-        ((0.0, 1e-9), False),
-        ((1e9, 1e9 + 1e5), False),
-        ((0.0, 0.0), True),
-        ((0.0, 1.4e-45), True),
-        ((1e9, 1e9 + 64), True),
-        ((-5.0, -5.0), True),
-        ((float("nan"), float("nan")), True),
-    ],
-)
-def test_bounds_are_flat_if_they_are_alike_for_their_size(bounds: tuple[float, float], flat: bool) -> None:
-    assert is_flat(bounds) is flat
-
-
-def test_large_stack_is_sampled_a_plane_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Planes:
-        shape, dtype = (10, 64, 64), np.dtype(np.float32)
-        asked: list[object]
-
-        def __init__(self) -> None:
-            self.asked = []
-
-        def __getitem__(self, key: int) -> np.ndarray:
-            self.asked.append(key)
-            return np.tile(np.linspace(0, 1, 64, dtype=np.float32), (64, 1)) + key
-
-    monkeypatch.setattr(metrics, "SAMPLED_VOXELS", 2000)
-    taken = []
-    percentile = np.percentile
-    monkeypatch.setattr(np, "percentile", lambda v, q: taken.append(len(v)) or percentile(v, q))
-    stack = Planes()
-    low, high = intensity_range(stack, (0, 100))
-    assert stack.asked == list(range(10))
-    assert 1000 <= taken[0] <= 2000
-    assert low == pytest.approx(0, abs=0.1)
-    assert high == pytest.approx(10, abs=0.1)
-
-
-def test_normalise_brings_the_bounds_to_0_and_1_and_clips_nothing() -> None:
-    data = np.array([100, 150, 200, 300, 0], np.uint16)
-    scaled = normalise(data, (100, 200))
-    assert scaled.dtype == np.float32
-    np.testing.assert_allclose(scaled, [0, 0.5, 1, 2, -1])
