@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_deep3d.core.config import PredictConfig
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.evaluation.uncertainty import RADIUS
+from napari_deep3d.core.evaluation.uncertainty import SPREAD_RADIUS
 from napari_deep3d.core.events import Clock, Event, Job, Notice, Progress, Stop, StoppedError, TileDone, never, tap
 from napari_deep3d.core.novelty.explain import Novelty
 from napari_deep3d.core.types import FloatArray, Shape, Spacing
@@ -139,7 +139,7 @@ def predict_volume(
         network = yield from tap(_network(generator, reader, plan, stop), take)
         extra = 0
         if config.uncertainty:
-            network, extra = TestTimeEnsemble(network, plan.model.uncertainty), RADIUS
+            network, extra = TestTimeEnsemble(network, plan.model.uncertainty), SPREAD_RADIUS
         # The halo surrounds the core; the band in which tiles are blended lies within it.
         z, y, x = (
             max(0, h - ceil(b * zoom)) + extra for h, b, zoom in zip(plan.halo, BLEND, plan.grid.zoom, strict=True)
