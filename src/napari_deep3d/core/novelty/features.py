@@ -216,14 +216,14 @@ def _spectral_features(voxels: FloatArray) -> list[float]:
     noise = np.minimum(power[-1], (1 - MIN_SIGNAL_SHARE) * power)
     least = MIN_SIGNAL_SHARE * power
 
-    # 3. Likeness: correlation of planes that lie some planes apart, without the noise.
-    likeness = []
+    # 3. Similarity: correlation of planes that lie some planes apart, without the noise.
+    similarity = []
     for lag in (NEAR_PLANES, FAR_PLANES):
         shared = np.full(OCTAVES + 1, np.nan)
         if planes > lag:
             first, second = spectrum[:-lag], spectrum[lag:]
             shared = bands.means(first.real * second.real + first.imag * second.imag)
-        likeness.append(np.arctanh(np.clip(shared / (power - noise), -MAX_CORRELATION, MAX_CORRELATION))[:-1])
+        similarity.append(np.arctanh(np.clip(shared / (power - noise), -MAX_CORRELATION, MAX_CORRELATION))[:-1])
 
     # 4. Unevenness: power of waves that run rather along Y over that of those rather along X.
     tall, wide = (np.maximum(bands.means(squares, part) - noise, least) for part in (bands.is_tall, bands.is_wide))
@@ -241,7 +241,7 @@ def _spectral_features(voxels: FloatArray) -> list[float]:
     return [
         float(np.log10(power[-1]) / 2),
         *np.arcsinh(np.log10(power[:-1] / power[1:]) / SLIGHT_FALL).tolist(),
-        *np.concatenate(likeness).tolist(),
+        *np.concatenate(similarity).tolist(),
         *np.log10(np.abs(np.log10(tall / wide)) + SLIGHT_UNEVENNESS)[: OCTAVES - 1].tolist(),
         float(np.log10(changes[0] / changes[1])),
     ]
