@@ -31,7 +31,7 @@ from napari_deep3d.core.novelty.explain import Novelty, assess
 from napari_deep3d.core.types import Spacing
 from napari_deep3d.io import open_stack
 from napari_deep3d.jobs.models import model_info
-from napari_deep3d.jobs.novelty import fit_novelty_model_to_folder
+from napari_deep3d.jobs.novelty import fit_novelty_model
 from napari_deep3d.jobs.pairs import PairsFolder
 
 Voxels = NDArray[np.floating]
@@ -176,7 +176,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args()
-    known = model_info(chosen.model).novelty if chosen.model else fit_novelty_model_to_folder(chosen.folders[0])
+    if chosen.model:
+        known = model_info(chosen.model).novelty
+    else:
+        known = fit_novelty_model([pair.widefield for pair in PairsFolder(chosen.folders[0]).load()])
     if known is None:
         raise InputError("the model does not say what it knows, or there are too few pairs to learn it from.")
     rows = study(known, chosen.folders[-1], chosen.data)

@@ -2,7 +2,7 @@
 
 Usage: python -m benchmarks.registration.confidence
 
-Seeds are those of tuning, apart from the tests. Copy what it prints to core/confidence.py.
+Seeds are those of tuning, apart from the tests. Copy what it prints to core/registration/confidence.py.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ def evidence(confocal: Volume, widefield: Volume) -> tuple[DoubleArray, Evidence
     """Lag in voxels, and what speaks for it, of stacks of one voxel size."""
     grids = common_grid(confocal, Volume(widefield.data, confocal.spacing_um))
     lag = coarse_lag(grids.confocal, grids.widefield, lag_range(*grids.shapes), never)
-    spectra, delay, drift = drain(fine_lag(grids, lag, never))
-    psf = shift_maps(grids, spectra, delay, never)[0]
-    return delay.lag + spectra.lag, Evidence(delay.prominence, drift, concentration(psf.values))
+    spectra, estimate, drift = drain(fine_lag(grids, lag, never))
+    psf = shift_maps(grids, spectra, estimate, never).psf
+    return estimate.lag + spectra.lag, Evidence(estimate.prominence, drift, concentration(psf.values))
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Intensities brought to one scale."""
+"""Intensities: the range of a stack, what is flat or saturated, and one scale for all."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from napari_deep3d.core import intensity
-from napari_deep3d.core.intensity import NormalisedStack, intensity_range, is_flat, measure_intensities, normalise
+from napari_deep3d.core.intensity import (
+    NormalisedStack,
+    intensity_range,
+    is_flat,
+    measure_intensities,
+    normalise,
+    saturated_share,
+)
 
 
 def test_intensity_range_is_the_percentiles_of_the_stack() -> None:
@@ -101,3 +108,10 @@ def test_normalised_stack_is_finite_and_read_box_by_box() -> None:
     assert (stack.shape, stack.dtype) == ((4, 16, 16), np.float32)
     np.testing.assert_allclose(stack[0, 0, :5], [0, 0, 0, 2, 0.5])
     assert np.isnan(data[0, 0, 0])
+
+
+def test_saturated_share_is_that_of_voxels_at_the_largest_value() -> None:
+    stack = np.zeros((100, 16, 16), np.uint16)
+    assert saturated_share(stack, 65_535) == 0
+    stack[40:80] = 65_535
+    assert saturated_share(stack, 65_535) == pytest.approx(0.4, abs=0.04)  # of 32 planes

@@ -15,7 +15,8 @@ from napari_deep3d.core.events import Event, Notice, drain
 from napari_deep3d.core.novelty.detector import MIN_STACKS
 from napari_deep3d.core.volume import Volume
 from napari_deep3d.io import write_stack
-from napari_deep3d.jobs.novelty import fit_novelty_model, fit_novelty_model_to_folder, novelty_of
+from napari_deep3d.jobs.novelty import fit_novelty_model, novelty_of
+from napari_deep3d.jobs.pairs import PairsFolder
 from napari_deep3d.jobs.predict import Prediction, predict_volume
 from napari_deep3d.jobs.train import train_model
 from napari_deep3d.nn.model_file import read_info
@@ -68,7 +69,7 @@ def stacks(count: int) -> list[Volume]:
 def test_few_stacks_tell_nothing() -> None:
     assert fit_novelty_model(stacks(MIN_STACKS - 1)) is None
     assert fit_novelty_model([*stacks(MIN_STACKS - 1), Volume(GOOD, None)]) is None
-    enough = fit_novelty_model(stacks(MIN_STACKS + 4), most=MIN_STACKS)
+    enough = fit_novelty_model(stacks(MIN_STACKS + 4), max_stacks=MIN_STACKS)
     assert enough is not None
     assert enough.stacks == MIN_STACKS
 
@@ -94,9 +95,9 @@ def test_a_training_puts_it_into_the_model(many_pairs: Path, tmp_path: Path, tra
     trained = drain(train_model(many_pairs, tmp_path / "run", TrainConfig.checked(**settings)))
     found = read_info(trained.model).novelty
     assert found is not None
-    assert found == fit_novelty_model_to_folder(many_pairs)
+    assert found == fit_novelty_model([pair.widefield for pair in PairsFolder(many_pairs).load()])
     assert found.stacks == MIN_STACKS
 
 
 def test_a_training_on_few_pairs_does_not(pairs_folder: Path) -> None:
-    assert fit_novelty_model_to_folder(pairs_folder) is None
+    assert fit_novelty_model([pair.widefield for pair in PairsFolder(pairs_folder).load()]) is None

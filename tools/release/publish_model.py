@@ -14,7 +14,8 @@ import argparse
 from pathlib import Path
 
 from benchmarks.prediction.uncertainty import fit_calibration
-from napari_deep3d.jobs.novelty import fit_novelty_model_to_folder
+from napari_deep3d.jobs.novelty import fit_novelty_model
+from napari_deep3d.jobs.pairs import PairsFolder
 from napari_deep3d.nn.model_file import load_model, save_model
 
 FOLDER = Path(__file__).parents[2] / "src" / "napari_deep3d" / "data" / "models"
@@ -35,7 +36,7 @@ def main() -> None:
     parser.add_argument("--calibration", type=Path, required=True, help="pairs folder apart from training and tests")
     chosen = parser.parse_args()
     generator, info = load_model(chosen.model)
-    known = fit_novelty_model_to_folder(chosen.known, info.z_step)
+    known = fit_novelty_model([pair.widefield for pair in PairsFolder(chosen.known).load()], info.z_step)
     calibration = fit_calibration(str(chosen.model), chosen.calibration)
     card = {"title": TITLE, "description": DESCRIPTION, "novelty": known, "uncertainty": calibration}
     target = FOLDER / f"{info.name}.safetensors"

@@ -166,6 +166,17 @@ class RegisterConfig(Config):
             raise ValueError("three sizes Z,Y,X in um above 0 and up to 10000 are allowed")
         return value
 
+    @model_validator(mode="after")
+    def _one_method(self) -> Self:
+        if self.preset == "paper" and self.method != "psf":
+            raise ValueError(f"preset 'paper' is a method of its own; leave method {self.method!r} or the preset out")
+        return self
+
+    @property
+    def resolved_method(self) -> RegisterMethod | Literal["psf (paper)"]:
+        """What the lag is found by: ``method``, or ``psf (paper)``, Eq. 3 as printed, for the preset ``paper``."""
+        return "psf (paper)" if self.preset == "paper" else self.method
+
 
 class SimulateConfig(Config):
     """Which simulated pairs to make."""

@@ -12,6 +12,8 @@ from napari_deep3d.core.volume import LazyStack, Stack
 
 SAMPLED_VOXELS = 8_000_000
 """Percentiles are those of at most about so many voxels."""
+MAX_SATURATED = 0.2
+"""Share of saturated voxels beyond which a stack is of no use for registration or training."""
 
 
 def measure_intensities(stack: Stack, percentiles: tuple[float, float]) -> tuple[tuple[float, float], int]:
@@ -60,6 +62,12 @@ def is_flat(bounds: tuple[float, float]) -> bool:
     low, high = bounds
     least = max(1e-6 * max(abs(low), abs(high)), float(np.finfo(np.float32).tiny))
     return not high - low > least
+
+
+def saturated_share(stack: Stack, largest: float) -> float:
+    """Share of voxels (Z, Y, X) that have the largest value, from every fourth row and column of at most 32 planes."""
+    planes = np.unique(np.linspace(0, stack.shape[0] - 1, 32).round().astype(int))
+    return float(np.mean([np.mean(np.asarray(stack[int(z)])[::4, ::4] >= largest) for z in planes]))
 
 
 def normalise(data: NDArray[np.generic], bounds: tuple[float, float]) -> FloatArray:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_deep3d.core.config import PredictConfig
-from napari_deep3d.core.evaluation.uncertainty import RADIUS
+from napari_deep3d.core.evaluation.uncertainty import SPREAD_RADIUS
 from napari_deep3d.core.events import Clock, Event, Job, Notice, Progress, Stop, StoppedError, TileDone, never, tap
 from napari_deep3d.core.novelty.explain import Novelty
 from napari_deep3d.core.tiling import BLEND
@@ -224,7 +224,7 @@ def _compute(prepared: Prepared, stop: Stop) -> Job[TilingSummary]:
     halo = [max(0, h - ceil(b * zoom)) for h, b, zoom in zip(plan.halo, BLEND, grid.zoom, strict=True)]
     if prepared.config.uncertainty:
         network = AugmentedNetwork(folded, plan.model.uncertainty)
-        halo = [h + RADIUS for h in halo]
+        halo = [h + SPREAD_RADIUS for h in halo]
     # 3. Tile by tile.
     predictor = BoxPredictor(network, prepared.network_input, grid, zyx(halo), STRIDE)
     summary = yield from predict_tiles(predictor, plan.layout, stop=stop)

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
 from dataclasses import dataclass
-from io import StringIO
+from functools import partial
 from pathlib import Path
 
 from napari_deep3d.core.config import RegisterConfig
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.events import Job, Notice, Progress, Stop, StoppedError, never
-from napari_deep3d.core.files import part_path
+from napari_deep3d.core.events import Event, Job, Notice, Progress, Stop, StoppedError, mapped, never
+from napari_deep3d.core.files import writing
 from napari_deep3d.core.registration.register import register_volumes
 from napari_deep3d.core.registration.result import Registration
 from napari_deep3d.core.registration.warp import AlignedPair, align_pair
-from napari_deep3d.core.types import Spacing
+from napari_deep3d.core.types import Spacing, zyx
 from napari_deep3d.core.volume import Volume
-from napari_deep3d.io import open_stack, write_stack
+from napari_deep3d.io import check_folder, open_stack
 from napari_deep3d.io.stack_file import stack_name
-from napari_deep3d.jobs.pairs import CONFOCAL, SUFFIXES, WIDEFIELD
-from napari_deep3d.jobs.registration_figure import draw_registration
+from napari_deep3d.jobs.figures import draw_registration
+from napari_deep3d.jobs.pairs import KINDS, SUFFIXES, WRITTEN_SUFFIX, PairsFolder
 from napari_deep3d.jobs.registration_file import save_transform
 
 REGISTRATION = "registration"
+"""The folder, beside those of the stacks, of what was found and its picture."""
 SUMMARY = "summary.csv"
 COLUMNS = ("name", "confidence", "shift_z_um", "shift_y_um", "shift_x_um", "method", "seconds", "problem")
 
@@ -134,8 +134,12 @@ def register_pair(
     StoppedError
         If it was stopped; nothing is written then.
     """
-    folder, name = Path(output), stack_name(widefield.path)
-    _check_free(folder, name, overwrite)
+    folder, name = PairsFolder(output), stack_name(widefield.path)
+    if folder.path.exists() and not folder.path.is_dir():
+        raise InputError(f"{folder.path} is a file; a folder for the pairs is needed. Give another name.")
+    there = [path for path in _files(folder, name) if path.exists()]
+    if there and not overwrite:
+        raise InputError(f"{there[0]} exists and is not replaced. Give another folder, or allow it with --overwrite.")
     stacks = confocal.volume(), widefield.volume()
     registration = yield from register_volumes(*stacks, config, stop)
     for notice in registration.notices:
@@ -143,8 +147,8 @@ def register_pair(
     if registration.refusal:
         raise InputError(registration.refusal)
     pair = yield from align_pair(*stacks, registration.transform, stop)
-    _write(folder, name, pair, registration, stacks)
-    return RegisteredPair(folder, name, registration)
+    _write(folder, name, pair, registration, *stacks)
+    return RegisteredPair(folder.path, name, registration)
 
 
 def register_folders(
@@ -165,17 +169,18 @@ def register_folders(
     InputError
         If the folders hold no two files of one name.
     """
-    names = _common_names(confocal.path, widefield.path)
-    for name in sorted(names.alone):
+    pairs, alone = _pair_up(confocal.path, widefield.path)
+    for name in sorted(alone):
         yield Notice(f"{name} has no partner of that name in the other folder; it is left out.")
     folder, rows = Path(output), list[Row]()
-    for number, (own, other) in enumerate(names.pairs):
-        where = f"pair {number + 1} of {len(names.pairs)}"
+    for number, (own, other) in enumerate(pairs):
+        where = f"pair {number + 1} of {len(pairs)}"
         job = register_pair(
             confocal.within(own), widefield.within(other), folder, config, overwrite=overwrite, stop=stop
         )
         try:
-            rows.append((yield from _one(job, where, number, len(names.pairs))))
+            made = yield from mapped(job, partial(_as_part, number=number, total=len(pairs), where=where))
+            rows.append(Row(made.name, made.registration))
         except StoppedError:
             break
         except (InputError, OSError) as error:
@@ -183,113 +188,78 @@ def register_folders(
             yield Notice(f"{where}, {other}: {error}")
     ordered = tuple(sorted(rows, key=lambda row: row.confidence))
     if ordered:
-        _write_summary(folder, ordered)
-    return RegisteredFolder(folder, ordered, len(rows) == len(names.pairs))
+        path = folder / REGISTRATION / SUMMARY
+        check_folder(path.parent, overwrite=True)
+        with (
+            writing(path, "Give a folder that you may write to.") as part,
+            part.open("w", newline="", encoding="utf-8") as file,
+        ):
+            table = csv.writer(file)
+            table.writerow(COLUMNS)
+            table.writerows(row.cells() for row in ordered)
+    return RegisteredFolder(folder, ordered, len(rows) == len(pairs))
 
 
-def _one(job: Job[RegisteredPair], where: str, number: int, total: int) -> Job[Row]:
-    """Run one pair's job as a part of many: its progress becomes that of the whole."""
-    while True:
-        try:
-            event = next(job)
-        except StopIteration as end:
-            made: RegisteredPair = end.value
-            return Row(made.name, made.registration)
-        if isinstance(event, Progress):
-            event = Progress(number + event.fraction, total, f"{where}: {event.message}")
-        yield event
+def _as_part(event: Event, number: int, total: int, where: str) -> Event:
+    """An event of one pair as one of all pairs: its progress is a share of theirs."""
+    if isinstance(event, Progress):
+        return Progress(number + event.fraction, total, f"{where}: {event.message}")
+    return event
 
 
-@dataclass(frozen=True)
-class _Names:
-    pairs: list[tuple[str, str]]
-    alone: set[str]
-
-
-def _common_names(confocal: Path, widefield: Path) -> _Names:
-    """Files of two folders whose names, without endings, are the same."""
-    found = [_stacks(folder) for folder in (confocal, widefield)]
-    common = sorted(found[0].keys() & found[1].keys())
+def _pair_up(confocal: Path, widefield: Path) -> tuple[list[tuple[str, str]], set[str]]:
+    """Files of two folders whose names, without endings, are the same, and files without a partner."""
+    found: list[dict[str, str]] = []
+    for folder in (confocal, widefield):
+        if not folder.is_dir():
+            raise InputError(f"{folder} is no folder. Give two files, or two folders of files with the same names.")
+        stacks = [f for f in sorted(folder.iterdir()) if f.suffix.lower() in SUFFIXES and not f.name.startswith(".")]
+        found.append({stack_name(path): path.name for path in stacks})
+    own, other = found
+    common = sorted(own.keys() & other.keys())
     if not common:
         raise InputError(
-            f"{confocal} and {widefield} hold no two stacks of the same name ({len(found[0])} and {len(found[1])} "
+            f"{confocal} and {widefield} hold no two stacks of the same name ({len(own)} and {len(other)} "
             "stacks). Name the files of a pair alike, in two folders."
         )
-    alone = {found[side][name] for side in (0, 1) for name in found[side].keys() ^ set(common)}
-    return _Names([(found[0][name], found[1][name]) for name in common], alone)
+    alone = {file for side in found for name, file in side.items() if name not in common}
+    return [(own[name], other[name]) for name in common], alone
 
 
-def _stacks(folder: Path) -> dict[str, str]:
-    if not folder.is_dir():
-        raise InputError(f"{folder} is no folder. Give two files, or two folders of files with the same names.")
-    return {
-        stack_name(path): path.name
-        for path in sorted(folder.iterdir())
-        if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-    }
-
-
-def _files(folder: Path, name: str) -> Mapping[str, Path]:
-    return {
-        WIDEFIELD: folder / WIDEFIELD / f"{name}.ome.tif",
-        CONFOCAL: folder / CONFOCAL / f"{name}.ome.tif",
-        "json": folder / REGISTRATION / f"{name}.json",
-        "png": folder / REGISTRATION / f"{name}.png",
-    }
-
-
-def _check_free(folder: Path, name: str, overwrite: bool) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file; a folder for the pairs is needed. Give another name.")
-    there = [path for path in _files(folder, name).values() if path.exists()]
-    if there and not overwrite:
-        raise InputError(f"{there[0]} exists and is not replaced. Give another folder, or allow it with --overwrite.")
+def _files(folder: PairsFolder, name: str) -> list[Path]:
+    """All files of a pair: the stacks, the registration and its picture."""
+    stacks = [folder.file(kind, name + WRITTEN_SUFFIX) for kind in KINDS]
+    return [*stacks, *(folder.file(REGISTRATION, name + suffix) for suffix in (".json", ".png"))]
 
 
 def _write(
-    folder: Path, name: str, pair: AlignedPair, registration: Registration, stacks: tuple[Volume, Volume]
+    folder: PairsFolder,
+    name: str,
+    pair: AlignedPair,
+    registration: Registration,
+    confocal: Volume,
+    widefield: Volume,
 ) -> None:
     """Write all files of a pair, or none: what is new is removed if one of them fails."""
-    files = _files(folder, name)
-    fresh = [path for path in files.values() if not path.exists()]
-    z, y, x = (a + b for a, b in zip(stacks[1].origin_um, pair.origin_um, strict=True))
+    *stacks, record, picture = _files(folder, name)
+    fresh = [path for path in (*stacks, record, picture) if not path.exists()]
     try:
-        for path in files.values():
-            path.parent.mkdir(parents=True, exist_ok=True)
-        for kind, data in ((WIDEFIELD, pair.widefield), (CONFOCAL, pair.confocal)):
-            write_stack(
-                files[kind],
-                data,
-                pair.spacing_um,
-                (z, y, x),
-                channel_name=kind,
-                overwrite=True,
-                description={"registration": registration.report()},
-            )
-        save_transform(files["json"], registration, overwrite=True)
-        draw_registration(files["png"], registration, pair, *stacks, name)
+        folder.write(
+            name,
+            pair.widefield,
+            pair.confocal,
+            pair.spacing_um,
+            zyx(a + b for a, b in zip(widefield.origin_um, pair.origin_um, strict=True)),
+            overwrite=True,
+            description={"registration": registration.report()},
+        )
+        check_folder(record.parent, overwrite=True)
+        save_transform(record, registration, overwrite=True)
+        draw_registration(picture, registration, pair, confocal, widefield, name)
     except BaseException as error:
         for path in fresh:
             path.unlink(missing_ok=True)
         if isinstance(error, OSError):
-            reason = f"cannot write to {folder}: {error.strerror}. Give a folder that you may write to."
+            reason = f"cannot write to {folder.path}: {error.strerror}. Give a folder that you may write to."
             raise InputError(reason) from None
         raise
-
-
-def _write_summary(folder: Path, rows: tuple[Row, ...]) -> None:
-    text = StringIO()
-    table = csv.writer(text)
-    table.writerow(COLUMNS)
-    table.writerows(row.cells() for row in rows)
-    path = folder / REGISTRATION / SUMMARY
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot write to {folder}: {error.strerror}. Give a folder that you may write to.") from None
-    part = part_path(path)
-    try:
-        part.write_text(text.getvalue(), encoding="utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -10,9 +10,10 @@ import numpy as np
 from pydantic import BaseModel, Field, ValidationError
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.files import part_path
+from napari_deep3d.core.files import writing
 from napari_deep3d.core.registration.result import Registration, ShiftMap
 from napari_deep3d.core.registration.transform import Transform, centre_um
+from napari_deep3d.core.types import zyx
 from napari_deep3d.core.volume import Volume
 
 
@@ -37,13 +38,8 @@ def save_transform(path: Path, registration: Registration, overwrite: bool = Fal
     final = path if path.suffix else path.with_suffix(".json")
     if final.exists() and not (overwrite and final == path):
         raise InputError(f"{final} exists and is not replaced. Give another name.")
-    part = part_path(final)
-    try:
+    with writing(final, "Choose another folder.") as part:
         part.write_text(json.dumps(registration.report(), indent=2), encoding="utf-8")
-        part.replace(final)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise InputError(f"cannot write {final}: {error.strerror}. Choose another folder.") from None
     return final
 
 
@@ -67,12 +63,12 @@ def load_transform(path: Path, confocal: Volume, widefield: Volume) -> Registrat
     except ValidationError:
         raise InputError(f"{path.name} was changed by hand and cannot be read. Save the registration again.") from None
     shift = transform.shift_at(centre_um(confocal.shape, confocal.require_spacing_um()))
-    z, y, x = (um / step for um, step in zip(shift, widefield.require_spacing_um(), strict=True))
-    none = ShiftMap(np.zeros((1, 1, 1), dtype=np.float32), widefield.require_spacing_um(), shift)
+    step_um = widefield.require_spacing_um()
+    none = ShiftMap(np.zeros((1, 1, 1), dtype=np.float32), step_um, shift)
     return Registration(
         transform=transform,
         shift_um=shift,
-        shift_voxels=(z, y, x),
+        shift_voxels=zyx(um / step for um, step in zip(shift, step_um, strict=True)),
         evidence=None,
         psf=none,
         filtered_correlation=none,

@@ -10,8 +10,7 @@ import numpy as np
 from napari_deep3d.core.box import Box
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.intensity import intensity_range, is_flat, normalise
-from napari_deep3d.core.registration.checks import MAX_SATURATED, saturated_share
+from napari_deep3d.core.intensity import MAX_SATURATED, intensity_range, is_flat, normalise, saturated_share
 from napari_deep3d.core.types import FloatArray, Shape, Spacing
 from napari_deep3d.core.volume import MIN_LATERAL, MIN_PLANES, Volume, all_finite
 from napari_deep3d.nn.deepz import plane_and_distance
@@ -57,7 +56,7 @@ class TrainingPair:
                     f"pair {name}: {volume.name} is constant or not finite; stacks with structure and without NaN or "
                     "infinity are needed. Remove the pair from the folder."
                 )
-            share = saturated_share(volume, intensity_range(volume.data, (0, 100))[1])
+            share = saturated_share(volume.data, intensity_range(volume.data, (0, 100))[1])
             if share > MAX_SATURATED:
                 raise InputError(
                     f"pair {name}: {share:.0%} of {volume.name} is saturated (at its largest value); at most "

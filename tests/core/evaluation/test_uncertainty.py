@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pydantic import ValidationError
 
-from napari_deep3d.core.evaluation.uncertainty import RAW, WINDOW, Calibration, Spread, fit_calibration
+from napari_deep3d.core.evaluation.uncertainty import RAW, SPREAD_WINDOW, Calibration, Spread, fit_calibration
 
 factors = st.floats(0, 100)
 calibrations = st.builds(Calibration, floor=factors, per_spread=factors, per_intensity=factors)
@@ -74,8 +74,8 @@ def test_spread_is_mean_and_standard_deviation(predictions) -> None:
     for prediction in predictions:
         spread.add(prediction)
     np.testing.assert_allclose(spread.mean, predictions.mean(axis=0), atol=1e-6)
-    variance = np.pad(predictions.astype(float).var(axis=0, ddof=1), WINDOW // 2, mode="edge")
-    around = np.lib.stride_tricks.sliding_window_view(variance, (WINDOW,) * 3).mean(axis=(3, 4, 5))
+    variance = np.pad(predictions.astype(float).var(axis=0, ddof=1), SPREAD_WINDOW // 2, mode="edge")
+    around = np.lib.stride_tricks.sliding_window_view(variance, (SPREAD_WINDOW,) * 3).mean(axis=(3, 4, 5))
     np.testing.assert_allclose(spread.deviation**2, around, atol=1e-5)
 
 

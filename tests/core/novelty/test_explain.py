@@ -10,8 +10,8 @@ import pytest
 import scipy.ndimage as ndi
 
 from napari_deep3d.core.novelty.detector import NoveltyModel
-from napari_deep3d.core.novelty.explain import FAR, GROUPS, Novelty, assess
-from napari_deep3d.core.novelty.features import NAMES
+from napari_deep3d.core.novelty.explain import FAR_FEATURES, GROUPS, Novelty, assess
+from napari_deep3d.core.novelty.features import FEATURE_NAMES
 from tests.helpers.novelty import SPACING, features_of, known, widefield
 
 
@@ -51,7 +51,7 @@ def test_wrong_input_is_told_by_its_name(kind: str) -> None:
 def test_a_plane_repeated_is_told_whatever_the_model_knows_of_planes_that_are_alike() -> None:
     """Where the model knows stacks whose planes are much alike, that they are the same is no large deviation."""
     features = [features_of(widefield(seed), SPACING) for seed in range(40)]
-    alike = [replace(f, **dict.fromkeys(FAR, 2.5 + 0.01 * index)) for index, f in enumerate(features[::3])]
+    alike = [replace(f, **dict.fromkeys(FAR_FEATURES, 2.5 + 0.01 * index)) for index, f in enumerate(features[::3])]
     said = assess(np.repeat(STACK[8:9], 16, axis=0), SPACING, NoveltyModel.fit(features + alike)).notice
     assert "planes hardly differ" in said
 
@@ -62,7 +62,7 @@ def test_the_report_is_plain() -> None:
 
 
 def test_every_deviation_has_words() -> None:
-    assert {name for signs, _ in GROUPS for name in signs} == set(NAMES[2:])
+    assert {name for signs, _ in GROUPS for name in signs} == set(FEATURE_NAMES[2:])
     for _, reason in GROUPS:
         assert reason.remedy.endswith(".")
         assert not reason.what.endswith(".")

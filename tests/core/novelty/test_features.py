@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_deep3d.core.novelty.features import MAX_LATERAL, MAX_PLANES, NAMES, representative_part
+from napari_deep3d.core.novelty.features import FEATURE_NAMES, MAX_LATERAL, MAX_PLANES, representative_part
 from tests.helpers.novelty import SPACING, features_of, widefield
 
 
@@ -54,7 +54,9 @@ def test_a_stack_without_structure_still_has_numbers(value: float) -> None:
 def test_what_a_small_stack_cannot_tell_is_left_open(shape: tuple[int, int, int]) -> None:
     values = features_of(widefield(3, shape), SPACING).values()
     assert not np.isinf(values).any()
-    assert np.isfinite(values[[NAMES.index(name) for name in ("noise", "median", "saturated", "near_middle")]]).all()
+    assert np.isfinite(
+        values[[FEATURE_NAMES.index(name) for name in ("noise", "median", "saturated", "near_middle")]]
+    ).all()
 
 
 def test_of_a_large_stack_a_bounded_part_is_read_that_has_structure() -> None:

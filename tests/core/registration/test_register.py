@@ -35,7 +35,7 @@ SPACING: Spacing = (0.3, 0.1, 0.1)
 SHAPE: Shape = (32, 96, 96)
 SHIFT: Vector = (0.7, -0.45, 0.83)
 COARSE: Spacing = (0.5, 0.15, 0.15)
-DATA = Path(__file__).parents[2].parent / "shared" / "data"
+DATA = Path(__file__).parents[3].parent / "shared" / "data"
 
 
 def register(confocal: Volume, widefield: Volume, **config: object) -> Registration:
@@ -144,6 +144,14 @@ def test_preset_of_the_paper_gives_whole_voxels_on_a_thin_pair() -> None:
     found = register(*thin(), preset="paper")
     assert (found.refusal, found.method) == ("", "psf (paper)")
     np.testing.assert_allclose(found.shift_voxels, (2, -3, 5), atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["cross-correlation", "plain-cross-correlation"])
+def test_preset_of_the_paper_and_another_method_contradict(method: str) -> None:
+    with pytest.raises(InputError, match=rf"preset 'paper' is a method of its own; leave method '{method}' or"):
+        RegisterConfig.checked(preset="paper", method=method)
+    assert RegisterConfig(preset="paper").resolved_method == "psf (paper)"
+    assert RegisterConfig.checked(method=method).resolved_method == method
 
 
 # What is refused

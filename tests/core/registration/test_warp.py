@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Progress, StoppedError, drain
-from napari_deep3d.core.registration import warp as alignment
+from napari_deep3d.core.registration import warp
 from napari_deep3d.core.registration.transform import Transform
 from napari_deep3d.core.registration.warp import align_pair, resample, shared_region
 from napari_deep3d.core.types import DoubleArray, Shape, Spacing
@@ -128,7 +128,7 @@ def test_finer_confocal_voxels_do_not_alias() -> None:
 def test_slabs_fit_together(monkeypatch: pytest.MonkeyPatch, planes: int, transform: Transform) -> None:
     confocal = Volume(noise((40, 40, 44), "float32"), (0.2, 0.1, 0.1))
     widefield = Volume(noise((28, 40, 40), "uint8"), SPACING)
-    monkeypatch.setattr(alignment, "SLAB_PLANES", planes)
+    monkeypatch.setattr(warp, "SLAB_PLANES", planes)
     events: list[object] = []
     pair = drain(align_pair(confocal, widefield, transform), events.append)
     matrix = np.linalg.inv(transform.index_matrix(confocal.require_spacing_um(), widefield.require_spacing_um()))

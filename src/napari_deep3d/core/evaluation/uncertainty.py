@@ -19,22 +19,28 @@ from scipy.optimize import isotonic_regression, minimize
 
 from napari_deep3d.core.types import DoubleArray, FloatArray
 
-WINDOW = 3
+SPREAD_WINDOW = 3
 """The spread of a voxel is taken over this many voxels along each axis: that of a few answers alone is noisy."""
-RADIUS = WINDOW // 2
-PARTS = 25
-"""Points of the curve: parts of as many voxels each."""
+SPREAD_RADIUS = SPREAD_WINDOW // 2
+CURVE_POINTS = 25
+"""Each stands for a part of the voxels, all parts of as many."""
 VOXELS_PER_PAIR = 100_000
-LEAST = 1e-5
+MIN_FITTED = 1e-5
 """Smallest number that a fit may give: an error of zero is never expected."""
 
 
 class Calibration(BaseModel):
     """How large an error to expect for a spread and a predicted intensity, all in units of the result.
 
-    ``curve`` holds points of rising values of the formula and the error measured there, between which it is
-    interpolated; beyond the last one errors grow in proportion, and without any the formula is taken as it is.
-    ``pairs`` is the number of pairs that all was fitted to.
+    Attributes
+    ----------
+    floor, per_spread, per_intensity
+        Numbers of the formula.
+    curve
+        Rising values of the formula, each with the mean error measured there; between them it is interpolated, beyond
+        the last one errors grow in proportion. Without any the formula is taken as it is.
+    pairs
+        Number of pairs that all was fitted to.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -93,9 +99,9 @@ class Spread:
 
     @property
     def deviation(self) -> FloatArray:
-        """Standard deviation of the predictions, its square averaged over :data:`WINDOW` voxels along each axis."""
+        """Standard deviation of the predictions, its square averaged over :data:`SPREAD_WINDOW` voxels per axis."""
         variance = self._squares / np.float32(max(1, self._count - 1))
-        averaged = ndi.uniform_filter(variance, WINDOW, mode="nearest")  # whose running sums may end below 0
+        averaged = ndi.uniform_filter(variance, SPREAD_WINDOW, mode="nearest")  # whose running sums may end below 0
         return np.sqrt(np.maximum(averaged, 0), dtype=np.float32)
 
 
@@ -123,6 +129,7 @@ def fit_calibration(spread: FloatArray, prediction: FloatArray, error: FloatArra
     pairs
         Number of pairs that they come from.
     """
+    # 1. The three factors of maximum likelihood, sought as logarithms.
     squares = np.stack([np.ones_like(spread), spread, prediction]).astype(np.float64) ** 2
 
     def cost(logarithms: DoubleArray) -> tuple[float, DoubleArray]:
@@ -133,18 +140,16 @@ def fit_calibration(spread: FloatArray, prediction: FloatArray, error: FloatArra
         slope = (1 - error / expected) / total
         return float(np.mean(np.log(expected) + error / expected)), (terms * slope).mean(axis=1)
 
-    start = np.log([max(float(np.median(error)), LEAST), 1.0, 0.1])
-    found = minimize(cost, start, jac=True, method="L-BFGS-B", bounds=[(np.log(LEAST), np.log(100.0))] * 3)
+    start = np.log([max(float(np.median(error)), MIN_FITTED), 1.0, 0.1])
+    found = minimize(cost, start, jac=True, method="L-BFGS-B", bounds=[(np.log(MIN_FITTED), np.log(100.0))] * 3)
     floor, per_spread, per_intensity = (float(value) for value in np.exp(found.x))
-    factors = {"floor": floor, "per_spread": per_spread, "per_intensity": per_intensity}
-    value = Calibration(**factors).expected_error(spread, prediction)
-    return Calibration(**factors, curve=_curve(value, error), pairs=pairs)
+    formula = Calibration(floor=floor, per_spread=per_spread, per_intensity=per_intensity)
 
-
-def _curve(value: FloatArray, error: FloatArray) -> tuple[tuple[float, float], ...]:
-    """Mean error by the value of the formula, never falling; one-dimensional arrays of the same voxels."""
-    parts = [part for part in np.array_split(np.argsort(value), PARTS) if len(part)]
-    means = np.array([(value[part].mean(), max(float(error[part].mean()), LEAST)) for part in parts])
-    formula, first = np.unique(means[:, 0], return_index=True)
+    # 2. The curve: the mean error of parts of the voxels, by the formula's value and never falling.
+    value = formula.expected_error(spread, prediction)
+    parts = [part for part in np.array_split(np.argsort(value), CURVE_POINTS) if len(part)]
+    means = np.array([(value[part].mean(), max(float(error[part].mean()), MIN_FITTED)) for part in parts])
+    places, first = np.unique(means[:, 0], return_index=True)
     measured = isotonic_regression(means[first, 1]).x
-    return tuple((float(x), float(y)) for x, y in zip(formula, measured, strict=True))
+    curve = tuple(zip(places.tolist(), measured.tolist(), strict=True))
+    return Calibration(floor=floor, per_spread=per_spread, per_intensity=per_intensity, curve=curve, pairs=pairs)

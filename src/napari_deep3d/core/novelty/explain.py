@@ -1,36 +1,36 @@
-"""Whether a stack is unlike what a model knows, in what, and what to do: in sentences for a biologist."""
+"""Whether a stack is unlike those that a model was trained on, in what, and what to do: in plain sentences."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from napari_deep3d.core.novelty.detector import Distance, NoveltyModel
+from napari_deep3d.core.novelty.detector import NoveltyModel
 from napari_deep3d.core.novelty.features import Features, measure_features, representative_part
 from napari_deep3d.core.types import FloatArray, Spacing
 from napari_deep3d.core.volume import Stack
 
 DOUBTFUL = 0.5
-"""Distance from which on it is tried whether the stack fits better the other way round."""
-MUCH_BETTER = 0.75
-"""Share of the distance that is left if a stack was the wrong way round."""
+"""Distance from which on it is tried whether the stack is inverted or its axes are swapped."""
+MUCH_NEARER = 0.75
+"""Share of the distance that is left, at most, once what is wrong is undone."""
 NEARLY_LIKE = 1.5
-"""Distance that is near enough with dark and bright exchanged: an absorption image is not quite fluorescence then."""
+"""Distance that is near enough once dark and bright are exchanged: absorption is not quite fluorescence then."""
 MIN_SCORE = 2.0
-"""Normal score from which on a second deviation is worth a word."""
+"""Normal score from which on a second reason is named."""
+SURE_SCORE = 3.0
+"""Normal score from which on a feature alone says what is wrong."""
 NOISE_ALONE = -0.2
 """Noise (log10): where nothing else is there, smoothing leaves it a range of 1.2 times its standard deviation."""
 NO_ORDER = -0.3
 """Order (log10) above which planes follow each other by chance, also where it cannot be measured."""
 HALF = 0.5
-"""Weight of planes that are too alike: whatever takes the noise away makes them so too, and then is the better word."""
-SURE = 3.0
-"""Normal score from which on a deviation alone says what is wrong."""
-SAME = 2.9
+"""Weight of planes that are too alike: whatever takes noise away makes them so too, and is the better reason then."""
+SAME_PLANE = 2.9
 """Fisher's z of planes three apart, in every octave, from which on they are one plane repeated (correlation 0.994)."""
-FAR = ("far_coarse", "far_middle", "far_fine", "far_finest")
+FAR_FEATURES = ("far_coarse", "far_middle", "far_fine", "far_finest")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,15 @@ class Reason:
 
 @dataclass(frozen=True)
 class Novelty:
-    """How far a stack is from what a model knows: above 1 it is unlike, and ``reasons`` say in what, worst first."""
+    """How far a stack is from those that a model was trained on, and in what.
+
+    Attributes
+    ----------
+    distance
+        Above 1 the stack is unlike.
+    reasons
+        In what, the worst first; empty if it is like those.
+    """
 
     distance: float
     reasons: tuple[Reason, ...] = ()
@@ -60,7 +68,7 @@ class Novelty:
 
     @property
     def notice(self) -> str:
-        """What to tell the user; empty if the stack is like those that the model knows."""
+        """What to tell the user; empty if the stack is like those that the model was trained on."""
         if not self.reasons:
             return ""
         what = ", and ".join(reason.what for reason in self.reasons)
@@ -91,6 +99,7 @@ SWAPPED = Reason(
     "Check that the axes are in the order z, y, x (in the layer, or in the file).",
 )
 GROUPS: tuple[tuple[Mapping[str, float], Reason], ...] = (
+    # features, each with the sign (and weight) of the deviations that speak for the reason
     ({"saturated": 1}, OVEREXPOSED),
     (
         {"median": 1, "upper": 1, "top": 1, "skewness": -1},
@@ -164,67 +173,66 @@ GROUPS: tuple[tuple[Mapping[str, float], Reason], ...] = (
 )
 
 
-def assess(stack: Stack, spacing_um: Spacing, known: NoveltyModel) -> Novelty:
-    """Compare a stack with what a model knows.
+def assess(stack: Stack, spacing_um: Spacing, model: NoveltyModel) -> Novelty:
+    """Compare a stack with those that a model was trained on.
 
     Parameters
     ----------
     stack
         Axes (Z, Y, X); a bounded part of it is read.
     spacing_um
-        Voxel size Z, Y, X.
-    known
-        What the model knows.
+        Voxel size (Z, Y, X) in um.
+    model
+        How the stacks look that the model was trained on.
     """
     part = representative_part(stack)
     features = measure_features(part, spacing_um)
-    found = known.compare(features)
+    found = model.compare(features)
     if found.distance < DOUBTFUL:
         return Novelty(found.distance)
-    turned = _turned(part, spacing_um, known, found.distance)
-    if not (found.is_unlike or turned):
+    mistake = _find_mistake(part, spacing_um, model, found.distance)
+    if not (found.is_unlike or mistake):
         return Novelty(found.distance)
-    return Novelty(max(found.distance, 1.0), _reasons(features, found, turned))
+    return Novelty(max(found.distance, 1.0), _find_reasons(features, found.deviations, mistake))
 
 
-def _turned(part: FloatArray, spacing_um: Spacing, known: NoveltyModel, distance: float) -> tuple[Reason, ...]:
-    """Why the stack would fit much better, if it does: dark and bright exchanged, or axes."""
-    best, reason = min(
-        (
-            (known.compare(measure_features(voxels, size)).distance, why)
-            for voxels, size, why in _others(part, spacing_um)
-        ),
-        key=lambda other: other[0],
-    )
-    return (reason,) if best < min(NEARLY_LIKE if reason is NEGATIVE else 1.0, MUCH_BETTER * distance) else ()
+def _find_mistake(part: FloatArray, spacing_um: Spacing, model: NoveltyModel, distance: float) -> Reason | None:
+    """What brings the stack much nearer once it is undone, if anything does: dark and bright exchanged, or axes.
 
-
-def _others(part: FloatArray, spacing_um: Spacing) -> Iterator[tuple[FloatArray, Spacing, Reason]]:
-    """The stack the other way round, where that can be told: with the voxel size as it is, or turned with the axes."""
+    Axes may have been swapped in the voxels alone, or in the voxel size as well.
+    """
     z, y, x = spacing_um
-    yield -part, spacing_um, NEGATIVE
-    for order in ((1, 0, 2), (2, 1, 0)):
+    undone = [(-part, spacing_um, NEGATIVE)]
+    for order, swapped_um in (((1, 0, 2), (y, z, x)), ((2, 1, 0), (x, y, z))):
         voxels = np.ascontiguousarray(part.transpose(order))
-        yield voxels, spacing_um, SWAPPED
+        undone.append((voxels, spacing_um, SWAPPED))
         if y != x:
-            yield voxels, ((y, z, x) if order == (1, 0, 2) else (x, y, z)), SWAPPED
+            undone.append((voxels, swapped_um, SWAPPED))
+    distances = [model.compare(measure_features(voxels, size)).distance for voxels, size, _ in undone]
+    best = int(np.argmin(distances))
+    reason = undone[best][2]
+    near_enough = NEARLY_LIKE if reason is NEGATIVE else 1.0
+    return reason if distances[best] < min(near_enough, MUCH_NEARER * distance) else None
 
 
-def _reasons(features: Features, found: Distance, turned: tuple[Reason, ...]) -> tuple[Reason, ...]:
+def _find_reasons(features: Features, scores: Mapping[str, float], mistake: Reason | None) -> tuple[Reason, ...]:
+    """In what the stack is unlike, the worst first: from normal scores by name of the feature."""
+    # 1. What alone explains all the rest.
     if features.noise > NOISE_ALONE and not features.order < NO_ORDER:
         return (NOISE,)
-    scores = found.deviations
-    if scores["saturated"] > SURE:
+    if scores["saturated"] > SURE_SCORE:
         return (OVEREXPOSED,)
-    if min(getattr(features, name) for name in FAR) > SAME or min(scores[name] for name in FAR[1:]) > SURE:
+    is_same = min(getattr(features, name) for name in FAR_FEATURES) > SAME_PLANE
+    if is_same or min(scores[name] for name in FAR_FEATURES[1:]) > SURE_SCORE:
         return (REPEATED,)
-    if turned:
-        return turned
-    ranked = sorted(((_score(scores, signs), why) for signs, why in GROUPS), key=lambda each: -each[0])
-    worst = ranked[0][0]
-    return tuple(why for score, why in ranked[:2] if score >= max(MIN_SCORE, worst / 2) or score == worst)
+    if mistake is not None:
+        return (mistake,)
 
-
-def _score(scores: dict[str, float], signs: Mapping[str, float]) -> float:
-    """Largest deviation of a group of features in its direction, weighted."""
-    return max(0.0, *(sign * float(np.nan_to_num(scores.get(name, 0.0))) for name, sign in signs.items()))
+    # 2. Otherwise the one or two groups of features that are farthest off in their direction.
+    ranked = []
+    for signs, reason in GROUPS:
+        worst = max(0.0, *(sign * float(np.nan_to_num(scores.get(name, 0.0))) for name, sign in signs.items()))
+        ranked.append((worst, reason))
+    ranked.sort(key=lambda each: -each[0])
+    largest = ranked[0][0]
+    return tuple(why for score, why in ranked[:2] if score >= max(MIN_SCORE, largest / 2) or score == largest)

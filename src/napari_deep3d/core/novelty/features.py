@@ -1,4 +1,4 @@
-"""What a stack looks like, in a few numbers: to tell a stack that a model knows from one that it does not.
+"""What a stack looks like, in a few numbers: to tell a stack like those that a model was trained on from others.
 
 The numbers come from a bounded part of the stack (at most :data:`MAX_PLANES` planes of :data:`MAX_LATERAL` squared),
 so that they are there in a fraction of a second. They do not change with the camera's gain and offset or when the
@@ -14,6 +14,7 @@ coarse structure hardly changes from plane to plane while fine structure does.
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass, fields
+from itertools import product
 
 import numpy as np
 import scipy.fft
@@ -21,30 +22,32 @@ import scipy.ndimage
 from numpy.typing import NDArray
 
 from napari_deep3d.core.box import Box
-from napari_deep3d.core.types import ComplexArray, DoubleArray, FloatArray, Spacing
-from napari_deep3d.core.volume import Stack, shape_of
+from napari_deep3d.core.types import DoubleArray, FloatArray, Spacing
+from napari_deep3d.core.volume import Stack, read_box, shape_of
 
 MAX_PLANES = 64
 MAX_LATERAL = 176
-PARTS = 3
+SEARCHED_PARTS = 3
 """Parts along Y and X that are looked at, where a stack is larger, to find the one with most structure."""
-EDGES = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2)
+OCTAVE_EDGES = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2)
 """Lateral frequencies between octaves, in cycles per voxel: details of 32 to 16 voxels, ..., 4 to 2 voxels."""
-OCTAVES = len(EDGES) - 1
-COARSEST = 1
+OCTAVES = len(OCTAVE_EDGES) - 1
+BULK_OCTAVES = 1
 """Frequencies up to this octave show the blurred bulk of the sample, above any noise."""
-NEAR, FAR, FARTHEST = 1, 3, 6
+NEAR_PLANES, FAR_PLANES, FARTHEST_PLANES = 1, 3, 6
 """Distances in planes at which planes are compared."""
-MIN_SIGNAL = 0.1
+MIN_SIGNAL_SHARE = 0.1
 """Share of a band's power that is taken as signal at least, so that a band of mere noise gives no wild numbers."""
-ALIKE = 0.995
+MAX_CORRELATION = 0.995
 """Correlation that counts as one."""
 SLIGHT_FALL, SLIGHT_UNEVENNESS = 0.05, 0.03
 """log10 of ratios below which differences count evenly, above by their ratio: few stacks have large ones."""
-SMOOTHING = 1.5
+STRUCTURE_BLUR = 1.5
 """Voxels (standard deviation) along Y and X, to tell the intensities of structure from noise."""
-PERCENTILES = (0.1, 99.9)
-MIN_SHARE, MIN_JUMP, TINY = 1e-3, 1e-5, 1e-12
+RANGE_PERCENTILES = (0.1, 99.9)
+"""Of the blurred intensities: what counts as dark (0) and bright (1)."""
+MIN_SATURATED_SHARE, MIN_JUMP, MIN_POWER = 1e-3, 1e-5, 1e-12
+"""Added, so that logarithms of nothing are finite."""
 
 
 @dataclass(frozen=True)
@@ -107,24 +110,41 @@ class Features:
         return np.array(astuple(self), dtype=np.float64)
 
 
-NAMES = tuple(field.name for field in fields(Features))
+FEATURE_NAMES = tuple(field.name for field in fields(Features))
 
 
 def measure_features(voxels: FloatArray, spacing_um: Spacing) -> Features:
-    """Measure what a part of a stack looks like, axes (Z, Y, X), every voxel finite."""
+    """Measure what a part of a stack looks like.
+
+    Parameters
+    ----------
+    voxels : array, axes (Z, Y, X)
+        Every one finite.
+    spacing_um : (Z, Y, X) in um
+        Voxel size.
+    """
+    # 1. Intensities from 0 (dark) to 1 (bright), also blurred, so that noise hardly counts.
     saturated = float((voxels == voxels.max()).mean())
-    smooth = scipy.ndimage.gaussian_filter(voxels, (0, SMOOTHING, SMOOTHING))
-    low, high = (float(value) for value in np.percentile(smooth, PERCENTILES))
+    smooth = scipy.ndimage.gaussian_filter(voxels, (0, STRUCTURE_BLUR, STRUCTURE_BLUR))
+    low, high = (float(value) for value in np.percentile(smooth, RANGE_PERCENTILES))
     scale = np.float32(1 / (high - low) if high > low else 0)
     smooth = (smooth - np.float32(low)) * scale
-    z, y, x = spacing_um
+
+    # 2. Their distribution. Skewness is the third standardised moment; a constant, which has none, gets 0.
+    deviations = smooth - smooth.mean(dtype=np.float64).astype(np.float32)
+    squares = np.square(deviations)
+    cubed_spread = float(squares.mean(dtype=np.float64)) ** 1.5
+    skewness = float((squares * deviations).mean(dtype=np.float64)) / cubed_spread if cubed_spread > 0 else 0.0
     jump = float(np.abs(np.diff(smooth.mean(axis=(1, 2)))).mean())
+
+    # 3. The numbers, in the order of their names.
+    z, y, x = spacing_um
     numbers = [
         *np.log10((z, np.sqrt(y * x))),
-        *_spectral((voxels - np.float32(low)) * scale),
+        *_spectral_features((voxels - np.float32(low)) * scale),
         *np.percentile(smooth, (50, 90, 99)),
-        np.cbrt(_skewness(smooth)),
-        np.log10(saturated + MIN_SHARE),
+        np.cbrt(skewness),
+        np.log10(saturated + MIN_SATURATED_SHARE),
         np.log10(jump + MIN_JUMP),
     ]
     return Features(*(float(number) for number in numbers))
@@ -134,34 +154,26 @@ def representative_part(stack: Stack) -> FloatArray:
     """The middle planes of the part with most structure, axes (Z, Y, X), float32, every voxel finite."""
     planes, rows, columns = shape_of(stack)
     depth, height, width = min(planes, MAX_PLANES), min(rows, MAX_LATERAL), min(columns, MAX_LATERAL)
-    corners = [(top, left) for top in _starts(rows, height) for left in _starts(columns, width)]
+    tops, lefts = (
+        sorted({(size - part) * number // (SEARCHED_PARTS - 1) for number in range(SEARCHED_PARTS)})
+        for size, part in ((rows, height), (columns, width))
+    )
+    corners = list(product(tops, lefts))
     if len(corners) > 1:
-        plane = _finite(np.asarray(stack[planes // 2], dtype=np.float32))
+        plane = _fill_gaps(np.asarray(stack[planes // 2], dtype=np.float32))
         spread = [float(plane[top : top + height, left : left + width].std()) for top, left in corners]
         corners = [corners[int(np.argmax(spread))]]
     (top, left), first = corners[0], (planes - depth) // 2
     box = Box.at((first, top, left), (depth, height, width))
-    return _finite(np.asarray(stack[box], dtype=np.float32))
+    return _fill_gaps(read_box(stack, box))
 
 
-def _starts(size: int, part: int) -> list[int]:
-    return sorted({(size - part) * number // (PARTS - 1) for number in range(PARTS)})
-
-
-def _finite(voxels: FloatArray) -> FloatArray:
+def _fill_gaps(voxels: FloatArray) -> FloatArray:
     """The voxels, what is not finite replaced by the median of what is."""
     finite = np.isfinite(voxels)
     if finite.all():
         return voxels
     return np.where(finite, voxels, np.median(voxels[finite]) if finite.any() else np.float32(0))
-
-
-def _skewness(values: FloatArray) -> float:
-    """Third standardised moment; 0 for a constant, which has none."""
-    deviations = values - values.mean(dtype=np.float64).astype(np.float32)
-    squares = np.square(deviations)
-    spread = float(squares.mean(dtype=np.float64)) ** 1.5
-    return float((squares * deviations).mean(dtype=np.float64)) / spread if spread > 0 else 0.0
 
 
 class _Bands:
@@ -170,9 +182,9 @@ class _Bands:
     def __init__(self, height: int, width: int) -> None:
         along_y = np.abs(scipy.fft.fftfreq(height))[:, None]
         along_x = scipy.fft.rfftfreq(width)[None]
-        self.labels = np.digitize(np.hypot(along_y, along_x), EDGES)
+        self.labels = np.digitize(np.hypot(along_y, along_x), OCTAVE_EDGES)
         self.is_tall, self.is_wide = along_y > along_x, along_y < along_x
-        self.is_coarse = self.labels <= COARSEST
+        self.is_bulk = self.labels <= BULK_OCTAVES
         self.weight = np.full(self.labels.shape, 2.0)  # a frequency stands for its mirror too
         self.weight[:, 0] = 1
         if width % 2 == 0:
@@ -185,45 +197,51 @@ class _Bands:
         total, share = (
             np.bincount(self.labels.ravel(), each.ravel(), minlength=OCTAVES + 2)[1:] for each in (values, weight)
         )
-        return np.asarray(np.divide(total, share, out=np.full(total.shape, np.nan), where=share > 0) + TINY)
+        return np.asarray(np.divide(total, share, out=np.full(total.shape, np.nan), where=share > 0) + MIN_POWER)
 
 
-def _spectral(voxels: FloatArray) -> list[float]:
-    """What the planes show octave by octave: from noise to order, as in :class:`Features`."""
-    _, height, width = voxels.shape
+def _spectral_features(voxels: FloatArray) -> list[float]:
+    """The features from ``noise`` to ``order``: what the planes (Z, Y, X) show octave by octave."""
+    planes, height, width = voxels.shape
+
+    # 1. The spectrum of each plane, faded out towards its borders, and the power in each octave.
     window = np.outer(np.hanning(height + 2)[1:-1], np.hanning(width + 2)[1:-1]).astype(np.float32)
     window /= np.sqrt(np.square(window).sum())
     spectrum = scipy.fft.rfft2((voxels - voxels.mean(axis=(1, 2), keepdims=True)) * window)
     bands, squares = _Bands(height, width), spectrum.real**2 + spectrum.imag**2
     power = bands.means(squares)
-    # The corner has no more than noise, or very fine structure; a band is never taken for noise alone.
-    floor = np.minimum(power[-1], (1 - MIN_SIGNAL) * power)
-    least = MIN_SIGNAL * power
-    tall, wide = (np.maximum(bands.means(squares, part) - floor, least) for part in (bands.is_tall, bands.is_wide))
-    alike = [
-        np.arctanh(np.clip(_shared(spectrum, bands, lag) / (power - floor), -ALIKE, ALIKE))[:-1] for lag in (NEAR, FAR)
-    ]
+
+    # 2. Noise: the power in the corner, which has no more than that, or very fine structure. A band is never taken for
+    #    noise alone.
+    noise = np.minimum(power[-1], (1 - MIN_SIGNAL_SHARE) * power)
+    least = MIN_SIGNAL_SHARE * power
+
+    # 3. Similarity: correlation of planes that lie some planes apart, without the noise.
+    similarity = []
+    for lag in (NEAR_PLANES, FAR_PLANES):
+        shared = np.full(OCTAVES + 1, np.nan)
+        if planes > lag:
+            first, second = spectrum[:-lag], spectrum[lag:]
+            shared = bands.means(first.real * second.real + first.imag * second.imag)
+        similarity.append(np.arctanh(np.clip(shared / (power - noise), -MAX_CORRELATION, MAX_CORRELATION))[:-1])
+
+    # 4. Unevenness: power of waves that run rather along Y over that of those rather along X.
+    tall, wide = (np.maximum(bands.means(squares, part) - noise, least) for part in (bands.is_tall, bands.is_wide))
+
+    # 5. Order: how much the bulk changes from plane to plane, over how much it changes in the end.
+    changes = []
+    for lag in (NEAR_PLANES, FARTHEST_PLANES):
+        change = float("nan")
+        if planes > lag:
+            difference = spectrum[lag:, bands.is_bulk] - spectrum[:-lag, bands.is_bulk]
+            mean = np.square(np.abs(difference)).mean(axis=0, dtype=np.float64)
+            change = float(np.average(mean, weights=bands.weight[bands.is_bulk])) + MIN_POWER
+        changes.append(change)
+
     return [
         float(np.log10(power[-1]) / 2),
         *np.arcsinh(np.log10(power[:-1] / power[1:]) / SLIGHT_FALL).tolist(),
-        *np.concatenate(alike).tolist(),
+        *np.concatenate(similarity).tolist(),
         *np.log10(np.abs(np.log10(tall / wide)) + SLIGHT_UNEVENNESS)[: OCTAVES - 1].tolist(),
-        float(np.log10(_change(spectrum, bands, NEAR) / _change(spectrum, bands, FARTHEST))),
+        float(np.log10(changes[0] / changes[1])),
     ]
-
-
-def _shared(spectrum: ComplexArray, bands: _Bands, lag: int) -> DoubleArray:
-    """Cross spectrum of planes that lie ``lag`` apart, by octave; NaN if there are too few."""
-    if len(spectrum) <= lag:
-        return np.full(OCTAVES + 1, np.nan)
-    first, second = spectrum[:-lag], spectrum[lag:]
-    return bands.means(first.real * second.real + first.imag * second.imag)
-
-
-def _change(spectrum: ComplexArray, bands: _Bands, lag: int) -> float:
-    """Power of the difference of planes that lie ``lag`` apart, in coarse structure; NaN if there are too few."""
-    if len(spectrum) <= lag:
-        return float("nan")
-    difference = spectrum[lag:, bands.is_coarse] - spectrum[:-lag, bands.is_coarse]
-    squares = np.square(np.abs(difference)).mean(axis=0, dtype=np.float64)
-    return float(np.average(squares, weights=bands.weight[bands.is_coarse])) + TINY

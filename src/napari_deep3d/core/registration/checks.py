@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.intensity import intensity_range, is_flat
+from napari_deep3d.core.intensity import MAX_SATURATED, intensity_range, is_flat, saturated_share
 from napari_deep3d.core.volume import Volume, all_finite
 
-MAX_SATURATED = 0.2
 SOME_SATURATED = 0.005
+"""Share of saturated voxels from which on the user is told."""
 
 
 def check_pair(confocal: Volume, widefield: Volume) -> list[str]:
@@ -38,7 +36,7 @@ def check_pair(confocal: Volume, widefield: Volume) -> list[str]:
                 f"the {kind} stack {volume.name} is constant (every voxel is {bounds[0]:g}): nothing to align. "
                 "Choose another channel or file."
             )
-        share = saturated_share(volume, bounds[1])
+        share = saturated_share(volume.data, bounds[1])
         if share > MAX_SATURATED:
             raise InputError(
                 f"{share:.0%} of the {kind} stack {volume.name} is saturated (at its largest value, {bounds[1]:g}); at "
@@ -47,9 +45,3 @@ def check_pair(confocal: Volume, widefield: Volume) -> list[str]:
         if share > SOME_SATURATED:
             notices.append(f"{share:.1%} of the {kind} stack is saturated; structure is lost there.")
     return notices
-
-
-def saturated_share(volume: Volume, largest: float) -> float:
-    """Share of voxels that have the largest value, from every fourth row and column of at most 32 planes."""
-    planes = np.unique(np.linspace(0, volume.shape[0] - 1, 32).round().astype(int))
-    return float(np.mean([np.mean(np.asarray(volume.data[int(z)])[::4, ::4] >= largest) for z in planes]))

@@ -10,17 +10,21 @@ import scipy.fft
 
 from napari_deep3d.core.box import Box
 from napari_deep3d.core.events import Stop, StoppedError
-from napari_deep3d.core.registration.cross_spectrum import Lag, fade_window, fast_shape, high_pass
-from napari_deep3d.core.types import FloatArray, Shape
+from napari_deep3d.core.registration.cross_spectrum import (
+    Lag,
+    correlation,
+    fade_window,
+    fast_shape,
+    highest_lag,
+    whiten,
+)
+from napari_deep3d.core.types import FloatArray, Shape, Vector, zyx
 from napari_deep3d.core.volume import Stack, read_box, shape_of
 
 REDUCED: Shape = (160, 320, 320)
 """Sizes (Z, Y, X) of the reduced copies, at most."""
 MIN_SHARED = 1 / 3
 """Share of the smaller stack, along each axis, that must overlap."""
-WHITENING = 0.8
-"""Power of the amplitude that the cross spectrum is divided by; 0 is cross-correlation, 1 phase correlation."""
-SMOOTHING = (0.5, 1.2, 1.2)
 
 
 @dataclass(frozen=True)
@@ -31,15 +35,15 @@ class LagRange:
     high: Lag
 
 
-def lag_range(confocal: Shape, widefield: Shape, max_lag: tuple[float, float, float] | None = None) -> LagRange:
+def lag_range(confocal: Shape, widefield: Shape, max_lag: Vector | None = None) -> LagRange:
     """Lags at which two stacks share enough, cut to ``max_lag`` voxels either way where it is given."""
     low, high = [], []
-    for axis, (own, other) in enumerate(zip(confocal, widefield, strict=True)):
-        least = ceil(MIN_SHARED * min(own, other))
-        bound = float("inf") if max_lag is None else max_lag[axis]
-        low.append(int(max(least - own, -np.floor(bound))))
-        high.append(int(min(other - least, np.floor(bound))))
-    return LagRange((low[0], low[1], low[2]), (high[0], high[1], high[2]))
+    bounds = (np.inf, np.inf, np.inf) if max_lag is None else max_lag
+    for own, other, bound in zip(confocal, widefield, bounds, strict=True):
+        shared = ceil(MIN_SHARED * min(own, other))
+        low.append(int(max(shared - own, -np.floor(bound))))
+        high.append(int(min(other - shared, np.floor(bound))))
+    return LagRange(zyx(low), zyx(high))
 
 
 def reduction(confocal: Shape, widefield: Shape) -> Shape:
@@ -70,21 +74,11 @@ def coarse_lag(confocal: Stack, widefield: Stack, searched: LagRange, stop: Stop
     shapes = [shape_of(stack) for stack in (confocal, widefield)]
     factors = reduction(*shapes)
     images = [reduce_stack(stack, factors, stop) for stack in (confocal, widefield)]
-    sizes = [shape_of(image) for image in images]
-    grid = fast_shape((sizes[0][0] + sizes[1][0], sizes[0][1] + sizes[1][1], sizes[0][2] + sizes[1][2]))
+    grid = fast_shape(zyx(a + b for a, b in zip(images[0].shape, images[1].shape, strict=True)))
     spectra = [
-        scipy.fft.rfftn((image - image.mean()) * fade_window(size), s=grid, workers=-1)
-        for image, size in zip(images, sizes, strict=True)
+        scipy.fft.rfftn((image - image.mean()) * fade_window(shape_of(image)), s=grid, workers=-1) for image in images
     ]
-    cross = np.conj(spectra[0]) * spectra[1]
-    size = np.abs(cross)
-    cross /= np.maximum(size, 1e-6 * size.mean() + 1e-30) ** WHITENING
-    cross *= high_pass(grid, (2, 6, 6)) ** 2 * (1 - high_pass(grid, SMOOTHING))
-    match = scipy.fft.irfftn(cross, s=grid, workers=-1)
-    low = [int(np.ceil(a / f)) for a, f in zip(searched.low, factors, strict=True)]
-    high = [max(int(np.floor(b / f)), a) for b, a, f in zip(searched.high, low, factors, strict=True)]
-    lags = [np.arange(a, b + 1) for a, b in zip(low, high, strict=True)]
-    inside: FloatArray = match[np.ix_(*lags)]
-    best = np.unravel_index(int(inside.argmax()), inside.shape)
-    z, y, x = (int(axis[i]) * f for axis, i, f in zip(lags, best, factors, strict=True))
-    return z, y, x
+    match = correlation(whiten(np.conj(spectra[0]) * spectra[1], grid), grid)
+    low = zyx(ceil(a / f) for a, f in zip(searched.low, factors, strict=True))
+    high = zyx(max(b // f, a) for b, a, f in zip(searched.high, low, factors, strict=True))
+    return zyx(d * f for d, f in zip(highest_lag(match, low, high), factors, strict=True))

@@ -7,21 +7,31 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_deep3d.core.resampling import Resampled, grid_for
-from napari_deep3d.core.types import DoubleArray, Shape, Spacing, Vector
+from napari_deep3d.core.types import DoubleArray, Shape, Spacing, Vector, zyx
 from napari_deep3d.core.volume import Stack, Volume, check_stack, format_spacing, shape_of
 
 SAME_SPACING = 1e-3
+"""Voxel sizes that differ by no more than this share count as one."""
 
 
 @dataclass(frozen=True)
 class CommonGrid:
-    """Both stacks on voxels of one size: of each axis the coarser one."""
+    """Both stacks on voxels of one size: of each axis the coarser one.
+
+    Attributes
+    ----------
+    confocal, widefield
+        The stacks, axes (Z, Y, X); resampled when read, where their own voxels are finer.
+    step_um
+        The voxel size.
+    offset_um
+        Shift, (Z, Y, X) in um, that a lag of 0 stands for: the grids' first voxels need not lie on the stacks' own.
+    """
 
     confocal: Stack
     widefield: Stack
     step_um: Spacing
     offset_um: DoubleArray
-    """Shift, in um, that a lag of 0 stands for: the grids' first voxels need not lie on the stacks' own."""
 
     @property
     def shapes(self) -> tuple[Shape, Shape]:
@@ -30,8 +40,7 @@ class CommonGrid:
 
     def to_um(self, lag: DoubleArray) -> Vector:
         """The shift in um that a lag in voxels, both (Z, Y, X), stands for."""
-        z, y, x = lag * self.step_um + self.offset_um
-        return float(z), float(y), float(x)
+        return zyx((lag * self.step_um + self.offset_um).tolist())
 
 
 def common_grid(confocal: Volume, widefield: Volume) -> CommonGrid:
@@ -43,8 +52,7 @@ def common_grid(confocal: Volume, widefield: Volume) -> CommonGrid:
         If one of them has too few voxels of that size.
     """
     own = (confocal.require_spacing_um(), widefield.require_spacing_um())
-    z, y, x = (a if abs(a / b - 1) < SAME_SPACING else max(a, b) for a, b in zip(*own, strict=True))
-    step = (z, y, x)
+    step = zyx(a if abs(a / b - 1) < SAME_SPACING else max(a, b) for a, b in zip(*own, strict=True))
     stacks: list[Stack] = []
     firsts = []
     for volume, spacing in zip((confocal, widefield), own, strict=True):

@@ -1,4 +1,9 @@
-"""How likely a shift is right: a chance learned from simulated pairs of which the shift is known."""
+"""How likely a shift is right: a chance learned from simulated pairs of which the shift is known.
+
+Three numbers are the evidence: how far the match stands out of those at other shifts (prominence), whether it stays
+where it is when the tiles are cut elsewhere (drift), and whether the point spread function between the stacks has one
+sharp peak (concentration). A logistic regression makes a chance of their logarithms.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,7 @@ import numpy as np
 from napari_deep3d.core.types import DoubleArray, FloatArray
 
 COEFFICIENTS = (-7.426, 2.222, -1.633, 1.702)
-"""Of a logistic regression; ``benchmarks/registration/confidence.py`` fits them."""
+"""Of the logistic regression, for :meth:`Evidence.features`; ``benchmarks/registration/confidence.py`` fits them."""
 
 HIGH, FAIR = 0.9, 0.5
 """A confidence from which a shift can be used as it is, and one below which it is refused."""
@@ -22,11 +27,12 @@ class Evidence:
     Attributes
     ----------
     prominence
-        Height of the match over its usual height at other lags.
+        Height of the match over its usual height (root mean square) at other lags.
     drift
-        How far the lag follows, in voxels (Z, Y, X), when the tiles are cut two voxels off.
+        How far the lag moves, in voxels (Z, Y, X), when the tiles are cut two voxels off: a lag that follows the cut
+        was found from the tiles' own borders, not from the sample.
     concentration
-        Share of the PSF's light that lies at its peak.
+        Share of the PSF's light that lies at its peak, 0 to 1: of stacks that do not match it is spread out.
     """
 
     prominence: float

@@ -6,6 +6,9 @@ maximum lands at the window's border). Here both stacks' slow parts are left out
 is weighted by frequency with one over the power of what the confocal stack does not explain, which makes it the
 likelihood. The sub-voxel shift is the one of maximum likelihood under the same weights; f shows whether there is one
 sharp peak there.
+
+A lag is in voxels of the grid that both stacks are seen on, a shift in um between their own positions
+(:mod:`~.cross_spectrum`).
 """
 
 from __future__ import annotations
@@ -19,18 +22,28 @@ from napari_deep3d.core.registration.checks import check_pair
 from napari_deep3d.core.registration.coarse import LagRange, coarse_lag, lag_range
 from napari_deep3d.core.registration.common_grid import CommonGrid, common_grid
 from napari_deep3d.core.registration.confidence import FAIR, HIGH, Evidence, concentration, confidence_of
-from napari_deep3d.core.registration.cross_spectrum import CrossSpectra, Lag, cross_spectra, shared_boxes
-from napari_deep3d.core.registration.relative_psf import Maps, psf_as_printed, shift_maps
+from napari_deep3d.core.registration.cross_spectrum import (
+    CrossSpectra,
+    Lag,
+    SubpixelShift,
+    find_subpixel_shift,
+    gather_spectra,
+    parabola,
+    shared_boxes,
+)
+from napari_deep3d.core.registration.relative_psf import psf_as_printed, shift_maps
 from napari_deep3d.core.registration.result import Registration
-from napari_deep3d.core.registration.subpixel import SubpixelShift, find_subpixel_shift, parabola
 from napari_deep3d.core.registration.transform import Transform, centre_um
-from napari_deep3d.core.types import DoubleArray, Shape
+from napari_deep3d.core.types import DoubleArray, Shape, zyx
 from napari_deep3d.core.volume import Volume
 
-CHECK_OFFSET = (2, 2, 2)
+CHECK_OFFSET: Lag = (2, 2, 2)
+"""Voxels (Z, Y, X) by which the tiles are cut elsewhere, to see whether the lag stays."""
 CHECK_TILES = 9
-MAX_MOVES = 2
-MIN_CUT: Shape = (3, 8, 8)
+"""Tiles of a quick look."""
+MAX_RECUTS = 2
+MIN_SHARED_VOXELS: Shape = (3, 8, 8)
+"""What the stacks must share, at least, at a lag that tiles are cut at."""
 
 
 def register_volumes(confocal: Volume, widefield: Volume, config: RegisterConfig, stop: Stop) -> Job[Registration]:
@@ -59,110 +72,102 @@ def register_volumes(confocal: Volume, widefield: Volume, config: RegisterConfig
         If it was stopped; there is no partial result.
     """
     clock = Clock()
+    method = config.resolved_method
+
+    # 1. Both stacks on voxels of one size, and the lags to look at.
     notices = check_pair(confocal, widefield)
     grids = common_grid(confocal, widefield)
-    searched = _searched(grids, config)
+    max_lag = None
+    if config.max_shift_um is not None:
+        max_lag = zyx(um / step for um, step in zip(config.max_shift_um, grids.step_um, strict=True))
+    searched = lag_range(*grids.shapes, max_lag)
+
+    # 2. The lag, first to about a voxel, then to a fraction of one.
     yield clock.progress(0, 1, "looking for the overlap")
-    lag = (0, 0, 0) if config.preset == "paper" else coarse_lag(grids.confocal, grids.widefield, searched, stop)
-    spectra, delay, drift = yield from fine_lag(grids, lag, stop)
-    found = delay.lag + spectra.lag
+    start = (0, 0, 0) if method == "psf (paper)" else coarse_lag(grids.confocal, grids.widefield, searched, stop)
+    spectra, estimate, drift = yield from fine_lag(grids, start, stop)
+    likeliest = estimate.lag + spectra.lag
+
+    # 3. The PSF there, and how sure all this is.
     yield clock.progress(0, 1, "estimating the PSF")
-    maps = shift_maps(grids, spectra, delay, stop)
-    evidence = Evidence(delay.prominence, drift, concentration(maps[0].values))
-    found, maps = yield from _by_method(grids, config, found, maps, stop)
-    confidence = _agreeing(confidence_of(evidence), found - (delay.lag + spectra.lag))
+    maps = shift_maps(grids, spectra, estimate, stop)
+    evidence = Evidence(estimate.prominence, drift, concentration(maps.psf.values))
+    confidence = confidence_of(evidence)
+
+    # 4. The lag by another method, where one is asked for. Where it is not that of the default, it is at most as likely
+    #    right as the default is wrong.
+    lag = likeliest
+    if method == "psf (paper)":
+        lag, psf = yield from psf_as_printed(grids, stop)
+        maps = maps._replace(psf=psf)
+    elif method != "psf":
+        shown = maps.filtered_correlation if method == "cross-correlation" else maps.plain_correlation
+        best = np.unravel_index(int(shown.values.argmax()), shown.values.shape)
+        lag = np.round(likeliest) + (np.array(best) - np.array(shown.values.shape) // 2 + parabola(shown.values, best))
+    if not np.all(np.abs(lag - likeliest) <= 0.5):
+        confidence = min(confidence, 1 - confidence)
     if FAIR <= confidence < HIGH:
         notices.append(f"The confidence is only fair ({confidence:.2f}): look at the overlay before you use this.")
-    transform, blocks = Transform.shift(grids.to_um(found)), list[MatchedBlock]()
+
+    # 5. More than a shift, where it is asked for.
+    transform, blocks = Transform.shift(grids.to_um(lag)), list[MatchedBlock]()
     if config.transform != "shift":
         transform, blocks, more = yield from fit_linear_map(
-            grids.confocal, grids.widefield, grids.step_um, grids.offset_um, found, config.transform, stop
+            grids.confocal, grids.widefield, grids.step_um, grids.offset_um, lag, config.transform, stop
         )
         notices += more
     shift = transform.shift_at(centre_um(confocal.shape, confocal.require_spacing_um()))
-    z, y, x = (um / step for um, step in zip(shift, widefield.require_spacing_um(), strict=True))
     return Registration(
         transform=transform,
         shift_um=shift,
-        shift_voxels=(z, y, x),
+        shift_voxels=zyx(um / step for um, step in zip(shift, widefield.require_spacing_um(), strict=True)),
         confidence=confidence,
-        refusal=_refusal(confidence, found, searched, config),
-        method=config.method if config.preset == "default" else "psf (paper)",
+        refusal=_refusal(confidence, lag, searched, config),
+        method=method,
         evidence=evidence,
-        psf=maps[0],
-        filtered_correlation=maps[1],
-        plain_correlation=maps[2],
+        psf=maps.psf,
+        filtered_correlation=maps.filtered_correlation,
+        plain_correlation=maps.plain_correlation,
         blocks=tuple(blocks),
         notices=tuple(notices),
         seconds=clock.seconds,
     )
 
 
-def _searched(grids: CommonGrid, config: RegisterConfig) -> LagRange:
-    most = config.max_shift_um
-    lags = None
-    if most is not None:
-        lags = (most[0] / grids.step_um[0], most[1] / grids.step_um[1], most[2] / grids.step_um[2])
-    return lag_range(*grids.shapes, lags)
+def fine_lag(grids: CommonGrid, start: Lag, stop: Stop) -> Job[tuple[CrossSpectra, SubpixelShift, DoubleArray]]:
+    """Sub-voxel lag near a coarse one, and how far the lag moves when the tiles are cut elsewhere, in voxels (Z, Y, X).
 
-
-def fine_lag(grids: CommonGrid, lag: Lag, stop: Stop) -> Job[tuple[CrossSpectra, SubpixelShift, DoubleArray]]:
-    """Sub-voxel lag near a coarse one, and how far the lag follows when the tiles are cut elsewhere, in voxels.
-
-    A first look at a few tiles tells where to cut; the second one, at all tiles cut there, gives the lag. A third one,
+    A first look at a few tiles says where to cut; the second one, at all tiles cut there, gives the lag. A third one,
     cut some voxels off, should give the same: if it follows the cut, what is seen is the tiles' own fading.
     """
-    spectra, delay = yield from _look(grids, lag, CHECK_TILES, stop)
-    cut = _nearest_cut(grids, delay.lag + lag, lag)
-    if cut != lag or not spectra.is_whole:
-        spectra, delay = yield from _look(grids, cut, None, stop)
-    for _ in range(MAX_MOVES):  # the first look was too far off for a good cut
-        moved = _nearest_cut(grids, delay.lag + cut, cut)
-        if np.abs(np.subtract(moved, cut)).max() <= 1:
+    spectra, estimate = yield from _look(grids, start, CHECK_TILES, stop)
+    cut = _nearest_cut(grids, estimate.lag + start, start)
+    if cut != start or not spectra.is_whole:
+        spectra, estimate = yield from _look(grids, cut, None, stop)
+    for _ in range(MAX_RECUTS):  # the first look was too far off for a good cut
+        better = _nearest_cut(grids, estimate.lag + cut, cut)
+        if np.abs(np.subtract(better, cut)).max() <= 1:
             break
-        cut = moved
-        spectra, delay = yield from _look(grids, cut, None, stop)
+        cut = better
+        spectra, estimate = yield from _look(grids, cut, None, stop)
     aside = _nearest_cut(grids, np.array(cut) + CHECK_OFFSET, cut)
     _, check = yield from _look(grids, aside, CHECK_TILES, stop)
-    return spectra, delay, np.abs(check.lag + aside - delay.lag - cut)
+    return spectra, estimate, np.abs(check.lag + aside - estimate.lag - cut)
 
 
-def _look(grids: CommonGrid, cut: Lag, tiles: int | None, stop: Stop) -> Job[tuple[CrossSpectra, SubpixelShift]]:
-    spectra = yield from cross_spectra(grids.confocal, grids.widefield, cut, most=tiles, stop=stop)
+def _look(grids: CommonGrid, cut: Lag, max_tiles: int | None, stop: Stop) -> Job[tuple[CrossSpectra, SubpixelShift]]:
+    """Spectra of tiles that are cut at a lag, and the lag, on top of it, that they show."""
+    spectra = yield from gather_spectra(grids.confocal, grids.widefield, cut, max_tiles=max_tiles, stop=stop)
     return spectra, find_subpixel_shift(spectra)
 
 
 def _nearest_cut(grids: CommonGrid, lag: DoubleArray, otherwise: Lag) -> Lag:
     """The whole-voxel lag to cut tiles at, if the stacks share enough there."""
-    z, y, x = (round(float(v)) for v in lag)
-    boxes = shared_boxes(*grids.shapes, (z, y, x))
-    if boxes is None or any(b.stop - b.start < least for b, least in zip(boxes[0], MIN_CUT, strict=True)):
+    cut = zyx(round(float(v)) for v in lag)
+    boxes = shared_boxes(*grids.shapes, cut)
+    if boxes is None or any(n < least for n, least in zip(boxes[0].shape, MIN_SHARED_VOXELS, strict=True)):
         return otherwise
-    return z, y, x
-
-
-def _by_method(
-    grids: CommonGrid,
-    config: RegisterConfig,
-    found: DoubleArray,
-    maps: Maps,
-    stop: Stop,
-) -> Job[tuple[DoubleArray, Maps]]:
-    """The lag by another method than the default, where one is asked for."""
-    if config.preset == "paper":
-        lag, psf = yield from psf_as_printed(grids, stop)
-        return lag, (psf, *maps[1:])
-    if config.method == "psf":
-        return found, maps
-    shown = maps[1] if config.method == "cross-correlation" else maps[2]
-    best = np.unravel_index(int(shown.values.argmax()), shown.values.shape)
-    offset = np.array(best) - np.array(shown.values.shape) // 2 + parabola(shown.values, best)
-    return np.round(found) + offset, maps
-
-
-def _agreeing(confidence: float, difference: DoubleArray) -> float:
-    """Confidence in another method's lag: the default's where they agree, else at most the default's being wrong."""
-    return confidence if np.all(np.abs(difference) <= 0.5) else min(confidence, 1 - confidence)
+    return cut
 
 
 def _refusal(confidence: float, lag: DoubleArray, searched: LagRange, config: RegisterConfig) -> str:

@@ -2,84 +2,103 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from napari_deep3d.core.events import Job, Stop
 from napari_deep3d.core.intensity import intensity_range
 from napari_deep3d.core.registration.common_grid import CommonGrid
-from napari_deep3d.core.registration.cross_spectrum import CrossSpectra, cross_spectra, high_pass
+from napari_deep3d.core.registration.cross_spectrum import (
+    HIGH_PASS_SIGMA,
+    CrossSpectra,
+    SubpixelShift,
+    gather_spectra,
+    high_pass,
+    lag_window,
+)
 from napari_deep3d.core.registration.primal_dual import PsfProblem, solve
 from napari_deep3d.core.registration.result import ShiftMap
-from napari_deep3d.core.registration.subpixel import BAND_PASS, SubpixelShift, lag_window
-from napari_deep3d.core.types import DoubleArray, FloatArray, Shape, Spacing
+from napari_deep3d.core.types import DoubleArray, Shape, zyx
 
-Maps = tuple[ShiftMap, ShiftMap, ShiftMap]
-"""PSF, cross-correlation without the stacks' slow parts, and as they are."""
-
-RADIUS: Shape = (8, 10, 10)
+PSF_RADIUS: Shape = (8, 10, 10)
 """Lags (Z, Y, X) on either side of the peak on which the PSF is estimated."""
-SMOOTHNESS = 0.005
+VARIATION_WEIGHT = 0.005
 """Weight of the total variation as a share of the largest value of b; above it everything would be flat."""
-ENERGY = 0.0
+ENERGY_WEIGHT = 0.0
 """Without the stacks' slow parts nothing says how much light there is in all, and the peak needs no such constraint."""
 ITERATIONS = 150
-PAPER_SMOOTHNESS, PAPER_ENERGY = 1.0, 10.0
-"""lambda and mu as printed, for intensities in [0, 1]."""
+PAPER_LAMBDA, PAPER_MU = 1.0, 10.0
+"""As printed, for intensities in [0, 1]."""
 
 
-def shift_maps(grids: CommonGrid, spectra: CrossSpectra, delay: SubpixelShift, stop: Stop) -> Maps:
-    """PSF, filtered and plain cross-correlation around a lag."""
-    fast = high_pass(spectra.shape, BAND_PASS) ** 2
-    quiet = delay.shells.on_grid(delay.shells.inverse_noise) * fast
-    radius = _radius(spectra.shape)
-    psf = _estimate_psf(spectra, quiet, delay.lag, radius, grids.step_um, stop)
-    centre = grids.to_um(np.round(delay.lag) + spectra.lag)
-    filtered = lag_window(spectra.cross * fast, spectra.shape, delay.lag, radius)
-    plain = lag_window(spectra.cross, spectra.shape, delay.lag, radius)
-    first, second, third = (ShiftMap(values, grids.step_um, centre) for values in (psf, filtered, plain))
-    return first, second, third
+class ShiftMaps(NamedTuple):
+    """The PSF, and the cross-correlation of the stacks without their slow parts and as they are."""
+
+    psf: ShiftMap
+    filtered_correlation: ShiftMap
+    plain_correlation: ShiftMap
 
 
-def _radius(shape: Shape) -> Shape:
-    z, y, x = (max(1, min(r, (n - 1) // 4)) for r, n in zip(RADIUS, shape, strict=True))
-    return z, y, x
+def shift_maps(grids: CommonGrid, spectra: CrossSpectra, estimate: SubpixelShift, stop: Stop) -> ShiftMaps:
+    """PSF, filtered and plain cross-correlation around a lag.
 
+    Parameters
+    ----------
+    grids
+        Both stacks on voxels of one size.
+    spectra
+        Of the two stacks.
+    estimate
+        The lag that was found from these spectra, with its weights.
+    stop
+        Asked between iterations; the PSF so far is returned.
+    """
+    shape, lag = spectra.shape, estimate.lag
+    radius = zyx(max(1, min(r, (n - 1) // 4)) for r, n in zip(PSF_RADIUS, shape, strict=True))
 
-def _estimate_psf(
-    spectra: CrossSpectra, quiet: FloatArray, lag: DoubleArray, radius: Shape, step_um: Spacing, stop: Stop
-) -> FloatArray:
-    cross = lag_window(spectra.cross * quiet, spectra.shape, lag, radius)
-    double = (2 * radius[0], 2 * radius[1], 2 * radius[2])
-    auto = lag_window((spectra.confocal * quiet).astype(np.complex64), spectra.shape, np.zeros(3), double)
+    # 1. The parts of Eq. 3, weighted by frequency with one over the power of what the confocal stack does not explain.
+    fast = high_pass(shape, HIGH_PASS_SIGMA) ** 2
+    weight = estimate.shells.on_grid(estimate.shells.inverse_noise) * fast
+    cross = lag_window(spectra.cross * weight, shape, lag, radius)
+    power = (spectra.confocal * weight).astype(np.complex64)
+    auto = lag_window(power, shape, np.zeros(3), zyx(2 * r for r in radius))
+
+    # 2. The PSF, in units in which the autocorrelation is 1, with a voxel of the volume 1.
     scale = float(auto.max())
-    if scale <= 0:
-        return np.zeros_like(cross)
-    cross, auto = cross / scale, auto / scale
-    size = float(np.prod(step_um) ** (1 / 3))
-    step = (step_um[0] / size, step_um[1] / size, step_um[2] / size)
-    smoothness = SMOOTHNESS * float(np.abs(cross).max())
-    return solve(PsfProblem(cross, auto, smoothness, ENERGY, step), ITERATIONS, stop)
+    psf = np.zeros_like(cross)
+    if scale > 0:
+        cross, auto = cross / scale, auto / scale
+        size = float(np.prod(grids.step_um) ** (1 / 3))
+        step = zyx(um / size for um in grids.step_um)
+        variation = VARIATION_WEIGHT * float(np.abs(cross).max())
+        psf = solve(PsfProblem(cross, auto, variation, ENERGY_WEIGHT, step), ITERATIONS, stop)
+
+    # 3. The correlations, for comparison.
+    filtered = lag_window(spectra.cross * fast, shape, lag, radius)
+    plain = lag_window(spectra.cross, shape, lag, radius)
+    centre = grids.to_um(np.round(lag) + spectra.lag)
+    return ShiftMaps(*(ShiftMap(values, grids.step_um, centre) for values in (psf, filtered, plain)))
 
 
 def psf_as_printed(grids: CommonGrid, stop: Stop) -> Job[tuple[DoubleArray, ShiftMap]]:
-    """Eq. 3 as the paper prints it: no filter, no weights, window around shift 0, whole-voxel maximum.
+    """Eq. 3 as the paper prints it: no filter, no weights, window around lag 0, whole-voxel maximum.
 
     Intensities are divided by the largest; the window doubles once if the maximum lies at its border.
     """
-    shape = grids.shapes[0]
+    origin = np.zeros(3)
     for factor in (1, 2):
-        radius = (factor * RADIUS[0], factor * RADIUS[1], factor * RADIUS[2])
-        radius = (min(radius[0], shape[0] // 2), min(radius[1], shape[1] // 2), min(radius[2], shape[2] // 2))
-        padding = (2 * radius[0], 2 * radius[1], 2 * radius[2])
-        spectra = yield from cross_spectra(
-            grids.confocal, grids.widefield, (0, 0, 0), faded=False, padding=padding, stop=stop
+        radius = zyx(min(factor * r, n // 2) for r, n in zip(PSF_RADIUS, grids.shapes[0], strict=True))
+        double = zyx(2 * r for r in radius)
+        spectra = yield from gather_spectra(
+            grids.confocal, grids.widefield, (0, 0, 0), faded=False, padding=double, stop=stop
         )
-        scale = [intensity_range(stack, (0, 100))[1] for stack in (grids.confocal, grids.widefield)]
-        cross = lag_window(spectra.cross, spectra.shape, np.zeros(3), radius) / (scale[0] * scale[1])
-        auto = lag_window(spectra.confocal.astype(np.complex64), spectra.shape, np.zeros(3), padding) / scale[0] ** 2
-        problem = PsfProblem(cross, auto, PAPER_SMOOTHNESS / 2, PAPER_ENERGY, (1, 1, 1), non_negative=False)
+        largest = [intensity_range(stack, (0, 100))[1] for stack in (grids.confocal, grids.widefield)]
+        cross = lag_window(spectra.cross, spectra.shape, origin, radius) / (largest[0] * largest[1])
+        auto = lag_window(spectra.confocal.astype(np.complex64), spectra.shape, origin, double) / largest[0] ** 2
+        problem = PsfProblem(cross, auto, PAPER_LAMBDA / 2, PAPER_MU, (1, 1, 1), non_negative=False)
         psf = solve(problem, ITERATIONS, stop)
         best = np.array(np.unravel_index(int(psf.argmax()), psf.shape)) - radius
         if np.all(np.abs(best) < radius):
             break
-    return best.astype(np.float64), ShiftMap(psf, grids.step_um, grids.to_um(np.zeros(3)))
+    return best.astype(np.float64), ShiftMap(psf, grids.step_um, grids.to_um(origin))

@@ -9,7 +9,7 @@ import numpy as np
 from napari_deep3d.core.registration.affine import MatchedBlock
 from napari_deep3d.core.registration.confidence import Evidence
 from napari_deep3d.core.registration.transform import Transform
-from napari_deep3d.core.types import DoubleArray, FloatArray, Spacing, Vector
+from napari_deep3d.core.types import DoubleArray, FloatArray, Spacing, Vector, zyx
 
 
 @dataclass(frozen=True)
@@ -67,15 +67,15 @@ class Registration:
     refusal
         Why this should not be used, or empty.
     method
-        What found it.
+        What found it: that of the settings (:attr:`RegisterConfig.resolved_method`), "by hand", or "from a file".
     evidence
-        What the confidence was told from; None for one that was read from a file.
+        What the confidence was worked out from; None for one that was read from a file.
     psf
-        Eq. 3's estimate, as a function of the shift.
+        The point spread function between the stacks (the paper's Eq. 3), for every shift near the one found.
     filtered_correlation, plain_correlation
         Cross-correlation of the stacks, without their slow parts and as they are.
     blocks
-        Shifts of parts of the stack, where more than a shift was asked for.
+        Shifts of parts of the stack, where more than a shift of the whole was asked for.
     notices
         Sentences that the user should read.
     seconds
@@ -119,13 +119,12 @@ class Registration:
 
 def moved_by_hand(registration: Registration, by_um: Vector, widefield_um: Spacing) -> Registration:
     """The registration with its peak moved by (Z, Y, X) um, as by a person who sees that it is off."""
-    z, y, x = (a + b for a, b in zip(registration.shift_um, by_um, strict=True))
-    vz, vy, vx = (um / step for um, step in zip((z, y, x), widefield_um, strict=True))
+    shift = zyx(a + b for a, b in zip(registration.shift_um, by_um, strict=True))
     return replace(
         registration,
         transform=registration.transform.moved(by_um),
-        shift_um=(z, y, x),
-        shift_voxels=(vz, vy, vx),
+        shift_um=shift,
+        shift_voxels=zyx(um / step for um, step in zip(shift, widefield_um, strict=True)),
         method="by hand",
         refusal="",
     )

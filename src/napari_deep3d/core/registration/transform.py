@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.types import DoubleArray, Shape, Spacing, Vector
+from napari_deep3d.core.types import DoubleArray, Shape, Spacing, Vector, zyx
 
 FORMAT_VERSION = 1
 
@@ -76,8 +76,7 @@ class Transform:
 
     def shift_at(self, position_um: Sequence[float]) -> Vector:
         """How far a place of the confocal stack moves, (Z, Y, X) in um."""
-        z, y, x = self.apply(np.asarray(position_um, dtype=np.float64)) - position_um
-        return float(z), float(y), float(x)
+        return zyx((self.apply(np.asarray(position_um, dtype=np.float64)) - position_um).tolist())
 
     def moved(self, by_um: Sequence[float]) -> Transform:
         """The same map followed by a shift, as when a peak is moved by hand."""
@@ -125,8 +124,7 @@ class Transform:
 
 def centre_um(shape: Shape, spacing_um: Spacing) -> Vector:
     """Position of a stack's middle, (Z, Y, X) in um from the centre of its first voxel."""
-    z, y, x = ((n - 1) / 2 * step for n, step in zip(shape, spacing_um, strict=True))
-    return z, y, x
+    return zyx((n - 1) / 2 * step for n, step in zip(shape, spacing_um, strict=True))
 
 
 def corners_um(shape: Shape, spacing_um: Spacing) -> DoubleArray:

@@ -17,9 +17,9 @@ from napari_deep3d.core.types import DoubleArray, Spacing, zyx
 from napari_deep3d.core.volume import MIN_LATERAL, MIN_PLANES, Volume, read_box
 
 SLAB_PLANES = 8
-MARGIN = 10
+SPLINE_MARGIN = 10
 """Voxels read beyond a slab: a cubic spline's coefficients depend on ever fewer of those further away."""
-WHOLE = 1e-4
+WHOLE_VOXELS = 1e-4
 """A shift this close to whole voxels, in voxels, needs no interpolation."""
 
 
@@ -70,24 +70,25 @@ def align_pair(confocal: Volume, widefield: Volume, transform: Transform, stop: 
         If they share less than 4 planes of 16 x 16 pixels.
     """
     region = shared_region(confocal, widefield, transform)
-    shape = region.shape
-    matrix = np.asarray(
-        np.linalg.inv(transform.index_matrix(confocal.require_spacing_um(), widefield.require_spacing_um())),
-        dtype=np.float64,
-    )
+    index_matrix = transform.index_matrix(confocal.require_spacing_um(), widefield.require_spacing_um())
+    to_confocal = np.asarray(np.linalg.inv(index_matrix), dtype=np.float64)
     dtype = np.dtype(confocal.data.dtype)
-    out = np.empty(shape, dtype=dtype)
-    seen = np.empty(shape, dtype=widefield.data.dtype)
-    clock = Clock()
-    for first in range(0, shape[0], SLAB_PLANES):
+    moved = np.empty(region.shape, dtype=dtype)
+    fixed = np.empty(region.shape, dtype=widefield.data.dtype)
+    planes, clock = region.shape[0], Clock()
+    for first in range(0, planes, SLAB_PLANES):
         if stop():
             raise StoppedError
-        rows = slice(first, min(first + SLAB_PLANES, shape[0]))
-        slab = region.with_axis(0, region.z.start + rows.start, region.z.start + rows.stop)
-        out[rows] = _as_kind(resample(confocal, matrix, slab), dtype)
-        seen[rows] = widefield.data[slab]
-        yield clock.progress(rows.stop, shape[0], "aligning the pair")
-    return AlignedPair(out, seen, widefield.require_spacing_um(), region)
+        part = slice(first, min(first + SLAB_PLANES, planes))
+        slab = region.with_axis(0, region.z.start + part.start, region.z.start + part.stop)
+        values = resample(confocal, to_confocal, slab)
+        if values.dtype != dtype and dtype.kind != "f":  # a spline overshoots: keep to what the integers can hold
+            limits = np.iinfo(dtype)
+            values = np.clip(np.rint(values), limits.min, limits.max)
+        moved[part] = values
+        fixed[part] = widefield.data[slab]
+        yield clock.progress(part.stop, planes, "aligning the pair")
+    return AlignedPair(moved, fixed, widefield.require_spacing_um(), region)
 
 
 def shared_region(confocal: Volume, widefield: Volume, transform: Transform) -> Box:
@@ -103,8 +104,8 @@ def shared_region(confocal: Volume, widefield: Volume, transform: Transform) -> 
     low, high = np.zeros(3, dtype=int), np.zeros(3, dtype=int)
     for axis in range(3):
         first, last = (np.take(ends[..., axis], i, axis=axis).ravel() for i in (0, 1))
-        low[axis] = max(0, int(np.ceil(first.max() - WHOLE)))
-        high[axis] = min(widefield.shape[axis], int(np.floor(last.min() + WHOLE)) + 1)
+        low[axis] = max(0, int(np.ceil(first.max() - WHOLE_VOXELS)))
+        high[axis] = min(widefield.shape[axis], int(np.floor(last.min() + WHOLE_VOXELS)) + 1)
     if high[0] - low[0] < MIN_PLANES or min(high[1:] - low[1:]) < MIN_LATERAL:
         size = " x ".join(str(max(0, int(n))) for n in high - low)
         raise InputError(
@@ -129,22 +130,15 @@ def resample(confocal: Volume, matrix: DoubleArray, region: Box) -> NDArray[Any]
     linear = matrix[:3, :3]
     origin = linear @ region.start + matrix[:3, 3]
     size = region.shape
-    if np.allclose(linear, np.eye(3), atol=WHOLE / max(size)) and np.allclose(origin, np.round(origin), atol=WHOLE):
+    is_shift = np.allclose(linear, np.eye(3), atol=WHOLE_VOXELS / max(size))
+    if is_shift and np.allclose(origin, np.round(origin), atol=WHOLE_VOXELS):
         return np.asarray(confocal.data[Box.at(np.round(origin).astype(int).tolist(), size)])
-    ends = np.array(np.meshgrid(*((0, n - 1) for n in size), indexing="ij")).reshape(3, -1).T @ linear.T + origin
-    spread = np.maximum(0, (np.linalg.norm(linear, axis=1) - 1) / 2)
-    margin = MARGIN + np.ceil(4 * spread).astype(int)
-    low = np.maximum(np.floor(ends.min(axis=0)).astype(int) - margin, 0)
-    high = np.minimum(np.ceil(ends.max(axis=0)).astype(int) + margin + 1, confocal.shape)
+    corners = corners_um(size, (1, 1, 1)) @ linear.T + origin
+    blur = np.maximum(0, (np.linalg.norm(linear, axis=1) - 1) / 2)  # where the stack's voxels are finer than the grid's
+    margin = SPLINE_MARGIN + np.ceil(4 * blur).astype(int)
+    low = np.maximum(np.floor(corners.min(axis=0)).astype(int) - margin, 0)
+    high = np.minimum(np.ceil(corners.max(axis=0)).astype(int) + margin + 1, confocal.shape)
     voxels = read_box(confocal.data, Box.spanning(low, high))
-    if spread.any():
-        voxels = ndi.gaussian_filter(voxels, spread)
+    if blur.any():
+        voxels = ndi.gaussian_filter(voxels, blur)
     return np.asarray(ndi.affine_transform(voxels, linear, origin - low, output_shape=size, order=3, mode="nearest"))
-
-
-def _as_kind(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Values as a kind of number; integers are rounded and kept within what the kind holds."""
-    if values.dtype == dtype or dtype.kind == "f":
-        return values.astype(dtype, copy=False)
-    limits = np.iinfo(dtype)
-    return np.asarray(np.clip(np.rint(values), limits.min, limits.max), dtype=dtype)

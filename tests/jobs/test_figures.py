@@ -1,22 +1,14 @@
-"""What the jobs tell about the machine, and their picture."""
+"""Pictures: every stack is shown, and a picture appears whole or not at all."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from napari_deep3d.core.errors import InputError
 from napari_deep3d.jobs.figures import draw_comparison
-from napari_deep3d.jobs.info import describe_machine
-
-
-def test_description_of_the_machine_is_plain_and_names_versions() -> None:
-    told = json.loads(json.dumps(describe_machine(), allow_nan=False))
-    assert {"python", "system", "packages", "device", "threads", "memory_gb"} <= set(told)
-    assert {"napari-deep3d", "torch", "numpy"} <= set(told["packages"])
-    assert told["memory_gb"] >= told["memory_free_gb"] > 0
 
 
 @pytest.mark.parametrize("shape", [(8, 40, 60), (40, 20, 20)])
@@ -33,3 +25,13 @@ def test_picture_shows_every_stack(tmp_path: Path, shape: tuple[int, int, int]) 
         assert picture.std() > 0.05
         sizes.append(picture.shape[1])
     assert sizes[1] == pytest.approx(3 * sizes[0], rel=0.02)
+
+
+def test_picture_that_cannot_be_written_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+    stacks = [("one", np.random.default_rng(0).random((8, 20, 20)))]
+    with pytest.raises(InputError, match=r"cannot write .*a\.png: No such file"):
+        draw_comparison(tmp_path / "missing" / "a.png", stacks, (0.5, 0.2, 0.2), plane=3, row=5)
+    (tmp_path / "a.png").mkdir()
+    with pytest.raises(InputError, match=r"cannot write .*a\.png"):
+        draw_comparison(tmp_path / "a.png", stacks, (0.5, 0.2, 0.2), plane=3, row=5)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
