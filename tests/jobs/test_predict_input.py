@@ -71,7 +71,7 @@ def test_each_voxel_is_read_once_before_the_networks_own_readings(
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.float32])
 def test_of_a_large_stack_a_part_is_read_once_more(model: Path, dtype: type, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = widefield(5000, SHAPE).astype(dtype)
+    data = widefield(5000, (16, 200, 64)).astype(dtype)  # wider than the part that is compared
     at_once = prepare(Volume(data, SPACING), settings(model))
     monkeypatch.setattr(predict_input, "MAX_HELD_VOXELS", 1000)
     stack = Counted(data)

@@ -82,7 +82,7 @@ def prepare(volume: Volume, config: PredictConfig) -> Prepared:
     """Plan the prediction of a stack, check and measure its voxels, and compare it with the training data.
 
     Each voxel is read once; beyond :data:`MAX_HELD_VOXELS` once plane by plane, and the part that stands for the
-    stack in the comparison once more (of its middle plane, from which that part is chosen, twice more).
+    stack in the comparison once more.
 
     Raises
     ------

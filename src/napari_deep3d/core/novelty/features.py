@@ -151,21 +151,28 @@ def measure_features(voxels: FloatArray, spacing_um: Spacing) -> Features:
 
 
 def representative_part(stack: Stack) -> FloatArray:
-    """The middle planes of the part with most structure, axes (Z, Y, X), float32, every voxel finite."""
+    """The middle planes of the part with most structure, axes (Z, Y, X), float32, every voxel finite.
+
+    No voxel is read twice.
+    """
     planes, rows, columns = shape_of(stack)
     depth, height, width = min(planes, MAX_PLANES), min(rows, MAX_LATERAL), min(columns, MAX_LATERAL)
     tops, lefts = (
         sorted({(size - part) * number // (SEARCHED_PARTS - 1) for number in range(SEARCHED_PARTS)})
         for size, part in ((rows, height), (columns, width))
     )
-    corners = list(product(tops, lefts))
-    if len(corners) > 1:
-        plane = _fill_gaps(np.asarray(stack[planes // 2], dtype=np.float32))
-        spread = [float(plane[top : top + height, left : left + width].std()) for top, left in corners]
-        corners = [corners[int(np.argmax(spread))]]
-    (top, left), first = corners[0], (planes - depth) // 2
+    corners, first = list(product(tops, lefts)), (planes - depth) // 2
+    if len(corners) == 1:
+        return _fill_gaps(read_box(stack, Box.at((first, *corners[0]), (depth, height, width))))
+    middle = planes // 2
+    plane = np.asarray(stack[middle], dtype=np.float32)
+    filled = _fill_gaps(plane)
+    spread = [float(filled[top : top + height, left : left + width].std()) for top, left in corners]
+    top, left = corners[int(np.argmax(spread))]
     box = Box.at((first, top, left), (depth, height, width))
-    return _fill_gaps(read_box(stack, box))
+    above, below = box.with_axis(0, first, middle), box.with_axis(0, middle + 1, first + depth)
+    parts = (read_box(stack, above), plane[None, box.y, box.x], read_box(stack, below))
+    return _fill_gaps(np.concatenate(parts))
 
 
 def _fill_gaps(voxels: FloatArray) -> FloatArray:
