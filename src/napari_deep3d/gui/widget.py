@@ -28,8 +28,8 @@ class Deep3DWidget(QWidget):
 
     Parameters
     ----------
-    viewer
-        The napari viewer; napari hands it in.
+    viewer : napari.Viewer
+        The viewer; napari hands it in.
     predict, register, train, compare : callable
         Make the panels.
     """

@@ -30,8 +30,8 @@ class ComparePanel(QWidget):
 
     Parameters
     ----------
-    viewer
-        The napari viewer.
+    viewer : napari.Viewer
+        Its layers are offered.
 
     Attributes
     ----------

@@ -20,7 +20,7 @@ class ModelSelector(QWidget):
 
     Parameters
     ----------
-    session
+    session : Session
         Where the choice is kept.
     list_models : callable
         Returns the models that are there now.

@@ -45,9 +45,9 @@ class PredictPanel(QWidget):
 
     Parameters
     ----------
-    viewer
-        The napari viewer.
-    session
+    viewer : napari.Viewer
+        Its layers are offered, and results go there.
+    session : Session
         Where the choices are kept.
     plan, predict, find_novelty, models : callable
         What the panel calls: plans a prediction, makes its job, compares a stack with a model, lists the models.
@@ -98,7 +98,12 @@ class PredictPanel(QWidget):
         self.compare = QPushButton("Compare side by side")
         self.compare.setToolTip("Show the stack and its prediction next to each other, in x-z")
         self.compare.clicked.connect(self._on_compare)
-        self._lay_out()
+        self._choices, self._rest = QWidget(), QWidget()
+        choices = (self.stack, self.facts, self.problem, self.voxel_size, self.model, self.model_hint)
+        stack_up(self._choices, *choices, self.uncertainty, self.advanced)
+        rest = (self.plan_line, self.novelty, self.notices, self.run_button, self.message, self.compare)
+        stack_up(self._rest, *rest)
+        stack_up(self, self.empty, self._choices, self._rest, is_panel=True)
         # In a worker, since it asks torch for its devices, and importing torch takes seconds.
         self._plan = LatestResult("Deep3D plans a prediction", parent=self)
         self._plan.outdated.connect(self._clear_plan)
@@ -106,19 +111,6 @@ class PredictPanel(QWidget):
         self._plan.ended.connect(self._on_planned)
         session.changed.connect(self.refresh)
         self.refresh()
-
-    def _lay_out(self) -> None:
-        self._choices, self._rest = QWidget(), QWidget()
-        stack_up(
-            self._choices,
-            *(self.stack, self.facts, self.problem, self.voxel_size),
-            *(self.model, self.model_hint, self.uncertainty, self.advanced),
-        )
-        stack_up(
-            self._rest,
-            *(self.plan_line, self.novelty, self.notices, self.run_button, self.message, self.compare),
-        )
-        stack_up(self, self.empty, self._choices, self._rest, is_panel=True)
 
     def refresh(self) -> None:
         """Show what follows from the choices."""

@@ -24,20 +24,20 @@ class ResultLayer(QObject):
 
     Parameters
     ----------
-    viewer
+    viewer : napari.Viewer
         Where the layer goes; napari numbers its name if there is one of that name.
     source, axes, index
         The stack that is predicted from: its layer, axes, and index along the other axes.
 
     Attributes
     ----------
-    layer
+    layer : Image
         The layer in napari.
-    data
-        Its voxels, axes (Z, Y, X): the job writes here, so that they are in memory only once.
-    tiles
+    data : array, axes (Z, Y, X), float32
+        Its voxels: the job writes here, so that they are in memory only once.
+    tiles : int
         Number of tiles that are ready.
-    shown
+    shown : str
         What the voxels are, for the layer's name.
     """
 

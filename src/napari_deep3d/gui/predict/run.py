@@ -32,13 +32,13 @@ class PredictionEnd:
 
     Attributes
     ----------
-    text
+    text : str
         A sentence that says it.
-    kind
+    kind : {"done", "stopped", "failed"}
         In which of three ways.
-    layer
+    layer : Image or None
         The layer with the result, if there is one.
-    notices
+    notices : tuple of str
         Sentences that the user should read.
     """
 
@@ -55,16 +55,16 @@ class PredictionRun:
     ----------
     viewer, source, axes, index
         The stack that is predicted from: the viewer, its layer, axes, and index along the other axes.
-    request
-        What to predict.
+    request : Request
+        What to predict, and how.
     predict : callable
         Makes the job.
 
     Attributes
     ----------
-    result, uncertainty
+    result, uncertainty : ResultLayer
         The layers that the job fills in; the second only if it was asked for.
-    make_job
+    make_job : callable
         To be called in the worker with ``stop``; it holds arrays, not the layers.
     """
 

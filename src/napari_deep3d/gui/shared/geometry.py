@@ -129,9 +129,9 @@ def place_part(stack: PlacedStack, origin_um: Spacing) -> tuple[list[int], dict[
 
     Parameters
     ----------
-    stack
+    stack : PlacedStack
         The stack.
-    origin_um
+    origin_um : (float, float, float)
         Position in it of the part's first voxel, (Z, Y, X) in um.
 
     Returns

@@ -13,7 +13,7 @@ from napari.layers import Image, Layer
 from numpy.typing import NDArray
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.types import DoubleArray, Spacing, zyx
+from napari_deep3d.core.types import Spacing, zyx
 from napari_deep3d.core.volume import MIN_PLANES, LazyStack, Stack
 from napari_deep3d.io import open_stack
 from napari_deep3d.io.units import um_per_unit
@@ -42,9 +42,9 @@ class FileFacts:
 
     Attributes
     ----------
-    shape
+    shape : tuple of int
         Sizes along (T, C, Z, Y, X).
-    spacing_um
+    spacing_um : (float, float, float) or None
         Voxel size in um along (Z, Y, X).
     """
 
@@ -78,11 +78,11 @@ class LayerAxes:
 
     Attributes
     ----------
-    zyx
+    zyx : (int, int, int)
         Positions of Z, Y, X, rising.
-    others
+    others : mapping of int to str
         Position and name of each other axis longer than one: an index along it must be chosen.
-    z_choices
+    z_choices : tuple of int
         Positions that Z may have: more than one where the layer does not say which it is.
     """
 
@@ -112,11 +112,11 @@ def find_axes(layer: Image, z: int | None = None, file: FileFacts | None = None)
 
     Parameters
     ----------
-    layer
+    layer : Image
         An image layer.
-    z
+    z : int, optional
         Position of the Z axis, where the user chose it.
-    file
+    file : FileFacts, optional
         What the layer's file says.
 
     Raises
@@ -127,8 +127,14 @@ def find_axes(layer: Image, z: int | None = None, file: FileFacts | None = None)
     shape = tuple(full_data(layer).shape)
     labels = [NAMES.get(label.strip().lower(), label.strip().lower()) for label in layer.axis_labels]
     _check_kind(layer, shape, labels)
+
+    # 1. Y and X by their labels, else the last two.
     y, x = (labels.index("y"), labels.index("x")) if {"y", "x"} <= set(labels) else (len(shape) - 2, len(shape) - 1)
-    choices = _z_choices(labels, y, x)
+
+    # 2. Z by its label, else the one of the file's number of planes, else the last that is long enough.
+    rest = [i for i in range(len(labels)) if i not in (y, x)]
+    named = [i for i, label in enumerate(labels) if label == "z"][:1]
+    choices = tuple(named or [i for i in rest if labels[i] not in WORDS] or rest)
     if file is not None:
         fitting = tuple(i for i in choices if shape[i] == file.shape[2])
         choices = fitting if len(fitting) == 1 else choices
@@ -139,8 +145,10 @@ def find_axes(layer: Image, z: int | None = None, file: FileFacts | None = None)
             f"{layer.name} has its axes in the order {', '.join(layer.axis_labels)}; z, y, x is needed. "
             "Load it with the axes in that order."
         )
-    others = {i: _axis_name(i, labels, shape, file) for i in range(len(shape)) if i not in (z, y, x)}
-    return LayerAxes((z, y, x), {i: name for i, name in others.items() if shape[i] > 1}, choices)
+
+    # 3. An index is chosen along each other axis that is longer than one.
+    others = {i: _axis_name(i, labels, shape, file) for i in rest if i != z and shape[i] > 1}
+    return LayerAxes((z, y, x), others, choices)
 
 
 def _check_kind(layer: Image, shape: tuple[int, ...], labels: list[str]) -> None:
@@ -159,13 +167,6 @@ def _check_kind(layer: Image, shape: tuple[int, ...], labels: list[str]) -> None
             f"{layer.name} has {shape[0]} {WORDS[labels[0]]}s of one plane each; a z-stack is needed. "
             "If these are planes, name that axis z in the layer's axis labels."
         )
-
-
-def _z_choices(labels: list[str], y: int, x: int) -> tuple[int, ...]:
-    if "z" in labels:
-        return (labels.index("z"),)
-    free = tuple(i for i, label in enumerate(labels) if i not in (y, x) and label not in WORDS)
-    return free or tuple(i for i in range(len(labels)) if i not in (y, x))
 
 
 def _axis_name(i: int, labels: list[str], shape: tuple[int, ...], file: FileFacts | None) -> str:
@@ -200,17 +201,13 @@ def set_spacing(layer: Image, axes: LayerAxes, spacing_um: Spacing, layers: Iter
         same_shape = not isinstance(other, Image) or full_data(other).shape == shape
         in_pixels = other.ndim == len(shape) and all(str(unit) == "pixel" for unit in other.units)
         if other == layer or (in_pixels and same_shape and np.allclose(other.scale, scale)):
-            _rescale(other, axes.zyx, spacing_um)
-
-
-def _rescale(layer: Layer, zyx: tuple[int, ...], spacing_um: Spacing) -> None:
-    scale, translate, units = layer.scale.copy(), layer.translate.copy(), list(layer.units)
-    for axis, size in zip(zyx, spacing_um, strict=True):
-        translate[axis] *= size / scale[axis]
-        scale[axis], units[axis] = size, "um"
-    layer.units = units
-    layer.scale = scale
-    layer.translate = translate
+            new_scale, translate, units = other.scale.copy(), other.translate.copy(), list(other.units)
+            for axis, size_um in zip(axes.zyx, spacing_um, strict=True):
+                translate[axis] *= size_um / new_scale[axis]
+                new_scale[axis], units[axis] = size_um, "um"
+            other.units = units
+            other.scale = new_scale
+            other.translate = translate
 
 
 class LayerStack(LazyStack):
@@ -269,24 +266,19 @@ def place(layer: Image, axes: LayerAxes, index: Mapping[int, int]) -> tuple[tupl
 
 def place_axes(layer: Image, kept: list[int], chosen: NDArray[np.int_]) -> dict[str, Any]:
     """Return properties of a layer with some of a layer's axes, whose first voxel is at index ``chosen`` along them."""
+    shear = np.asarray(layer.shear, dtype=np.float64)
+    if shear.ndim == 1:  # napari gives the upper triangle of a shear that has no other entries
+        triangle, shear = shear, np.eye(layer.ndim)
+        shear[np.triu_indices(layer.ndim, 1)] = triangle
     return {
         "scale": layer.scale[kept],
         "translate": layer.translate[kept] + layer.scale[kept] * chosen,
         "rotate": layer.rotate[np.ix_(kept, kept)],
-        "shear": _shear_matrix(layer)[np.ix_(kept, kept)],
+        "shear": shear[np.ix_(kept, kept)],
         "affine": layer.affine.set_slice(kept),
         "units": [layer.units[i] for i in kept],
         "axis_labels": [layer.axis_labels[i] for i in kept],
     }
-
-
-def _shear_matrix(layer: Image) -> DoubleArray:
-    """Return a layer's shear as a matrix; napari gives its upper triangle as a vector."""
-    if np.ndim(layer.shear) == 2:
-        return np.asarray(layer.shear, dtype=np.float64)
-    matrix = np.eye(layer.ndim)
-    matrix[np.triu_indices(layer.ndim, 1)] = layer.shear
-    return matrix
 
 
 def contrast_limits(data: Stack, percentiles: tuple[float, float] = (0.1, 99.9)) -> tuple[float, float]:
@@ -316,10 +308,12 @@ def split_channels(viewer: Viewer, layer: Image, axes: LayerAxes, channel: int) 
 
     Parameters
     ----------
-    viewer
+    viewer : napari.Viewer
         Where they go.
-    layer, axes
-        The layer, and which of its axes are Z, Y and X.
+    layer : Image
+        The layer.
+    axes : LayerAxes
+        Which of its axes are Z, Y and X.
     channel : int
         Position of the axis of its channels.
     """

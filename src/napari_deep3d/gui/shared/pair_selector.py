@@ -101,12 +101,12 @@ class PairSelector(QWidget):
 
     Parameters
     ----------
-    viewer
+    viewer : napari.Viewer
         Its layers are offered.
-    guess
-        Chooses layers while the user has not.
-    why, action
-        What needs the voxel size, and the button that writes it to layers without one.
+    guess : callable, optional
+        Chooses layers while the user has not; by default by their names.
+    why, action : str
+        What needs the voxel size, and the text of the button that writes it to layers without one.
 
     Attributes
     ----------
@@ -211,19 +211,16 @@ class PairSelector(QWidget):
 
 def guess_pair(images: list[Image]) -> tuple[Image | None, Image | None]:
     """Tell the wide-field and the confocal layer by their names, else take the first ones that are left."""
-    confocal = next((layer for layer in images if _is_confocal(layer.name.lower())), None)
-    widefield = next((layer for layer in images if _is_widefield(layer.name.lower())), None)
+    widefield = confocal = None
+    for layer in reversed(images):
+        name = layer.name.lower()
+        if "confocal" not in name and any(word in name for word in ("wide-field", "widefield", "wide field")):
+            widefield = layer
+        if "confocal" in name and "confocal-like" not in name and "wide" not in name:
+            confocal = layer
     rest = [layer for layer in images if layer not in (confocal, widefield)]
     if widefield is None:
         widefield = rest.pop(0) if rest else None
     if confocal is None:
         confocal = rest.pop(0) if rest else None
     return widefield, confocal
-
-
-def _is_widefield(name: str) -> bool:
-    return any(word in name for word in ("wide-field", "widefield", "wide field")) and "confocal" not in name
-
-
-def _is_confocal(name: str) -> bool:
-    return "confocal" in name and "confocal-like" not in name and "wide" not in name

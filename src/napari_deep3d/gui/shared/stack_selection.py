@@ -22,13 +22,15 @@ class StackSelection:
 
     Attributes
     ----------
-    layer
+    layer : Image or None
         The image layer to work on.
-    z_axis
+    file : FileFacts or None
+        What its file says.
+    z_axis : int or None
         Position of its Z axis where the user chose it.
-    index
+    index : dict of int to int
         Index along each axis that is not Z, Y or X, such as channel and time, by position of the axis.
-    spacing_um
+    spacing_um : (float, float, float) or None
         Voxel size Z, Y, X that the user or the file gave for a layer in pixels.
     """
 

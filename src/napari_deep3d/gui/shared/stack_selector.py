@@ -27,13 +27,13 @@ class StackSelector(QWidget):
 
     Parameters
     ----------
-    viewer
+    viewer : napari.Viewer
         Its layers are offered.
-    session
+    session : StackSelection
         Where the choice is kept.
-    label, tip
-        What the layer is called in the form.
-    guess
+    label, tip : str
+        What the layer is called in the form, and its tool tip.
+    guess : callable, optional
         Chooses a layer while the user has not; by default the active one, else the first that is visible.
     """
 
@@ -47,7 +47,7 @@ class StackSelector(QWidget):
     ) -> None:
         super().__init__()
         self._viewer, self._session = viewer, session
-        self._guess = guess or self._best
+        self._guess = guess or self._guess_by_view
         self._rows: list[QWidget] = []
         self._boxes: dict[int, QSpinBox] = {}
         self._shown: tuple[Any, ...] = ()
@@ -81,8 +81,8 @@ class StackSelector(QWidget):
         else:
             self._session.changed.emit()
 
-    def _best(self, images: list[Image]) -> Image | None:
-        """Return the layer that the user likely means: the active one, else the first that is visible."""
+    def _guess_by_view(self, images: list[Image]) -> Image | None:
+        """Return the active layer, else the first that is visible."""
         active = self._viewer.layers.selection.active
         if active in images and active.visible:
             return active
@@ -156,7 +156,8 @@ class StackSelector(QWidget):
         if layer is None or not self._boxes:
             return
         position = np.asarray(layer.world_to_data(self._viewer.dims.point[-layer.ndim :]))
-        index = {axis: _clipped(position[axis], box.maximum()) for axis, box in self._boxes.items()}
+        nearest = {axis: round(float(position[axis])) for axis in self._boxes}
+        index = {axis: min(max(nearest[axis], 0), box.maximum()) for axis, box in self._boxes.items()}
         for axis, box in self._boxes.items():
             with signals_blocked(box):
                 box.setValue(index[axis])
@@ -166,7 +167,3 @@ class StackSelector(QWidget):
     def _add_row(self, label: str, widget: QWidget) -> None:
         self._form.addRow(label, widget)
         self._rows.append(widget)
-
-
-def _clipped(position: float, highest: int) -> int:
-    return min(max(round(float(position)), 0), highest)

@@ -52,8 +52,8 @@ class Before:
 
     Parameters
     ----------
-    viewer
-        The viewer; its sections, camera, grid and scale bar are remembered at once, its layers by :meth:`note`.
+    viewer : napari.Viewer
+        Its sections, camera, grid and scale bar are remembered at once, its layers by :meth:`note`.
     """
 
     def __init__(self, viewer: Viewer) -> None:
@@ -76,7 +76,18 @@ class Before:
 
     def restore_view(self) -> None:
         """Put sections, camera, grid and scale bar back."""
-        _restore_view(self._viewer, self._view)
+        viewer, view = self._viewer, self._view
+        if view["ndim"] != viewer.dims.ndim:  # layers of other dimensions came or went: their axes are not these
+            view = view | {"dims": {"ndisplay": view["dims"]["ndisplay"], "order": tuple(range(viewer.dims.ndim))}}
+        targets = {
+            "grid": viewer.canvas.grid,
+            "dims": viewer.dims,
+            "bar": viewer.canvas.overlays.scale_bar,
+            "camera": viewer.scene.camera,  # last: the others move it
+        }
+        for key, target in targets.items():
+            for name, value in view[key].items():
+                setattr(target, name, value)
 
     def is_seen(self) -> bool:
         """Whether camera, grid and scale bar are as they were: nobody has changed the view since it was put back."""
@@ -106,17 +117,3 @@ def _view_state(viewer: Viewer) -> dict[str, Any]:
         "camera": {name: getattr(camera, name) for name in ("center", "zoom", "angles")},
         "ndim": dims.ndim,
     }
-
-
-def _restore_view(viewer: Viewer, view: dict[str, Any]) -> None:
-    targets = {
-        "grid": viewer.canvas.grid,
-        "dims": viewer.dims,
-        "bar": viewer.canvas.overlays.scale_bar,
-        "camera": viewer.scene.camera,  # last: the others move it
-    }
-    if view["ndim"] != viewer.dims.ndim:  # layers of other dimensions came or went: their axes are not these
-        view = view | {"dims": {"ndisplay": view["dims"]["ndisplay"], "order": tuple(range(viewer.dims.ndim))}}
-    for key, target in targets.items():
-        for name, value in view[key].items():
-            setattr(target, name, value)

@@ -19,10 +19,12 @@ class VoxelSize(QWidget):
 
     Parameters
     ----------
-    session
+    session : StackSelection
         The choice of a stack whose voxel size is asked for.
-    why, button
-        What needs it, and the button that writes it to the layer too.
+    why : str
+        What needs it.
+    button : str
+        Text of the button that writes it to the layer too.
 
     Attributes
     ----------

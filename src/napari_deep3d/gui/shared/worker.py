@@ -66,9 +66,9 @@ class Run(QObject):
 
     Parameters
     ----------
-    name
+    name : str
         What is under way, for napari's question before it closes.
-    make_job
+    make_job : callable
         Called in the worker with ``stop``, returns the job.
 
     Attributes
