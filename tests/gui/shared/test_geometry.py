@@ -11,7 +11,6 @@ from napari.layers import Image
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.registration.transform import Transform
 from napari_deep3d.core.volume import Volume
-from napari_deep3d.gui.register import resampled_view
 from napari_deep3d.gui.register.resampled_view import ResampledView
 from napari_deep3d.gui.shared.geometry import LayerPair, PlacedStack, place_part
 from napari_deep3d.gui.shared.layers import find_axes, pick, spacing_of
@@ -129,7 +128,7 @@ def test_squares_of_two_stacks_fill_the_plane() -> None:
 
 
 def test_large_planes_are_seen_coarsely(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resampled_view, "MAX_VOXELS", 30)
+    monkeypatch.setattr("napari_deep3d.gui.register.resampled_view.MAX_VOXELS", 30)
     data = np.broadcast_to(np.arange(10, dtype=np.float32), (6, 8, 10))
     assert seen(data)[2].shape == (8, 10)
     assert set(np.unique(seen(data)[2])) < set(range(10))
