@@ -28,7 +28,16 @@ from napari_deep3d.io import write_stack
 from napari_deep3d.jobs.models import find_model, list_models, model_info, user_folder
 from napari_deep3d.jobs.pairs import LoadedPair
 from napari_deep3d.jobs.run_folder import runs_folder, write_run
-from tests.helpers.gui import PLACE, SPACING_UM, FakeRegistration, FakeTraining, texture_pair, view_of, write_model
+from tests.helpers.gui import (
+    PLACE,
+    SPACING_UM,
+    FakePrediction,
+    FakeRegistration,
+    FakeTraining,
+    texture_pair,
+    view_of,
+    write_model,
+)
 
 SCROLL_BAR = 20
 PLAN = "CPU (bfloat16), about 15 min, 2.1 GB of 18 GB free memory, about 1900 steps"
@@ -54,8 +63,8 @@ def training(monkeypatch: pytest.MonkeyPatch) -> FakeTraining:
 
 
 @pytest.fixture
-def panel(training: FakeTraining, dock: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr("napari_deep3d.gui.predict.model_selector.list_models", list_models)
+def panel(training: FakeTraining, dock: Any, fake: FakePrediction) -> Any:
+    fake.list_models = list_models
     dock.show_panel("Train")
     return dock.train_panel
 

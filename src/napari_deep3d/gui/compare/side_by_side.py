@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from napari.layers import Image
 
-from napari_deep3d.core.volume import Stack
 from napari_deep3d.gui.shared.layers import contrast_limits, find_axes, full_data, pick
 from napari_deep3d.gui.shared.view_state import Before, Orientation, cut
+
+if TYPE_CHECKING:
+    from napari import Viewer
 
 Contrast = Literal["each", "common", "layers"]
 
@@ -26,11 +28,11 @@ class SideBySide:
 
     Parameters
     ----------
-    viewer
+    viewer : napari.Viewer
         The viewer.
     """
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
         self._before: Before | None = None
 
@@ -45,7 +47,22 @@ class SideBySide:
         return self._before
 
     def show(self, layers: Sequence[Image], orientation: Orientation, contrast: Contrast = "each") -> None:
-        """Show these layers, in their order, and hide the others."""
+        """Show these layers, in their order, and hide the others.
+
+        Parameters
+        ----------
+        layers : sequence of Image
+            Stacks.
+        orientation : {"x-y", "x-z", "y-z"}
+            The section.
+        contrast : {"each", "common", "layers"}
+            Each its own by percentiles, the same for all, or as set in the layers.
+
+        Raises
+        ------
+        InputError
+            If a layer is no stack.
+        """
         viewer, before = self._viewer, self.remember()
         for layer in viewer.layers:
             before.note(layer)
@@ -72,22 +89,23 @@ class SideBySide:
                 layer.contrast_limits = limits[1]
         if contrast == "layers":
             return
-        found = {layer: contrast_limits(self._stack(layer)) for layer in layers}
+        found = {}
+        for layer in layers:  # of its stack where the sliders of its other axes stand
+            steps, sizes = self._viewer.dims.current_step[-layer.ndim :], full_data(layer).shape
+            index = {i: min(step, size - 1) for i, (step, size) in enumerate(zip(steps, sizes, strict=True))}
+            found[layer] = contrast_limits(pick(layer, find_axes(layer), index))
         common = (min(low for low, _ in found.values()), max(high for _, high in found.values()))
         for layer in layers:
             layer.contrast_limits = common if contrast == "common" else found[layer]
 
-    def _stack(self, layer: Image) -> Stack:
-        """Return the stack of a layer where the sliders of its other axes stand."""
-        steps = self._viewer.dims.current_step[-layer.ndim :]
-        sizes = full_data(layer).shape
-        index = {i: min(step, size - 1) for i, (step, size) in enumerate(zip(steps, sizes, strict=True))}
-        return pick(layer, find_axes(layer), index)
-
     def _arrange(self, layers: Sequence[Image]) -> None:
         """Lay the grid out so that the pictures are as large as they can be."""
         viewer, count = self._viewer, len(layers)
-        height, width = (_extent(layers, axis - viewer.dims.ndim) for axis in viewer.dims.displayed)
+        seen = [axis - viewer.dims.ndim for axis in viewer.dims.displayed]  # counted from the last axis, as layers are
+        extents = [
+            max(float(np.ptp(layer.extent.world[:, axis])) for layer in layers if layer.ndim >= -axis) for axis in seen
+        ]
+        height, width = (extent or 1.0 for extent in extents)
         canvas_height, canvas_width = viewer.canvas.size
 
         def zoom(rows: int) -> float:
@@ -114,8 +132,3 @@ class SideBySide:
         viewer.scene.camera.center = [float(middle) for middle in (low + high) / 2]
         sizes = high - low + voxel
         viewer.scene.camera.zoom = MARGIN * float(min(np.array(viewer.canvas.viewbox_size(viewer.layers)) / sizes))
-
-
-def _extent(layers: Sequence[Image], axis: int) -> float:
-    """Largest extent of layers along a world axis, counted from the last one."""
-    return max(float(np.ptp(layer.extent.world[:, axis])) for layer in layers if layer.ndim >= -axis) or 1.0

@@ -23,11 +23,11 @@ class Session(StackSelection):
 
     Attributes
     ----------
-    model
+    model : str
         Name of a model, or a model file.
-    uncertainty
+    uncertainty : bool
         Whether to tell as well how far to trust the result.
-    advanced
+    advanced : dict
         Further fields of :class:`PredictConfig` that differ from their defaults.
     """
 

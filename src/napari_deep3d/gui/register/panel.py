@@ -35,10 +35,13 @@ class RegisterPanel(QWidget):
         Signal: the overlay is about to be shown; other views should leave first.
     result_shown
         Signal, with the last widget that belongs to a new registration: it should come into view.
+    pair_added
+        Signal, with a LoadedPair that is to be trained on.
     """
 
     overlay_entered = Signal()
     result_shown = Signal(object)
+    pair_added = Signal(object)
 
     def __init__(self, viewer: Any) -> None:
         super().__init__()
@@ -65,18 +68,16 @@ class RegisterPanel(QWidget):
         self.actions.loaded.connect(self._take)
         self.actions.applied.connect(self.leave_overlay)
         self.actions.busy_changed.connect(self._refresh_buttons)
+        self.actions.pair_added.connect(self.pair_added)
         key = QShortcut(QKeySequence(BEFORE_KEY), self)
         key.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         key.activated.connect(self._flip)
 
     def _lay_out(self) -> None:
         self._choices, self._result = QWidget(), QWidget()
-        groups = {
-            self._choices: (self.chooser, self.hint, self.options, self.estimate, self.message),
-            self._result: (self.peak_view, self.controls),
-            self: (self.empty, self._choices, self._result, self.actions),
-        }
-        stack_up(self, groups)
+        stack_up(self._choices, self.chooser, self.hint, self.options, self.estimate, self.message)
+        stack_up(self._result, self.peak_view, self.controls)
+        stack_up(self, self.empty, self._choices, self._result, self.actions, is_panel=True)
 
     def refresh(self) -> None:
         """Show what follows from the choices."""

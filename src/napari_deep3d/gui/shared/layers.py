@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Layer
 from numpy.typing import NDArray
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.types import DoubleArray, Spacing
-from napari_deep3d.core.volume import MIN_PLANES, Stack
-from napari_deep3d.gui.shared.source_file import FileFacts
+from napari_deep3d.core.types import Spacing, zyx
+from napari_deep3d.core.volume import MIN_PLANES, LazyStack, Stack
+from napari_deep3d.io import open_stack
+from napari_deep3d.io.units import um_per_unit
+
+if TYPE_CHECKING:
+    from napari import Viewer
 
 NAMES = {"depth": "z", "plane": "z", "slice": "z", "time": "t", "frame": "t", "channel": "c", "ch": "c"}
 """Other names that axes go by."""
@@ -23,6 +29,48 @@ WORDS = {"t": "time point", "c": "channel"}
 TEMPORARY = "napari-deep3d temporary"
 """Key in the metadata of a layer that a view made and takes away: no choice lists it."""
 
+METADATA_KEY = "napari-deep3d"
+"""Key in the metadata of a layer that a job made: where it comes from."""
+
+MAX_CHANNELS = 8
+"""An axis without a name that is longer holds no channels."""
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What the file behind a layer says: napari's own reader drops voxel size and axis names.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Sizes along (T, C, Z, Y, X).
+    spacing_um : (float, float, float) or None
+        Voxel size in um along (Z, Y, X).
+    """
+
+    shape: tuple[int, ...]
+    spacing_um: Spacing | None
+
+
+def file_facts(layer: Layer) -> FileFacts | None:
+    """Read what the file of a layer says of it, or None if there is none or it is another by now."""
+    path = layer.source.path
+    facts = _read_facts(str(path)) if path is not None else None
+    if facts is None or tuple(layer.data.shape[-2:]) != facts.shape[-2:]:
+        return None
+    return facts
+
+
+@lru_cache(maxsize=32)
+def _read_facts(path: str) -> FileFacts | None:
+    if not Path(path).exists():
+        return None
+    try:
+        stack = open_stack(path)
+    except (InputError, OSError):  # another plugin's kind of file
+        return None
+    return FileFacts(tuple(stack.data.shape), stack.spacing_um)
+
 
 @dataclass(frozen=True)
 class LayerAxes:
@@ -30,11 +78,11 @@ class LayerAxes:
 
     Attributes
     ----------
-    zyx
+    zyx : (int, int, int)
         Positions of Z, Y, X, rising.
-    others
+    others : mapping of int to str
         Position and name of each other axis longer than one: an index along it must be chosen.
-    z_choices
+    z_choices : tuple of int
         Positions that Z may have: more than one where the layer does not say which it is.
     """
 
@@ -48,6 +96,12 @@ def image_layers(layers: Iterable[Layer]) -> list[Image]:
     return [layer for layer in layers if isinstance(layer, Image) and TEMPORARY not in layer.metadata]
 
 
+def list_events(viewer: Viewer) -> list[Any]:
+    """Events after which a list of the viewer's layers must be made anew."""
+    events = viewer.layers.events
+    return [events.inserted, events.removed, events.reordered, events.renamed]
+
+
 def full_data(layer: Image) -> Any:
     """Return the voxels of an image layer at full resolution."""
     return layer.data[0] if layer.multiscale else layer.data
@@ -58,11 +112,11 @@ def find_axes(layer: Image, z: int | None = None, file: FileFacts | None = None)
 
     Parameters
     ----------
-    layer
+    layer : Image
         An image layer.
-    z
+    z : int, optional
         Position of the Z axis, where the user chose it.
-    file
+    file : FileFacts, optional
         What the layer's file says.
 
     Raises
@@ -73,8 +127,14 @@ def find_axes(layer: Image, z: int | None = None, file: FileFacts | None = None)
     shape = tuple(full_data(layer).shape)
     labels = [NAMES.get(label.strip().lower(), label.strip().lower()) for label in layer.axis_labels]
     _check_kind(layer, shape, labels)
+
+    # 1. Y and X by their labels, else the last two.
     y, x = (labels.index("y"), labels.index("x")) if {"y", "x"} <= set(labels) else (len(shape) - 2, len(shape) - 1)
-    choices = _z_choices(labels, y, x)
+
+    # 2. Z by its label, else the one of the file's number of planes, else the last that is long enough.
+    rest = [i for i in range(len(labels)) if i not in (y, x)]
+    named = [i for i, label in enumerate(labels) if label == "z"][:1]
+    choices = tuple(named or [i for i in rest if labels[i] not in WORDS] or rest)
     if file is not None:
         fitting = tuple(i for i in choices if shape[i] == file.shape[2])
         choices = fitting if len(fitting) == 1 else choices
@@ -85,8 +145,10 @@ def find_axes(layer: Image, z: int | None = None, file: FileFacts | None = None)
             f"{layer.name} has its axes in the order {', '.join(layer.axis_labels)}; z, y, x is needed. "
             "Load it with the axes in that order."
         )
-    others = {i: _axis_name(i, labels, shape, file) for i in range(len(shape)) if i not in (z, y, x)}
-    return LayerAxes((z, y, x), {i: name for i, name in others.items() if shape[i] > 1}, choices)
+
+    # 3. An index is chosen along each other axis that is longer than one.
+    others = {i: _axis_name(i, labels, shape, file) for i in rest if i != z and shape[i] > 1}
+    return LayerAxes((z, y, x), others, choices)
 
 
 def _check_kind(layer: Image, shape: tuple[int, ...], labels: list[str]) -> None:
@@ -107,13 +169,6 @@ def _check_kind(layer: Image, shape: tuple[int, ...], labels: list[str]) -> None
         )
 
 
-def _z_choices(labels: list[str], y: int, x: int) -> tuple[int, ...]:
-    if "z" in labels:
-        return (labels.index("z"),)
-    free = tuple(i for i, label in enumerate(labels) if i not in (y, x) and label not in WORDS)
-    return free or tuple(i for i in range(len(labels)) if i not in (y, x))
-
-
 def _axis_name(i: int, labels: list[str], shape: tuple[int, ...], file: FileFacts | None) -> str:
     if labels[i] in WORDS:
         return WORDS[labels[i]]
@@ -129,15 +184,14 @@ def spacing_of(layer: Image, axes: LayerAxes) -> Spacing | None:
     It is measured through all of the layer's transforms: some readers put the voxel size into the affine.
     """
     origin = np.asarray(layer.data_to_world(np.zeros(layer.ndim)))
-    sizes = []
+    sizes_um = []
     for axis in axes.zyx:
-        unit = layer.units[axis]
-        if not unit.is_compatible_with("micrometer"):
+        unit_um = um_per_unit(layer.units[axis])
+        if unit_um is None:
             return None
         step = np.asarray(layer.data_to_world(np.eye(layer.ndim)[axis])) - origin
-        sizes.append(float((float(np.linalg.norm(step)) * unit).to("micrometer").magnitude))
-    z, y, x = sizes
-    return z, y, x
+        sizes_um.append(float(np.linalg.norm(step)) * unit_um)
+    return zyx(sizes_um)
 
 
 def set_spacing(layer: Image, axes: LayerAxes, spacing_um: Spacing, layers: Iterable[Layer] = ()) -> None:
@@ -147,45 +201,46 @@ def set_spacing(layer: Image, axes: LayerAxes, spacing_um: Spacing, layers: Iter
         same_shape = not isinstance(other, Image) or full_data(other).shape == shape
         in_pixels = other.ndim == len(shape) and all(str(unit) == "pixel" for unit in other.units)
         if other == layer or (in_pixels and same_shape and np.allclose(other.scale, scale)):
-            _rescale(other, axes.zyx, spacing_um)
+            new_scale, translate, units = other.scale.copy(), other.translate.copy(), list(other.units)
+            for axis, size_um in zip(axes.zyx, spacing_um, strict=True):
+                translate[axis] *= size_um / new_scale[axis]
+                new_scale[axis], units[axis] = size_um, "um"
+            other.units = units
+            other.scale = new_scale
+            other.translate = translate
 
 
-def _rescale(layer: Layer, zyx: tuple[int, ...], spacing_um: Spacing) -> None:
-    scale, translate, units = layer.scale.copy(), layer.translate.copy(), list(layer.units)
-    for axis, size in zip(zyx, spacing_um, strict=True):
-        translate[axis] *= size / scale[axis]
-        scale[axis], units[axis] = size, "um"
-    layer.units = units
-    layer.scale = scale
-    layer.translate = translate
+class LayerStack(LazyStack):
+    """A stack, axes (Z, Y, X), within data of more axes; voxels are read box by box, when they are asked for.
 
+    Parameters
+    ----------
+    data : array
+        All voxels of a layer.
+    axes : tuple of int
+        Positions of Z, Y, X in it, rising.
+    index : mapping of int to int
+        Index along each other axis, by its position; 0 where it is missing.
+    """
 
-@dataclass(frozen=True)
-class Picked:
-    """A stack within data of more axes; voxels are read box by box, when they are asked for."""
-
-    data: Any
-    zyx: tuple[int, int, int]
-    index: Mapping[int, int]
+    def __init__(self, data: Any, axes: tuple[int, int, int], index: Mapping[int, int]) -> None:
+        self._data, self._axes, self._index = data, axes, dict(index)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Number of voxels along Z, Y, X."""
-        return tuple(self.data.shape[axis] for axis in self.zyx)
+        return tuple(self._data.shape[axis] for axis in self._axes)
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Kind of number."""
-        dtype: np.dtype[Any] = np.dtype(self.data.dtype)
+        dtype: np.dtype[Any] = np.dtype(self._data.dtype)
         return dtype
 
-    def __getitem__(self, key: Any, /) -> Any:
-        """Read a box."""
-        if key is Ellipsis:
-            key = ()
-        keys = dict(zip(self.zyx, key if isinstance(key, tuple) else (key,), strict=False))
-        full = (self.index.get(axis, keys.get(axis, slice(None))) for axis in range(len(self.data.shape)))
-        return self.data[tuple(full)]
+    def _read(self, box: tuple[slice, ...]) -> NDArray[Any]:
+        spans = dict(zip(self._axes, box, strict=True))
+        key = (spans.get(axis, self._index.get(axis, 0)) for axis in range(len(self._data.shape)))
+        return np.asarray(self._data[tuple(key)])
 
 
 def pick(layer: Image, axes: LayerAxes, index: Mapping[int, int]) -> Stack:
@@ -194,7 +249,7 @@ def pick(layer: Image, axes: LayerAxes, index: Mapping[int, int]) -> Stack:
     if len(data.shape) == 3:
         stack: Stack = data
         return stack
-    return Picked(data, axes.zyx, {i: index.get(i, 0) for i in range(len(data.shape)) if i not in axes.zyx})
+    return LayerStack(data, axes.zyx, index)
 
 
 def place(layer: Image, axes: LayerAxes, index: Mapping[int, int]) -> tuple[tuple[int, ...], dict[str, Any]]:
@@ -211,24 +266,19 @@ def place(layer: Image, axes: LayerAxes, index: Mapping[int, int]) -> tuple[tupl
 
 def place_axes(layer: Image, kept: list[int], chosen: NDArray[np.int_]) -> dict[str, Any]:
     """Return properties of a layer with some of a layer's axes, whose first voxel is at index ``chosen`` along them."""
+    shear = np.asarray(layer.shear, dtype=np.float64)
+    if shear.ndim == 1:  # napari gives the upper triangle of a shear that has no other entries
+        triangle, shear = shear, np.eye(layer.ndim)
+        shear[np.triu_indices(layer.ndim, 1)] = triangle
     return {
         "scale": layer.scale[kept],
         "translate": layer.translate[kept] + layer.scale[kept] * chosen,
         "rotate": layer.rotate[np.ix_(kept, kept)],
-        "shear": _shear_matrix(layer)[np.ix_(kept, kept)],
+        "shear": shear[np.ix_(kept, kept)],
         "affine": layer.affine.set_slice(kept),
         "units": [layer.units[i] for i in kept],
         "axis_labels": [layer.axis_labels[i] for i in kept],
     }
-
-
-def _shear_matrix(layer: Image) -> DoubleArray:
-    """Return a layer's shear as a matrix; napari gives its upper triangle as a vector."""
-    if np.ndim(layer.shear) == 2:
-        return np.asarray(layer.shear, dtype=np.float64)
-    matrix = np.eye(layer.ndim)
-    matrix[np.triu_indices(layer.ndim, 1)] = layer.shear
-    return matrix
 
 
 def contrast_limits(data: Stack, percentiles: tuple[float, float] = (0.1, 99.9)) -> tuple[float, float]:
@@ -242,3 +292,39 @@ def contrast_limits(data: Stack, percentiles: tuple[float, float] = (0.1, 99.9))
         return 0.0, 1.0
     low, high = (float(v) for v in np.percentile(values, percentiles))
     return (low, high) if high > low else (low, low + 1)
+
+
+def channel_axis(layer: Image, axes: LayerAxes) -> int | None:
+    """Position of the axis along which a layer's channels lie, or None if it has none."""
+    for axis, name in axes.others.items():
+        if name == WORDS["c"]:
+            return axis
+    short = [axis for axis in axes.others if full_data(layer).shape[axis] <= MAX_CHANNELS]
+    return short[0] if len(short) == 1 else None
+
+
+def split_channels(viewer: Viewer, layer: Image, axes: LayerAxes, channel: int) -> list[Image]:
+    """Replace a layer by one for each channel, in the same place; napari's own Split Stack takes the first axis.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Where they go.
+    layer : Image
+        The layer.
+    axes : LayerAxes
+        Which of its axes are Z, Y and X.
+    channel : int
+        Position of the axis of its channels.
+    """
+    data = full_data(layer)
+    kept = [axis for axis in range(layer.ndim) if axis != channel]
+    properties = place_axes(layer, kept, np.zeros(len(kept), dtype=int))
+    names = dict(zip(axes.zyx, "zyx", strict=True))
+    properties["axis_labels"] = [names.get(axis, layer.axis_labels[axis]) for axis in kept]
+    before = (slice(None),) * channel
+    viewer.layers.remove(layer)  # as napari does; beside layers of other axes it would draw without units
+    return [
+        viewer.add_image(data[(*before, i)], name=f"channel {i} of {layer.name}", colormap="gray", **properties)
+        for i in range(data.shape[channel])
+    ]

@@ -15,7 +15,6 @@ from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Clock, Job, Stop, StoppedError
 from napari_deep3d.core.volume import Volume
 from napari_deep3d.gui.shared.layers import contrast_limits
-from napari_deep3d.io import open_stack
 from napari_deep3d.jobs.pairs import KINDS, LoadedPair, PairFacts, PairsFolder
 
 THUMBNAIL = 40
@@ -64,7 +63,7 @@ class Member:
         if self.pair is not None:
             return replace(self.pair, name=self.name)
         assert self.folder is not None
-        return LoadedPair(self.name, *_open(self.folder, self.file))
+        return LoadedPair(self.name, *(PairsFolder(self.folder).volume(kind, self.file) for kind in KINDS))
 
 
 def read_folder(folder: Path, stop: Stop) -> Job[list[Member]]:
@@ -75,12 +74,13 @@ def read_folder(folder: Path, stop: Stop) -> Job[list[Member]]:
     InputError
         If it is no pairs folder, or one of its pairs cannot be used.
     """
-    names, clock, members = PairsFolder(folder).names(), Clock(), []
+    pairs = PairsFolder(folder)
+    names, clock, members = pairs.names(), Clock(), []
     for number, name in enumerate(names):
         if stop():
             raise StoppedError
         yield clock.progress(number, len(names), f"Reading pair {number + 1} of {len(names)}...")
-        member = make_member(LoadedPair(name, *_open(folder, name)))
+        member = make_member(LoadedPair(name, *(pairs.volume(kind, name) for kind in KINDS)))
         members.append(replace(member, folder=folder, file=name, pair=None))
     return members
 
@@ -141,11 +141,6 @@ def pair_name(layer_name: str) -> str:
     bare = re.sub(ROLE_WORDS, " ", layer_name, flags=re.IGNORECASE)
     plain = re.sub(r"[^\w .()+-]", " ", bare)
     return re.sub(r"\s+", " ", plain).strip(" .()+-")[:60].rstrip() or "pair"
-
-
-def _open(folder: Path, name: str) -> tuple[Volume, Volume]:
-    widefield, confocal = (open_stack(folder / kind / name).volume() for kind in KINDS)
-    return widefield, confocal
 
 
 def _thumbnail(volume: Volume) -> NDArray[np.uint8]:

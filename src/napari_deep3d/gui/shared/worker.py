@@ -66,9 +66,9 @@ class Run(QObject):
 
     Parameters
     ----------
-    name
+    name : str
         What is under way, for napari's question before it closes.
-    make_job
+    make_job : callable
         Called in the worker with ``stop``, returns the job.
 
     Attributes
@@ -112,6 +112,13 @@ class Run(QObject):
 
     def _on_aborted(self) -> None:
         self.ended.emit(Cancelled())
+
+
+def close_all(runs: set[Run], seconds: float = 2.0) -> None:
+    """Close the jobs of a widget that goes, and let go of them."""
+    for run in runs:
+        run.close(seconds)
+    runs.clear()
 
 
 class PauseSwitch:

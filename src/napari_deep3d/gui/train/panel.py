@@ -90,15 +90,14 @@ class TrainPanel(QWidget):
 
     def _lay_out(self) -> None:
         self._choices, self._rest = QWidget(), QWidget()
-        groups = {
-            self._choices: (self.empty, self.pairs, self.adder, self.split_line, self.options),
-            self._rest: (self.problem, self.plan),
-            self: (
-                *(self._choices, self._rest, self.summary, self.controls, self.message, self.predict_button),
-                *(self.resume_bar, self.plots, self.preview, self.resume_button),
-            ),
-        }
-        stack_up(self, groups)
+        stack_up(self._choices, self.empty, self.pairs, self.adder, self.split_line, self.options)
+        stack_up(self._rest, self.problem, self.plan)
+        stack_up(
+            self,
+            *(self._choices, self._rest, self.summary, self.controls, self.message, self.predict_button),
+            *(self.resume_bar, self.plots, self.preview, self.resume_button),
+            is_panel=True,
+        )
 
     def add_pair(self, pair: LoadedPair) -> None:
         """Put a registered pair on the list."""
