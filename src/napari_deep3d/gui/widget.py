@@ -62,7 +62,7 @@ class Deep3DWidget(QWidget):
             self.compare_panel,
         )
         predict.compare_requested.connect(self._compare)
-        register.actions.pair_added.connect(train.add_pair)
+        register.pair_added.connect(train.add_pair)
         train.model_added.connect(predict.model.refresh)
         train.predict_requested.connect(self._predict_with)
         # each of these puts back the view as it found it, so only one may be on

@@ -121,14 +121,15 @@ def test_the_real_thing_from_estimate_to_aligned_pair(dock: Any, viewer: Any, qt
     panel, (widefield, confocal) = dock.register_panel, pair
     estimate(qtbot, panel)
     assert panel.message.text() == ""
-    shift = [plot.marker.value() for plot in panel.peak_view.plots.plots]
+    shift = [plot.marker.value() for plot in panel.readout.plots.plots]
     assert shift == pytest.approx(SHIFT_UM, abs=0.1)
     assert offset(confocal) == pytest.approx(moved(*shift), abs=1e-5)
-    for plot in panel.peak_view.plots.plots:
+    for plot in panel.readout.plots.plots:
         curve = plot.psf.getData()
         assert curve[0][int(np.argmax(curve[1]))] == pytest.approx(plot.marker.value(), abs=0.3)
-    panel.peak_view.moved.emit(panel._peak.moved_to(0, 1.0).moved_to(1, -0.6).moved_to(2, 0.8))
-    panel.actions.apply.button.click()
+    for axis, um in enumerate(SHIFT_UM):
+        panel.readout.plots.moved.emit(axis, um)
+    panel.result_actions.apply.button.click()
     qtbot.waitUntil(lambda: len(viewer.layers) == 4)
     aligned = [viewer.layers[f"{layer.name} (aligned)"] for layer in pair]
     assert aligned[0].data.shape == aligned[1].data.shape
@@ -150,29 +151,29 @@ def test_the_result_is_shown_in_words_plots_and_overlay(
 ) -> None:
     found.notices = ("1.2% of the stack is saturated.",)
     estimate(qtbot, panel)
-    assert panel.peak_view.shift.text() == ESTIMATED
-    assert panel.peak_view.notices.text() == "1.2% of the stack is saturated."
+    assert panel.readout.shift.text() == ESTIMATED
+    assert panel.readout.notices.text() == "1.2% of the stack is saturated."
     widefield, confocal = pair
     assert (widefield.colormap.name, confocal.colormap.name) == ("green", "magenta")
     assert {layer.blending for layer in pair} == {"additive"}
     assert all(layer.visible for layer in pair)
     assert viewer.dims.order == (1, 0, 2)
     assert offset(confocal) == moved(*SHIFT_UM)
-    assert [plot.marker.value() for plot in panel.peak_view.plots.plots] == list(SHIFT_UM)
+    assert [plot.marker.value() for plot in panel.readout.plots.plots] == list(SHIFT_UM)
     assert panel.minimumSizeHint().width() <= MIN_WIDTH - SCROLL_BAR
 
 
 def test_a_refusal_is_shown_and_lifted_by_hand(panel: Any, qtbot: Any, found: FakeRegistration) -> None:
     found.confidence, found.refusal = 0.2, "No alignment was found that can be trusted."
     estimate(qtbot, panel)
-    assert "confidence low (0.20)" in panel.peak_view.shift.text()
-    assert panel.peak_view.refusal.text() == found.refusal
-    assert not panel.actions.apply.isEnabled()
-    panel.peak_view.nudge.buttons[0].click()
-    assert not panel.peak_view.refusal.isVisibleTo(panel)
-    assert panel.actions.apply.isEnabled()
-    panel.peak_view.back_button.click()
-    assert not panel.actions.apply.isEnabled()
+    assert "confidence low (0.20)" in panel.readout.shift.text()
+    assert panel.readout.refusal.text() == found.refusal
+    assert not panel.result_actions.apply.isEnabled()
+    panel.readout.nudge.buttons[0].click()
+    assert not panel.readout.refusal.isVisibleTo(panel)
+    assert panel.result_actions.apply.isEnabled()
+    panel.readout.back_button.click()
+    assert not panel.result_actions.apply.isEnabled()
 
 
 @pytest.mark.parametrize(
@@ -189,7 +190,7 @@ def test_a_failure_keeps_what_was_there(
     found.error = error
     estimate(qtbot, panel)
     assert sentence in panel.message.text()
-    assert panel.peak_view.shift.text() == ESTIMATED
+    assert panel.readout.shift.text() == ESTIMATED
     assert offset(pair[1]) == moved(*SHIFT_UM)
     assert panel.estimate.isEnabled()
 
@@ -219,7 +220,7 @@ def test_closing_the_dock_leaves_no_thread_and_no_trace(
         qtbot.waitUntil(lambda: panel.estimate.bar.value() == 250)
     else:
         estimate(qtbot, panel)
-        panel.controls.style.setCurrentIndex(1)
+        panel.controls.overlay_style.setCurrentIndex(1)
     viewer.window.remove_dock_widget(dock)
     assert view_of(viewer) == before
     assert [layer.name for layer in viewer.layers] == [layer.name for layer in pair]
@@ -238,7 +239,7 @@ def test_before_and_after_flip_by_button_and_key(panel: Any, viewer: Any, qtbot:
     flip(viewer)
     assert offset(pair[1]) == moved(*SHIFT_UM)
     flip(viewer)
-    panel.peak_view.nudge.buttons[0].click()  # who moves it sees it
+    panel.readout.nudge.buttons[0].click()  # who moves it sees it
     assert offset(pair[1]) == moved(1.0, -0.6, 0.6)
     assert not panel.controls.before.isChecked()
 
@@ -266,7 +267,7 @@ def test_a_checkerboard_shows_both_registered(
 ) -> None:
     estimate(qtbot, panel)
     panel.controls.orientation.setCurrentText(section)
-    panel.controls.style.setCurrentText("checkerboard")
+    panel.controls.overlay_style.setCurrentText("checkerboard")
     seen = [layer for layer in viewer.layers if layer.visible]
     assert [layer.name for layer in seen] == ["cell, wide-field (overlay)", "cell, confocal (overlay)"]
     widefield, confocal = (layer.data[plane] for layer in seen)
@@ -292,7 +293,7 @@ def test_a_turned_stack_is_resampled_for_looking(
     monkeypatch.setattr(found, "result", lambda: plain)
     notices = len(notification_manager.records)
     estimate(qtbot, panel)
-    assert "turned by 36.9 degrees, magnified 1.000" in panel.peak_view.shift.text()
+    assert "turned by 36.9 degrees, magnified 1.000" in panel.readout.shift.text()
     assert [layer.name for layer in viewer.layers if layer.visible] == ["cell, wide-field", "cell, confocal (overlay)"]
     assert len(notification_manager.records) == notices  # napari warns where it cannot draw what it is asked to
     viewer.dims.ndisplay = 3
@@ -300,7 +301,7 @@ def test_a_turned_stack_is_resampled_for_looking(
     expected = turned[:3, :3] @ position + turned[:3, 3] + OFFSET
     assert pair[1].data_to_world((2, 10, 12)) == pytest.approx(expected)
     viewer.add_image(np.zeros((8, 32, 40)), **PLACE)
-    assert panel.peak_view.isVisibleTo(panel)
+    assert panel.readout.isVisibleTo(panel)
 
 
 # Moving
@@ -309,7 +310,7 @@ def test_a_turned_stack_is_resampled_for_looking(
 def test_the_marker_is_dragged_and_clicked(panel: Any, qtbot: Any, pair: Any) -> None:
     estimate(qtbot, panel)
     panel.window().show()
-    plot = panel.peak_view.plots.plots[2]
+    plot = panel.readout.plots.plots[2]
     QApplication.processEvents()
 
     def at(um: float) -> QPoint:
@@ -328,7 +329,7 @@ def test_the_marker_is_dragged_and_clicked(panel: Any, qtbot: Any, pair: Any) ->
     for um in (0.9, 1.1, 1.3):
         time.sleep(0.03)  # pyqtgraph passes over moves that come too fast
         drag(QMouseEvent.Type.MouseMove, at(um), none, left)
-    assert panel.peak_view.shift.text().endswith("set by hand")
+    assert panel.readout.shift.text().endswith("set by hand")
     drag(QMouseEvent.Type.MouseButtonRelease, at(1.3), left, none)
     x, profile = plot.marker.value(), plot.psf.getData()
     assert profile[0][int(np.argmax(profile[1]))] == pytest.approx(0.8)  # stays where it was found
@@ -336,17 +337,17 @@ def test_the_marker_is_dragged_and_clicked(panel: Any, qtbot: Any, pair: Any) ->
     assert offset(pair[1]) == moved(1.0, -0.6, round(x, 6))
     qtbot.mouseClick(plot.viewport(), left, pos=at(0.4))
     assert plot.marker.value() == pytest.approx(0.4, abs=0.05)
-    panel.peak_view.back_button.click()
+    panel.readout.back_button.click()
     assert plot.marker.value() == 0.8
-    assert panel.peak_view.shift.text() == ESTIMATED
+    assert panel.readout.shift.text() == ESTIMATED
 
 
 def test_nudges_by_button_and_key(panel: Any, qtbot: Any, pair: Any) -> None:
     estimate(qtbot, panel)
     panel.window().show()
     panel.window().activateWindow()
-    plots = panel.peak_view.plots.plots
-    for button in panel.peak_view.nudge.buttons[1::2]:  # x, y, z, all forwards
+    plots = panel.readout.plots.plots
+    for button in panel.readout.nudge.buttons[1::2]:  # x, y, z, all forwards
         button.click()
     assert offset(pair[1]) == moved(1.5, -0.4, 1.0)
     plots[0].setFocus()
@@ -354,7 +355,7 @@ def test_nudges_by_button_and_key(panel: Any, qtbot: Any, pair: Any) -> None:
     keys = Qt.Key
     for key in (keys.Key_Left, keys.Key_Up, keys.Key_PageUp):
         qtbot.keyClick(plots[0], key)
-    assert panel.peak_view.shift.text() == ESTIMATED
+    assert panel.readout.shift.text() == ESTIMATED
     qtbot.keyClick(plots[0], keys.Key_Right, Qt.KeyboardModifier.ShiftModifier)
     assert offset(pair[1]) == moved(1.0, -0.6, 0.82)
     qtbot.keyClick(plots[0], keys.Key_Left)  # Qt forgets that Shift was held
@@ -368,28 +369,28 @@ def test_other_channels_are_aligned_too(panel: Any, viewer: Any, qtbot: Any, pai
     viewer.add_image(pair[1].data * 2, name="second channel", **PLACE)
     viewer.add_image(np.zeros((8, 32, 40)), name="unlike", **PLACE)
     estimate(qtbot, panel)
-    channels = panel.actions.channels
+    channels = panel.result_actions.channels
     assert [channels.list.item(i).text() for i in range(channels.list.count())] == ["second channel"]
     channels.list.item(0).setCheckState(Qt.CheckState.Checked)
-    panel.actions.apply.button.click()
+    panel.result_actions.apply.button.click()
     qtbot.waitUntil(lambda: "second channel (aligned)" in viewer.layers)
     first, second = (viewer.layers[f"{name} (aligned)"] for name in ("cell, confocal", "second channel"))
     assert second.data == pytest.approx(2 * first.data)
     assert offset(second) == offset(first) == pytest.approx([3.0, 5.0, -2.2])
-    assert "3 aligned layers" in panel.actions.message.text()
+    assert "3 aligned layers" in panel.result_actions.message.text()
 
 
 def test_alignment_that_cannot_be_is_refused(panel: Any, viewer: Any, qtbot: Any, found: FakeRegistration) -> None:
     estimate(qtbot, panel)
-    panel.peak_view.moved.emit(panel._peak.moved_to(0, 7.5))
-    panel.actions.apply.button.click()
-    qtbot.waitUntil(lambda: "share only" in panel.actions.message.text())
+    panel.readout.plots.moved.emit(0, 7.5)
+    panel.result_actions.apply.button.click()
+    qtbot.waitUntil(lambda: "share only" in panel.result_actions.message.text())
     assert len(viewer.layers) == 2
 
 
 def test_the_psf_is_a_layer_in_the_middle_of_the_picture(panel: Any, viewer: Any, qtbot: Any) -> None:
     estimate(qtbot, panel)
-    panel.actions.psf_button.click()
+    panel.result_actions.psf_button.click()
     layer = viewer.layers["PSF (cell, wide-field)"]
     assert tuple(layer.scale) == SPACING_UM
     assert {str(unit) for unit in layer.units} == {"micrometer"}
@@ -404,19 +405,19 @@ def test_save_and_load(
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(path), ""))
     estimate(qtbot, panel)
-    panel.peak_view.nudge.buttons[1].click()
-    panel.actions.save_button.click()
-    assert panel.actions.message.text() == "Saved shift.json."
+    panel.readout.nudge.buttons[1].click()
+    panel.result_actions.save_button.click()
+    assert panel.result_actions.message.text() == "Saved shift.json."
     assert json.loads(path.read_text())["shift_um"] == pytest.approx([1.0, -0.6, 1.0])
-    panel.peak_view.back_button.click()
-    panel.actions.load_button.click()
-    assert panel.peak_view.shift.text() == "Shift z 1.00 um, y -0.60 um, x 1.00 um; set by hand"
+    panel.readout.back_button.click()
+    panel.result_actions.load_button.click()
+    assert panel.readout.shift.text() == "Shift z 1.00 um, y -0.60 um, x 1.00 um; set by hand"
     assert offset(pair[1]) == moved(1.0, -0.6, 1.0)
-    assert not panel.peak_view.plots.isVisibleTo(panel)
-    assert not panel.actions.psf_button.isEnabled()
+    assert not panel.readout.plots.isVisibleTo(panel)
+    assert not panel.result_actions.psf_button.isEnabled()
     path.write_text("no registration")
-    panel.actions.load_button.click()
-    assert "no registration of napari-deep3d" in panel.actions.message.text()
+    panel.result_actions.load_button.click()
+    assert "no registration of napari-deep3d" in panel.result_actions.message.text()
     assert offset(pair[1]) == moved(1.0, -0.6, 1.0)
 
 
@@ -455,10 +456,10 @@ def test_only_one_view_is_on(panel: Any, dock: Any, viewer: Any, qtbot: Any, pai
 
 def test_a_removed_layer_ends_the_overlay(panel: Any, viewer: Any, qtbot: Any, pair: Any) -> None:
     estimate(qtbot, panel)
-    panel.controls.style.setCurrentIndex(1)
+    panel.controls.overlay_style.setCurrentIndex(1)
     viewer.layers.remove(pair[1])
     assert not panel.overlay.is_active
-    assert not panel.peak_view.isVisibleTo(panel)
+    assert not panel.readout.isVisibleTo(panel)
     assert [layer.name for layer in viewer.layers] == ["cell, wide-field"]
     assert viewer.dims.order == (0, 1, 2)
 
@@ -485,11 +486,11 @@ def test_time_points_follow_the_slider(panel: Any, viewer: Any, qtbot: Any, foun
     viewer.add_image(np.stack([confocal, confocal * 2]), name="confocal series", **place)
     viewer.dims.set_current_step(0, 0)
     estimate(qtbot, panel)
-    panel.controls.style.setCurrentText("checkerboard")
+    panel.controls.overlay_style.setCurrentText("checkerboard")
     viewer.dims.set_current_step(0, 1)
     assert panel.overlay.is_active
-    assert panel.peak_view.shift.text() == ESTIMATED
-    panel.actions.apply.button.click()
+    assert panel.readout.shift.text() == ESTIMATED
+    panel.result_actions.apply.button.click()
     qtbot.waitUntil(lambda: "confocal series (aligned)" in viewer.layers)
     assert [layer.name for layer in viewer.layers][2:] == ["wide-field series (aligned)", "confocal series (aligned)"]
     aligned = viewer.layers["wide-field series (aligned)"].data

@@ -209,12 +209,12 @@ def test_a_registered_pair_goes_on_the_list(
     register = dock.register_panel
     register.estimate.button.click()
     qtbot.waitUntil(lambda: register.overlay.is_active)
-    assert not register.actions.train_button.isVisibleTo(register)
-    register.actions.apply.button.click()
+    assert not register.result_actions.train_button.isVisibleTo(register)
+    register.result_actions.apply.button.click()
     qtbot.waitUntil(lambda: len(viewer.layers) == 4)
-    register.actions.train_button.click()
-    assert register.actions.message.text() == "'cell' is on the list of the Train tab."
-    assert not register.actions.train_button.isVisibleTo(register)  # once is enough
+    register.result_actions.train_button.click()
+    assert register.result_actions.message.text() == "'cell' is on the list of the Train tab."
+    assert not register.result_actions.train_button.isVisibleTo(register)  # once is enough
     qtbot.waitUntil(lambda: names(panel) == ["cell"])
     (member,) = panel.pairs.members()
     assert member.facts.spacing_um == SPACING_UM

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from napari.layers import Image
+from napari.viewer import Viewer
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
@@ -14,15 +14,16 @@ from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.registration.result import Registration
 from napari_deep3d.core.registration.warp import AlignedPair
 from napari_deep3d.core.volume import Volume
-from napari_deep3d.gui.register.aligned_layers import add_aligned, add_psf, align_all, channel_volume, other_channels
+from napari_deep3d.gui.register.adjustment import AdjustedRegistration
+from napari_deep3d.gui.register.aligned_layers import add_aligned, add_psf, channel_volume, other_channels
 from napari_deep3d.gui.register.channel_list import ChannelList
-from napari_deep3d.gui.register.peak import Peak
 from napari_deep3d.gui.shared.geometry import LayerPair
 from napari_deep3d.gui.shared.run_button import RunButton
 from napari_deep3d.gui.shared.training_pairs import pair_name
 from napari_deep3d.gui.shared.widgets import RED, Line
 from napari_deep3d.gui.shared.worker import Cancelled, Failed
 from napari_deep3d.jobs.pairs import LoadedPair
+from napari_deep3d.jobs.register import align_stacks
 from napari_deep3d.jobs.registration_file import load_transform, save_transform
 
 FILES = "Registration (*.json)"
@@ -48,11 +49,11 @@ class ResultActions(QWidget):
     busy_changed = Signal()
     pair_added = Signal(object)
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self._viewer = viewer
         self._pair: LayerPair | None = None
-        self._peak: Peak | None = None
+        self._adjusted: AdjustedRegistration | None = None
         self._aligned: LoadedPair | None = None
         self.channels, self.message = ChannelList(), Line()
         self.apply = RunButton("Apply: make an aligned pair")
@@ -82,29 +83,40 @@ class ResultActions(QWidget):
         layout.addLayout(row)
         layout.addWidget(self.message)
 
-    def show_state(self, pair: LayerPair | None, peak: Peak | None, is_busy: bool) -> None:
+    @property
+    def is_aligning(self) -> bool:
+        """Whether stacks are being aligned."""
+        return self.apply.is_running
+
+    def show_state(self, pair: LayerPair | None, adjusted: AdjustedRegistration | None, is_busy: bool) -> None:
         """Offer what can be done with a pair and its registration; nothing while another job runs."""
-        self._pair, self._peak = pair, peak
-        is_usable = peak is not None and not peak.registration.refusal
-        if peak is None:
+        self._pair, self._adjusted = pair, adjusted
+        is_idle = not (is_busy or self.is_aligning)
+        is_usable = adjusted is not None and adjusted.is_usable
+        if adjusted is None:
             self._aligned = None
-        is_idle = not (is_busy or self.apply.is_running)
-        others = [] if pair is None or peak is None else other_channels(self._viewer.layers, pair)
         if is_idle:
-            self.channels.fill(others)
+            self.channels.fill(() if pair is None or adjusted is None else other_channels(self._viewer.layers, pair))
         self.channels.setEnabled(is_idle)
-        self.apply.setVisible(peak is not None)
+        for widget in (self.apply, self.psf_button, self.save_button):
+            widget.setVisible(adjusted is not None)
         self.apply.setEnabled(is_usable and not is_busy)
         self.train_button.setVisible(self._aligned is not None and is_idle)
-        self.psf_button.setVisible(peak is not None)
-        self.psf_button.setEnabled(peak is not None and peak.has_profiles)
-        self.save_button.setVisible(peak is not None)
+        self.psf_button.setEnabled(adjusted is not None and adjusted.has_profiles)
         self.save_button.setEnabled(is_usable)
         self.load_button.setEnabled(pair is not None and is_idle)
 
+    def clear_message(self) -> None:
+        """Forget what was said of the last registration."""
+        self.message.show_text("")
+
+    def shut_down(self) -> None:
+        """Stop aligning, since the dock goes."""
+        self.apply.close_run()
+
     def _on_apply(self) -> None:
-        pair, peak = self._pair, self._peak
-        if pair is None or peak is None:
+        pair, adjusted = self._pair, self._adjusted
+        if pair is None or adjusted is None:
             return
         channels = self.channels.ticked()
         try:
@@ -113,9 +125,9 @@ class ResultActions(QWidget):
             self.message.show_text(str(error), RED)
             return
         self._aligned = None
-        align = partial(align_all, stacks, pair.widefield.volume, peak.registration.transform)
-        self.message.show_text("")
-        finish = partial(self._on_applied, pair, channels, peak.registration)
+        self.clear_message()
+        align = partial(align_stacks, stacks, pair.widefield.volume, adjusted.registration.transform)
+        finish = partial(self._on_applied, pair, channels, adjusted.registration)
         self.apply.start(f"Deep3D aligns {pair.confocal.layer.name}", align, finish)
         self.busy_changed.emit()
 
@@ -145,17 +157,17 @@ class ResultActions(QWidget):
             self.message.show_text(f"{pair.name!r} is on the list of the Train tab.", "")
 
     def _on_psf(self) -> None:
-        if self._pair is not None and self._peak is not None:
-            add_psf(self._viewer, self._pair, self._peak.estimate)
+        if self._pair is not None and self._adjusted is not None:
+            add_psf(self._viewer, self._pair, self._adjusted.estimate)
 
     def _on_save(self) -> None:
-        if self._pair is None or self._peak is None:
+        if self._pair is None or self._adjusted is None:
             return
         proposal = f"{self._pair.confocal.layer.name} registration.json"
         name, _ = QFileDialog.getSaveFileName(self, "Save the registration", proposal, FILES)
         if name:
             try:
-                path = save_transform(Path(name), self._peak.registration, overwrite=True)
+                path = save_transform(Path(name), self._adjusted.registration, overwrite=True)
             except InputError as error:
                 self.message.show_text(str(error), RED)
             else:
