@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from napari.layers import Image
+from napari.viewer import Viewer
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 
-from napari_deep3d.core.events import Event, Progress
+from napari_deep3d.core.events import Event, Job, Progress, Stop
 from napari_deep3d.gui.shared.geometry import LayerPair
 from napari_deep3d.gui.shared.pair_selector import PairSelector, guess_pair
 from napari_deep3d.gui.shared.training_pairs import Member, make_member, pair_name, read_folder, unlike
@@ -35,11 +36,14 @@ class PairAdder(QWidget):
     ----------
     found
         Signal, with a list of Members that are to go on the list.
+    removal_requested
+        Signal: the selected pairs are to be taken off the list.
     """
 
     found = Signal(object)
+    removal_requested = Signal()
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         runs = self._runs = set[Run]()
         self.destroyed.connect(lambda: _close(runs))  # holds no run, and so no stack, that has ended
@@ -51,6 +55,7 @@ class PairAdder(QWidget):
         self.layers_button.toggled.connect(self._refresh)
         self.remove_button = QPushButton("Remove")
         self.remove_button.setToolTip("Take the selected pairs off the list; files and layers stay")
+        self.remove_button.clicked.connect(self.removal_requested)
         self.chooser = PairSelector(viewer, guess_registered, WHY, ADD)
         self.chooser.changed.connect(self._refresh)
         self.hint, self.reading, self.problem = Line(AMBER), Line(), Line(RED)
@@ -74,14 +79,17 @@ class PairAdder(QWidget):
         for widget in (self._section, self.reading, self.problem):
             layout.addWidget(widget)
 
+    def show_removal(self, is_possible: bool) -> None:
+        """Offer to remove pairs where there are any."""
+        self.remove_button.setVisible(is_possible)
+
     def add_folder(self, folder: Path) -> None:
         """Read a pairs folder and add what is in it."""
         self._read(f"Deep3D reads {folder.name}", lambda stop: read_folder(folder, stop))
 
     def add_pair(self, pair: LoadedPair) -> None:
         """Add a pair that is at hand."""
-        make = partial(make_member, pair)
-        self._read(f"Deep3D reads {pair.name}", lambda _stop: job_of(lambda: [make()]))
+        self._read(f"Deep3D reads {pair.name}", lambda _stop: job_of(lambda: [make_member(pair)]))
 
     def shut_down(self) -> None:
         """Stop reading and forget the viewer, since the dock goes."""
@@ -117,7 +125,7 @@ class PairAdder(QWidget):
         self.hint.show_text(problem)
         self.add_button.setEnabled(is_usable)
 
-    def _read(self, name: str, make_job: Any) -> None:
+    def _read(self, name: str, make_job: Callable[[Stop], Job[list[Member]]]) -> None:
         run = Run(name, make_job)
         self._runs.add(run)
         run.happened.connect(self._on_event)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
+from napari.viewer import Viewer
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFileDialog, QPushButton, QWidget
@@ -53,7 +53,7 @@ class TrainPanel(QWidget):
     predict_requested = Signal(str)
     shown_below = Signal(object)
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self._viewer = viewer
         self._training: TrainingRun | None = None
@@ -71,7 +71,7 @@ class TrainPanel(QWidget):
         self.empty.show_text(EMPTY)
         self.pairs, self.adder, self.options = PairList(), PairAdder(self._viewer), TrainOptions()
         self.adder.found.connect(self.pairs.add)
-        self.adder.remove_button.clicked.connect(self.pairs.remove_selected)
+        self.adder.removal_requested.connect(self.pairs.remove_selected)
         self.pairs.changed.connect(self.refresh)
         self.options.changed.connect(self.refresh)
         self.split_line, self.problem, self.message = Line(), Line(RED), Line()
@@ -109,7 +109,7 @@ class TrainPanel(QWidget):
         members, is_running = self.pairs.members(), self._training is not None
         self.empty.setVisible(not members)
         self.pairs.setVisible(bool(members))
-        self.adder.remove_button.setVisible(bool(members))
+        self.adder.show_removal(bool(members))
         self.options.setVisible(bool(members))
         self._choices.setVisible(not is_running)
         self._rest.setVisible(bool(members) and not is_running)
@@ -134,7 +134,7 @@ class TrainPanel(QWidget):
         """Put the view back as it was; the training goes on."""
         self.preview.leave()
 
-    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
         """List the models anew: one may have been imported meanwhile."""
         self.options.refresh()
         super().showEvent(event)
@@ -173,7 +173,7 @@ class TrainPanel(QWidget):
             self.plots.add(metrics)
 
     def _on_resume_file(self) -> None:
-        name = QFileDialog.getExistingDirectory(self, "Folder of a training", str(self.options.advanced.folder))
+        name = QFileDialog.getExistingDirectory(self, "Folder of a training", str(self.options.folder))
         if name:
             try:
                 self._resume(read_run(name))
@@ -194,7 +194,7 @@ class TrainPanel(QWidget):
         self.summary.show_text(_summary(request))
         self.message.show_text("", "")
         self.resume_bar.offer(None)
-        self.options.advanced.collapse(animate=False)
+        self.options.fold()
         self.plots.clear()
         self.preview.begin()
         self.controls.show_begun()
@@ -224,8 +224,7 @@ class TrainPanel(QWidget):
         self.preview.end()
         self.message.show_text(outcome.text, STYLES[outcome.kind])
         self.resume_bar.offer_folder(outcome.resumable)
-        self.options.name.setModified(False)  # the next model gets a name of its own
-        self.options.refresh()
+        self.options.propose_name()
         self.refresh()
         if outcome.model:
             self.model_added.emit()

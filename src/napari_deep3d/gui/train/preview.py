@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from napari.layers import Image
+from napari.layers import Image, Layer
+from napari.viewer import Viewer
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_deep3d.core.events import Preview
@@ -34,12 +34,12 @@ class PreviewView(QObject):
 
     left = Signal()
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self._viewer = viewer
         self._side_by_side = SideBySide(viewer)
         self._layers: list[Image] = []
-        self._selected: set[Any] = set()
+        self._selected: set[Layer] = set()
         self._orientation: Orientation | None = None
         self._removed = viewer.layers.events.removed
 
@@ -112,7 +112,7 @@ class PreviewView(QObject):
             self.left.emit()
 
 
-def _remove(viewer: Any, layers: list[Image], before: Before | None) -> None:
+def _remove(viewer: Viewer, layers: list[Image], before: Before | None) -> None:
     """Take layers away; napari moves the view when it does, so that is put back again."""
     is_as_before = before is not None and before.is_seen()
     for layer in layers:
@@ -120,8 +120,3 @@ def _remove(viewer: Any, layers: list[Image], before: Before | None) -> None:
             viewer.layers.remove(layer)
     if before is not None and is_as_before:
         before.restore_view()
-
-
-def nearest(steps: list[int], step: int) -> int:
-    """Position of the step that is nearest to one."""
-    return int(np.argmin([abs(other - step) for other in steps]))
