@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Image, Layer
-from napari.viewer import Viewer
 
 from napari_deep3d.core.registration.result import Registration
 from napari_deep3d.core.registration.warp import AlignedPair
@@ -17,6 +17,9 @@ from napari_deep3d.gui.shared.geometry import LayerPair, place_part
 from napari_deep3d.gui.shared.layers import contrast_limits, find_axes, full_data, image_layers, pick
 from napari_deep3d.gui.shared.result_layer import METADATA_KEY
 from napari_deep3d.io.units import um_per_unit
+
+if TYPE_CHECKING:
+    from napari import Viewer
 
 
 def other_channels(layers: Sequence[Layer], pair: LayerPair) -> list[Image]:

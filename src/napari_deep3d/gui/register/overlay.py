@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from napari.layers import Image
-from napari.viewer import Viewer
 
 from napari_deep3d.core.registration.transform import Transform
 from napari_deep3d.core.types import DoubleArray, zyx
@@ -15,6 +14,9 @@ from napari_deep3d.gui.register.resampled_view import ResampledView, square_edge
 from napari_deep3d.gui.shared.geometry import LayerPair, PlacedStack
 from napari_deep3d.gui.shared.layers import TEMPORARY, contrast_limits, place
 from napari_deep3d.gui.shared.view_state import Before, Orientation, cut
+
+if TYPE_CHECKING:
+    from napari import Viewer
 
 OverlayStyle = Literal["colours", "checkerboard"]
 WIDEFIELD_COLOUR, CONFOCAL_COLOUR = "green", "magenta"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 from superqt.utils import signals_blocked
 
 from napari_deep3d.gui.register.overlay import OverlayLook
-from napari_deep3d.gui.shared.widgets import Choice
+from napari_deep3d.gui.shared.widgets import Choice, make_form, stack_up
 
 BEFORE_KEY = "B"
 STYLE_TIP = (
@@ -46,17 +46,10 @@ class OverlayControls(QWidget):
         self.before.toggled.connect(self._on_look)
         self.toggle_button = QPushButton(SHOW)
         self.toggle_button.clicked.connect(self.toggled)
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("View", self.orientation)
-        form.addRow("Overlay", self.overlay_style)
         row = QHBoxLayout()
         row.addWidget(self.before)
         row.addWidget(self.toggle_button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(form)
-        layout.addLayout(row)
+        stack_up(self, make_form({"View": self.orientation, "Overlay": self.overlay_style}), row)
 
     def look(self) -> OverlayLook:
         """Return what is chosen."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
-from napari.viewer import Viewer
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QWidget
 
+from napari_deep3d.core.config import RegisterConfig
 from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.events import Job, Stop
 from napari_deep3d.core.registration.register import register_volumes
 from napari_deep3d.core.registration.result import Registration
+from napari_deep3d.core.volume import Volume
 from napari_deep3d.gui.register.actions import ResultActions
 from napari_deep3d.gui.register.adjustment import AdjustedRegistration
 from napari_deep3d.gui.register.options import RegisterOptions
@@ -25,9 +29,23 @@ from napari_deep3d.gui.shared.run_button import RunButton
 from napari_deep3d.gui.shared.widgets import RED, Line, stack_up
 from napari_deep3d.gui.shared.worker import Cancelled, Failed
 
+if TYPE_CHECKING:
+    from napari import Viewer
+
+
+Register = Callable[[Volume, Volume, RegisterConfig, Stop], Job[Registration]]
+"""Makes the job of a registration; takes what :func:`register_volumes` takes."""
+
 
 class RegisterPanel(QWidget):
     """Choose two stacks, estimate the shift, look at it, move it, apply it.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        The napari viewer.
+    register : callable
+        What the panel calls to register two stacks.
 
     Attributes
     ----------
@@ -43,9 +61,9 @@ class RegisterPanel(QWidget):
     result_shown = Signal(object)
     pair_added = Signal(object)
 
-    def __init__(self, viewer: Viewer) -> None:
+    def __init__(self, viewer: Viewer, *, register: Register = register_volumes) -> None:
         super().__init__()
-        self._viewer = viewer
+        self._viewer, self._register = viewer, register
         self._pair: LayerPair | None = None
         self._adjusted: AdjustedRegistration | None = None
         self._users_key: object = None
@@ -65,7 +83,7 @@ class RegisterPanel(QWidget):
         self.controls.look_changed.connect(self._on_look)
         self.controls.toggled.connect(self._on_toggle)
         self.result_actions = ResultActions(self._viewer)
-        self.result_actions.loaded.connect(self._take)
+        self.result_actions.loaded.connect(self._show_result)
         self.result_actions.applied.connect(self.leave_overlay)
         self.result_actions.busy_changed.connect(self._refresh_buttons)
         self.result_actions.pair_added.connect(self.pair_added)
@@ -75,12 +93,9 @@ class RegisterPanel(QWidget):
 
     def _lay_out(self) -> None:
         self._choices, self._result = QWidget(), QWidget()
-        groups = {
-            self._choices: (self.chooser, self.hint, self.options, self.estimate, self.message),
-            self._result: (self.readout, self.controls),
-            self: (self.empty, self._choices, self._result, self.result_actions),
-        }
-        stack_up(self, groups)
+        stack_up(self._choices, self.chooser, self.hint, self.options, self.estimate, self.message)
+        stack_up(self._result, self.readout, self.controls)
+        stack_up(self, self.empty, self._choices, self._result, self.result_actions, is_panel=True)
 
     def refresh(self) -> None:
         """Show what follows from the choices."""
@@ -121,7 +136,7 @@ class RegisterPanel(QWidget):
         self._result.setVisible(self._adjusted is not None)
         self.chooser.setEnabled(not is_busy)
         self.options.setEnabled(not is_busy)
-        self.estimate.setEnabled(self.estimate.is_running or (self._pair is not None and not is_aligning))
+        self.estimate.allow(self._pair is not None and not is_aligning)
         self.controls.show_state(self.overlay.is_active)
         self.result_actions.show_state(self._pair, self._adjusted, self.estimate.is_running)
 
@@ -148,7 +163,7 @@ class RegisterPanel(QWidget):
         except InputError as error:
             self.message.show_text(str(error), RED)
             return
-        register = partial(register_volumes, pair.confocal.volume, pair.widefield.volume, config)
+        register = partial(self._register, pair.confocal.volume, pair.widefield.volume, config)
         self._clear_messages()
         name = f"Deep3D registers {pair.confocal.layer.name}"
         self.estimate.start(name, register, partial(self._on_estimated, pair))
@@ -162,10 +177,10 @@ class RegisterPanel(QWidget):
         elif _grids(pair) != _grids(self._pair):
             self.message.show_text("The layers changed meanwhile. Choose them again and estimate.", RED)
         else:
-            self._take(end)
+            self._show_result(end)
         self._refresh_buttons()
 
-    def _take(self, registration: Registration) -> None:
+    def _show_result(self, registration: Registration) -> None:
         if self._pair is None:
             return
         self._adjusted = AdjustedRegistration(registration, self._pair.widefield.volume.require_spacing_um())

@@ -7,11 +7,11 @@ from functools import partial
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QKeySequence, QShortcut
-from qtpy.QtWidgets import QApplication, QGridLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QApplication, QGridLayout, QPushButton, QWidget
 
 from napari_deep3d.gui.register.adjustment import AdjustedRegistration
 from napari_deep3d.gui.register.profile_plots import ProfilePlots
-from napari_deep3d.gui.shared.widgets import AMBER, RED, Line
+from napari_deep3d.gui.shared.widgets import AMBER, RED, Line, stack_up
 
 NO_PROFILES = "Read from a file, which keeps no profiles; estimate the shift to see them."
 NUDGES = (
@@ -90,11 +90,11 @@ class ShiftReadout(QWidget):
         self.nudge.nudged.connect(lambda axis, voxels: self._adjust(lambda shown: shown.nudged(axis, voxels)))
         self.back_button = QPushButton("Back to the estimate")
         self.back_button.clicked.connect(lambda: self._adjust(AdjustedRegistration.unadjusted))
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        widgets = (self.shift, self.refusal, self.notices, self.no_profiles, self.plots, self.nudge, self.back_button)
-        for widget in widgets:
-            layout.addWidget(widget)
+        stack_up(
+            self,
+            *(self.shift, self.refusal, self.notices, self.no_profiles),
+            *(self.plots, self.nudge, self.back_button),
+        )
 
     def show_registration(self, adjusted: AdjustedRegistration) -> None:
         """Show a registration as it stands."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFormLayout, QLineEdit, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLineEdit, QWidget
 from superqt.utils import signals_blocked
 
 from napari_deep3d.core.config import DEFAULT_MODEL, PRESETS, TrainConfig, merge
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.gui.shared.training_pairs import Member
-from napari_deep3d.gui.shared.widgets import AMBER, Choice, Line
+from napari_deep3d.gui.shared.widgets import AMBER, Choice, Line, make_form, stack_up
 from napari_deep3d.gui.train.advanced import TrainAdvanced
 from napari_deep3d.gui.train.kept_model import free_name, model_names
 from napari_deep3d.gui.train.run import TrainRequest
@@ -51,16 +51,8 @@ class TrainOptions(QWidget):
         self.name.setToolTip("The model's name in the list of models")
         self.name_hint = Line(AMBER)
         self.advanced = TrainAdvanced()
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("Start from", self.start)
-        form.addRow("Time", self.time)
-        form.addRow("Name", self.name)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(form)
-        layout.addWidget(self.name_hint)
-        layout.addWidget(self.advanced)
+        form = make_form({"Start from": self.start, "Time": self.time, "Name": self.name})
+        stack_up(self, form, self.name_hint, self.advanced)
         self.refresh()
         self.start.currentIndexChanged.connect(self._on_changed)
         self.time.currentIndexChanged.connect(self._on_time)

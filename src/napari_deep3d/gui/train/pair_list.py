@@ -16,12 +16,12 @@ from qtpy.QtWidgets import (
     QHeaderView,
     QTreeWidget,
     QTreeWidgetItem,
-    QVBoxLayout,
     QWidget,
 )
 
 from napari_deep3d.gui.shared.texts import format_size
 from napari_deep3d.gui.shared.training_pairs import THUMBNAIL, Member, unique_name
+from napari_deep3d.gui.shared.widgets import stack_up
 
 NAME, TEST = 0, 1
 ROW_HEIGHT, MAX_ROWS = 52, 4
@@ -76,9 +76,7 @@ class PairList(QWidget):
             shortcut = QShortcut(QKeySequence(key), self.tree)
             shortcut.setContext(Qt.ShortcutContext.WidgetShortcut)
             shortcut.activated.connect(self.remove_selected)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.tree)
+        stack_up(self, self.tree)
         self._show_count()
 
     def members(self) -> list[Member]:

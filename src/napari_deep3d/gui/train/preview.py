@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Layer
-from napari.viewer import Viewer
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_deep3d.core.events import Preview
 from napari_deep3d.gui.compare.side_by_side import SideBySide
 from napari_deep3d.gui.shared.layers import TEMPORARY, contrast_limits
 from napari_deep3d.gui.shared.view_state import SECTIONS, Before, Orientation
+
+if TYPE_CHECKING:
+    from napari import Viewer
 
 REMOVAL_MS = 150
 """Time for the window to be drawn between leaving the grid and removing layers: both at once crash vispy's drawing."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
-from napari.viewer import Viewer
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSlider, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSlider, QWidget
 from superqt.utils import signals_blocked
 
 from napari_deep3d.core.events import Preview
-from napari_deep3d.gui.shared.widgets import Choice
+from napari_deep3d.gui.shared.widgets import Choice, stack_up
 from napari_deep3d.gui.train.preview import PreviewView
+
+if TYPE_CHECKING:
+    from napari import Viewer
 
 MAX_PICTURES = 60
 """Pictures that are kept in memory."""
@@ -49,11 +52,7 @@ class PreviewPanel(QWidget):
         row = QHBoxLayout()
         row.addWidget(self.section)
         row.addWidget(self.button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.step)
-        layout.addWidget(self.slider)
-        layout.addLayout(row)
+        stack_up(self, self.step, self.slider, row)
         self._refresh()
 
     @property
