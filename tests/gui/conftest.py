@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,18 +16,15 @@ from tests.helpers.gui import FakePrediction
 def fake(monkeypatch: pytest.MonkeyPatch) -> FakePrediction:
     """Take the place of the real prediction, its plan and its models; layers are off limits to threads."""
     monkeypatch.setenv("NAPARI_ENSURE_PLUGIN_MAIN_THREAD", "1")
-    prediction = FakePrediction()
-    plan = SimpleNamespace(
-        model=SimpleNamespace(title="Trained on simulated nuclei", description="A longer text."),
-        device_label="CPU (float32)",
-        seconds=23.0,
-        notices=("The planes are far apart.",),
-    )
-    models = [SimpleNamespace(name="generalist", path=Path("generalist.safetensors"), bundled=True)]
-    monkeypatch.setattr("napari_deep3d.gui.predict.run.predict_volume", prediction)
-    monkeypatch.setattr("napari_deep3d.gui.predict.panel.plan_prediction", lambda *_: plan)
-    monkeypatch.setattr("napari_deep3d.gui.predict.model_selector.list_models", lambda: models)
-    return prediction
+    return FakePrediction()
+
+
+@pytest.fixture
+def panels(fake: FakePrediction) -> dict[str, Any]:
+    """What makes the dock's panels; a test module that overrides it hands further fakes to them."""
+    from napari_deep3d.gui.predict.panel import PredictPanel
+
+    return {"predict": partial(PredictPanel, plan=fake.plan, predict=fake, models=fake.models)}
 
 
 @pytest.fixture(autouse=True)
@@ -44,13 +41,21 @@ def viewer(make_napari_viewer: Any) -> Any:
 
 
 @pytest.fixture
-def dock(viewer: Any, fake: FakePrediction) -> Any:
-    """The dock with the fake prediction; it gets the viewer as plugins do, without its private parts."""
+def model(qapp: Any) -> Any:
+    """A viewer without its window, which is slow to open."""
+    from napari.components import ViewerModel
+
+    return ViewerModel()
+
+
+@pytest.fixture
+def dock(viewer: Any, panels: dict[str, Any]) -> Any:
+    """The dock with the fakes; it gets the viewer as plugins do, without its private parts."""
     from napari.utils._proxies import PublicOnlyProxy
 
     from napari_deep3d.gui.widget import Deep3DWidget
 
-    widget = Deep3DWidget(PublicOnlyProxy(viewer))
+    widget = Deep3DWidget(PublicOnlyProxy(viewer), **panels)
     viewer.window.add_dock_widget(widget, name="Deep3D")
     return widget
 

@@ -40,8 +40,8 @@ def test_the_dock_is_narrow_and_opens_fast(viewer: Any, fake: FakePrediction) ->
 def test_closing_stops_the_job(dock: Any, viewer: Any, qtbot: Any, stack: Data, fake: FakePrediction, way: str) -> None:
     fake.gate = threading.Semaphore(1)
     viewer.add_image(stack, name="cell", **PLACE)
-    dock.predict_panel.button.click()
-    qtbot.waitUntil(lambda: dock.predict_panel.bar.value() == 250)
+    dock.predict_panel.run_button.button.click()
+    qtbot.waitUntil(lambda: dock.predict_panel.run_button.bar.value() == 250)
     if way == "dock":
         viewer.window.remove_dock_widget(dock)
         viewer.add_image(stack, name="another")  # nothing of the dock listens any more

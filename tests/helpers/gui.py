@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -44,10 +45,29 @@ class FakePrediction:
         self.threads: list[threading.Thread] = []
         self.volumes: list[Volume] = []
         self.work: Callable[[], object] = lambda: None
+        self.plan_error: Exception | None = None
+        self.planned: list[PredictConfig] = []
+        self.list_models: Callable[[], list[Any]] = lambda: [SimpleNamespace(name="generalist")]
 
     def hold(self) -> None:
         """Wait before the first slab."""
         self.gate = threading.Semaphore(0)
+
+    def models(self) -> list[Any]:
+        """The models that there are."""
+        return self.list_models()
+
+    def plan(self, _volume: Volume, config: PredictConfig) -> Any:
+        """What is said of the prediction before it starts."""
+        self.planned.append(config)
+        if self.plan_error is not None:
+            raise self.plan_error
+        return SimpleNamespace(
+            model=SimpleNamespace(title="Trained on simulated nuclei", description="A longer text."),
+            device_label="CPU (float32)",
+            seconds=23.0,
+            notices=("The planes are far apart.",),
+        )
 
     def __call__(
         self, volume: Volume, config: PredictConfig, out: Any, stop: Stop = never, uncertainty: Any = None

@@ -53,7 +53,7 @@ class Story:
 
     def _predict(self) -> None:
         self.panel.uncertainty.setChecked(True)
-        self._later(SETTLE_MS, self.panel.button.click)
+        self._later(SETTLE_MS, self.panel.run_button.button.click)
         self._later(2 * SETTLE_MS, self._wait)
 
     def _wait(self) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import napari.viewer
 from napari.layers import Image
-from qtpy.QtCore import QEvent, Qt
-from qtpy.QtWidgets import QFrame, QScrollArea, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtWidgets import QFrame, QScrollArea, QTabWidget, QWidget
 
 from napari_deep3d.gui.compare.panel import ComparePanel
 from napari_deep3d.gui.predict.panel import PredictPanel
 from napari_deep3d.gui.predict.session import Session
 from napari_deep3d.gui.register.panel import RegisterPanel
+from napari_deep3d.gui.shared.widgets import stack_up
 from napari_deep3d.gui.train.panel import TrainPanel
 
 WIDTH = 380
@@ -27,30 +30,40 @@ class Deep3DWidget(QWidget):
     ----------
     viewer
         The napari viewer; napari hands it in.
+    predict, register, train, compare : callable
+        Make the panels.
     """
 
     _was_docked = False
 
-    def __init__(self, viewer: napari.viewer.Viewer) -> None:
+    def __init__(
+        self,
+        viewer: napari.viewer.Viewer,
+        *,
+        predict: Callable[[napari.viewer.Viewer, Session], PredictPanel] = PredictPanel,
+        register: Callable[[napari.viewer.Viewer], RegisterPanel] = RegisterPanel,
+        train: Callable[[napari.viewer.Viewer], TrainPanel] = TrainPanel,
+        compare: Callable[[napari.viewer.Viewer], ComparePanel] = ComparePanel,
+    ) -> None:
         super().__init__()
         self.session = Session()
-        self.predict_panel = PredictPanel(viewer, self.session)
-        self.register_panel = RegisterPanel(viewer)
-        self.train_panel = TrainPanel(viewer)
-        self.compare_panel = ComparePanel(viewer)
-        self._connect_panels()
+        self.predict_panel = predict(viewer, self.session)
+        self.register_panel = register(viewer)
+        self.train_panel = train(viewer)
+        self.compare_panel = compare(viewer)
         self.tabs = QTabWidget()
-        self.tabs.addTab(_scrolled(self.predict_panel), "Predict")
-        register, train = _scrolled(self.register_panel), _scrolled(self.train_panel)
-        # queued: the panel must have grown first
-        self.register_panel.result_shown.connect(register.ensureWidgetVisible, Qt.ConnectionType.QueuedConnection)
-        self.train_panel.shown_below.connect(train.ensureWidgetVisible, Qt.ConnectionType.QueuedConnection)
-        self.tabs.addTab(register, "Register")
-        self.tabs.addTab(train, "Train")
-        self.tabs.addTab(_scrolled(self.compare_panel), "Compare")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.tabs)
+        areas = {
+            "Predict": PanelArea(self.predict_panel),
+            "Register": PanelArea(self.register_panel),
+            "Train": PanelArea(self.train_panel),
+            "Compare": PanelArea(self.compare_panel),
+        }
+        for name, area in areas.items():
+            self.tabs.addTab(area, name)
+        self.register_panel.result_shown.connect(areas["Register"].bring_into_view)
+        self.train_panel.shown_below.connect(areas["Train"].bring_into_view)
+        self._connect_panels()
+        stack_up(self, self.tabs)
         self.setMinimumWidth(MIN_WIDTH)
         self.setMaximumWidth(WIDTH)
 
@@ -63,7 +76,7 @@ class Deep3DWidget(QWidget):
         )
         predict.compare_requested.connect(self._compare)
         register.pair_added.connect(train.add_pair)
-        train.model_added.connect(predict.model.refresh)
+        train.model_added.connect(predict.refresh_models)
         train.predict_requested.connect(self._predict_with)
         # each of these puts back the view as it found it, so only one may be on
         views = (
@@ -81,13 +94,13 @@ class Deep3DWidget(QWidget):
         names = [self.tabs.tabText(i) for i in range(self.tabs.count())]
         self.tabs.setCurrentIndex(names.index(name))
 
-    def event(self, event: QEvent) -> bool:
+    def event(self, event: QEvent | None) -> bool:
         """Shut down once napari takes the widget out of its dock; nothing else tells that it was closed."""
-        if event.type() == QEvent.Type.ParentChange:
+        if event is not None and event.type() == QEvent.Type.ParentChange:
             if self._was_docked and self.parent() is None:
                 self.shut_down()
             self._was_docked = self.parent() is not None
-        return bool(super().event(event))
+        return super().event(event)
 
     def shut_down(self) -> None:
         """Stop what runs and put the view back."""
@@ -101,15 +114,20 @@ class Deep3DWidget(QWidget):
         self.compare_panel.compare(source, result)
 
     def _predict_with(self, model: str) -> None:
-        self.session.update(model=model)
-        self.predict_panel.model.refresh()
+        self.predict_panel.choose_model(model)
         self.show_panel("Predict")
 
 
-def _scrolled(panel: QWidget) -> QScrollArea:
-    area = QScrollArea()
-    area.setWidgetResizable(True)
-    area.setFrameShape(QFrame.Shape.NoFrame)
-    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    area.setWidget(panel)
-    return area
+class PanelArea(QScrollArea):
+    """Holds a panel, and scrolls it up and down if it is higher than the dock."""
+
+    def __init__(self, panel: QWidget) -> None:
+        super().__init__()
+        self.setWidgetResizable(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWidget(panel)
+
+    def bring_into_view(self, widget: QWidget) -> None:
+        """Scroll to a part of the panel, once the panel has grown to hold it."""
+        QTimer.singleShot(0, partial(self.ensureWidgetVisible, widget))

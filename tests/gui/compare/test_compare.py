@@ -131,7 +131,7 @@ def test_predict_hands_over_stack_and_result(dock: Any, viewer: Any, qtbot: Any,
     viewer.add_image(np.zeros((9, 64, 64)), name="unlike", **PLACE)
     dock.session.choose_layer(viewer.layers["cell"])
     predict = dock.predict_panel
-    predict.button.click()
+    predict.run_button.button.click()
     qtbot.waitUntil(predict.compare.isEnabled)
     predict.compare.click()
     assert dock.tabs.tabText(dock.tabs.currentIndex()) == "Compare"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.novelty.explain import NEGATIVE, NOISE, Novelty
+from napari_deep3d.gui.widget import Deep3DWidget
 from napari_deep3d.nn.model_file import load_model, save_model
 from tests.helpers.gui import PLACE, SPACING_UM, write_model
 from tests.helpers.novelty import known, widefield
@@ -47,10 +49,16 @@ class Answers:
 
 
 @pytest.fixture
-def answers(monkeypatch: pytest.MonkeyPatch) -> Answers:
-    made = Answers()
-    monkeypatch.setattr("napari_deep3d.gui.predict.novelty_warning.novelty_of", made)
-    return made
+def answers() -> Answers:
+    return Answers()
+
+
+@pytest.fixture
+def dock_with_answers(viewer: Any, panels: dict[str, Any], answers: Answers) -> Any:
+    """The dock with the answers in place of the comparison."""
+    dock = Deep3DWidget(viewer, predict=partial(panels["predict"], find_novelty=answers))
+    viewer.window.add_dock_widget(dock, name="Deep3D")
+    return dock
 
 
 def test_it_is_said_before_predicting_and_only_once(dock: Any, viewer: Any, qtbot: Any, model: Path) -> None:
@@ -59,8 +67,8 @@ def test_it_is_said_before_predicting_and_only_once(dock: Any, viewer: Any, qtbo
     viewer.add_image(INVERTED, name="brightfield", **PLACE)
     qtbot.waitUntil(lambda: "transmitted light" in panel.novelty.text(), timeout=10_000)
     assert panel.novelty.isVisibleTo(panel)
-    assert panel.button.isEnabled()
-    panel._on_notice(panel.novelty.text())  # as the prediction will say again
+    assert panel.run_button.button.isEnabled()
+    panel._show_notice(panel.novelty.text())  # as the prediction will say again
     assert "transmitted light" not in panel.notices.text()
 
 
@@ -76,13 +84,15 @@ def test_of_a_stack_like_the_models_nothing_is_said(dock: Any, viewer: Any, qtbo
     assert not panel.novelty.isVisibleTo(panel)
 
 
-def test_a_late_answer_about_another_layer_is_dropped(dock: Any, viewer: Any, qtbot: Any, answers: Answers) -> None:
+def test_a_late_answer_about_another_layer_is_dropped(
+    dock_with_answers: Any, viewer: Any, qtbot: Any, answers: Answers
+) -> None:
     answers.by_name = {"first": Novelty(2.0, (NOISE,)), "second": Novelty(2.0, (NEGATIVE,))}
     answers.gate = threading.Semaphore(0)
-    panel = dock.predict_panel
+    panel = dock_with_answers.predict_panel
     viewer.add_image(GOOD, name="first", **PLACE)
     qtbot.waitUntil(lambda: answers.asked == ["first"])
-    dock.session.choose_layer(viewer.add_image(GOOD, name="second", **PLACE))
+    dock_with_answers.session.choose_layer(viewer.add_image(GOOD, name="second", **PLACE))
     qtbot.waitUntil(lambda: answers.asked == ["first", "second"])
     answers.gate.release(2)
     qtbot.waitUntil(lambda: "dark on bright" in panel.novelty.text())
@@ -91,18 +101,18 @@ def test_a_late_answer_about_another_layer_is_dropped(dock: Any, viewer: Any, qt
     assert answers.asked == ["first", "second"]
 
 
-def test_quick_changes_ask_once(dock: Any, viewer: Any, qtbot: Any, answers: Answers) -> None:
+def test_quick_changes_ask_once(dock_with_answers: Any, viewer: Any, qtbot: Any, answers: Answers) -> None:
     for number in range(5):
-        dock.session.choose_layer(viewer.add_image(GOOD, name=f"stack {number}", **PLACE))
+        dock_with_answers.session.choose_layer(viewer.add_image(GOOD, name=f"stack {number}", **PLACE))
     qtbot.waitUntil(lambda: bool(answers.asked))
     qtbot.wait(500)
     assert answers.asked == ["stack 4"]
-    dock.session.update(advanced={"device": "cpu"})  # which changes nothing about the stack
+    dock_with_answers.session.update(advanced={"device": "cpu"})  # which changes nothing about the stack
     qtbot.wait(500)
     assert answers.asked == ["stack 4"]
 
 
-def test_the_window_lives_while_it_looks(dock: Any, viewer: Any, qtbot: Any, answers: Answers) -> None:
+def test_the_window_lives_while_it_looks(dock_with_answers: Any, viewer: Any, qtbot: Any, answers: Answers) -> None:
     answers.gate = threading.Semaphore(0)
     viewer.add_image(GOOD, name="slow", **PLACE)
     qtbot.waitUntil(lambda: answers.asked == ["slow"])
@@ -114,19 +124,19 @@ def test_the_window_lives_while_it_looks(dock: Any, viewer: Any, qtbot: Any, ans
 
 
 def test_an_error_shows_no_line_and_does_not_get_in_the_way(
-    dock: Any, viewer: Any, qtbot: Any, answers: Answers
+    dock_with_answers: Any, viewer: Any, qtbot: Any, answers: Answers
 ) -> None:
     answers.by_name = {"odd": InputError("no such model")}
     viewer.add_image(GOOD, name="odd", **PLACE)
     qtbot.waitUntil(lambda: answers.asked == ["odd"])
     qtbot.wait(100)
-    assert dock.predict_panel.novelty.text() == ""
-    assert dock.predict_panel.button.isEnabled()
+    assert dock_with_answers.predict_panel.novelty.text() == ""
+    assert dock_with_answers.predict_panel.run_button.button.isEnabled()
 
 
-def test_another_time_point_is_another_stack(dock: Any, viewer: Any, qtbot: Any, answers: Answers) -> None:
+def test_another_time_point_is_another_stack(dock_with_answers: Any, viewer: Any, qtbot: Any, answers: Answers) -> None:
     place = {"scale": (1, *SPACING_UM), "units": ("s", "um", "um", "um"), "axis_labels": ("t", "z", "y", "x")}
     viewer.add_image(np.stack([GOOD, INVERTED]), name="series", **place)
     qtbot.waitUntil(lambda: answers.asked == ["series"])
-    dock.session.update(index={0: 1})
+    dock_with_answers.session.update(index={0: 1})
     qtbot.waitUntil(lambda: answers.asked == ["series", "series"])

@@ -12,16 +12,17 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QSpinBox
+from qtpy.QtWidgets import QLabel, QSpinBox
 
 from napari_deep3d.core.errors import InputError
+from napari_deep3d.gui.shared import empty_state
 from tests.helpers.gui import PLACE, SPACING_UM, FakePrediction
 
 Data = NDArray[np.uint16]
 
 
 def wait_end(qtbot: Any, panel: Any) -> None:
-    qtbot.waitUntil(lambda: panel.button.text() == "Predict confocal", timeout=5000)
+    qtbot.waitUntil(lambda: panel.run_button.button.text() == "Predict confocal", timeout=5000)
 
 
 def test_without_a_layer_it_invites_to_open_one(
@@ -29,9 +30,9 @@ def test_without_a_layer_it_invites_to_open_one(
 ) -> None:
     panel = dock.predict_panel
     assert panel.empty.isVisibleTo(panel)
-    assert not panel.button.isVisibleTo(panel)
+    assert not panel.run_button.button.isVisibleTo(panel)
     sample = [(stack, {"name": "sample", **PLACE}, "image")]
-    monkeypatch.setattr("napari_deep3d.gui.shared.empty_state.thick_pair", lambda: sample)
+    monkeypatch.setattr(empty_state, "thick_pair", lambda: sample)
     panel.empty.sample_button.click()
     assert not panel.empty.isVisibleTo(panel)
     assert panel.stack.layer_choice.currentText() == "sample"
@@ -43,7 +44,7 @@ def test_a_sample_that_cannot_be_read_says_so(dock: Any, monkeypatch: pytest.Mon
     def missing() -> Any:
         raise InputError("the sample is not there")
 
-    monkeypatch.setattr("napari_deep3d.gui.shared.empty_state.thick_pair", missing)
+    monkeypatch.setattr(empty_state, "thick_pair", missing)
     dock.predict_panel.empty.sample_button.click()
     assert dock.predict_panel.empty.problem.text() == "the sample is not there"
 
@@ -63,17 +64,15 @@ def test_facts_and_plan_are_shown(dock: Any, viewer: Any, qtbot: Any, stack: Dat
 
 
 def test_a_plan_that_cannot_be_made_says_why(
-    dock: Any, viewer: Any, qtbot: Any, stack: Data, monkeypatch: pytest.MonkeyPatch
+    dock: Any, viewer: Any, qtbot: Any, stack: Data, fake: FakePrediction
 ) -> None:
-    def no_gpu(volume: Any, config: Any) -> Any:
-        raise InputError(f"device {config.device} is not there; cpu is. Choose cpu.")
-
-    monkeypatch.setattr("napari_deep3d.gui.predict.panel.plan_prediction", no_gpu)
+    fake.plan_error = InputError("device cuda is not there; cpu is. Choose cpu.")
     panel = dock.predict_panel
-    panel.advanced.device.setCurrentText("cuda")
+    panel.advanced.fields["device"].value = "cuda"
     viewer.add_image(stack, **PLACE)
     qtbot.waitUntil(lambda: "device cuda is not there" in panel.problem.text())
-    assert not panel.button.isEnabled()
+    assert not panel.run_button.button.isEnabled()
+    assert [config.device for config in fake.planned] == ["cuda"]
 
 
 def test_a_missing_voxel_size_is_asked_for_and_never_assumed(dock: Any, viewer: Any, stack: Data) -> None:
@@ -83,11 +82,11 @@ def test_a_missing_voxel_size_is_asked_for_and_never_assumed(dock: Any, viewer: 
     panel = dock.predict_panel
     assert panel.voxel_size.isVisibleTo(panel)
     assert "no voxel size" in panel.voxel_size.reason.text()
-    assert not panel.button.isEnabled()
+    assert not panel.run_button.button.isEnabled()
     panel.voxel_size.z_um.setValue(0.5)
-    assert not panel.button.isEnabled()
+    assert not panel.run_button.button.isEnabled()
     panel.voxel_size.xy_um.setValue(0.2)
-    assert panel.button.isEnabled()
+    assert panel.run_button.button.isEnabled()
     panel.voxel_size.apply_button.click()
     assert tuple(layer.scale) == tuple(outline.scale) == SPACING_UM
     assert str(layer.units[0]) == "micrometer"
@@ -111,9 +110,8 @@ def test_the_file_behind_a_layer_tells_its_voxel_size_and_axes(
     panel = dock.predict_panel
     assert panel.facts.text() == "8 x 32 x 40, 0.5 x 0.2 x 0.2 um"
     assert "the file says 0.5 x 0.2 x 0.2 um" in panel.voxel_size.reason.text()
-    labels = [panel.stack.layout().itemAt(i).widget() for i in range(panel.stack.layout().count())]
-    assert "Channel" in [label.text() for label in labels if hasattr(label, "setBuddy")]
-    assert panel.button.isEnabled()
+    assert "Channel" in [label.text() for label in panel.stack.findChildren(QLabel)]
+    assert panel.run_button.button.isEnabled()
     panel.voxel_size.apply_button.click()
     assert layer.scale == pytest.approx([0.5, 1, 0.2, 0.2])
 
@@ -129,7 +127,7 @@ def test_what_cannot_be_predicted_is_refused_with_a_sentence(dock: Any, viewer: 
     for data, kind, sentence in refused:
         layer = viewer.add_image(data, **kind)
         assert sentence in dock.predict_panel.problem.text()
-        assert not dock.predict_panel.button.isEnabled()
+        assert not dock.predict_panel.run_button.button.isEnabled()
         viewer.layers.remove(layer)
 
 
@@ -148,8 +146,8 @@ def test_the_result_appears_at_once_and_fills_in(
     affine[0, 3] = 2
     source = viewer.add_image(stack, name="cell", colormap="green", translate=(1, 2, 3), affine=affine, **PLACE)
     panel = dock.predict_panel
-    panel.button.click()
-    assert panel.button.text() == "Stop"
+    panel.run_button.button.click()
+    assert panel.run_button.button.text() == "Stop"
     result = viewer.layers["cell (confocal-like)"]
     assert not result.data.any()
     assert result.data.dtype == np.float32
@@ -159,8 +157,8 @@ def test_the_result_appears_at_once_and_fills_in(
     fake.gate.release()
     qtbot.waitUntil(lambda: result.data.any())
     assert set(np.unique(result.data)) == {0, 1}
-    qtbot.waitUntil(lambda: panel.bar.value() == 250)
-    assert "25 %" in panel.bar.format()
+    qtbot.waitUntil(lambda: panel.run_button.bar.value() == 250)
+    assert "25 %" in panel.run_button.bar.format()
     fake.gate.release(3)
     wait_end(qtbot, panel)
     assert [result.data[0, y, 0] for y in (0, 8, 16, 24)] == [1, 2, 3, 4]
@@ -176,7 +174,7 @@ def test_the_result_appears_at_once_and_fills_in(
 def test_running_again_overwrites_nothing(dock: Any, viewer: Any, qtbot: Any, stack: Data) -> None:
     viewer.add_image(stack, name="cell", **PLACE)
     for _ in range(2):
-        dock.predict_panel.button.click()
+        dock.predict_panel.run_button.button.click()
         wait_end(qtbot, dock.predict_panel)
     names = [layer.name for layer in viewer.layers]
     assert names == ["cell", "cell (confocal-like)", "cell (confocal-like) [1]"]
@@ -197,7 +195,7 @@ def test_channel_and_time_are_chosen_by_number(
     viewer.dims.set_current_step(1, 0)
     assert boxes[1].value() == 0
     viewer.dims.set_current_step(1, 1)
-    dock.predict_panel.button.click()
+    dock.predict_panel.run_button.button.click()
     wait_end(qtbot, dock.predict_panel)
     assert np.array_equal(np.asarray(fake.volumes[0].data[:, :, :]), stack)
     result = viewer.layers[-1]
@@ -216,10 +214,10 @@ def test_stop_is_heeded_within_a_second_and_keeps_what_is_ready(
     fake.gate = threading.Semaphore(2)
     viewer.add_image(stack, name="cell", **PLACE)
     panel = dock.predict_panel
-    panel.button.click()
-    qtbot.waitUntil(lambda: panel.bar.value() == 500)
+    panel.run_button.button.click()
+    qtbot.waitUntil(lambda: panel.run_button.bar.value() == 500)
     start = time.perf_counter()
-    panel.button.click()
+    panel.run_button.button.click()
     wait_end(qtbot, panel)
     assert time.perf_counter() - start < 1
     result = viewer.layers["cell (confocal-like) (incomplete)"]
@@ -233,8 +231,8 @@ def test_stop_before_the_first_tile_keeps_no_layer(
 ) -> None:
     fake.hold()
     viewer.add_image(stack, name="cell", **PLACE)
-    dock.predict_panel.button.click()
-    dock.predict_panel.button.click()
+    dock.predict_panel.run_button.button.click()
+    dock.predict_panel.run_button.button.click()
     wait_end(qtbot, dock.predict_panel)
     assert [layer.name for layer in viewer.layers] == ["cell"]
     assert dock.predict_panel.message.text() == "Stopped. Nothing was kept."
@@ -259,13 +257,13 @@ def test_a_failure_says_what_happened_and_leaves_no_half_layer(
     panel = dock.predict_panel
     for error, sentence in failures:
         fake.error = error
-        panel.button.click()
+        panel.run_button.button.click()
         wait_end(qtbot, panel)
         assert sentence in panel.message.text()
-        assert panel.button.isEnabled()
+        assert panel.run_button.button.isEnabled()
         assert [layer.name for layer in viewer.layers] == ["cell"]
     fake.error = None
-    panel.button.click()
+    panel.run_button.button.click()
     wait_end(qtbot, panel)
     assert panel.message.text().startswith("Done in")
 
@@ -275,7 +273,7 @@ def test_a_late_failure_keeps_the_finished_tiles(
 ) -> None:
     fake.error, fake.error_at = RuntimeError("disk is gone"), 2
     viewer.add_image(stack, name="cell", **PLACE)
-    dock.predict_panel.button.click()
+    dock.predict_panel.run_button.button.click()
     wait_end(qtbot, dock.predict_panel)
     result = viewer.layers["cell (confocal-like) (incomplete)"]
     assert [result.data[0, y, 0] for y in (0, 8, 16, 24)] == [1, 2, 0, 0]
@@ -288,7 +286,7 @@ def test_removing_the_result_stops_the_job(
 ) -> None:
     fake.hold()
     viewer.add_image(stack, name="cell", **PLACE)
-    dock.predict_panel.button.click()
+    dock.predict_panel.run_button.button.click()
     viewer.layers.remove("cell (confocal-like)")
     fake.gate.release()
     wait_end(qtbot, dock.predict_panel)
@@ -309,7 +307,7 @@ def test_the_window_stays_responsive(dock: Any, viewer: Any, qtbot: Any, stack: 
     timer = QTimer()
     timer.timeout.connect(lambda: ticks.append(time.perf_counter()))
     timer.start(20)
-    dock.predict_panel.button.click()
+    dock.predict_panel.run_button.button.click()
     wait_end(qtbot, dock.predict_panel)
     timer.stop()
     assert len(ticks) > 20

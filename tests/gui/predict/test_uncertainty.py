@@ -17,7 +17,7 @@ RESULT, LAYER = "cell (confocal-like)", "cell (uncertainty)"
 
 
 def wait_end(qtbot: Any, panel: Any) -> None:
-    qtbot.waitUntil(lambda: panel.button.text() == "Predict confocal", timeout=5000)
+    qtbot.waitUntil(lambda: panel.run_button.button.text() == "Predict confocal", timeout=5000)
 
 
 def test_the_box_adds_a_layer_that_fills_in(
@@ -28,7 +28,7 @@ def test_the_box_adds_a_layer_that_fills_in(
     panel = dock.predict_panel
     assert "four times" in panel.uncertainty.toolTip()
     panel.uncertainty.click()
-    panel.button.click()
+    panel.run_button.button.click()
     assert [layer.name for layer in viewer.layers] == ["cell", RESULT, LAYER]
     layer = viewer.layers[LAYER]
     assert (layer.colormap.name, layer.blending, layer.visible) == ("inferno", "additive", False)
@@ -36,7 +36,7 @@ def test_the_box_adds_a_layer_that_fills_in(
     assert layer.units == source.units
     assert viewer.layers.selection.active is viewer.layers[RESULT]
     assert dock.session.layer is source
-    qtbot.waitUntil(lambda: panel.bar.value() == 500)
+    qtbot.waitUntil(lambda: panel.run_button.bar.value() == 500)
     np.testing.assert_allclose([layer.data[0, y, 0] for y in (0, 8, 16)], [0.1, 0.2, 0])
     qtbot.waitUntil(lambda: np.allclose(layer.contrast_limits, [0, 0.2]))
     fake.gate.release(2)
@@ -55,28 +55,18 @@ def test_without_the_box_there_is_no_such_layer(dock: Any, viewer: Any, qtbot: A
     panel = dock.predict_panel
     for _ in range(2):
         panel.uncertainty.click()
-    panel.button.click()
+    panel.run_button.button.click()
     wait_end(qtbot, panel)
     assert [layer.name for layer in viewer.layers] == ["cell", RESULT]
     assert "expect" not in panel.message.text()
     assert "eye" not in panel.message.text()
 
 
-def test_the_box_plans_anew(dock: Any, viewer: Any, qtbot: Any, stack: Data, monkeypatch: pytest.MonkeyPatch) -> None:
-    from napari_deep3d.gui.predict import panel as predict_panel
-
-    asked: list[bool] = []
-    plan = predict_panel.plan_prediction
-
-    def planned(volume: Any, config: Any) -> Any:
-        asked.append(config.uncertainty)
-        return plan(volume, config)
-
-    monkeypatch.setattr(predict_panel, "plan_prediction", planned)
+def test_the_box_plans_anew(dock: Any, viewer: Any, qtbot: Any, stack: Data, fake: FakePrediction) -> None:
     viewer.add_image(stack, name="cell", **PLACE)
-    qtbot.waitUntil(lambda: asked == [False])
+    qtbot.waitUntil(lambda: [config.uncertainty for config in fake.planned] == [False])
     dock.predict_panel.uncertainty.click()
-    qtbot.waitUntil(lambda: asked == [False, True])
+    qtbot.waitUntil(lambda: [config.uncertainty for config in fake.planned] == [False, True])
     qtbot.waitUntil(lambda: "about" in dock.predict_panel.plan_line.text())
 
 
@@ -85,9 +75,9 @@ def test_stop_keeps_both_parts(dock: Any, viewer: Any, qtbot: Any, stack: Data, 
     viewer.add_image(stack, name="cell", **PLACE)
     panel = dock.predict_panel
     panel.uncertainty.click()
-    panel.button.click()
-    qtbot.waitUntil(lambda: panel.bar.value() == 500)
-    panel.button.click()
+    panel.run_button.button.click()
+    qtbot.waitUntil(lambda: panel.run_button.bar.value() == 500)
+    panel.run_button.button.click()
     wait_end(qtbot, panel)
     for name, scale in ((RESULT, 1), (LAYER, 10)):
         kept = viewer.layers[f"{name} (incomplete)"].data
@@ -98,8 +88,8 @@ def test_nothing_ready_leaves_no_layer(dock: Any, viewer: Any, qtbot: Any, stack
     fake.hold()
     viewer.add_image(stack, name="cell", **PLACE)
     dock.predict_panel.uncertainty.click()
-    dock.predict_panel.button.click()
-    dock.predict_panel.button.click()
+    dock.predict_panel.run_button.button.click()
+    dock.predict_panel.run_button.button.click()
     wait_end(qtbot, dock.predict_panel)
     assert [layer.name for layer in viewer.layers] == ["cell"]
 
@@ -112,7 +102,7 @@ def test_removing_the_result_stops_it_and_removing_the_uncertainty_does_not(
     viewer.add_image(stack, name="cell", **PLACE)
     panel = dock.predict_panel
     panel.uncertainty.click()
-    panel.button.click()
+    panel.run_button.button.click()
     viewer.layers.remove(removed)
     fake.gate.release(4)
     wait_end(qtbot, panel)
@@ -131,7 +121,7 @@ def test_with_a_real_network(tiny_model: Path, make_napari_viewer: Any, qtbot: A
     viewer.add_image(stack, name="cell", **PLACE)
     panel.uncertainty.click()
     qtbot.waitUntil(lambda: "not calibrated" in panel.notices.text(), timeout=30_000)
-    panel.button.click()
+    panel.run_button.button.click()
     qtbot.waitUntil(lambda: panel.message.text() != "", timeout=30_000)
     assert panel.message.text().startswith("Done in")
     data = viewer.layers[LAYER].data

@@ -40,12 +40,6 @@ def make_panel(training: FakeTraining) -> Callable[..., TrainPanel]:
 
 
 @pytest.fixture
-def model(qapp: Any) -> ViewerModel:
-    """A viewer without its window, which is slow to open."""
-    return ViewerModel()
-
-
-@pytest.fixture
 def open_panel(make_panel: Callable[..., TrainPanel], model: ViewerModel, qtbot: Any) -> Iterator[Callable[..., Any]]:
     """Opens the panel on a viewer without a window, with further fakes by name."""
     opened = []

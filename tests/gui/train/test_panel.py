@@ -230,7 +230,7 @@ def test_events_are_shown(ready: Any, model: Any, qtbot: Any, training: FakeTrai
     assert ready.summary.text() == "Training 'my model' on 3 pairs, from generalist."
     assert ready.run_button.bar.format() == "62 %, 3 min left"
     assert ready.message.text() == "one thing to know"
-    for widget in (ready.pairs, ready.options, ready.controls.start, ready.resume_button):
+    for widget in (ready.pairs, ready.options, ready.adder, ready.resume_button):
         assert not widget.isVisibleTo(ready)
     assert curve(ready, "l1") == [(n, 2 / n) for n in range(1, 6)]
     assert curve(ready, "loss")[0] == (1, 3)

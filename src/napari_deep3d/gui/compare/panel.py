@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 from napari.layers import Image
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QFormLayout, QListWidget, QListWidgetItem, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QPushButton, QWidget
 
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.gui.compare.side_by_side import SideBySide
-from napari_deep3d.gui.shared.layers import find_axes, full_data, image_layers
+from napari_deep3d.gui.shared.layers import find_axes, full_data, image_layers, list_events
 from napari_deep3d.gui.shared.view_state import Orientation
-from napari_deep3d.gui.shared.widgets import AMBER, Choice, Line
+from napari_deep3d.gui.shared.widgets import AMBER, Choice, LayerChecklist, Line, make_form, stack_up
 
-LAYER_ROLE = Qt.ItemDataRole.UserRole
+if TYPE_CHECKING:
+    from napari import Viewer
+
 MAX_TICKED = 4
 CONTRASTS = [
     ("automatic for each", "each"),
@@ -27,6 +28,11 @@ CONTRASTS = [
 class ComparePanel(QWidget):
     """Tick layers, choose a section, see them side by side, go back.
 
+    Parameters
+    ----------
+    viewer
+        The napari viewer.
+
     Attributes
     ----------
     entered
@@ -35,58 +41,41 @@ class ComparePanel(QWidget):
 
     entered = Signal()
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self._viewer = viewer
         self.view = SideBySide(viewer)
-        self.hint = Line()
-        self.list = QListWidget()
-        self.list.setMaximumHeight(150)
-        self.list.setToolTip("Tick two or more stacks; they are shown in this order")
+        self.hint, self.problem = Line(), Line(AMBER)
+        self.list = LayerChecklist("Tick two or more stacks; they are shown in this order")
         self.list.itemChanged.connect(self._on_choice)
-        self.orientation = self._choice([(name, name) for name in get_args(Orientation)], "x-z")
-        self.orientation.setToolTip("x-z and y-z show the depth: there wide-field is blurred most")
-        self.contrast = self._choice(CONTRASTS, "each")
-        self.contrast.setToolTip("The same for all is for stacks with the same kind of values")
-        self.problem = Line(AMBER)
+        self.orientation = Choice("x-z and y-z show the depth: there wide-field is blurred most")
+        self.orientation.fill([(name, name) for name in get_args(Orientation)], "x-z")
+        self.contrast = Choice("The same for all is for stacks with the same kind of values")
+        self.contrast.fill(CONTRASTS, "each")
+        for choice in (self.orientation, self.contrast):
+            choice.currentIndexChanged.connect(self._on_choice)
         self.enter_button, self.leave_button = QPushButton("Side by side"), QPushButton("Back to normal view")
         self.enter_button.setMinimumHeight(34)
         self.enter_button.clicked.connect(self.enter)
         self.leave_button.clicked.connect(self.leave)
-        self._lay_out()
-        self._events = viewer.layers.events
-        for event in self._layer_events():
+        form = make_form({"Section": self.orientation, "Contrast": self.contrast})
+        parts = (self.hint, self.list, form, self.problem, self.enter_button, self.leave_button)
+        stack_up(self, *parts, is_panel=True)
+        self._events = list_events(viewer)
+        for event in self._events:
             event.connect(self._on_layers_changed)
         self._on_layers_changed()
 
-    def _choice(self, entries: list[tuple[str, Any]], chosen: str) -> Choice:
-        choice = Choice()
-        choice.fill(entries, chosen)
-        choice.currentIndexChanged.connect(self._on_choice)
-        return choice
-
-    def _lay_out(self) -> None:
-        form = QFormLayout()
-        form.addRow("Section", self.orientation)
-        form.addRow("Contrast", self.contrast)
-        layout = QVBoxLayout(self)
-        layout.addWidget(self.hint)
-        layout.addWidget(self.list)
-        layout.addLayout(form)
-        for widget in (self.problem, self.enter_button, self.leave_button):
-            layout.addWidget(widget)
-        layout.addStretch()
-
     def ticked(self) -> list[Image]:
         """Return the ticked layers, in the order of napari's list from its bottom."""
-        return [item.data(LAYER_ROLE) for item in self._items() if item.checkState() == Qt.CheckState.Checked]
+        return self.list.ticked()
 
     def compare(self, source: Image, result: Image) -> None:
         """Show a stack and its prediction side by side, with what lies on them, such as a confocal stack."""
         shape = full_data(result).shape
         alike = [layer for layer in self._images() if full_data(layer).shape == shape]
         chosen = [source, result, *(layer for layer in alike if layer not in (source, result))]
-        self._tick(chosen[:MAX_TICKED])
+        self.list.fill(self._images(), chosen[:MAX_TICKED])
         self.enter()
 
     def enter(self) -> None:
@@ -111,40 +100,21 @@ class ComparePanel(QWidget):
 
     def shut_down(self) -> None:
         """Forget the viewer, since the dock goes; what was changed is put back."""
-        for event in self._layer_events():
+        for event in self._events:
             event.disconnect(self._on_layers_changed)
         self.view.leave()
-
-    def _layer_events(self) -> list[Any]:
-        return [self._events.inserted, self._events.removed, self._events.reordered, self._events.renamed]
 
     def _images(self) -> list[Image]:
         return [layer for layer in image_layers(self._viewer.layers) if _is_stack(layer)]
 
-    def _items(self) -> list[QListWidgetItem]:
-        return [self.list.item(i) for i in range(self.list.count())]
-
-    def _on_layers_changed(self, _event: Any = None) -> None:
-        known = {item.data(LAYER_ROLE) for item in self._items()}
-        images = self._images()
+    def _on_layers_changed(self, _event: object = None) -> None:
+        images, known = self._images(), self.list.layers()
         ticked = [layer for layer in self.ticked() if layer in images]
         new = [layer for layer in images if layer not in known]
-        self._tick([*ticked, *new[: max(0, MAX_TICKED - len(ticked))]])
+        self.list.fill(images, [*ticked, *new[: max(0, MAX_TICKED - len(ticked))]])
         self._on_choice()
 
-    def _tick(self, layers: Iterable[Image]) -> None:
-        """List the layers anew, with these ticked."""
-        chosen = list(layers)
-        blocked = self.list.blockSignals(True)
-        self.list.clear()
-        for layer in self._images():
-            item = QListWidgetItem(layer.name)
-            item.setData(LAYER_ROLE, layer)
-            item.setCheckState(Qt.CheckState.Checked if layer in chosen else Qt.CheckState.Unchecked)
-            self.list.addItem(item)
-        self.list.blockSignals(blocked)
-
-    def _on_choice(self, _value: Any = None) -> None:
+    def _on_choice(self, _value: object = None) -> None:
         if self.view.is_active:
             if len(self.ticked()) < 2:
                 self.leave()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from napari.layers import Image
@@ -12,6 +12,9 @@ from napari.layers import Image
 from napari_deep3d.core.volume import Stack
 from napari_deep3d.gui.shared.layers import contrast_limits, find_axes, full_data, pick
 from napari_deep3d.gui.shared.view_state import Before, Orientation, cut
+
+if TYPE_CHECKING:
+    from napari import Viewer
 
 Contrast = Literal["each", "common", "layers"]
 
@@ -30,7 +33,7 @@ class SideBySide:
         The viewer.
     """
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
         self._before: Before | None = None
 

@@ -2,51 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
-from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QWidget
-from superqt import QCollapsible
+from qtpy.QtWidgets import QDoubleSpinBox
 
-from napari_deep3d.core.config import Device, Precision
-from napari_deep3d.gui.predict.session import Session
-from napari_deep3d.gui.shared.widgets import Choice
+from napari_deep3d.core.config import PredictConfig
+from napari_deep3d.gui.shared.config_form import ConfigForm, FormRow
+from napari_deep3d.gui.shared.widgets import let_wheel_scroll_panel
+
+ROWS = {
+    "device": FormRow("Device", "Where to compute; take cpu if the GPU is too small"),
+    "precision": FormRow("Precision", "Number format of the network; take float32 if the result looks speckled"),
+}
 
 
-class Advanced(QCollapsible):
+class PredictAdvanced(ConfigForm):
     """A folded section; what is left at auto is worked out."""
 
-    def __init__(self, session: Session) -> None:
-        super().__init__("Advanced")
-        self._session = session
-        self.device = self._choice(get_args(Device), "Where to compute; take cpu if the GPU is too small")
-        self.precision = self._choice(
-            get_args(Precision), "Number format of the network; take float32 if the result looks speckled"
-        )
-        self.memory = QDoubleSpinBox()
-        self.memory.setRange(0, 1024)
-        self.memory.setSingleStep(0.5)
-        self.memory.setSuffix(" GB")
-        self.memory.setSpecialValueText("auto")
-        self.memory.setToolTip("Memory to stay within; set it if other programs need the rest")
-        self.memory.setKeyboardTracking(False)
-        self.memory.valueChanged.connect(self._on_changed)
-        content = QWidget()
-        form = QFormLayout(content)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        for label, field in (("Device", self.device), ("Precision", self.precision), ("Memory", self.memory)):
-            form.addRow(label, field)
-        self.setContent(content)
-        self.collapse(animate=False)
+    def __init__(self) -> None:
+        memory = QDoubleSpinBox()
+        memory.setRange(0, 1024)
+        memory.setSingleStep(0.5)
+        memory.setSuffix(" GB")
+        memory.setSpecialValueText("auto")
+        memory.setToolTip("Memory to stay within; set it if other programs need the rest")
+        memory.setKeyboardTracking(False)
+        let_wheel_scroll_panel(memory)
+        super().__init__(PredictConfig.model_fields, ROWS, {"Memory": memory})
+        self.memory = memory
+        memory.valueChanged.connect(self.changed)
 
-    def _choice(self, values: tuple[str, ...], tip: str) -> Choice:
-        choice = Choice(tip)
-        choice.fill([(value, value) for value in values], "auto")
-        choice.currentIndexChanged.connect(self._on_changed)
-        return choice
-
-    def _on_changed(self, _value: Any) -> None:
-        chosen = {"device": self.device.currentData(), "precision": self.precision.currentData()}
-        advanced: dict[str, Any] = {name: value for name, value in chosen.items() if value != "auto"}
-        if self.memory.value() > 0:
-            advanced["memory_bytes"] = int(self.memory.value() * 1e9)
-        self._session.update(advanced=advanced)
+    def values(self) -> dict[str, Any]:
+        """Return what is not left at auto, as fields of a :class:`PredictConfig`."""
+        memory_bytes = int(self.memory.value() * 1e9)
+        return super().values() | ({"memory_bytes": memory_bytes} if memory_bytes else {})

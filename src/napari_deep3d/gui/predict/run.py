@@ -1,165 +1,164 @@
-"""One prediction from start to end: the job in its thread, the layer that it fills in, and what to say."""
+"""One prediction from start to end: its job, the layers that it fills in, and what to say of it."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from napari.layers import Image
-from qtpy.QtCore import QObject, Signal
 
-from napari_deep3d.core.events import Event, Notice, Progress, TileDone
+from napari_deep3d.core.events import Job, Stop, TileDone
+from napari_deep3d.gui.predict.result_layer import ResultLayer, UncertaintyLayer
 from napari_deep3d.gui.predict.session import Request
 from napari_deep3d.gui.shared.layers import LayerAxes
-from napari_deep3d.gui.shared.result_layer import ResultLayer, UncertaintyLayer
 from napari_deep3d.gui.shared.texts import format_rate, format_seconds
-from napari_deep3d.gui.shared.worker import Cancelled, Failed, Run
-from napari_deep3d.jobs.predict import Prediction, predict_volume
+from napari_deep3d.gui.shared.worker import Cancelled, Failed
+from napari_deep3d.jobs.predict import Prediction
+
+if TYPE_CHECKING:
+    from napari import Viewer
 
 log = logging.getLogger(__name__)
+Predict = Callable[..., Job[Prediction]]
+"""As :func:`~napari_deep3d.jobs.predict.predict_volume`."""
 
 
 @dataclass(frozen=True)
 class PredictionEnd:
-    """How a prediction ended: a sentence, in which of three ways, and the layer if there is one."""
+    """How a prediction ended.
+
+    Attributes
+    ----------
+    text
+        A sentence that says it.
+    kind
+        In which of three ways.
+    layer
+        The layer with the result, if there is one.
+    notices
+        Sentences that the user should read.
+    """
 
     text: str
     kind: Literal["done", "stopped", "failed"]
     layer: Image | None = None
+    notices: tuple[str, ...] = ()
 
 
-class PredictionRun(QObject):
-    """A prediction under way.
+class PredictionRun:
+    """A prediction and its layers.
+
+    Parameters
+    ----------
+    viewer, source, axes, index
+        The stack that is predicted from: the viewer, its layer, axes, and index along the other axes.
+    request
+        What to predict.
+    predict : callable
+        Makes the job.
 
     Attributes
     ----------
-    progressed
-        Signal, with a Progress.
-    noticed
-        Signal, with a sentence that the user should read.
-    ended
-        Signal, once, with an :class:`Outcome`.
+    result, uncertainty
+        The layers that the job fills in; the second only if it was asked for.
+    make_job
+        To be called in the worker with ``stop``; it holds arrays, not the layers.
     """
 
-    progressed = Signal(object)
-    noticed = Signal(str)
-    ended = Signal(object)
-
-    def __init__(self, viewer: Any, source: Image, axes: LayerAxes, index: Mapping[int, int], request: Request) -> None:
-        super().__init__()
-        self._request = request
+    def __init__(
+        self,
+        viewer: Viewer,
+        source: Image,
+        axes: LayerAxes,
+        index: Mapping[int, int],
+        request: Request,
+        predict: Predict,
+    ) -> None:
+        self._model = request.config.model
         self._input: dict[str, Any] = {"layer": source.name, "path": source.source.path}
         self._input |= {name: index.get(axis, 0) for axis, name in axes.others.items()}
         self.result = ResultLayer(viewer, source, axes, index)
-        predict = partial(predict_volume, request.volume, request.config, self.result.data)
-        self.layers: list[ResultLayer] = [self.result]
         self.uncertainty: UncertaintyLayer | None = None
+        self.layers: list[ResultLayer] = [self.result]
+        job = partial(predict, request.volume, request.config, self.result.data)
         if request.config.uncertainty:
             self.uncertainty = UncertaintyLayer(viewer, source, axes, index)
             self.layers.append(self.uncertainty)
-            predict = partial(predict, uncertainty=self.uncertainty.data)
+            job = partial(job, uncertainty=self.uncertainty.data)
             viewer.layers.selection.active = self.result.layer
-        self._run = Run(f"Deep3D predicts from {source.name}", lambda stop: predict(stop=stop))
-        self._run.happened.connect(self._on_event)
-        self._run.ended.connect(self._on_ended)
+        self.make_job: Callable[[Stop], Job[Prediction]] = lambda stop: job(stop=stop)
 
-    def start(self) -> None:
-        """Start the job; connect the signals first."""
-        self._run.start()
+    def note(self, tile: TileDone) -> None:
+        """Show a tile that the job has written."""
+        self.result.note(tile.values)
+        if self.uncertainty is not None and tile.uncertainty is not None:
+            self.uncertainty.note(tile.uncertainty)
 
-    def stop(self) -> None:
-        """Ask the job to finish now; what is ready is kept."""
-        self._run.stop()
-
-    def close(self) -> None:
-        """Stop without telling anyone, as when the window closes."""
-        self._run.close()
-
-    def _on_event(self, event: Event) -> None:
-        if isinstance(event, TileDone):
-            self.result.note(event.values)
-            if self.uncertainty is not None and event.uncertainty is not None:
-                self.uncertainty.note(event.uncertainty)
-            if not self.result.is_shown:  # who removes the layer does not want it
-                self.stop()
-        elif isinstance(event, Progress):
-            self.progressed.emit(event)
-        elif isinstance(event, Notice):
-            self.noticed.emit(event.message)
-
-    def _on_ended(self, end: Any) -> None:
+    def conclude(self, end: Prediction | Failed | Cancelled) -> PredictionEnd:
+        """Keep or discard the layers, and say how the prediction ended, whatever happens."""
         try:
-            outcome = self._conclude(end)
-        except Exception as error:  # the button must come back whatever happens
+            return self._conclude(end)
+        except Exception as error:  # the panel must go on
             log.exception("the result could not be shown")
-            outcome = PredictionEnd(f"The result could not be shown: {error}", "failed")
-        self.ended.emit(outcome)
+            return PredictionEnd(f"The result could not be shown: {error}", "failed")
 
     def _conclude(self, end: Prediction | Failed | Cancelled) -> PredictionEnd:
         if not self.result.is_shown:
             self._discard()
             return PredictionEnd("Stopped: the result layer was removed.", "stopped")
         if isinstance(end, Prediction) and end.complete:
-            return self._complete(end)
+            self._finish(end.provenance())
+            return PredictionEnd(self._describe(end), "done", self.result.layer, end.notices)
         kind: Literal["failed", "stopped"] = "failed" if isinstance(end, Failed) else "stopped"
+        reason, remedy = _explain(end)
         if not self.result.tiles:
             self._discard()
-            return PredictionEnd(f"{_reason(end)} Nothing was kept. {_remedy(end)}".strip(), kind)
-        self._keep_part(end)
+            return PredictionEnd(f"{reason} Nothing was kept. {remedy}".strip(), kind)
+        provenance: dict[str, Any] = {"model": self._model, "complete": False}
+        if isinstance(end, Prediction):
+            provenance = end.provenance()
+        elif isinstance(end, Failed):
+            provenance["error"] = end.message
+        self._finish(provenance)
+        for layer in self.layers:
+            layer.mark_incomplete()
         kept = f"The finished part is kept in {self.result.layer.name!r}; the rest of it is 0."
-        return PredictionEnd(f"{_reason(end)} {kept} {_remedy(end)}".strip(), kind, self.result.layer)
+        return PredictionEnd(f"{reason} {kept} {remedy}".strip(), kind, self.result.layer)
 
-    def _complete(self, prediction: Prediction) -> PredictionEnd:
-        self._finish(self._provenance(prediction.provenance()))
+    def _describe(self, prediction: Prediction) -> str:
         figures = [f"Done in {format_seconds(prediction.seconds)}", format_rate(prediction.voxels_per_second)]
         if prediction.tile_mismatch > 0:  # there were seams to look at
             figures.append(f"tile mismatch {100 * prediction.tile_mismatch:.2g} %")
         if prediction.mean_uncertainty is not None and prediction.is_calibrated:
             figures.append(f"error to expect {prediction.mean_uncertainty:.2g} on average")
-        for notice in prediction.notices:
-            self.noticed.emit(notice)
         text = ", ".join(figures)
         if self.uncertainty is not None and self.uncertainty.is_shown:
-            text += (
-                f". To see it: the eye of {self.uncertainty.layer.name!r} in napari's list, or compare side by side."
-            )
-        return PredictionEnd(text, "done", self.result.layer)
+            name = self.uncertainty.layer.name
+            text += f". To see it: the eye of {name!r} in napari's list, or compare side by side."
+        return text
 
-    def _keep_part(self, end: Prediction | Failed | Cancelled) -> None:
-        provenance: dict[str, Any] = {"model": self._request.config.model, "complete": False}
-        if isinstance(end, Prediction):
-            provenance = end.provenance()
-        elif isinstance(end, Failed):
-            provenance["error"] = end.message
-        self._finish(self._provenance(provenance))
+    def _finish(self, provenance: Mapping[str, Any]) -> None:
         for layer in self.layers:
-            layer.mark_incomplete()
-
-    def _finish(self, provenance: dict[str, Any]) -> None:
-        for layer in self.layers:
-            layer.finish(provenance)
+            layer.finish({**provenance, "input": self._input})
 
     def _discard(self) -> None:
         for layer in self.layers:
             layer.discard()
 
-    def _provenance(self, provenance: Mapping[str, Any]) -> dict[str, Any]:
-        return {**provenance, "input": self._input}
 
-
-def _reason(end: Prediction | Failed | Cancelled) -> str:
-    return end.sentence("The prediction") if isinstance(end, Failed) else "Stopped."
-
-
-def _remedy(end: Prediction | Failed | Cancelled) -> str:
-    if not isinstance(end, Failed) or end.kind == "input":
-        return ""
+def _explain(end: Prediction | Failed | Cancelled) -> tuple[str, str]:
+    """Why a prediction is not complete, and what the user may do."""
+    if not isinstance(end, Failed):
+        return "Stopped.", ""
+    remedy = ""
     if end.kind == "memory":
-        return "Close other programs, or set a smaller memory under Advanced, and predict again."
-    return (
-        "Try device cpu and precision float32 under Advanced; if it comes again, report it with the text in "
-        "napari's terminal."
-    )
+        remedy = "Close other programs, or set a smaller memory under Advanced, and predict again."
+    elif end.kind == "other":
+        remedy = (
+            "Try device cpu and precision float32 under Advanced; if it comes again, report it with the text in "
+            "napari's terminal."
+        )
+    return end.sentence("The prediction"), remedy

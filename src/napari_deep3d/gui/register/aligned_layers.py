@@ -14,8 +14,7 @@ from napari_deep3d.core.types import DoubleArray
 from napari_deep3d.core.volume import Volume
 from napari_deep3d.gui.register.overlay import CONFOCAL_COLOUR, WIDEFIELD_COLOUR
 from napari_deep3d.gui.shared.geometry import LayerPair, place_part
-from napari_deep3d.gui.shared.layers import contrast_limits, find_axes, full_data, image_layers, pick
-from napari_deep3d.gui.shared.result_layer import METADATA_KEY
+from napari_deep3d.gui.shared.layers import METADATA_KEY, contrast_limits, find_axes, full_data, image_layers, pick
 from napari_deep3d.io.units import um_per_unit
 
 if TYPE_CHECKING:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPushButton, QWidget
 
 from napari_deep3d.contributions import thick_pair
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.gui.shared.widgets import RED, Line
+from napari_deep3d.gui.shared.widgets import RED, Line, stack_up
+
+if TYPE_CHECKING:
+    from napari import Viewer
 
 
 class EmptyState(QWidget):
     """An invitation to open a stack, and a button that loads the sample."""
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self._viewer = viewer
         invitation = Line()
@@ -23,10 +26,7 @@ class EmptyState(QWidget):
         self.sample_button.setToolTip("A simulated thick sample, as wide-field and as confocal stack")
         self.sample_button.clicked.connect(self._open_sample)
         self.problem = Line(RED)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        for widget in (invitation, self.sample_button, self.problem):
-            layout.addWidget(widget)
+        stack_up(self, invitation, self.sample_button, self.problem)
 
     def _open_sample(self) -> None:
         try:

@@ -18,6 +18,7 @@ from napari_deep3d.core.registration.transform import Transform
 from napari_deep3d.core.types import DoubleArray, Spacing
 from napari_deep3d.core.volume import Volume
 from napari_deep3d.gui.shared.layers import LayerAxes, place
+from napari_deep3d.io.units import um_per_unit
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +67,10 @@ class PlacedStack:
 
     def _unit_um(self) -> DoubleArray:
         """Um in one unit of the layer, along Z, Y, X."""
-        return np.array([float((1 * self.layer.units[i]).to("micrometer").magnitude) for i in self.axes.zyx])
+        sizes_um = [um_per_unit(self.layer.units[i]) for i in self.axes.zyx]
+        if None in sizes_um:
+            raise InputError(f"{self.layer.name} is in pixels; a voxel size in um is needed. Set its voxel size first.")
+        return np.array(sizes_um, dtype=np.float64)
 
     def affine_for(self, to_world_um: DoubleArray) -> DoubleArray:
         """Affine of the layer, (ndim + 1) x (ndim + 1), with which :meth:`to_world_um` is this; other axes stay."""

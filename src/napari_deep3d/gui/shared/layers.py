@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Layer
 from numpy.typing import NDArray
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.types import DoubleArray, Spacing
-from napari_deep3d.core.volume import MIN_PLANES, Stack
-from napari_deep3d.gui.shared.source_file import FileFacts
+from napari_deep3d.core.types import DoubleArray, Spacing, zyx
+from napari_deep3d.core.volume import MIN_PLANES, LazyStack, Stack
+from napari_deep3d.io import open_stack
+from napari_deep3d.io.units import um_per_unit
+
+if TYPE_CHECKING:
+    from napari import Viewer
 
 NAMES = {"depth": "z", "plane": "z", "slice": "z", "time": "t", "frame": "t", "channel": "c", "ch": "c"}
 """Other names that axes go by."""
@@ -22,6 +28,48 @@ WORDS = {"t": "time point", "c": "channel"}
 
 TEMPORARY = "napari-deep3d temporary"
 """Key in the metadata of a layer that a view made and takes away: no choice lists it."""
+
+METADATA_KEY = "napari-deep3d"
+"""Key in the metadata of a layer that a job made: where it comes from."""
+
+MAX_CHANNELS = 8
+"""An axis without a name that is longer holds no channels."""
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What the file behind a layer says: napari's own reader drops voxel size and axis names.
+
+    Attributes
+    ----------
+    shape
+        Sizes along (T, C, Z, Y, X).
+    spacing_um
+        Voxel size in um along (Z, Y, X).
+    """
+
+    shape: tuple[int, ...]
+    spacing_um: Spacing | None
+
+
+def file_facts(layer: Layer) -> FileFacts | None:
+    """Read what the file of a layer says of it, or None if there is none or it is another by now."""
+    path = layer.source.path
+    facts = _read_facts(str(path)) if path is not None else None
+    if facts is None or tuple(layer.data.shape[-2:]) != facts.shape[-2:]:
+        return None
+    return facts
+
+
+@lru_cache(maxsize=32)
+def _read_facts(path: str) -> FileFacts | None:
+    if not Path(path).exists():
+        return None
+    try:
+        stack = open_stack(path)
+    except (InputError, OSError):  # another plugin's kind of file
+        return None
+    return FileFacts(tuple(stack.data.shape), stack.spacing_um)
 
 
 @dataclass(frozen=True)
@@ -46,6 +94,12 @@ class LayerAxes:
 def image_layers(layers: Iterable[Layer]) -> list[Image]:
     """Return the image layers that are the user's own, in their order."""
     return [layer for layer in layers if isinstance(layer, Image) and TEMPORARY not in layer.metadata]
+
+
+def list_events(viewer: Viewer) -> list[Any]:
+    """Events after which a list of the viewer's layers must be made anew."""
+    events = viewer.layers.events
+    return [events.inserted, events.removed, events.reordered, events.renamed]
 
 
 def full_data(layer: Image) -> Any:
@@ -129,15 +183,14 @@ def spacing_of(layer: Image, axes: LayerAxes) -> Spacing | None:
     It is measured through all of the layer's transforms: some readers put the voxel size into the affine.
     """
     origin = np.asarray(layer.data_to_world(np.zeros(layer.ndim)))
-    sizes = []
+    sizes_um = []
     for axis in axes.zyx:
-        unit = layer.units[axis]
-        if not unit.is_compatible_with("micrometer"):
+        unit_um = um_per_unit(layer.units[axis])
+        if unit_um is None:
             return None
         step = np.asarray(layer.data_to_world(np.eye(layer.ndim)[axis])) - origin
-        sizes.append(float((float(np.linalg.norm(step)) * unit).to("micrometer").magnitude))
-    z, y, x = sizes
-    return z, y, x
+        sizes_um.append(float(np.linalg.norm(step)) * unit_um)
+    return zyx(sizes_um)
 
 
 def set_spacing(layer: Image, axes: LayerAxes, spacing_um: Spacing, layers: Iterable[Layer] = ()) -> None:
@@ -160,32 +213,37 @@ def _rescale(layer: Layer, zyx: tuple[int, ...], spacing_um: Spacing) -> None:
     layer.translate = translate
 
 
-@dataclass(frozen=True)
-class Picked:
-    """A stack within data of more axes; voxels are read box by box, when they are asked for."""
+class LayerStack(LazyStack):
+    """A stack, axes (Z, Y, X), within data of more axes; voxels are read box by box, when they are asked for.
 
-    data: Any
-    zyx: tuple[int, int, int]
-    index: Mapping[int, int]
+    Parameters
+    ----------
+    data : array
+        All voxels of a layer.
+    axes : tuple of int
+        Positions of Z, Y, X in it, rising.
+    index : mapping of int to int
+        Index along each other axis, by its position; 0 where it is missing.
+    """
+
+    def __init__(self, data: Any, axes: tuple[int, int, int], index: Mapping[int, int]) -> None:
+        self._data, self._axes, self._index = data, axes, dict(index)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Number of voxels along Z, Y, X."""
-        return tuple(self.data.shape[axis] for axis in self.zyx)
+        return tuple(self._data.shape[axis] for axis in self._axes)
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """Kind of number."""
-        dtype: np.dtype[Any] = np.dtype(self.data.dtype)
+        dtype: np.dtype[Any] = np.dtype(self._data.dtype)
         return dtype
 
-    def __getitem__(self, key: Any, /) -> Any:
-        """Read a box."""
-        if key is Ellipsis:
-            key = ()
-        keys = dict(zip(self.zyx, key if isinstance(key, tuple) else (key,), strict=False))
-        full = (self.index.get(axis, keys.get(axis, slice(None))) for axis in range(len(self.data.shape)))
-        return self.data[tuple(full)]
+    def _read(self, box: tuple[slice, ...]) -> NDArray[Any]:
+        spans = dict(zip(self._axes, box, strict=True))
+        key = (spans.get(axis, self._index.get(axis, 0)) for axis in range(len(self._data.shape)))
+        return np.asarray(self._data[tuple(key)])
 
 
 def pick(layer: Image, axes: LayerAxes, index: Mapping[int, int]) -> Stack:
@@ -194,7 +252,7 @@ def pick(layer: Image, axes: LayerAxes, index: Mapping[int, int]) -> Stack:
     if len(data.shape) == 3:
         stack: Stack = data
         return stack
-    return Picked(data, axes.zyx, {i: index.get(i, 0) for i in range(len(data.shape)) if i not in axes.zyx})
+    return LayerStack(data, axes.zyx, index)
 
 
 def place(layer: Image, axes: LayerAxes, index: Mapping[int, int]) -> tuple[tuple[int, ...], dict[str, Any]]:
@@ -242,3 +300,37 @@ def contrast_limits(data: Stack, percentiles: tuple[float, float] = (0.1, 99.9))
         return 0.0, 1.0
     low, high = (float(v) for v in np.percentile(values, percentiles))
     return (low, high) if high > low else (low, low + 1)
+
+
+def channel_axis(layer: Image, axes: LayerAxes) -> int | None:
+    """Position of the axis along which a layer's channels lie, or None if it has none."""
+    for axis, name in axes.others.items():
+        if name == WORDS["c"]:
+            return axis
+    short = [axis for axis in axes.others if full_data(layer).shape[axis] <= MAX_CHANNELS]
+    return short[0] if len(short) == 1 else None
+
+
+def split_channels(viewer: Viewer, layer: Image, axes: LayerAxes, channel: int) -> list[Image]:
+    """Replace a layer by one for each channel, in the same place; napari's own Split Stack takes the first axis.
+
+    Parameters
+    ----------
+    viewer
+        Where they go.
+    layer, axes
+        The layer, and which of its axes are Z, Y and X.
+    channel : int
+        Position of the axis of its channels.
+    """
+    data = full_data(layer)
+    kept = [axis for axis in range(layer.ndim) if axis != channel]
+    properties = place_axes(layer, kept, np.zeros(len(kept), dtype=int))
+    names = dict(zip(axes.zyx, "zyx", strict=True))
+    properties["axis_labels"] = [names.get(axis, layer.axis_labels[axis]) for axis in kept]
+    before = (slice(None),) * channel
+    viewer.layers.remove(layer)  # as napari does; beside layers of other axes it would draw without units
+    return [
+        viewer.add_image(data[(*before, i)], name=f"channel {i} of {layer.name}", colormap="gray", **properties)
+        for i in range(data.shape[channel])
+    ]

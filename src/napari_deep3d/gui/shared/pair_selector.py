@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from napari.layers import Image
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPushButton, QWidget
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.gui.shared.channels import channel_axis, split_channels
 from napari_deep3d.gui.shared.geometry import LayerPair, PlacedStack
-from napari_deep3d.gui.shared.layers import image_layers
+from napari_deep3d.gui.shared.layers import channel_axis, image_layers, split_channels
 from napari_deep3d.gui.shared.stack_selection import StackSelection, apply_spacing
 from napari_deep3d.gui.shared.stack_selector import Guess, StackSelector
 from napari_deep3d.gui.shared.texts import format_facts
 from napari_deep3d.gui.shared.voxel_size import VoxelSize
-from napari_deep3d.gui.shared.widgets import RED, Line
+from napari_deep3d.gui.shared.widgets import RED, Line, stack_up
+
+if TYPE_CHECKING:
+    from napari import Viewer
 
 WHY = "Two stacks can be brought to one scale only with it."
 ONE_LAYER = "A second stack is needed: open the confocal stack of this sample, or its wide-field stack."
@@ -32,7 +34,7 @@ PairGuess = Callable[[list[Image]], tuple[Image | None, Image | None]]
 class StackPart(QWidget):
     """The choice of one stack: its layer, a line of facts, and its voxel size where that is missing."""
 
-    def __init__(self, viewer: Any, label: str, guess: Guess, why: str, action: str) -> None:
+    def __init__(self, viewer: Viewer, label: str, guess: Guess, why: str, action: str) -> None:
         super().__init__()
         self._viewer = viewer
         self._shown: Image | None = None
@@ -41,10 +43,7 @@ class StackPart(QWidget):
         self.facts, self.problem = Line(), Line(RED)
         self.voxel_size = VoxelSize(self.choice, why, action)
         self.voxel_size.apply_requested.connect(self.apply_spacing)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.chooser, self.facts, self.problem, self.voxel_size):
-            layout.addWidget(widget)
+        stack_up(self, self.chooser, self.facts, self.problem, self.voxel_size)
         self.choice.changed.connect(self.refresh)
         self.refresh()
 
@@ -118,7 +117,7 @@ class PairSelector(QWidget):
     changed = Signal()
 
     def __init__(
-        self, viewer: Any, guess: PairGuess | None = None, why: str = WHY, action: str = "Estimate shift"
+        self, viewer: Viewer, guess: PairGuess | None = None, why: str = WHY, action: str = "Estimate shift"
     ) -> None:
         super().__init__()
         self._viewer = viewer
@@ -130,10 +129,7 @@ class PairSelector(QWidget):
         self.split_button = QPushButton(SPLIT)
         self.split_button.setToolTip("For a layer that holds the wide-field and the confocal stack as channels")
         self.split_button.clicked.connect(self._on_split)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        for widget in (self.widefield, self.confocal, self.problem, self.split_button):
-            layout.addWidget(widget)
+        stack_up(self, self.widefield, self.confocal, self.problem, self.split_button)
         for part in (self.widefield, self.confocal):
             part.choice.changed.connect(self._on_changed)
             part.chooser.layer_choice.activated.connect(self.keep)
@@ -181,7 +177,7 @@ class PairSelector(QWidget):
             part.choice.changed.disconnect(self._on_changed)
             part.disconnect_viewer()
 
-    def _guess(self, _event: Any = None) -> None:
+    def _guess(self, _event: object = None) -> None:
         if not self._is_guess:
             return
         guesses = self._guess_pair(image_layers(self._viewer.layers))

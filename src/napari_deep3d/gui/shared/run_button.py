@@ -6,94 +6,174 @@ from collections.abc import Callable
 from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QWidget
+from superqt.utils import signals_blocked
 
 from napari_deep3d.core.events import Event, Job, Progress, Stop
 from napari_deep3d.gui.shared.texts import format_progress
-from napari_deep3d.gui.shared.worker import Run
+from napari_deep3d.gui.shared.widgets import stack_up
+from napari_deep3d.gui.shared.worker import PauseSwitch, Run, close_all
 
-STOP = "Stop"
+STOP, STOPPING = "Stop", "Stopping..."
+PAUSE, CONTINUE = "Pause", "Continue"
+BUTTON_HEIGHT = 34
+BAR_STEPS = 1000
 
 
 class RunButton(QWidget):
-    """The button and its progress bar.
+    """The button, a button beside it that pauses the job, and the progress bar.
+
+    Parameters
+    ----------
+    text : str
+        What the button says while no job runs.
+    tip, stop_tip : str
+        Tool tips of the button, before and while a job runs.
+    stop : str
+        What the button says while a job runs.
+    pause_tip : str
+        Tool tip of the button *Pause*; without one there is no such button.
+    closing_seconds : float
+        How long a closing window waits for the job to leave its thread.
 
     Attributes
     ----------
     asked
         Signal: the user wants it to start; call :meth:`start`.
+    button, pause_button, bar
+        The buttons and the bar; the last two are seen only while a job runs.
+    paused
+        To hand to a job that can be paused.
     """
 
     asked = Signal()
 
-    def __init__(self, text: str) -> None:
+    def __init__(
+        self,
+        text: str,
+        tip: str = "",
+        *,
+        stop: str = STOP,
+        stop_tip: str = "",
+        pause_tip: str = "",
+        closing_seconds: float = 2.0,
+    ) -> None:
         super().__init__()
-        self._text = text
-        self._run: Run | None = None
+        self._start_look, self._stop_look = (text, tip), (stop, stop_tip or tip)
+        self._can_pause, self._closing_seconds = bool(pause_tip), closing_seconds
+        self._is_allowed, self._progress = True, ""
         self._on_end: Callable[[Any], None] | None = None
-        self.button = QPushButton(text)
-        self.button.setMinimumHeight(34)
+        runs = self._runs = set[Run]()
+        # holds neither the button nor a job, and so no stack, that has ended
+        self.destroyed.connect(lambda: close_all(runs, closing_seconds))
+        self.paused = PauseSwitch()
+        self.button, self.pause_button, self.bar = QPushButton(), QPushButton(PAUSE), QProgressBar()
         self.button.clicked.connect(self._on_button)
-        self.bar = QProgressBar()
-        self.bar.setRange(0, 1000)
-        self.bar.hide()
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.button)
-        layout.addWidget(self.bar)
+        self.pause_button.setCheckable(True)
+        self.pause_button.setToolTip(pause_tip)
+        self.pause_button.toggled.connect(self._on_pause)
+        for button in (self.button, self.pause_button):
+            button.setMinimumHeight(BUTTON_HEIGHT)
+        self.bar.setRange(0, BAR_STEPS)
+        row = QHBoxLayout()
+        row.addWidget(self.pause_button)
+        row.addWidget(self.button)
+        stack_up(self, row, self.bar)
+        self._show_state()
 
     @property
     def is_running(self) -> bool:
         """Whether a job is under way."""
-        return self._run is not None
+        return bool(self._runs)
 
-    def start(self, name: str, make_job: Callable[[Stop], Job[Any]], on_end: Callable[[Any], None]) -> None:
+    def allow(self, is_allowed: bool) -> None:
+        """Let the user start a job, or not; one that runs can be stopped in any case."""
+        self._is_allowed = is_allowed
+        if not self.is_running:
+            self.button.setEnabled(is_allowed)
+
+    def start(
+        self,
+        name: str,
+        make_job: Callable[[Stop], Job[Any]],
+        on_end: Callable[[Any], None],
+        on_event: Callable[[Event], None] | None = None,
+    ) -> None:
         """Run a job.
 
         Parameters
         ----------
-        name
+        name : str
             What is under way, for napari's question before it closes.
-        make_job
+        make_job : callable
             Called in the worker with ``stop``, returns the job.
-        on_end
+        on_end : callable
             Called in the window's thread with what the job returned, or with Failed or Cancelled.
+        on_event : callable, optional
+            Called in the window's thread with each event of the job; the bar shows its progress in any case.
         """
-        run = self._run = Run(name, make_job)
+        run = Run(name, make_job)
+        run.happened.connect(self._on_event)
+        if on_event is not None:
+            run.happened.connect(on_event)
+        run.ended.connect(self._on_ended)
+        self._runs.add(run)
         self._on_end = on_end
-        self._run.happened.connect(self._on_event)
-        self._run.ended.connect(self._on_ended)
-        self.destroyed.connect(lambda: run.close())  # not run.close itself: the signal brings an argument
-        self.button.setText(STOP)
-        self.button.setEnabled(True)
+        self.paused.turn(False)
+        with signals_blocked(self.pause_button):
+            self.pause_button.setChecked(False)
+        self.pause_button.setText(PAUSE)
+        self._progress = "starting"
         self.bar.setValue(0)
-        self.bar.setFormat("starting")
-        self.bar.show()
-        self._run.start()
+        self._show_state()
+        run.start()
+
+    def stop(self) -> None:
+        """Ask the job to finish now; its end follows."""
+        for run in self._runs:
+            run.stop()
 
     def close_run(self) -> None:
         """Stop the job without telling anyone, as when the window closes."""
-        if self._run is not None:
-            self._run.close()
+        close_all(self._runs, self._closing_seconds)
+
+    def _show_state(self) -> None:
+        text, tip = self._stop_look if self.is_running else self._start_look
+        self.button.setText(text)
+        self.button.setToolTip(tip)
+        self.button.setEnabled(self.is_running or self._is_allowed)
+        self.pause_button.setEnabled(True)
+        self.pause_button.setVisible(self.is_running and self._can_pause)
+        self.bar.setVisible(self.is_running)
+        self._show_progress()
+
+    def _show_progress(self) -> None:
+        self.bar.setFormat(f"paused at {self._progress}" if self.pause_button.isChecked() else self._progress)
 
     def _on_button(self) -> None:
-        if self._run is None:
+        if not self.is_running:
             self.asked.emit()
-        else:
-            self._run.stop()
-            self.button.setText("Stopping...")
-            self.button.setEnabled(False)
+            return
+        self.stop()
+        self.button.setText(STOPPING)
+        self.button.setEnabled(False)
+        self.pause_button.setEnabled(False)
+
+    def _on_pause(self, is_on: bool) -> None:
+        self.pause_button.setText(CONTINUE if is_on else PAUSE)
+        self._show_progress()
+        self.paused.turn(is_on)
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, Progress):
-            self.bar.setValue(round(1000 * event.fraction))
-            self.bar.setFormat(format_progress(event))
+            self._progress = format_progress(event)
+            self.bar.setValue(round(BAR_STEPS * event.fraction))
             self.bar.setToolTip(event.message)
+            self._show_progress()
 
     def _on_ended(self, end: Any) -> None:
-        on_end, self._run, self._on_end = self._on_end, None, None
-        self.button.setText(self._text)
-        self.button.setEnabled(True)
-        self.bar.hide()
+        on_end, self._on_end = self._on_end, None
+        self._runs.clear()
+        self._show_state()
         if on_end is not None:
             on_end(end)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Layer
 from psygnal import Signal
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.types import Spacing
+from napari_deep3d.core.types import Spacing, zyx
 from napari_deep3d.core.volume import Volume
-from napari_deep3d.gui.shared.layers import LayerAxes, find_axes, pick, set_spacing, spacing_of
-from napari_deep3d.gui.shared.source_file import FileFacts, file_facts
+from napari_deep3d.gui.shared.layers import FileFacts, LayerAxes, file_facts, find_axes, pick, set_spacing, spacing_of
+
+if TYPE_CHECKING:
+    from napari import Viewer
 
 
 class StackSelection:
@@ -96,11 +98,11 @@ class StackSelection:
         shape = pick(layer, axes, {}).shape
         if self.file is not None and self.file.shape[-3:] == shape:
             return self.file.spacing_um
-        z, y, x = (abs(float(layer.scale[axis])) for axis in axes.zyx)
-        return None if (z, y, x) == (1.0, 1.0, 1.0) else (z, y, x)
+        scale = zyx(abs(float(layer.scale[axis])) for axis in axes.zyx)
+        return None if scale == (1.0, 1.0, 1.0) else scale
 
 
-def apply_spacing(viewer: Any, choice: StackSelection) -> None:
+def apply_spacing(viewer: Viewer, choice: StackSelection) -> None:
     """Write a chosen voxel size to its layer, if that has none, and stay at the same plane."""
     steps = viewer.dims.current_step
     if choice.apply_spacing(viewer.layers):

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image
-from qtpy.QtWidgets import QFormLayout, QSpinBox, QWidget
+from qtpy.QtWidgets import QSpinBox, QWidget
+from superqt.utils import signals_blocked
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.gui.shared.layers import LayerAxes, full_data, image_layers
+from napari_deep3d.gui.shared.layers import LayerAxes, full_data, image_layers, list_events
 from napari_deep3d.gui.shared.stack_selection import StackSelection
-from napari_deep3d.gui.shared.widgets import Choice
+from napari_deep3d.gui.shared.widgets import Choice, make_form, stack_up
+
+if TYPE_CHECKING:
+    from napari import Viewer
 
 Guess = Callable[[list[Image]], Image | None]
 """Tells which of the image layers is likely meant."""
@@ -35,7 +39,7 @@ class StackSelector(QWidget):
 
     def __init__(
         self,
-        viewer: Any,
+        viewer: Viewer,
         session: StackSelection,
         label: str = "Stack",
         tip: str = "The wide-field stack to work on",
@@ -49,13 +53,10 @@ class StackSelector(QWidget):
         self._shown: tuple[Any, ...] = ()
         self.layer_choice = Choice(tip)
         self.layer_choice.currentIndexChanged.connect(self._on_layer_chosen)
-        self._form = QFormLayout(self)
-        self._form.setContentsMargins(0, 0, 0, 0)
-        self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self._form.addRow(label, self.layer_choice)
-        self._events = viewer.layers.events
-        self._dims_event = viewer.dims.events.point
-        for event in self._layer_events():
+        self._form = make_form({label: self.layer_choice})
+        stack_up(self, self._form)
+        self._events, self._dims_event = list_events(viewer), viewer.dims.events.point
+        for event in self._events:
             event.connect(self._on_layers_changed)
         self._dims_event.connect(self._follow_sliders)
         session.changed.connect(self._show_choice)
@@ -67,15 +68,12 @@ class StackSelector(QWidget):
 
     def disconnect_viewer(self) -> None:
         """Forget the viewer and the session."""
-        for event in self._layer_events():
+        for event in self._events:
             event.disconnect(self._on_layers_changed)
         self._dims_event.disconnect(self._follow_sliders)
         self._session.changed.disconnect(self._show_choice)
 
-    def _layer_events(self) -> list[Any]:
-        return [self._events.inserted, self._events.removed, self._events.reordered, self._events.renamed]
-
-    def _on_layers_changed(self, _event: Any = None) -> None:
+    def _on_layers_changed(self, _event: object = None) -> None:
         images = self.images()
         self.layer_choice.fill([(layer.name, layer) for layer in images], self._session.layer)
         if self._session.layer not in images:
@@ -115,10 +113,12 @@ class StackSelector(QWidget):
 
     def _remove_rows(self) -> None:
         for widget in self._rows:  # deleted later: one of them may be telling of its change just now
-            row = self._form.takeRow(widget)
-            row.labelItem.widget().deleteLater()
-            widget.hide()
-            widget.deleteLater()
+            label = self._form.labelForField(widget)
+            self._form.takeRow(widget)
+            for part in (label, widget):
+                if part is not None:
+                    part.hide()
+                    part.deleteLater()
         self._rows, self._boxes = [], {}
 
     def _add_z_row(self, layer: Image, axes: LayerAxes) -> None:
@@ -150,7 +150,7 @@ class StackSelector(QWidget):
         position[axis] = value
         dims.set_point(axis + dims.ndim - layer.ndim, float(layer.data_to_world(position)[axis]))
 
-    def _follow_sliders(self, _event: Any = None) -> None:
+    def _follow_sliders(self, _event: object = None) -> None:
         """Choose the channel and time point that are seen."""
         layer = self._session.layer
         if layer is None or not self._boxes:
@@ -158,9 +158,8 @@ class StackSelector(QWidget):
         position = np.asarray(layer.world_to_data(self._viewer.dims.point[-layer.ndim :]))
         index = {axis: _clipped(position[axis], box.maximum()) for axis, box in self._boxes.items()}
         for axis, box in self._boxes.items():
-            blocked = box.blockSignals(True)
-            box.setValue(index[axis])
-            box.blockSignals(blocked)
+            with signals_blocked(box):
+                box.setValue(index[axis])
         if index != self._session.index:
             self._session.update(index=index)
 

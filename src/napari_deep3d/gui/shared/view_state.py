@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from napari.layers import Image, Layer
 
 from napari_deep3d.gui.shared.layers import LayerAxes
+
+if TYPE_CHECKING:
+    from napari import Viewer
 
 Orientation = Literal["x-y", "x-z", "y-z"]
 
@@ -53,7 +56,7 @@ class Before:
         The viewer; its sections, camera, grid and scale bar are remembered at once, its layers by :meth:`note`.
     """
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
         self._view = _view_state(viewer)
         self._layers: dict[Layer, LayerState] = {}
@@ -81,7 +84,7 @@ class Before:
         return all(now[key] == self._view[key] for key in ("camera", "grid", "bar"))
 
 
-def cut(viewer: Any, axes: LayerAxes, ndim: int, orientation: Orientation) -> None:
+def cut(viewer: Viewer, axes: LayerAxes, ndim: int, orientation: Orientation) -> None:
     """Show a section of a layer with these axes, through the middle of what is seen now."""
     dims, camera = viewer.dims, viewer.scene.camera
     seen = dict(zip(dims.displayed, camera.center[-dims.ndisplay :], strict=True))
@@ -93,7 +96,7 @@ def cut(viewer: Any, axes: LayerAxes, ndim: int, orientation: Orientation) -> No
         dims.set_point(section[0], seen[section[0]])
 
 
-def _view_state(viewer: Any) -> dict[str, Any]:
+def _view_state(viewer: Viewer) -> dict[str, Any]:
     grid, dims, camera = viewer.canvas.grid, viewer.dims, viewer.scene.camera
     bar = viewer.canvas.overlays.scale_bar
     return {
@@ -105,7 +108,7 @@ def _view_state(viewer: Any) -> dict[str, Any]:
     }
 
 
-def _restore_view(viewer: Any, view: dict[str, Any]) -> None:
+def _restore_view(viewer: Viewer, view: dict[str, Any]) -> None:
     targets = {
         "grid": viewer.canvas.grid,
         "dims": viewer.dims,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QDoubleSpinBox, QPushButton, QWidget
+from superqt.utils import signals_blocked
 
 from napari_deep3d.core.types import Spacing
 from napari_deep3d.core.volume import format_spacing
 from napari_deep3d.gui.shared.stack_selection import StackSelection
-from napari_deep3d.gui.shared.widgets import AMBER, Line
+from napari_deep3d.gui.shared.widgets import AMBER, Line, make_form, stack_up
 
 WHY = "The model needs it to tell blur from structure."
 
@@ -39,14 +40,8 @@ class VoxelSize(QWidget):
         self.apply_button = QPushButton("Set voxel size")
         self.apply_button.setToolTip(f"Write the voxel size to the layer now; {button} does so too")
         self.apply_button.clicked.connect(self.apply_requested)
-        form = QFormLayout()
-        form.addRow("Voxel size z", self.z_um)
-        form.addRow("Voxel size x, y", self.xy_um)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.reason)
-        layout.addLayout(form)
-        layout.addWidget(self.apply_button)
+        form = make_form({"Voxel size z": self.z_um, "Voxel size x, y": self.xy_um})
+        stack_up(self, self.reason, form, self.apply_button)
 
     def refresh(self) -> None:
         """Show what is known of the voxel size."""
@@ -56,16 +51,14 @@ class VoxelSize(QWidget):
         if spacing_um is not None:
             for field, size in ((self.z_um, spacing_um[0]), (self.xy_um, spacing_um[2])):
                 if abs(field.value() - size) > 0.5e-4:
-                    blocked = field.blockSignals(True)
-                    field.setValue(size)
-                    field.blockSignals(blocked)
+                    with signals_blocked(field):
+                        field.setValue(size)
 
     def clear(self) -> None:
         """Empty the fields, as for another layer."""
         for field in (self.z_um, self.xy_um):
-            blocked = field.blockSignals(True)
-            field.setValue(0)
-            field.blockSignals(blocked)
+            with signals_blocked(field):
+                field.setValue(0)
 
     def _reason(self) -> str:
         session, file = self._session, self._session.file

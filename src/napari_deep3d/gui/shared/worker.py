@@ -114,6 +114,13 @@ class Run(QObject):
         self.ended.emit(Cancelled())
 
 
+def close_all(runs: set[Run], seconds: float = 2.0) -> None:
+    """Close the jobs of a widget that goes, and let go of them."""
+    for run in runs:
+        run.close(seconds)
+    runs.clear()
+
+
 class PauseSwitch:
     """Handed to a job that can be paused: it asks between steps, and waits while the switch is on."""
 

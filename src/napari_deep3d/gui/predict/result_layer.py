@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image
-from qtpy.QtCore import QObject, QTimer
+from qtpy.QtCore import QObject
+from superqt.utils import QSignalThrottler
 
 from napari_deep3d.core.types import FloatArray
-from napari_deep3d.gui.shared.layers import LayerAxes, contrast_limits, place
+from napari_deep3d.gui.shared.layers import METADATA_KEY, LayerAxes, contrast_limits, place
+
+if TYPE_CHECKING:
+    from napari import Viewer
 
 REFRESH_MS = 200
-METADATA_KEY = "napari-deep3d"
 
 
 class ResultLayer(QObject):
@@ -40,7 +43,7 @@ class ResultLayer(QObject):
 
     shown = "confocal-like"
 
-    def __init__(self, viewer: Any, source: Image, axes: LayerAxes, index: Mapping[int, int]) -> None:
+    def __init__(self, viewer: Viewer, source: Image, axes: LayerAxes, index: Mapping[int, int]) -> None:
         super().__init__()
         self._viewer = viewer
         shape, properties = place(source, axes, index)
@@ -56,10 +59,9 @@ class ResultLayer(QObject):
             **self._look(source),
             **properties,
         )
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(REFRESH_MS)
-        self._timer.timeout.connect(self._refresh)
+        self._throttler = QSignalThrottler(QSignalThrottler.EmissionPolicy.Trailing, self)
+        self._throttler.setTimeout(REFRESH_MS)
+        self._throttler.triggered.connect(self._refresh)
 
     def _look(self, source: Image) -> dict[str, Any]:
         return {"colormap": source.colormap}
@@ -77,12 +79,11 @@ class ResultLayer(QObject):
         self.tiles += 1
         sample = values[:, ::4, ::4]
         self._brightest = max(self._brightest, float(np.percentile(sample, 99.9)))
-        if not self._timer.isActive():
-            self._timer.start()
+        self._throttler.throttle()
 
     def finish(self, provenance: dict[str, Any]) -> None:
         """Show the values that there are with their contrast, and note where they come from."""
-        self._timer.stop()
+        self._throttler.cancel()
         self.layer.metadata[METADATA_KEY] = provenance
         self._set_limits(self._final_limits())
         self.layer.refresh(extent=False)
@@ -93,7 +94,7 @@ class ResultLayer(QObject):
 
     def discard(self) -> None:
         """Take the layer out of the viewer."""
-        self._timer.stop()
+        self._throttler.cancel()
         if self.is_shown:
             self._viewer.layers.remove(self.layer)
 
