@@ -70,13 +70,13 @@ class Overlay:
             cut(self._viewer, pair.widefield.axes, pair.widefield.layer.ndim, look.orientation)
             self._viewer.fit_to_view(layers=[pair.widefield.layer])
         self._transform = transform
-        self._refresh(pair)
+        self._refresh()
 
     def leave(self) -> None:
         """Put the viewer back as it was before the first :meth:`show`."""
         before, self._before, self._pair = self._before, None, None
         if before is not None:
-            self._viewer.dims.events.ndisplay.disconnect(self._on_ndisplay)
+            self._viewer.dims.events.ndisplay.disconnect(self._refresh)
             self._remove_resampled()
             before.restore()
 
@@ -91,35 +91,31 @@ class Overlay:
             stack.layer.contrast_limits = contrast_limits(stack.volume.data)
         bar = self._viewer.canvas.overlays.scale_bar
         bar.visible, bar.gridded = True, False
-        self._viewer.dims.events.ndisplay.connect(self._on_ndisplay)
+        self._viewer.dims.events.ndisplay.connect(self._refresh)
 
-    def _on_ndisplay(self, _event: object = None) -> None:
-        if self._pair is not None:
-            self._refresh(self._pair)
-
-    def _refresh(self, pair: LayerPair) -> None:
-        look, confocal, widefield = self._look, pair.confocal.layer, pair.widefield.layer
-        is_2d = self._viewer.dims.ndisplay == 2
+    def _refresh(self, _event: object = None) -> None:
+        if self._pair is None or self._before is None:
+            return
+        # 1. What napari cannot draw, so that it is resampled
+        pair, look, is_2d = self._pair, self._look, self._viewer.dims.ndisplay == 2
         is_checkerboard = look.style == "checkerboard" and is_2d
         is_turned = is_2d and not look.is_before and not self._transform.is_shift
+        resamples_confocal = is_checkerboard or is_turned
         if look.style == "colours" and self._transform.is_shift:
             self._remove_resampled()
-        confocal.affine = self._affine(pair, as_it_was=look.is_before or is_turned)
-        shows_confocal = is_checkerboard or is_turned
+        # 2. The confocal layer itself: moved, or where it was
+        confocal, widefield = pair.confocal.layer, pair.widefield.layer
+        if look.is_before or is_turned:
+            confocal.affine = np.asarray(self._before.note(confocal).looks["affine"].affine_matrix)
+        else:
+            confocal.affine = pair.overlay_affine(self._transform)
+        # 3. The temporary layers, and which of all are seen
+        transform = self._present if look.is_before else self._transform
+        spacings_um = pair.confocal.volume.require_spacing_um(), pair.widefield.volume.require_spacing_um()
+        to_confocal = np.asarray(np.linalg.inv(transform.index_matrix(*spacings_um)))
         self._show_resampled(pair, pair.widefield, np.eye(4), is_checkerboard, is_checkerboard)
-        self._show_resampled(pair, pair.confocal, self._to_confocal(pair), shows_confocal, is_checkerboard)
-        widefield.visible, confocal.visible = not is_checkerboard, not shows_confocal
-
-    def _affine(self, pair: LayerPair, as_it_was: bool) -> DoubleArray:
-        if as_it_was and self._before is not None:
-            return np.asarray(self._before.note(pair.confocal.layer).looks["affine"].affine_matrix)
-        return pair.overlay_affine(self._transform)
-
-    def _to_confocal(self, pair: LayerPair) -> DoubleArray:
-        """4 x 4, from indices of the wide-field stack to those of the confocal one."""
-        transform = self._present if self._look.is_before else self._transform
-        spacings = pair.confocal.volume.require_spacing_um(), pair.widefield.volume.require_spacing_um()
-        return np.asarray(np.linalg.inv(transform.index_matrix(*spacings)))
+        self._show_resampled(pair, pair.confocal, to_confocal, resamples_confocal, is_checkerboard)
+        widefield.visible, confocal.visible = not is_checkerboard, not resamples_confocal
 
     # Temporary layers: made when they are first needed
 

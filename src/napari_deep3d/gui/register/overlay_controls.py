@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 from superqt.utils import signals_blocked
@@ -69,5 +67,5 @@ class OverlayControls(QWidget):
         with signals_blocked(self.before):
             self.before.setChecked(False)
 
-    def _on_look(self, _value: Any = None) -> None:
+    def _on_look(self, _value: object = None) -> None:
         self.look_changed.emit()

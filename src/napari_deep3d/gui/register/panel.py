@@ -68,21 +68,15 @@ class RegisterPanel(QWidget):
         self._adjusted: AdjustedRegistration | None = None
         self._users_key: object = None
         self.overlay = Overlay(viewer)
-        self._make_widgets()
-        self._lay_out()
-        self.chooser.changed.connect(self.refresh)
-        self.refresh()
-
-    def _make_widgets(self) -> None:
-        self.empty, self.hint, self.message = EmptyState(self._viewer), Line(), Line()
-        self.chooser, self.options = PairSelector(self._viewer), RegisterOptions()
+        self.empty, self.hint, self.message = EmptyState(viewer), Line(), Line()
+        self.chooser, self.options = PairSelector(viewer), RegisterOptions()
         self.estimate = RunButton("Estimate shift")
         self.estimate.asked.connect(self._on_estimate)
         self.readout, self.controls = ShiftReadout(), OverlayControls()
         self.readout.adjusted.connect(self._on_adjusted)
         self.controls.look_changed.connect(self._on_look)
         self.controls.toggled.connect(self._on_toggle)
-        self.result_actions = ResultActions(self._viewer)
+        self.result_actions = ResultActions(viewer)
         self.result_actions.loaded.connect(self._show_result)
         self.result_actions.applied.connect(self.leave_overlay)
         self.result_actions.busy_changed.connect(self._refresh_buttons)
@@ -90,12 +84,12 @@ class RegisterPanel(QWidget):
         key = QShortcut(QKeySequence(BEFORE_KEY), self)
         key.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         key.activated.connect(self._flip)
-
-    def _lay_out(self) -> None:
         self._choices, self._result = QWidget(), QWidget()
         stack_up(self._choices, self.chooser, self.hint, self.options, self.estimate, self.message)
         stack_up(self._result, self.readout, self.controls)
         stack_up(self, self.empty, self._choices, self._result, self.result_actions, is_panel=True)
+        self.chooser.changed.connect(self.refresh)
+        self.refresh()
 
     def refresh(self) -> None:
         """Show what follows from the choices."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import pyqtgraph as pg
+from pyqtgraph.GraphicsScene.mouseEvents import MouseClickEvent
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QLabel, QWidget
 
@@ -70,7 +70,7 @@ class ProfilePlot(Plot):
         lowest = min(float(curve.values.min()) for curve in (psf, filtered, plain))
         self.setYRange(min(0.0, lowest), 1.0, padding=0.08)
 
-    def _on_click(self, event: Any) -> None:
+    def _on_click(self, event: MouseClickEvent) -> None:
         if event.button() == Qt.MouseButton.LeftButton:
             self.moved.emit(float(self.getViewBox().mapSceneToView(event.scenePos()).x()))
 

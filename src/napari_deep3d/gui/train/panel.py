@@ -77,15 +77,10 @@ class TrainPanel(QWidget):
         self._viewer, self._train = viewer, train
         self._request: TrainRequest | None = None
         self._model = ""
-        self._make_widgets(plan)
-        self._lay_out()
-        self.refresh()
-
-    def _make_widgets(self, plan: MakePlan) -> None:
         self.resume_bar, self.empty, self.summary = ResumeBar(), Line(), Line()
-        self.resume_bar.asked.connect(self._resume)
+        self.resume_bar.resume_requested.connect(self._resume)
         self.empty.show_text(EMPTY)
-        self.pairs, self.adder, self.options = PairList(), PairAdder(self._viewer), TrainOptions()
+        self.pairs, self.adder, self.options = PairList(), PairAdder(viewer), TrainOptions()
         self.adder.found.connect(self.pairs.add)
         self.adder.removal_requested.connect(self.pairs.remove_selected)
         self.pairs.changed.connect(self.refresh)
@@ -101,15 +96,13 @@ class TrainPanel(QWidget):
             closing_seconds=SAVING_SECONDS,
         )
         self.run_button.asked.connect(self._on_start)
-        self.plots, self.preview = LossPlots(), PreviewPanel(self._viewer)
+        self.plots, self.preview = LossPlots(), PreviewPanel(viewer)
         self.preview.entered.connect(self.preview_entered)
         self.resume_button, self.predict_button = QPushButton("Resume a run..."), QPushButton("Predict with it")
         self.resume_button.setToolTip(RESUME_TIP)
         self.resume_button.clicked.connect(self._on_resume_file)
         self.predict_button.setToolTip("Go to Predict with this model chosen")
         self.predict_button.clicked.connect(self._on_predict)
-
-    def _lay_out(self) -> None:
         self._choices, self._rest = QWidget(), QWidget()
         stack_up(self._choices, self.empty, self.pairs, self.adder, self.split_line, self.options)
         stack_up(self._rest, self.problem, self.plan)
@@ -119,6 +112,7 @@ class TrainPanel(QWidget):
             *(self.resume_bar, self.plots, self.preview, self.resume_button),
             is_panel=True,
         )
+        self.refresh()
 
     def add_pair(self, pair: LoadedPair) -> None:
         """Put a registered pair on the list."""

@@ -18,11 +18,11 @@ class ResumeBar(QWidget):
 
     Attributes
     ----------
-    asked
+    resume_requested
         Signal, with the RunInfo of the training to go on with.
     """
 
-    asked = Signal(object)
+    resume_requested = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,4 +57,4 @@ class ResumeBar(QWidget):
 
     def _on_resume(self) -> None:
         if self._run is not None:
-            self.asked.emit(self._run)
+            self.resume_requested.emit(self._run)
