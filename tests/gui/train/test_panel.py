@@ -228,6 +228,7 @@ def test_a_name_that_is_taken_meanwhile_gets_a_number(ready: Any, qtbot: Any, tr
 def test_events_are_shown(ready: Any, model: Any, qtbot: Any, training: FakeTraining) -> None:
     start(qtbot, ready, training, steps=5)
     assert ready.summary.text() == "Training 'my model' on 3 pairs, from generalist."
+    assert ready.run_button.button.text() == "Stop and keep"
     assert ready.run_button.bar.format() == "62 %, 3 min left"
     assert ready.message.text() == "one thing to know"
     for widget in (ready.pairs, ready.options, ready.adder, ready.resume_button):
