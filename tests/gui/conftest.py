@@ -41,6 +41,14 @@ def viewer(make_napari_viewer: Any) -> Any:
 
 
 @pytest.fixture
+def model(qapp: Any) -> Any:
+    """A viewer without its window, which is slow to open."""
+    from napari.components import ViewerModel
+
+    return ViewerModel()
+
+
+@pytest.fixture
 def dock(viewer: Any, panels: dict[str, Any]) -> Any:
     """The dock with the fakes; it gets the viewer as plugins do, without its private parts."""
     from napari.utils._proxies import PublicOnlyProxy

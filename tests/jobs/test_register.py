@@ -17,7 +17,7 @@ from napari_deep3d.core.registration.transform import Transform
 from napari_deep3d.io import open_stack, write_stack
 from napari_deep3d.jobs import register
 from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
-from napari_deep3d.jobs.register import RegisteredFolder, StackSource, register_folders, register_pair
+from napari_deep3d.jobs.register import RegisteredFolder, StackSource, align_stacks, register_folders, register_pair
 
 SHIFT = (2, -3, 4)
 SPACING_UM = (0.5, 0.2, 0.2)
@@ -156,3 +156,15 @@ def test_folders_without_a_common_name(tmp_path: Path, pair_files: Files) -> Non
                 StackSource(tmp_path / "c"), StackSource(tmp_path / "w"), tmp_path / "pairs", RegisterConfig()
             )
         )
+
+
+def test_channels_are_aligned_alike(pair_files: Files) -> None:
+    confocal, widefield = (StackSource(file).volume() for file in pair_files)
+    transform = Transform.shift([voxels * um for voxels, um in zip(SHIFT, SPACING_UM, strict=True)])
+    events: list[Event] = []
+    first, second = drain(align_stacks([confocal, confocal], widefield, transform), events.append)
+    assert first.region == second.region
+    assert np.array_equal(first.confocal, second.confocal)
+    done = [event.fraction for event in events if isinstance(event, Progress)]
+    assert done == sorted(done)
+    assert done[-1] == 1

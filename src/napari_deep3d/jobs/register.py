@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from napari_deep3d.core.config import RegisterConfig
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.events import Event, Job, Notice, Progress, Stop, StoppedError, mapped, never
+from napari_deep3d.core.events import Clock, Event, Job, Notice, Progress, Stop, StoppedError, mapped, never
 from napari_deep3d.core.files import writing
 from napari_deep3d.core.registration.register import register_volumes
 from napari_deep3d.core.registration.result import Registration
+from napari_deep3d.core.registration.transform import Transform
 from napari_deep3d.core.registration.warp import AlignedPair, align_pair
 from napari_deep3d.core.types import Spacing, zyx
 from napari_deep3d.core.volume import Volume
@@ -149,6 +151,30 @@ def register_pair(
     pair = yield from align_pair(*stacks, registration.transform, stop)
     _write(folder, name, pair, registration, *stacks)
     return RegisteredPair(folder.path, name, registration)
+
+
+def align_stacks(
+    confocals: Sequence[Volume], widefield: Volume, transform: Transform, stop: Stop = never
+) -> Job[list[AlignedPair]]:
+    """Align several stacks of one microscope, such as its channels, by the same transform.
+
+    Raises
+    ------
+    InputError
+        If the stacks share too little.
+    StoppedError
+        If it was stopped.
+    """
+    clock, pairs = Clock(), list[AlignedPair]()
+    for confocal in confocals:
+
+        def overall(event: Event) -> Event:
+            if isinstance(event, Progress):
+                return clock.progress(len(pairs) + event.fraction, len(confocals), event.message)
+            return event
+
+        pairs.append((yield from mapped(align_pair(confocal, widefield, transform, stop), overall)))
+    return pairs
 
 
 def register_folders(

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication, QFileDialog
 
 from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.registration.register import register_volumes
 from napari_deep3d.core.registration.transform import Transform
 from napari_deep3d.core.volume import Volume
+from napari_deep3d.gui.register.panel import RegisterPanel
 from napari_deep3d.gui.widget import MIN_WIDTH
 from napari_deep3d.jobs.registration_file import load_transform, save_transform
 from tests.helpers.gui import PLACE, SHIFT_UM, SPACING_UM, FakeRegistration, texture_pair, view_of
@@ -27,25 +32,50 @@ ESTIMATED = "Shift z 1.00 um, y -0.60 um, x 0.80 um; confidence high (0.97)"
 
 
 @pytest.fixture
-def found(monkeypatch: pytest.MonkeyPatch) -> FakeRegistration:
-    registration = FakeRegistration()
-    monkeypatch.setattr("napari_deep3d.gui.register.panel.register_volumes", registration)
-    return registration
+def found() -> FakeRegistration:
+    """Takes the place of the real registration."""
+    return FakeRegistration()
 
 
 @pytest.fixture
-def pair(viewer: Any) -> tuple[Any, Any]:
+def open_panel(model: ViewerModel, found: FakeRegistration, qtbot: Any) -> Iterator[Callable[..., Any]]:
+    """Opens the panel on a viewer without a window, by default with the fake registration."""
+    opened = []
+
+    def opens(register: Any = found) -> RegisterPanel:
+        opened.append(RegisterPanel(model, register=register))
+        qtbot.addWidget(opened[-1])
+        return opened[-1]
+
+    yield opens
+    for panel in opened:
+        panel.shut_down()
+
+
+@pytest.fixture
+def pair(model: ViewerModel) -> tuple[Any, Any]:
+    """A wide-field and a confocal layer."""
+    return add_pair(model)
+
+
+@pytest.fixture
+def panel(open_panel: Callable[..., Any], pair: Any) -> Any:
+    """The panel on a viewer with a pair, without a window."""
+    return open_panel()
+
+
+@pytest.fixture
+def panels(panels: dict[str, Any], found: FakeRegistration) -> dict[str, Any]:
+    """The dock's panels, with the fake registration."""
+    return panels | {"register": partial(RegisterPanel, register=found)}
+
+
+def add_pair(viewer: Any) -> tuple[Any, Any]:
     confocal, widefield = texture_pair()
     return (
         viewer.add_image(widefield, name="cell, wide-field", translate=OFFSET, **PLACE),
         viewer.add_image(confocal, name="cell, confocal", colormap="cyan", visible=False, **PLACE),
     )
-
-
-@pytest.fixture
-def panel(dock: Any, found: FakeRegistration, pair: Any) -> Any:
-    dock.show_panel("Register")
-    return dock.register_panel
 
 
 def estimate(qtbot: Any, panel: Any) -> None:
@@ -66,34 +96,32 @@ def moved(*by_um: float) -> list[float]:
 # Choosing
 
 
-def test_hints_say_what_is_missing(dock: Any, viewer: Any, found: FakeRegistration) -> None:
-    panel = dock.register_panel
+def test_hints_say_what_is_missing(open_panel: Callable[..., Any], model: Any, found: FakeRegistration) -> None:
+    panel = open_panel()
     assert panel.empty.isVisibleTo(panel)
     confocal, widefield = texture_pair()
-    first = viewer.add_image(confocal, name="a", **PLACE)
+    first = model.add_image(confocal, name="a", **PLACE)
     assert panel.hint.text().startswith("A second stack is needed")
-    assert not panel.estimate.isEnabled()
-    viewer.add_image(widefield, name="my Widefield", **PLACE)
+    assert not panel.estimate.button.isEnabled()
+    model.add_image(widefield, name="my Widefield", **PLACE)
     assert not panel.hint.isVisibleTo(panel)
     names = [part.choice.layer.name for part in (panel.chooser.widefield, panel.chooser.confocal)]
     assert names == ["my Widefield", "a"]
     assert panel.chooser.confocal.facts.text() == "16 x 64 x 64, 0.5 x 0.2 x 0.2 um"
-    assert panel.estimate.isEnabled()
+    assert panel.estimate.button.isEnabled()
     panel.chooser.widefield.choice.choose_layer(first)
     assert panel.chooser.problem.text().startswith("The same layer is chosen twice")
-    assert not panel.estimate.isEnabled()
+    assert not panel.estimate.button.isEnabled()
 
 
 def test_a_missing_voxel_size_is_asked_for_and_written_to_the_layers(
-    dock: Any, viewer: Any, qtbot: Any, found: FakeRegistration
+    open_panel: Callable[..., Any], model: Any, qtbot: Any, found: FakeRegistration
 ) -> None:
-    panel = dock.register_panel
-    layers = [
-        viewer.add_image(data, name=name) for data, name in zip(texture_pair(), ("confocal", "wide"), strict=True)
-    ]
+    panel = open_panel()
+    layers = [model.add_image(data, name=name) for data, name in zip(texture_pair(), ("confocal", "wide"), strict=True)]
     part = panel.chooser.widefield
     assert "no voxel size" in part.voxel_size.reason.text()
-    assert not panel.estimate.isEnabled()
+    assert not panel.estimate.button.isEnabled()
     for form in (part.voxel_size, panel.chooser.confocal.voxel_size):
         form.z_um.setValue(0.5)
         form.xy_um.setValue(0.2)
@@ -105,8 +133,8 @@ def test_a_missing_voxel_size_is_asked_for_and_written_to_the_layers(
 
 def test_settings_become_the_config(panel: Any, qtbot: Any, found: FakeRegistration) -> None:
     panel.options.transform.setCurrentText("shift, rotation and magnification")
-    panel.options.method.setCurrentIndex(1)
-    panel.options.reach[0].setValue(4)
+    panel.options.advanced.fields["method"].value = "cross-correlation"
+    panel.options.max_shift_z.setValue(4)
     estimate(qtbot, panel)
     config = found.asked[0][2]
     assert (config.transform, config.method) == ("similarity", "cross-correlation")
@@ -116,21 +144,23 @@ def test_settings_become_the_config(panel: Any, qtbot: Any, found: FakeRegistrat
 # Estimating
 
 
-def test_the_real_thing_from_estimate_to_aligned_pair(dock: Any, viewer: Any, qtbot: Any, pair: Any) -> None:
-    dock.show_panel("Register")
-    panel, (widefield, confocal) = dock.register_panel, pair
+def test_the_real_thing_from_estimate_to_aligned_pair(
+    open_panel: Callable[..., Any], model: Any, qtbot: Any, pair: Any
+) -> None:
+    panel, (widefield, confocal) = open_panel(register_volumes), pair
     estimate(qtbot, panel)
     assert panel.message.text() == ""
-    shift = [plot.marker.value() for plot in panel.peak_view.plots.plots]
+    shift = [plot.marker.value() for plot in panel.readout.plots.plots]
     assert shift == pytest.approx(SHIFT_UM, abs=0.1)
     assert offset(confocal) == pytest.approx(moved(*shift), abs=1e-5)
-    for plot in panel.peak_view.plots.plots:
+    for plot in panel.readout.plots.plots:
         curve = plot.psf.getData()
         assert curve[0][int(np.argmax(curve[1]))] == pytest.approx(plot.marker.value(), abs=0.3)
-    panel.peak_view.moved.emit(panel._peak.moved_to(0, 1.0).moved_to(1, -0.6).moved_to(2, 0.8))
-    panel.actions.apply.button.click()
-    qtbot.waitUntil(lambda: len(viewer.layers) == 4)
-    aligned = [viewer.layers[f"{layer.name} (aligned)"] for layer in pair]
+    for axis, um in enumerate(SHIFT_UM):
+        panel.readout.plots.moved.emit(axis, um)
+    panel.result_actions.apply.button.click()
+    qtbot.waitUntil(lambda: len(model.layers) == 4)
+    aligned = [model.layers[f"{layer.name} (aligned)"] for layer in pair]
     assert aligned[0].data.shape == aligned[1].data.shape
     assert np.corrcoef(aligned[0].data.ravel(), aligned[1].data.ravel())[0, 1] > 0.6
     for layer in aligned:
@@ -146,33 +176,33 @@ def test_the_real_thing_from_estimate_to_aligned_pair(dock: Any, viewer: Any, qt
 
 
 def test_the_result_is_shown_in_words_plots_and_overlay(
-    panel: Any, viewer: Any, qtbot: Any, pair: Any, found: FakeRegistration
+    panel: Any, model: Any, qtbot: Any, pair: Any, found: FakeRegistration
 ) -> None:
     found.notices = ("1.2% of the stack is saturated.",)
     estimate(qtbot, panel)
-    assert panel.peak_view.shift.text() == ESTIMATED
-    assert panel.peak_view.notices.text() == "1.2% of the stack is saturated."
+    assert panel.readout.shift.text() == ESTIMATED
+    assert panel.readout.notices.text() == "1.2% of the stack is saturated."
     widefield, confocal = pair
     assert (widefield.colormap.name, confocal.colormap.name) == ("green", "magenta")
     assert {layer.blending for layer in pair} == {"additive"}
     assert all(layer.visible for layer in pair)
-    assert viewer.dims.order == (1, 0, 2)
+    assert model.dims.order == (1, 0, 2)
     assert offset(confocal) == moved(*SHIFT_UM)
-    assert [plot.marker.value() for plot in panel.peak_view.plots.plots] == list(SHIFT_UM)
+    assert [plot.marker.value() for plot in panel.readout.plots.plots] == list(SHIFT_UM)
     assert panel.minimumSizeHint().width() <= MIN_WIDTH - SCROLL_BAR
 
 
 def test_a_refusal_is_shown_and_lifted_by_hand(panel: Any, qtbot: Any, found: FakeRegistration) -> None:
     found.confidence, found.refusal = 0.2, "No alignment was found that can be trusted."
     estimate(qtbot, panel)
-    assert "confidence low (0.20)" in panel.peak_view.shift.text()
-    assert panel.peak_view.refusal.text() == found.refusal
-    assert not panel.actions.apply.isEnabled()
-    panel.peak_view.nudge.buttons[0].click()
-    assert not panel.peak_view.refusal.isVisibleTo(panel)
-    assert panel.actions.apply.isEnabled()
-    panel.peak_view.back_button.click()
-    assert not panel.actions.apply.isEnabled()
+    assert "confidence low (0.20)" in panel.readout.shift.text()
+    assert panel.readout.refusal.text() == found.refusal
+    assert not panel.result_actions.apply.button.isEnabled()
+    panel.readout.nudge.buttons[0].click()
+    assert not panel.readout.refusal.isVisibleTo(panel)
+    assert panel.result_actions.apply.button.isEnabled()
+    panel.readout.back_button.click()
+    assert not panel.result_actions.apply.button.isEnabled()
 
 
 @pytest.mark.parametrize(
@@ -189,9 +219,9 @@ def test_a_failure_keeps_what_was_there(
     found.error = error
     estimate(qtbot, panel)
     assert sentence in panel.message.text()
-    assert panel.peak_view.shift.text() == ESTIMATED
+    assert panel.readout.shift.text() == ESTIMATED
     assert offset(pair[1]) == moved(*SHIFT_UM)
-    assert panel.estimate.isEnabled()
+    assert panel.estimate.button.isEnabled()
 
 
 def test_stop_is_heeded_within_a_second(panel: Any, qtbot: Any, found: FakeRegistration) -> None:
@@ -210,8 +240,9 @@ def test_stop_is_heeded_within_a_second(panel: Any, qtbot: Any, found: FakeRegis
 
 @pytest.mark.parametrize("when", ["estimating", "seen"])
 def test_closing_the_dock_leaves_no_thread_and_no_trace(
-    panel: Any, dock: Any, viewer: Any, qtbot: Any, pair: Any, found: FakeRegistration, when: str
+    dock: Any, viewer: Any, qtbot: Any, found: FakeRegistration, when: str
 ) -> None:
+    panel, pair = dock.register_panel, add_pair(viewer)
     before = view_of(viewer)
     if when == "estimating":
         found.hold()
@@ -219,7 +250,7 @@ def test_closing_the_dock_leaves_no_thread_and_no_trace(
         qtbot.waitUntil(lambda: panel.estimate.bar.value() == 250)
     else:
         estimate(qtbot, panel)
-        panel.controls.style.setCurrentIndex(1)
+        panel.controls.overlay_style.setCurrentIndex(1)
     viewer.window.remove_dock_widget(dock)
     assert view_of(viewer) == before
     assert [layer.name for layer in viewer.layers] == [layer.name for layer in pair]
@@ -230,31 +261,31 @@ def test_closing_the_dock_leaves_no_thread_and_no_trace(
 # Looking
 
 
-def test_before_and_after_flip_by_button_and_key(panel: Any, viewer: Any, qtbot: Any, pair: Any) -> None:
+def test_before_and_after_flip_by_button_and_key(panel: Any, model: Any, qtbot: Any, pair: Any) -> None:
     estimate(qtbot, panel)
     panel.controls.before.click()
     assert offset(pair[1]) == [0, 0, 0]
-    (flip,) = [function for key, function in viewer.keymap.items() if str(key) == "B"]
-    flip(viewer)
+    (flip,) = [function for key, function in model.keymap.items() if str(key) == "B"]
+    flip(model)
     assert offset(pair[1]) == moved(*SHIFT_UM)
-    flip(viewer)
-    panel.peak_view.nudge.buttons[0].click()  # who moves it sees it
+    flip(model)
+    panel.readout.nudge.buttons[0].click()  # who moves it sees it
     assert offset(pair[1]) == moved(1.0, -0.6, 0.6)
     assert not panel.controls.before.isChecked()
 
 
-def test_back_to_normal_view_restores_everything(panel: Any, viewer: Any, qtbot: Any, pair: Any) -> None:
-    other = viewer.add_image(np.zeros((8, 32, 40)), name="other", **PLACE)
-    viewer.dims.set_point(0, 3.5)
+def test_back_to_normal_view_restores_everything(panel: Any, model: Any, qtbot: Any, pair: Any) -> None:
+    other = model.add_image(np.zeros((8, 32, 40)), name="other", **PLACE)
+    model.dims.set_point(0, 3.5)
     QApplication.processEvents()
-    before = view_of(viewer)
+    before = view_of(model)
     looks = [(layer.colormap.name, layer.blending, offset(layer)) for layer in pair]
     estimate(qtbot, panel)
     assert not other.visible
     panel.controls.orientation.setCurrentText("x-y")
     panel.controls.toggle_button.click()
     QApplication.processEvents()
-    assert view_of(viewer) == before
+    assert view_of(model) == before
     assert [(layer.colormap.name, layer.blending, offset(layer)) for layer in pair] == looks
     panel.controls.toggle_button.click()
     assert offset(pair[1]) == moved(*SHIFT_UM)
@@ -262,12 +293,12 @@ def test_back_to_normal_view_restores_everything(panel: Any, viewer: Any, qtbot:
 
 @pytest.mark.parametrize(("section", "plane"), [("x-y", (8, slice(None), slice(None))), ("x-z", (slice(None), 30))])
 def test_a_checkerboard_shows_both_registered(
-    panel: Any, viewer: Any, qtbot: Any, pair: Any, section: str, plane: Any
+    panel: Any, model: Any, qtbot: Any, pair: Any, section: str, plane: Any
 ) -> None:
     estimate(qtbot, panel)
     panel.controls.orientation.setCurrentText(section)
-    panel.controls.style.setCurrentText("checkerboard")
-    seen = [layer for layer in viewer.layers if layer.visible]
+    panel.controls.overlay_style.setCurrentText("checkerboard")
+    seen = [layer for layer in model.layers if layer.visible]
     assert [layer.name for layer in seen] == ["cell, wide-field (overlay)", "cell, confocal (overlay)"]
     widefield, confocal = (layer.data[plane] for layer in seen)
     own = pair[0].data[plane]
@@ -279,20 +310,21 @@ def test_a_checkerboard_shows_both_registered(
     assert confocal[inner][~shown[inner]] == pytest.approx(shifted[inner][~shown[inner]], abs=1e-3)
     assert panel.chooser.layers() == pair
     assert panel.chooser.confocal.chooser.layer_choice.count() == 2
-    viewer.dims.ndisplay = 3
+    model.dims.ndisplay = 3
     assert [layer.visible for layer in (*pair, *seen)] == [True, True, False, False]
 
 
 def test_a_turned_stack_is_resampled_for_looking(
-    panel: Any, viewer: Any, qtbot: Any, pair: Any, found: FakeRegistration, monkeypatch: pytest.MonkeyPatch
+    dock: Any, viewer: Any, qtbot: Any, found: FakeRegistration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    panel, pair = dock.register_panel, add_pair(viewer)
     turned = np.array([[1, 0, 0, 1.0], [0, 0.8, -0.6, 0], [0, 0.6, 0.8, 0], [0, 0, 0, 1]])
     plain = found.result()
     object.__setattr__(plain, "transform", Transform.from_array(turned))
     monkeypatch.setattr(found, "result", lambda: plain)
     notices = len(notification_manager.records)
     estimate(qtbot, panel)
-    assert "turned by 36.9 degrees, magnified 1.000" in panel.peak_view.shift.text()
+    assert "turned by 36.9 degrees, magnified 1.000" in panel.readout.shift.text()
     assert [layer.name for layer in viewer.layers if layer.visible] == ["cell, wide-field", "cell, confocal (overlay)"]
     assert len(notification_manager.records) == notices  # napari warns where it cannot draw what it is asked to
     viewer.dims.ndisplay = 3
@@ -300,7 +332,7 @@ def test_a_turned_stack_is_resampled_for_looking(
     expected = turned[:3, :3] @ position + turned[:3, 3] + OFFSET
     assert pair[1].data_to_world((2, 10, 12)) == pytest.approx(expected)
     viewer.add_image(np.zeros((8, 32, 40)), **PLACE)
-    assert panel.peak_view.isVisibleTo(panel)
+    assert panel.readout.isVisibleTo(panel)
 
 
 # Moving
@@ -309,7 +341,7 @@ def test_a_turned_stack_is_resampled_for_looking(
 def test_the_marker_is_dragged_and_clicked(panel: Any, qtbot: Any, pair: Any) -> None:
     estimate(qtbot, panel)
     panel.window().show()
-    plot = panel.peak_view.plots.plots[2]
+    plot = panel.readout.plots.plots[2]
     QApplication.processEvents()
 
     def at(um: float) -> QPoint:
@@ -328,7 +360,7 @@ def test_the_marker_is_dragged_and_clicked(panel: Any, qtbot: Any, pair: Any) ->
     for um in (0.9, 1.1, 1.3):
         time.sleep(0.03)  # pyqtgraph passes over moves that come too fast
         drag(QMouseEvent.Type.MouseMove, at(um), none, left)
-    assert panel.peak_view.shift.text().endswith("set by hand")
+    assert panel.readout.shift.text().endswith("set by hand")
     drag(QMouseEvent.Type.MouseButtonRelease, at(1.3), left, none)
     x, profile = plot.marker.value(), plot.psf.getData()
     assert profile[0][int(np.argmax(profile[1]))] == pytest.approx(0.8)  # stays where it was found
@@ -336,17 +368,17 @@ def test_the_marker_is_dragged_and_clicked(panel: Any, qtbot: Any, pair: Any) ->
     assert offset(pair[1]) == moved(1.0, -0.6, round(x, 6))
     qtbot.mouseClick(plot.viewport(), left, pos=at(0.4))
     assert plot.marker.value() == pytest.approx(0.4, abs=0.05)
-    panel.peak_view.back_button.click()
+    panel.readout.back_button.click()
     assert plot.marker.value() == 0.8
-    assert panel.peak_view.shift.text() == ESTIMATED
+    assert panel.readout.shift.text() == ESTIMATED
 
 
 def test_nudges_by_button_and_key(panel: Any, qtbot: Any, pair: Any) -> None:
     estimate(qtbot, panel)
     panel.window().show()
     panel.window().activateWindow()
-    plots = panel.peak_view.plots.plots
-    for button in panel.peak_view.nudge.buttons[1::2]:  # x, y, z, all forwards
+    plots = panel.readout.plots.plots
+    for button in panel.readout.nudge.buttons[1::2]:  # x, y, z, all forwards
         button.click()
     assert offset(pair[1]) == moved(1.5, -0.4, 1.0)
     plots[0].setFocus()
@@ -354,7 +386,7 @@ def test_nudges_by_button_and_key(panel: Any, qtbot: Any, pair: Any) -> None:
     keys = Qt.Key
     for key in (keys.Key_Left, keys.Key_Up, keys.Key_PageUp):
         qtbot.keyClick(plots[0], key)
-    assert panel.peak_view.shift.text() == ESTIMATED
+    assert panel.readout.shift.text() == ESTIMATED
     qtbot.keyClick(plots[0], keys.Key_Right, Qt.KeyboardModifier.ShiftModifier)
     assert offset(pair[1]) == moved(1.0, -0.6, 0.82)
     qtbot.keyClick(plots[0], keys.Key_Left)  # Qt forgets that Shift was held
@@ -364,59 +396,59 @@ def test_nudges_by_button_and_key(panel: Any, qtbot: Any, pair: Any) -> None:
 # Using it
 
 
-def test_other_channels_are_aligned_too(panel: Any, viewer: Any, qtbot: Any, pair: Any) -> None:
-    viewer.add_image(pair[1].data * 2, name="second channel", **PLACE)
-    viewer.add_image(np.zeros((8, 32, 40)), name="unlike", **PLACE)
+def test_other_channels_are_aligned_too(panel: Any, model: Any, qtbot: Any, pair: Any) -> None:
+    model.add_image(pair[1].data * 2, name="second channel", **PLACE)
+    model.add_image(np.zeros((8, 32, 40)), name="unlike", **PLACE)
     estimate(qtbot, panel)
-    channels = panel.actions.channels
-    assert [channels.list.item(i).text() for i in range(channels.list.count())] == ["second channel"]
-    channels.list.item(0).setCheckState(Qt.CheckState.Checked)
-    panel.actions.apply.button.click()
-    qtbot.waitUntil(lambda: "second channel (aligned)" in viewer.layers)
-    first, second = (viewer.layers[f"{name} (aligned)"] for name in ("cell, confocal", "second channel"))
+    channels = panel.result_actions.channels
+    assert [channels.item(i).text() for i in range(channels.count())] == ["second channel"]
+    channels.item(0).setCheckState(Qt.CheckState.Checked)
+    panel.result_actions.apply.button.click()
+    qtbot.waitUntil(lambda: "second channel (aligned)" in model.layers)
+    first, second = (model.layers[f"{name} (aligned)"] for name in ("cell, confocal", "second channel"))
     assert second.data == pytest.approx(2 * first.data)
     assert offset(second) == offset(first) == pytest.approx([3.0, 5.0, -2.2])
-    assert "3 aligned layers" in panel.actions.message.text()
+    assert "3 aligned layers" in panel.result_actions.message.text()
 
 
-def test_alignment_that_cannot_be_is_refused(panel: Any, viewer: Any, qtbot: Any, found: FakeRegistration) -> None:
+def test_alignment_that_cannot_be_is_refused(panel: Any, model: Any, qtbot: Any, found: FakeRegistration) -> None:
     estimate(qtbot, panel)
-    panel.peak_view.moved.emit(panel._peak.moved_to(0, 7.5))
-    panel.actions.apply.button.click()
-    qtbot.waitUntil(lambda: "share only" in panel.actions.message.text())
-    assert len(viewer.layers) == 2
+    panel.readout.plots.moved.emit(0, 7.5)
+    panel.result_actions.apply.button.click()
+    qtbot.waitUntil(lambda: "share only" in panel.result_actions.message.text())
+    assert len(model.layers) == 2
 
 
-def test_the_psf_is_a_layer_in_the_middle_of_the_picture(panel: Any, viewer: Any, qtbot: Any) -> None:
+def test_the_psf_is_a_layer_in_the_middle_of_the_picture(panel: Any, model: Any, qtbot: Any) -> None:
     estimate(qtbot, panel)
-    panel.actions.psf_button.click()
-    layer = viewer.layers["PSF (cell, wide-field)"]
+    panel.result_actions.psf_button.click()
+    layer = model.layers["PSF (cell, wide-field)"]
     assert tuple(layer.scale) == SPACING_UM
     assert {str(unit) for unit in layer.units} == {"micrometer"}
-    assert layer.data_to_world((4, 4, 4))[1] == pytest.approx(viewer.dims.point[1])
+    assert layer.data_to_world((4, 4, 4))[1] == pytest.approx(model.dims.point[1])
     assert panel.overlay.is_active
 
 
 def test_save_and_load(
-    panel: Any, viewer: Any, qtbot: Any, pair: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    panel: Any, model: Any, qtbot: Any, pair: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "shift.json"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(path), ""))
     estimate(qtbot, panel)
-    panel.peak_view.nudge.buttons[1].click()
-    panel.actions.save_button.click()
-    assert panel.actions.message.text() == "Saved shift.json."
+    panel.readout.nudge.buttons[1].click()
+    panel.result_actions.save_button.click()
+    assert panel.result_actions.message.text() == "Saved shift.json."
     assert json.loads(path.read_text())["shift_um"] == pytest.approx([1.0, -0.6, 1.0])
-    panel.peak_view.back_button.click()
-    panel.actions.load_button.click()
-    assert panel.peak_view.shift.text() == "Shift z 1.00 um, y -0.60 um, x 1.00 um; set by hand"
+    panel.readout.back_button.click()
+    panel.result_actions.load_button.click()
+    assert panel.readout.shift.text() == "Shift z 1.00 um, y -0.60 um, x 1.00 um; set by hand"
     assert offset(pair[1]) == moved(1.0, -0.6, 1.0)
-    assert not panel.peak_view.plots.isVisibleTo(panel)
-    assert not panel.actions.psf_button.isEnabled()
+    assert not panel.readout.plots.isVisibleTo(panel)
+    assert not panel.result_actions.psf_button.isEnabled()
     path.write_text("no registration")
-    panel.actions.load_button.click()
-    assert "no registration of napari-deep3d" in panel.actions.message.text()
+    panel.result_actions.load_button.click()
+    assert "no registration of napari-deep3d" in panel.result_actions.message.text()
     assert offset(pair[1]) == moved(1.0, -0.6, 1.0)
 
 
@@ -440,7 +472,8 @@ def test_files_are_not_replaced_unasked(tmp_path: Path) -> None:
         load_transform(path, volume, volume)
 
 
-def test_only_one_view_is_on(panel: Any, dock: Any, viewer: Any, qtbot: Any, pair: Any) -> None:
+def test_only_one_view_is_on(dock: Any, viewer: Any, qtbot: Any) -> None:
+    panel, pair = dock.register_panel, add_pair(viewer)
     before = view_of(viewer)
     estimate(qtbot, panel)
     dock.compare_panel.enter_button.click()
@@ -453,44 +486,46 @@ def test_only_one_view_is_on(panel: Any, dock: Any, viewer: Any, qtbot: Any, pai
     assert view_of(viewer) == before
 
 
-def test_a_removed_layer_ends_the_overlay(panel: Any, viewer: Any, qtbot: Any, pair: Any) -> None:
+def test_a_removed_layer_ends_the_overlay(panel: Any, model: Any, qtbot: Any, pair: Any) -> None:
     estimate(qtbot, panel)
-    panel.controls.style.setCurrentIndex(1)
-    viewer.layers.remove(pair[1])
+    panel.controls.overlay_style.setCurrentIndex(1)
+    model.layers.remove(pair[1])
     assert not panel.overlay.is_active
-    assert not panel.peak_view.isVisibleTo(panel)
-    assert [layer.name for layer in viewer.layers] == ["cell, wide-field"]
-    assert viewer.dims.order == (0, 1, 2)
+    assert not panel.readout.isVisibleTo(panel)
+    assert [layer.name for layer in model.layers] == ["cell, wide-field"]
+    assert model.dims.order == (0, 1, 2)
 
 
-def test_a_file_with_both_channels_is_split(dock: Any, viewer: Any, qtbot: Any, found: FakeRegistration) -> None:
+def test_a_file_with_both_channels_is_split(
+    open_panel: Callable[..., Any], model: Any, qtbot: Any, found: FakeRegistration
+) -> None:
     confocal, widefield = texture_pair()
     place = {"scale": (0.5, 1, 0.2, 0.2), "units": ("um", "pixel", "um", "um"), "axis_labels": ("z", "c", "y", "x")}
-    viewer.add_image(np.stack([widefield, confocal], axis=1), name="cell", translate=(1, 0, 2, 3), **place)
-    panel = dock.register_panel
+    model.add_image(np.stack([widefield, confocal], axis=1), name="cell", translate=(1, 0, 2, 3), **place)
+    panel = open_panel()
     panel.chooser.split_button.click()
-    assert [layer.name for layer in viewer.layers] == ["channel 0 of cell", "channel 1 of cell"]
-    assert panel.chooser.layers() == tuple(viewer.layers)
+    assert [layer.name for layer in model.layers] == ["channel 0 of cell", "channel 1 of cell"]
+    assert panel.chooser.layers() == tuple(model.layers)
     assert not panel.chooser.split_button.isVisibleTo(panel)
-    assert all(offset(layer) == [1, 2, 3] for layer in viewer.layers)
+    assert all(offset(layer) == [1, 2, 3] for layer in model.layers)
     estimate(qtbot, panel)
     assert np.array_equal(found.asked[0][0].data, confocal)
 
 
-def test_time_points_follow_the_slider(panel: Any, viewer: Any, qtbot: Any, found: FakeRegistration) -> None:
+def test_time_points_follow_the_slider(panel: Any, model: Any, qtbot: Any, found: FakeRegistration) -> None:
     confocal, widefield = texture_pair()
     place = {"scale": (1, *SPACING_UM), "units": ("s", "um", "um", "um"), "axis_labels": ("t", "z", "y", "x")}
-    viewer.layers.clear()
-    viewer.add_image(np.stack([widefield, widefield * 2]), name="wide-field series", **place)
-    viewer.add_image(np.stack([confocal, confocal * 2]), name="confocal series", **place)
-    viewer.dims.set_current_step(0, 0)
+    model.layers.clear()
+    model.add_image(np.stack([widefield, widefield * 2]), name="wide-field series", **place)
+    model.add_image(np.stack([confocal, confocal * 2]), name="confocal series", **place)
+    model.dims.set_current_step(0, 0)
     estimate(qtbot, panel)
-    panel.controls.style.setCurrentText("checkerboard")
-    viewer.dims.set_current_step(0, 1)
+    panel.controls.overlay_style.setCurrentText("checkerboard")
+    model.dims.set_current_step(0, 1)
     assert panel.overlay.is_active
-    assert panel.peak_view.shift.text() == ESTIMATED
-    panel.actions.apply.button.click()
-    qtbot.waitUntil(lambda: "confocal series (aligned)" in viewer.layers)
-    assert [layer.name for layer in viewer.layers][2:] == ["wide-field series (aligned)", "confocal series (aligned)"]
-    aligned = viewer.layers["wide-field series (aligned)"].data
+    assert panel.readout.shift.text() == ESTIMATED
+    panel.result_actions.apply.button.click()
+    qtbot.waitUntil(lambda: "confocal series (aligned)" in model.layers)
+    assert [layer.name for layer in model.layers][2:] == ["wide-field series (aligned)", "confocal series (aligned)"]
+    aligned = model.layers["wide-field series (aligned)"].data
     assert np.array_equal(aligned, 2 * widefield[2:, :61, 4:])

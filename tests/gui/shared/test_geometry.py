@@ -1,4 +1,4 @@
-"""Where a registration puts a layer, and a stack seen on another one's voxels; without a viewer."""
+"""Where a registration puts a layer; without a viewer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from napari.layers import Image
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.registration.transform import Transform
 from napari_deep3d.core.volume import Volume
-from napari_deep3d.gui.register.resampled_view import ResampledView
 from napari_deep3d.gui.shared.geometry import LayerPair, PlacedStack, place_part
 from napari_deep3d.gui.shared.layers import find_axes, pick, spacing_of
 from tests.helpers.gui import PLACE, SPACING_UM
@@ -98,37 +97,3 @@ def test_a_part_keeps_axes_of_length_one_between() -> None:
     inserted, properties = place_part(stack, (1.0, 0.8, 0.4))
     part = Image(np.expand_dims(np.zeros((4, 20, 20)), inserted), **properties)
     assert part.data_to_world((0, 0, 0, 0)) == pytest.approx(stack.layer.data_to_world((2, 1, 4, 2)))
-
-
-def seen(data: Any, **changes: Any) -> ResampledView:
-    return ResampledView(
-        data, **({"matrix": np.eye(4), "shape": data.shape, "zyx": (0, 1, 2), "empty": -1.0} | changes)
-    )
-
-
-def test_planes_are_resampled_linearly_and_empty_outside() -> None:
-    data = np.arange(6 * 8 * 10, dtype=np.float32).reshape(6, 8, 10)
-    matrix = np.eye(4)
-    matrix[:3, 3] = (1, 0, 0.5)
-    stack = seen(data, matrix=matrix)
-    assert np.array_equal(stack[2][:, :9], data[3, :, :9] + 0.5)
-    assert np.all(stack[2][:, 9] == -1)
-    assert np.array_equal(stack[:, 4, 3], [*(data[1:, 4, 3] + 0.5), -1])
-    assert np.all(stack[5] == -1)
-    assert seen(data, shape=(6, 1, 8, 10), zyx=(0, 2, 3))[2, 0].shape == (8, 10)
-
-
-def test_squares_of_two_stacks_fill_the_plane() -> None:
-    ones = np.ones((6, 8, 10), np.uint8)
-    even, odd = (seen(ones, empty=0.0, squares=(2.0, 3.0, 3.0), is_odd=is_odd) for is_odd in (False, True))
-    for key in (0, 1, np.s_[:, 4], np.s_[:, :, 7]):
-        assert np.all(even[key] + odd[key] == 1)
-        assert 0 < even[key].mean() < 1
-    assert not even[:, :, :].any()  # nothing is computed for 3D
-
-
-def test_large_planes_are_seen_coarsely(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("napari_deep3d.gui.register.resampled_view.MAX_VOXELS", 30)
-    data = np.broadcast_to(np.arange(10, dtype=np.float32), (6, 8, 10))
-    assert seen(data)[2].shape == (8, 10)
-    assert set(np.unique(seen(data)[2])) < set(range(10))

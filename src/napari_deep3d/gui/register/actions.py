@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from napari.layers import Image
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
+from superqt import QCollapsible
 
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.registration.result import Registration
 from napari_deep3d.core.registration.warp import AlignedPair
 from napari_deep3d.core.volume import Volume
-from napari_deep3d.gui.register.aligned_layers import add_aligned, add_psf, align_all, channel_volume, other_channels
-from napari_deep3d.gui.register.channel_list import ChannelList
-from napari_deep3d.gui.register.peak import Peak
+from napari_deep3d.gui.register.adjustment import AdjustedRegistration
+from napari_deep3d.gui.register.aligned_layers import add_aligned, add_psf, channel_volume, other_channels
 from napari_deep3d.gui.shared.geometry import LayerPair
 from napari_deep3d.gui.shared.run_button import RunButton
 from napari_deep3d.gui.shared.training_pairs import pair_name
-from napari_deep3d.gui.shared.widgets import RED, Line
+from napari_deep3d.gui.shared.widgets import RED, LayerChecklist, Line, stack_up
 from napari_deep3d.gui.shared.worker import Cancelled, Failed
 from napari_deep3d.jobs.pairs import LoadedPair
+from napari_deep3d.jobs.register import align_stacks
 from napari_deep3d.jobs.registration_file import load_transform, save_transform
 
+if TYPE_CHECKING:
+    from napari import Viewer
+
 FILES = "Registration (*.json)"
+CHANNELS_HEIGHT = 80
+APPLY_TIP = "Two new layers whose voxels lie on each other; the stacks themselves stay as they are"
 
 
 class ResultActions(QWidget):
@@ -48,63 +55,66 @@ class ResultActions(QWidget):
     busy_changed = Signal()
     pair_added = Signal(object)
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self._viewer = viewer
         self._pair: LayerPair | None = None
-        self._peak: Peak | None = None
+        self._adjusted: AdjustedRegistration | None = None
         self._aligned: LoadedPair | None = None
-        self.channels, self.message = ChannelList(), Line()
-        self.apply = RunButton("Apply: make an aligned pair")
-        self.apply.button.setToolTip(
-            "Two new layers whose voxels lie on each other; the stacks themselves stay as they are"
-        )
+        self.message = Line()
+        self.channels = LayerChecklist(height=CHANNELS_HEIGHT)
+        self.other_layers = QCollapsible("Apply to other layers")
+        self.other_layers.setToolTip("Other channels of the confocal stack: Apply aligns those that are ticked too")
+        self.other_layers.setContent(self.channels)
+        self.other_layers.collapse(animate=False)
+        self.apply = RunButton("Apply: make an aligned pair", APPLY_TIP)
         self.apply.asked.connect(self._on_apply)
-        self.train_button = QPushButton("Add to training set")
-        self.train_button.setToolTip("Put the aligned pair on the list of the Train tab")
-        self.train_button.clicked.connect(self._on_train)
-        self.psf_button = QPushButton("Show PSF")
-        self.psf_button.setToolTip("Add the blur between the stacks as a layer, at true scale")
-        self.psf_button.clicked.connect(self._on_psf)
-        self.save_button = QPushButton("Save...")
-        self.save_button.setToolTip("Write the registration to a file")
-        self.save_button.clicked.connect(self._on_save)
-        self.load_button = QPushButton("Load...")
-        self.load_button.setToolTip("Use a registration from a file for these stacks")
-        self.load_button.clicked.connect(self._on_load)
+        self.train_button = _button(
+            "Add to training set", "Put the aligned pair on the list of the Train tab", self._on_train
+        )
+        self.psf_button = _button("Show PSF", "Add the blur between the stacks as a layer, at true scale", self._on_psf)
+        self.save_button = _button("Save...", "Write the registration to a file", self._on_save)
+        self.load_button = _button("Load...", "Use a registration from a file for these stacks", self._on_load)
         row = QHBoxLayout()
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
         for button in (self.psf_button, self.save_button, self.load_button):
             row.addWidget(button)
-        for widget in (self.channels, self.apply, self.train_button):
-            layout.addWidget(widget)
-        layout.addLayout(row)
-        layout.addWidget(self.message)
+        stack_up(self, self.other_layers, self.apply, self.train_button, row, self.message)
 
-    def show_state(self, pair: LayerPair | None, peak: Peak | None, is_busy: bool) -> None:
+    @property
+    def is_aligning(self) -> bool:
+        """Whether stacks are being aligned."""
+        return self.apply.is_running
+
+    def show_state(self, pair: LayerPair | None, adjusted: AdjustedRegistration | None, is_busy: bool) -> None:
         """Offer what can be done with a pair and its registration; nothing while another job runs."""
-        self._pair, self._peak = pair, peak
-        is_usable = peak is not None and not peak.registration.refusal
-        if peak is None:
+        self._pair, self._adjusted = pair, adjusted
+        is_idle = not (is_busy or self.is_aligning)
+        is_usable = adjusted is not None and adjusted.is_usable
+        if adjusted is None:
             self._aligned = None
-        is_idle = not (is_busy or self.apply.is_running)
-        others = [] if pair is None or peak is None else other_channels(self._viewer.layers, pair)
         if is_idle:
-            self.channels.fill(others)
-        self.channels.setEnabled(is_idle)
-        self.apply.setVisible(peak is not None)
-        self.apply.setEnabled(is_usable and not is_busy)
+            self.channels.fill(() if pair is None or adjusted is None else other_channels(self._viewer.layers, pair))
+            self.other_layers.setVisible(self.channels.count() > 0)
+        self.other_layers.setEnabled(is_idle)
+        for widget in (self.apply, self.psf_button, self.save_button):
+            widget.setVisible(adjusted is not None)
+        self.apply.allow(is_usable and not is_busy)
         self.train_button.setVisible(self._aligned is not None and is_idle)
-        self.psf_button.setVisible(peak is not None)
-        self.psf_button.setEnabled(peak is not None and peak.has_profiles)
-        self.save_button.setVisible(peak is not None)
+        self.psf_button.setEnabled(adjusted is not None and adjusted.has_profiles)
         self.save_button.setEnabled(is_usable)
         self.load_button.setEnabled(pair is not None and is_idle)
 
+    def clear_message(self) -> None:
+        """Forget what was said of the last registration."""
+        self.message.show_text("")
+
+    def shut_down(self) -> None:
+        """Stop aligning, since the dock goes."""
+        self.apply.close_run()
+
     def _on_apply(self) -> None:
-        pair, peak = self._pair, self._peak
-        if pair is None or peak is None:
+        pair, adjusted = self._pair, self._adjusted
+        if pair is None or adjusted is None:
             return
         channels = self.channels.ticked()
         try:
@@ -113,9 +123,9 @@ class ResultActions(QWidget):
             self.message.show_text(str(error), RED)
             return
         self._aligned = None
-        align = partial(align_all, stacks, pair.widefield.volume, peak.registration.transform)
-        self.message.show_text("")
-        finish = partial(self._on_applied, pair, channels, peak.registration)
+        self.clear_message()
+        align = partial(align_stacks, stacks, pair.widefield.volume, adjusted.registration.transform)
+        finish = partial(self._on_applied, pair, channels, adjusted.registration)
         self.apply.start(f"Deep3D aligns {pair.confocal.layer.name}", align, finish)
         self.busy_changed.emit()
 
@@ -145,17 +155,17 @@ class ResultActions(QWidget):
             self.message.show_text(f"{pair.name!r} is on the list of the Train tab.", "")
 
     def _on_psf(self) -> None:
-        if self._pair is not None and self._peak is not None:
-            add_psf(self._viewer, self._pair, self._peak.estimate)
+        if self._pair is not None and self._adjusted is not None:
+            add_psf(self._viewer, self._pair, self._adjusted.estimate)
 
     def _on_save(self) -> None:
-        if self._pair is None or self._peak is None:
+        if self._pair is None or self._adjusted is None:
             return
         proposal = f"{self._pair.confocal.layer.name} registration.json"
         name, _ = QFileDialog.getSaveFileName(self, "Save the registration", proposal, FILES)
         if name:
             try:
-                path = save_transform(Path(name), self._peak.registration, overwrite=True)
+                path = save_transform(Path(name), self._adjusted.registration, overwrite=True)
             except InputError as error:
                 self.message.show_text(str(error), RED)
             else:
@@ -174,6 +184,13 @@ class ResultActions(QWidget):
             else:
                 self.message.show_text(f"Loaded {Path(name).name}.", "")
                 self.loaded.emit(registration)
+
+
+def _button(text: str, tip: str, on_click: Callable[[], None]) -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(tip)
+    button.clicked.connect(on_click)
+    return button
 
 
 def _loaded(pair: LayerPair, aligned: AlignedPair) -> LoadedPair:

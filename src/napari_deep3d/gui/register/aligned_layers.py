@@ -3,53 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Image, Layer
 
-from napari_deep3d.core.events import Clock, Job, Progress, Stop
 from napari_deep3d.core.registration.result import Registration
-from napari_deep3d.core.registration.transform import Transform
-from napari_deep3d.core.registration.warp import AlignedPair, align_pair
-from napari_deep3d.core.types import DoubleArray, Spacing
+from napari_deep3d.core.registration.warp import AlignedPair
+from napari_deep3d.core.types import DoubleArray
 from napari_deep3d.core.volume import Volume
 from napari_deep3d.gui.register.overlay import CONFOCAL_COLOUR, WIDEFIELD_COLOUR
 from napari_deep3d.gui.shared.geometry import LayerPair, place_part
-from napari_deep3d.gui.shared.layers import (
-    METADATA_KEY,
-    contrast_limits,
-    find_axes,
-    full_data,
-    image_layers,
-    pick,
-)
+from napari_deep3d.gui.shared.layers import METADATA_KEY, contrast_limits, find_axes, full_data, image_layers, pick
+from napari_deep3d.io.units import um_per_unit
 
-
-def align_all(
-    confocals: Sequence[Volume], widefield: Volume, transform: Transform, stop: Stop
-) -> Job[list[AlignedPair]]:
-    """Align several stacks of one microscope, such as its channels, by the same transform.
-
-    Raises
-    ------
-    InputError
-        If the stacks share too little.
-    StoppedError
-        If it was stopped.
-    """
-    clock, pairs = Clock(), []
-    for number, confocal in enumerate(confocals):
-        job = align_pair(confocal, widefield, transform, stop)
-        while True:
-            try:
-                event = next(job)
-            except StopIteration as end:
-                pairs.append(end.value)
-                break
-            if isinstance(event, Progress):
-                yield clock.progress(number + event.fraction, len(confocals), event.message)
-    return pairs
+if TYPE_CHECKING:
+    from napari import Viewer
 
 
 def other_channels(layers: Sequence[Layer], pair: LayerPair) -> list[Image]:
@@ -75,19 +44,23 @@ def channel_volume(layer: Image, pair: LayerPair) -> Volume:
 
 
 def add_aligned(
-    viewer: Any, pair: LayerPair, channels: Sequence[Image], aligned: Sequence[AlignedPair], registration: Registration
+    viewer: Viewer,
+    pair: LayerPair,
+    channels: Sequence[Image],
+    aligned: Sequence[AlignedPair],
+    registration: Registration,
 ) -> list[Image]:
     """Add the aligned pair and the other channels as layers, where the wide-field layer lies, and hide the others.
 
     Parameters
     ----------
-    viewer
+    viewer : Viewer
         Where they go.
-    pair
+    pair : LayerPair
         What was aligned; its layers are hidden.
-    channels, aligned
+    channels, aligned : sequence
         Further layers, and the aligned pairs of the confocal stack and of each of them.
-    registration
+    registration : Registration
         Written to the metadata of the new layers.
     """
     widefield, confocal = pair.widefield.layer, pair.confocal.layer
@@ -110,19 +83,19 @@ def add_aligned(
     return added
 
 
-def add_psf(viewer: Any, pair: LayerPair, registration: Registration) -> Image:
+def add_psf(viewer: Viewer, pair: LayerPair, registration: Registration) -> Image:
     """Add the PSF as a layer, at true scale, in the middle of what is seen now."""
     inserted, properties = place_part(pair.widefield, (0.0, 0.0, 0.0))
     psf = registration.psf
-    count = psf.values.ndim + len(inserted)
-    scale, middle = _expanded(psf.step_um, inserted, 1.0), _seen_point(viewer, count)
-    extent = np.expand_dims(psf.values, inserted).shape
+    data = np.expand_dims(psf.values, inserted)
+    scale = np.ones(data.ndim)
+    scale[[axis for axis in range(data.ndim) if axis not in inserted]] = psf.step_um
     return viewer.add_image(
-        np.expand_dims(psf.values, inserted),
+        data,
         name=f"PSF ({pair.widefield.layer.name})",
         scale=scale,
-        translate=middle - (np.array(extent) - 1) / 2 * scale,
-        units=["um" if i not in inserted else properties["units"][i] for i in range(count)],
+        translate=_seen_point(viewer, data.ndim) - (np.array(data.shape) - 1) / 2 * scale,
+        units=["um" if axis not in inserted else properties["units"][axis] for axis in range(data.ndim)],
         axis_labels=properties["axis_labels"],
         colormap="gray",
         contrast_limits=(0.0, float(psf.values.max()) or 1.0),
@@ -130,21 +103,12 @@ def add_psf(viewer: Any, pair: LayerPair, registration: Registration) -> Image:
     )
 
 
-def _expanded(values: Spacing, inserted: Sequence[int], fill: float) -> DoubleArray:
-    """Values along Z, Y, X with others inserted for further axes."""
-    expanded = list(values)
-    for axis in sorted(inserted):
-        expanded.insert(axis, fill)
-    return np.array(expanded)
-
-
-def _seen_point(viewer: Any, count: int) -> DoubleArray:
+def _seen_point(viewer: Viewer, count: int) -> DoubleArray:
     """Middle of the picture along the last ``count`` axes, in um where an axis has a length."""
     dims, camera = viewer.dims, viewer.scene.camera
     point = np.array(dims.point, dtype=np.float64)
     for axis, place in zip(dims.displayed, camera.center[-dims.ndisplay :], strict=True):
         point[axis] = place
     for axis, unit in enumerate(viewer.layers.extent.units or ()):
-        if unit.is_compatible_with("micrometer"):
-            point[axis] *= float((1 * unit).to("micrometer").magnitude)
+        point[axis] *= um_per_unit(unit) or 1.0
     return point[-count:]

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QDoubleSpinBox, QFormLayout, QWidget
-from superqt import QCollapsible
+from qtpy.QtWidgets import QDoubleSpinBox, QWidget
 
 from napari_deep3d.core.config import RegisterConfig
-from napari_deep3d.gui.shared.widgets import Choice
+from napari_deep3d.gui.shared.config_form import ConfigForm, FormRow
+from napari_deep3d.gui.shared.widgets import Choice, let_wheel_scroll_panel, make_form, stack_up
 
 TRANSFORMS = [
     ("shift only", "shift"),
     ("shift, rotation and magnification", "similarity"),
     ("all linear changes", "affine"),
 ]
-METHODS = [
-    ("blur between the stacks (PSF)", "psf"),
-    ("match of the fine structure", "cross-correlation"),
-    ("match of the stacks as they are", "plain-cross-correlation"),
-]
+METHODS = FormRow(
+    "Method",
+    "Leave it at PSF; the others are for comparison (cross-correlation)",
+    choices=[
+        ("blur between the stacks (PSF)", "psf"),
+        ("match of the fine structure", "cross-correlation"),
+        ("match of the stacks as they are", "plain-cross-correlation"),
+    ],
+)
+NO_LIMIT_UM = 10_000.0
+"""As far as a config allows: no limit along an axis where another one has one."""
 
 
 class RegisterOptions(QWidget):
@@ -27,39 +33,29 @@ class RegisterOptions(QWidget):
         super().__init__()
         self.transform = Choice("Shift only is right for two microscopes on one stand; rotation needs large stacks")
         self.transform.fill(TRANSFORMS, "shift")
-        self.method = Choice("Leave it at PSF; the others are for comparison (cross-correlation)")
-        self.method.fill(METHODS, "psf")
-        self.reach = [self._field(axis) for axis in ("z", "x, y")]
-        content = QWidget()
-        advanced = QFormLayout(content)
-        advanced.addRow("Method", self.method)
-        advanced.addRow("Shift z up to", self.reach[0])
-        advanced.addRow("Shift x, y up to", self.reach[1])
-        self.advanced = QCollapsible("Advanced")
-        self.advanced.setContent(content)
-        self.advanced.collapse(animate=False)
-        form = QFormLayout(self)
-        form.setContentsMargins(0, 0, 0, 0)
-        for layout in (form, advanced):
-            layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("Allow for", self.transform)
-        form.addRow(self.advanced)
+        self.max_shift_z, self.max_shift_xy = _max_shift_field("z"), _max_shift_field("x, y")
+        limits = {"Shift z up to": self.max_shift_z, "Shift x, y up to": self.max_shift_xy}
+        self.advanced = ConfigForm(RegisterConfig.model_fields, {"method": METHODS}, limits)
+        stack_up(self, make_form({"Allow for": self.transform}), self.advanced)
 
     def config(self) -> RegisterConfig:
         """Return the choices as a checked config."""
-        z, xy = (field.value() for field in self.reach)
-        wide = 10_000.0  # as far as a config allows: no limit along this axis
-        most = (z or wide, xy or wide, xy or wide) if z or xy else None
+        z_um, xy_um = self.max_shift_z.value() or NO_LIMIT_UM, self.max_shift_xy.value() or NO_LIMIT_UM
+        is_limited = min(z_um, xy_um) < NO_LIMIT_UM
         return RegisterConfig.checked(
-            transform=self.transform.currentData(), method=self.method.currentData(), max_shift_um=most
+            transform=self.transform.currentData(),
+            max_shift_um=(z_um, xy_um, xy_um) if is_limited else None,
+            **self.advanced.values(),
         )
 
-    def _field(self, axis: str) -> QDoubleSpinBox:
-        field = QDoubleSpinBox()
-        field.setRange(0, 1000)
-        field.setMinimumWidth(90)
-        field.setDecimals(1)
-        field.setSpecialValueText("no limit")
-        field.setSuffix(" um")
-        field.setToolTip(f"Set it along {axis} if you know how far the stacks can be apart, and the estimate is wrong")
-        return field
+
+def _max_shift_field(axis: str) -> QDoubleSpinBox:
+    field = QDoubleSpinBox()
+    field.setRange(0, 1000)
+    field.setMinimumWidth(90)
+    field.setDecimals(1)
+    field.setSpecialValueText("no limit")
+    field.setSuffix(" um")
+    field.setToolTip(f"Set it along {axis} if you know how far the stacks can be apart, and the estimate is wrong")
+    let_wheel_scroll_panel(field)
+    return field

@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from napari.layers import Image
 
 from napari_deep3d.core.registration.transform import Transform
-from napari_deep3d.core.types import DoubleArray
+from napari_deep3d.core.types import DoubleArray, zyx
 from napari_deep3d.gui.register.resampled_view import ResampledView, square_edges
 from napari_deep3d.gui.shared.geometry import LayerPair, PlacedStack
 from napari_deep3d.gui.shared.layers import TEMPORARY, contrast_limits, place
 from napari_deep3d.gui.shared.view_state import Before, Orientation, cut
 
-Style = Literal["colours", "squares"]
+if TYPE_CHECKING:
+    from napari import Viewer
+
+OverlayStyle = Literal["colours", "checkerboard"]
 WIDEFIELD_COLOUR, CONFOCAL_COLOUR = "green", "magenta"
-LOOKS = ("colormap", "blending", "affine")
+CHANGED = ("colormap", "blending", "affine")
+"""Attributes of the pair's layers that the overlay changes."""
 
 
 @dataclass(frozen=True)
-class Look:
+class OverlayLook:
     """How the overlay is seen: section, style, and whether as the layers lay before registration."""
 
     orientation: Orientation = "x-z"
-    style: Style = "colours"
+    style: OverlayStyle = "colours"
     is_before: bool = False
 
 
@@ -37,116 +41,110 @@ class Overlay:
 
     Parameters
     ----------
-    viewer
-        The viewer.
+    viewer : Viewer
+        Where the pair is drawn.
     """
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
         self._before: Before | None = None
         self._pair: LayerPair | None = None
         self._transform, self._present = Transform.shift((0, 0, 0)), Transform.shift((0, 0, 0))
-        self._look = Look()
-        self._seen: dict[str, tuple[Image, ResampledView]] = {}
+        self._look = OverlayLook()
+        self._resampled: dict[Image, tuple[Image, ResampledView]] = {}
 
     @property
     def is_active(self) -> bool:
         """Whether the overlay is on."""
         return self._before is not None
 
-    def show(self, pair: LayerPair, transform: Transform, look: Look) -> None:
+    def show(self, pair: LayerPair, transform: Transform, look: OverlayLook) -> None:
         """Show a pair as a transform puts it."""
         is_new = self._before is None
         if is_new:
             self._enter(pair)
         elif self._pair is not pair:  # perhaps another channel or time point: other voxels
-            self._drop_seen()
+            self._remove_resampled()
         orientation, self._look, self._pair = self._look.orientation, look, pair
         if is_new or orientation != look.orientation:
             cut(self._viewer, pair.widefield.axes, pair.widefield.layer.ndim, look.orientation)
             self._viewer.fit_to_view(layers=[pair.widefield.layer])
         self._transform = transform
-        self._refresh(pair)
+        self._refresh()
 
     def leave(self) -> None:
         """Put the viewer back as it was before the first :meth:`show`."""
         before, self._before, self._pair = self._before, None, None
         if before is not None:
-            self._viewer.dims.events.ndisplay.disconnect(self._on_ndisplay)
-            self._drop_seen()
+            self._viewer.dims.events.ndisplay.disconnect(self._refresh)
+            self._remove_resampled()
             before.restore()
 
     def _enter(self, pair: LayerPair) -> None:
         before = self._before = Before(self._viewer)
         self._present = pair.present_transform()
         for layer in self._viewer.layers:
-            before.note(layer, LOOKS if layer in (pair.confocal.layer, pair.widefield.layer) else ())
+            before.note(layer, CHANGED if layer in (pair.confocal.layer, pair.widefield.layer) else ())
             layer.visible = False
         for stack, colour in ((pair.widefield, WIDEFIELD_COLOUR), (pair.confocal, CONFOCAL_COLOUR)):
             stack.layer.colormap, stack.layer.blending = colour, "additive"
             stack.layer.contrast_limits = contrast_limits(stack.volume.data)
         bar = self._viewer.canvas.overlays.scale_bar
         bar.visible, bar.gridded = True, False
-        self._viewer.dims.events.ndisplay.connect(self._on_ndisplay)
+        self._viewer.dims.events.ndisplay.connect(self._refresh)
 
-    def _on_ndisplay(self, _event: Any = None) -> None:
-        if self._pair is not None:
-            self._refresh(self._pair)
-
-    def _refresh(self, pair: LayerPair) -> None:
-        look, confocal, widefield = self._look, pair.confocal.layer, pair.widefield.layer
-        is_flat = self._viewer.dims.ndisplay == 2
-        squares = look.style == "squares" and is_flat
-        turned = is_flat and not look.is_before and not self._transform.is_shift
+    def _refresh(self, _event: object = None) -> None:
+        if self._pair is None or self._before is None:
+            return
+        # 1. What napari cannot draw, so that it is resampled
+        pair, look, is_2d = self._pair, self._look, self._viewer.dims.ndisplay == 2
+        is_checkerboard = look.style == "checkerboard" and is_2d
+        is_turned = is_2d and not look.is_before and not self._transform.is_shift
+        resamples_confocal = is_checkerboard or is_turned
         if look.style == "colours" and self._transform.is_shift:
-            self._drop_seen()
-        confocal.affine = self._affine(pair, as_it_was=look.is_before or turned)
-        self._show_seen("wide-field squares", pair, squares, pair.widefield, np.eye(4), squares)
-        self._show_seen("confocal", pair, squares or turned, pair.confocal, self._to_confocal(pair), squares)
-        widefield.visible, confocal.visible = not squares, not (squares or turned)
-
-    def _affine(self, pair: LayerPair, as_it_was: bool) -> DoubleArray:
-        if as_it_was and self._before is not None:
-            return np.asarray(self._before.note(pair.confocal.layer).looks["affine"].affine_matrix)
-        return pair.overlay_affine(self._transform)
-
-    def _to_confocal(self, pair: LayerPair) -> DoubleArray:
-        """4 x 4, from indices of the wide-field stack to those of the confocal one."""
-        transform = self._present if self._look.is_before else self._transform
-        spacings = pair.confocal.volume.require_spacing_um(), pair.widefield.volume.require_spacing_um()
-        return np.asarray(np.linalg.inv(transform.index_matrix(*spacings)))
+            self._remove_resampled()
+        # 2. The confocal layer itself: moved, or where it was
+        confocal, widefield = pair.confocal.layer, pair.widefield.layer
+        if look.is_before or is_turned:
+            confocal.affine = np.asarray(self._before.note(confocal).looks["affine"].affine_matrix)
+        else:
+            confocal.affine = pair.overlay_affine(self._transform)
+        # 3. The temporary layers, and which of all are seen
+        transform = self._present if look.is_before else self._transform
+        spacings_um = pair.confocal.volume.require_spacing_um(), pair.widefield.volume.require_spacing_um()
+        to_confocal = np.asarray(np.linalg.inv(transform.index_matrix(*spacings_um)))
+        self._show_resampled(pair, pair.widefield, np.eye(4), is_checkerboard, is_checkerboard)
+        self._show_resampled(pair, pair.confocal, to_confocal, resamples_confocal, is_checkerboard)
+        widefield.visible, confocal.visible = not is_checkerboard, not resamples_confocal
 
     # Temporary layers: made when they are first needed
 
-    def _show_seen(
-        self, name: str, pair: LayerPair, is_shown: bool, stack: PlacedStack, matrix: DoubleArray, squares: bool
+    def _show_resampled(
+        self, pair: LayerPair, stack: PlacedStack, matrix: DoubleArray, is_shown: bool, is_checkerboard: bool
     ) -> None:
-        layer, seen = self._seen.get(name, (None, None))
+        layer, view = self._resampled.get(stack.layer, (None, None))
         if layer is not None and layer not in self._viewer.layers:  # the user removed it
-            layer, seen = None, None
+            layer, view = None, None
         if not is_shown:
             if layer is not None:
                 layer.visible = False
             return
-        if layer is None or seen is None:
-            layer, seen = self._seen[name] = self._make_seen(pair, stack)
+        if layer is None or view is None:
+            layer, view = self._resampled[stack.layer] = self._add_resampled(pair.widefield, stack)
         field = pair.widefield.volume
-        edges = square_edges(field.shape, field.require_spacing_um()) if squares else None
-        if not layer.visible or seen.squares != edges or not np.array_equal(seen.matrix, matrix):
-            seen.matrix, seen.squares, seen.is_odd = matrix, edges, stack is pair.confocal
+        edges = square_edges(field.shape, field.require_spacing_um()) if is_checkerboard else None
+        if view.change(matrix, edges, shows_odd_squares=stack is pair.confocal) or not layer.visible:
             layer.visible = True
             layer.refresh(extent=False)
 
-    def _make_seen(self, pair: LayerPair, stack: PlacedStack) -> tuple[Image, ResampledView]:
-        """Make a temporary layer on the wide-field stack's voxels."""
-        field = pair.widefield
+    def _add_resampled(self, field: PlacedStack, stack: PlacedStack) -> tuple[Image, ResampledView]:
+        """Add a temporary layer that shows a stack on the wide-field stack's voxels."""
         shape, properties = place(field.layer, field.axes, field.index)
         first, limits = field.axes.zyx[0], stack.layer.contrast_limits
-        z, y, x = (axis - first for axis in field.axes.zyx)
-        seen = ResampledView(stack.volume.data, np.eye(4), shape, (z, y, x), limits[0])
+        view = ResampledView(stack.volume.data, shape, zyx(axis - first for axis in field.axes.zyx), limits[0])
         selected = set(self._viewer.layers.selection)
         layer = self._viewer.add_image(
-            seen,
+            view,
             name=f"{stack.layer.name} (overlay)",
             contrast_limits=limits,
             colormap=stack.layer.colormap,
@@ -158,10 +156,10 @@ class Overlay:
             **properties,
         )
         self._viewer.layers.selection = selected
-        return layer, seen
+        return layer, view
 
-    def _drop_seen(self) -> None:
-        for layer, _ in self._seen.values():
+    def _remove_resampled(self) -> None:
+        for layer, _ in self._resampled.values():
             if layer in self._viewer.layers:
                 self._viewer.layers.remove(layer)
-        self._seen = {}
+        self._resampled = {}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
+from superqt.utils import signals_blocked
 
-from napari_deep3d.gui.register.overlay import Look
-from napari_deep3d.gui.shared.widgets import Choice
+from napari_deep3d.gui.register.overlay import OverlayLook
+from napari_deep3d.gui.shared.widgets import Choice, make_form, stack_up
 
 BEFORE_KEY = "B"
 STYLE_TIP = (
@@ -31,31 +32,26 @@ class OverlayControls(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.orientation = self._choice(["x-z", "x-y", "y-z"], "x-z shows the depth, where the stacks differ most")
-        self.style = Choice(STYLE_TIP)
-        self.style.fill([("green / magenta", "colours"), ("checkerboard", "squares")], "colours")
-        self.style.currentIndexChanged.connect(self.look_changed)
+        self.orientation = Choice("x-z shows the depth, where the stacks differ most")
+        self.orientation.fill([(name, name) for name in ("x-z", "x-y", "y-z")], "x-z")
+        self.orientation.currentIndexChanged.connect(self._on_look)
+        self.overlay_style = Choice(STYLE_TIP)
+        self.overlay_style.fill([("green / magenta", "colours"), ("checkerboard", "checkerboard")], "colours")
+        self.overlay_style.currentIndexChanged.connect(self._on_look)
         self.before = QPushButton(f"Before ({BEFORE_KEY})")
         self.before.setCheckable(True)
         self.before.setToolTip(f"Flip between the stacks as they were and as they are registered (key {BEFORE_KEY})")
-        self.before.toggled.connect(self._on_before)
+        self.before.toggled.connect(self._on_look)
         self.toggle_button = QPushButton(SHOW)
         self.toggle_button.clicked.connect(self.toggled)
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("View", self.orientation)
-        form.addRow("Overlay", self.style)
         row = QHBoxLayout()
         row.addWidget(self.before)
         row.addWidget(self.toggle_button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(form)
-        layout.addLayout(row)
+        stack_up(self, make_form({"View": self.orientation, "Overlay": self.overlay_style}), row)
 
-    def look(self) -> Look:
+    def look(self) -> OverlayLook:
         """Return what is chosen."""
-        return Look(self.orientation.currentData(), self.style.currentData(), self.before.isChecked())
+        return OverlayLook(self.orientation.currentData(), self.overlay_style.currentData(), self.before.isChecked())
 
     def flip(self) -> None:
         """Flip between before and after."""
@@ -67,16 +63,9 @@ class OverlayControls(QWidget):
         self.before.setEnabled(is_active)
 
     def show_after(self) -> None:
-        """Choose the stacks as they are registered, without telling of it."""
-        blocked = self.before.blockSignals(True)
-        self.before.setChecked(False)
-        self.before.blockSignals(blocked)
+        """Choose the stacks as they are registered, without emitting :attr:`look_changed`."""
+        with signals_blocked(self.before):
+            self.before.setChecked(False)
 
-    def _on_before(self, _is_checked: bool) -> None:
+    def _on_look(self, _value: object = None) -> None:
         self.look_changed.emit()
-
-    def _choice(self, values: list[str], tip: str) -> Choice:
-        choice = Choice(tip)
-        choice.fill([(value, value) for value in values], values[0])
-        choice.currentIndexChanged.connect(self.look_changed)
-        return choice

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QWidget
 
+from napari_deep3d.core.config import RegisterConfig
 from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.events import Job, Stop
 from napari_deep3d.core.registration.register import register_volumes
 from napari_deep3d.core.registration.result import Registration
+from napari_deep3d.core.volume import Volume
 from napari_deep3d.gui.register.actions import ResultActions
+from napari_deep3d.gui.register.adjustment import AdjustedRegistration
 from napari_deep3d.gui.register.options import RegisterOptions
 from napari_deep3d.gui.register.overlay import Overlay
 from napari_deep3d.gui.register.overlay_controls import BEFORE_KEY, OverlayControls
-from napari_deep3d.gui.register.peak import Peak
-from napari_deep3d.gui.register.peak_view import PeakView
+from napari_deep3d.gui.register.shift_readout import ShiftReadout
 from napari_deep3d.gui.shared.empty_state import EmptyState
 from napari_deep3d.gui.shared.geometry import LayerPair
 from napari_deep3d.gui.shared.pair_selector import PairSelector
@@ -25,9 +29,23 @@ from napari_deep3d.gui.shared.run_button import RunButton
 from napari_deep3d.gui.shared.widgets import RED, Line, stack_up
 from napari_deep3d.gui.shared.worker import Cancelled, Failed
 
+if TYPE_CHECKING:
+    from napari import Viewer
+
+
+Register = Callable[[Volume, Volume, RegisterConfig, Stop], Job[Registration]]
+"""Makes the job of a registration; takes what :func:`register_volumes` takes."""
+
 
 class RegisterPanel(QWidget):
     """Choose two stacks, estimate the shift, look at it, move it, apply it.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        The napari viewer.
+    register : callable
+        What the panel calls to register two stacks.
 
     Attributes
     ----------
@@ -43,41 +61,35 @@ class RegisterPanel(QWidget):
     result_shown = Signal(object)
     pair_added = Signal(object)
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, viewer: Viewer, *, register: Register = register_volumes) -> None:
         super().__init__()
-        self._viewer = viewer
+        self._viewer, self._register = viewer, register
         self._pair: LayerPair | None = None
-        self._peak: Peak | None = None
-        self._users_key: Any = None
+        self._adjusted: AdjustedRegistration | None = None
+        self._users_key: object = None
         self.overlay = Overlay(viewer)
-        self._make_widgets()
-        self._lay_out()
-        self.chooser.changed.connect(self.refresh)
-        self.refresh()
-
-    def _make_widgets(self) -> None:
-        self.empty, self.hint, self.message = EmptyState(self._viewer), Line(), Line()
-        self.chooser, self.options = PairSelector(self._viewer), RegisterOptions()
+        self.empty, self.hint, self.message = EmptyState(viewer), Line(), Line()
+        self.chooser, self.options = PairSelector(viewer), RegisterOptions()
         self.estimate = RunButton("Estimate shift")
         self.estimate.asked.connect(self._on_estimate)
-        self.peak_view, self.controls = PeakView(), OverlayControls()
-        self.peak_view.moved.connect(self._on_moved)
+        self.readout, self.controls = ShiftReadout(), OverlayControls()
+        self.readout.adjusted.connect(self._on_adjusted)
         self.controls.look_changed.connect(self._on_look)
         self.controls.toggled.connect(self._on_toggle)
-        self.actions = ResultActions(self._viewer)
-        self.actions.loaded.connect(self._take)
-        self.actions.applied.connect(self.leave_overlay)
-        self.actions.busy_changed.connect(self._refresh_buttons)
-        self.actions.pair_added.connect(self.pair_added)
+        self.result_actions = ResultActions(viewer)
+        self.result_actions.loaded.connect(self._show_result)
+        self.result_actions.applied.connect(self.leave_overlay)
+        self.result_actions.busy_changed.connect(self._refresh_buttons)
+        self.result_actions.pair_added.connect(self.pair_added)
         key = QShortcut(QKeySequence(BEFORE_KEY), self)
         key.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         key.activated.connect(self._flip)
-
-    def _lay_out(self) -> None:
         self._choices, self._result = QWidget(), QWidget()
         stack_up(self._choices, self.chooser, self.hint, self.options, self.estimate, self.message)
-        stack_up(self._result, self.peak_view, self.controls)
-        stack_up(self, self.empty, self._choices, self._result, self.actions, is_panel=True)
+        stack_up(self._result, self.readout, self.controls)
+        stack_up(self, self.empty, self._choices, self._result, self.result_actions, is_panel=True)
+        self.chooser.changed.connect(self.refresh)
+        self.refresh()
 
     def refresh(self) -> None:
         """Show what follows from the choices."""
@@ -93,7 +105,7 @@ class RegisterPanel(QWidget):
         is_empty = self.chooser.layers() == (None, None)
         self.empty.setVisible(is_empty)
         self._choices.setVisible(not is_empty)
-        self.actions.setVisible(not is_empty)
+        self.result_actions.setVisible(not is_empty)
         self.hint.show_text(self.chooser.hint())
         self._refresh_buttons()
 
@@ -108,29 +120,29 @@ class RegisterPanel(QWidget):
         """Stop what runs, put the view back and forget the viewer, since the dock goes."""
         self.chooser.changed.disconnect(self.refresh)
         self.chooser.disconnect_viewer()
-        for run in (self.estimate, self.actions.apply):
-            run.close_run()
+        self.estimate.close_run()
+        self.result_actions.shut_down()
         self.leave_overlay()
 
     def _refresh_buttons(self) -> None:
-        is_aligning = self.actions.apply.is_running
+        is_aligning = self.result_actions.is_aligning
         is_busy = self.estimate.is_running or is_aligning
-        self._result.setVisible(self._peak is not None)
+        self._result.setVisible(self._adjusted is not None)
         self.chooser.setEnabled(not is_busy)
         self.options.setEnabled(not is_busy)
-        self.estimate.setEnabled(self.estimate.is_running or (self._pair is not None and not is_aligning))
+        self.estimate.allow(self._pair is not None and not is_aligning)
         self.controls.show_state(self.overlay.is_active)
-        self.actions.show_state(self._pair, self._peak, self.estimate.is_running)
+        self.result_actions.show_state(self._pair, self._adjusted, self.estimate.is_running)
 
     def _forget(self) -> None:
         """Drop a registration that belongs to other stacks."""
-        self._peak = None
+        self._adjusted = None
         self._clear_messages()
         self.leave_overlay()
 
     def _clear_messages(self) -> None:
-        for line in (self.message, self.actions.message):
-            line.show_text("")
+        self.message.show_text("")
+        self.result_actions.clear_message()
 
     # The estimate
 
@@ -145,7 +157,7 @@ class RegisterPanel(QWidget):
         except InputError as error:
             self.message.show_text(str(error), RED)
             return
-        register = partial(register_volumes, pair.confocal.volume, pair.widefield.volume, config)
+        register = partial(self._register, pair.confocal.volume, pair.widefield.volume, config)
         self._clear_messages()
         name = f"Deep3D registers {pair.confocal.layer.name}"
         self.estimate.start(name, register, partial(self._on_estimated, pair))
@@ -159,33 +171,32 @@ class RegisterPanel(QWidget):
         elif _grids(pair) != _grids(self._pair):
             self.message.show_text("The layers changed meanwhile. Choose them again and estimate.", RED)
         else:
-            self._take(end)
+            self._show_result(end)
         self._refresh_buttons()
 
-    def _take(self, registration: Registration) -> None:
+    def _show_result(self, registration: Registration) -> None:
         if self._pair is None:
             return
-        self._peak = Peak(registration, self._pair.widefield.volume.require_spacing_um())
-        self.peak_view.show_peak(self._peak)
+        self._adjusted = AdjustedRegistration(registration, self._pair.widefield.volume.require_spacing_um())
+        self.readout.show_registration(self._adjusted)
         self.controls.show_after()
         self._show_overlay()
-        self.result_shown.emit(self.actions)
+        self.result_shown.emit(self.result_actions)
 
     # The overlay
 
     def _show_overlay(self) -> None:
-        if self._pair is None or self._peak is None:
+        if self._pair is None or self._adjusted is None:
             return
         if not self.overlay.is_active:
             self.overlay_entered.emit()
             self._users_key = self._viewer.bind_key(BEFORE_KEY, self._flip, overwrite=True)
-        self.overlay.show(self._pair, self._peak.registration.transform, self.controls.look())
+        self.overlay.show(self._pair, self._adjusted.registration.transform, self.controls.look())
         self._refresh_buttons()
 
-    def _on_moved(self, peak: Peak) -> None:
-        self._peak = peak
-        if self.controls.look().is_before:  # who moves the peak wants to see it
-            self.controls.show_after()
+    def _on_adjusted(self, adjusted: AdjustedRegistration) -> None:
+        self._adjusted = adjusted
+        self.controls.show_after()  # who moves the shift wants to see it
         self._on_look()
         self._refresh_buttons()
 
@@ -199,14 +210,16 @@ class RegisterPanel(QWidget):
         else:
             self._show_overlay()
 
-    def _flip(self, _viewer: Any = None) -> None:
+    def _flip(self, _viewer: object = None) -> None:
         if self.overlay.is_active:
             self.controls.flip()
 
 
-def _grids(pair: LayerPair | None) -> Any:
+def _grids(pair: LayerPair | None) -> object:
+    """What a registration of the pair depends on besides the voxels."""
     return None if pair is None else (pair.confocal.grid, pair.widefield.grid)
 
 
-def _indices(pair: LayerPair) -> Any:
+def _indices(pair: LayerPair) -> object:
+    """Which channels and time points of the layers the stacks are."""
     return pair.confocal.index, pair.widefield.index

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
 import pyqtgraph as pg
+from pyqtgraph.GraphicsScene.mouseEvents import MouseClickEvent
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_deep3d.core.registration.result import Curve, Registration
 from napari_deep3d.core.types import Vector
+from napari_deep3d.gui.shared.plot import Plot
+from napari_deep3d.gui.shared.widgets import stack_up
 
 HEIGHT, AXIS_HEIGHT = 98, 32
 LABEL_OVERHANG = 5
 """Pixels by which pyqtgraph draws an axis label below its axis."""
 PSF_COLOUR, FILTERED_COLOUR, PLAIN_COLOUR = "#ff9d2e", "#9a9a9a", "#7f868f"
-MARKER_COLOUR, AXIS_COLOUR = "#4fa3ff", "#9a9a9a"
+MARKER_COLOUR = "#4fa3ff"
 LEGEND = (
     f'<span style="color:{PSF_COLOUR}">&#9644; blur between the stacks (PSF)</span><br>'
     f'<span style="color:{FILTERED_COLOUR}">&#9644; match of fine detail</span> &nbsp; '
@@ -28,7 +31,7 @@ LEGEND_TIP = (
 )
 
 
-class ProfilePlot(pg.PlotWidget):
+class ProfilePlot(Plot):
     """One plot; its items are made once.
 
     Attributes
@@ -40,14 +43,12 @@ class ProfilePlot(pg.PlotWidget):
     moved = Signal(float)
 
     def __init__(self, axis: str) -> None:
-        super().__init__(background=None)
-        self.setFixedHeight(HEIGHT)
-        self.setMinimumWidth(100)
-        self.setMenuEnabled(False)
-        self.setMouseEnabled(x=False, y=False)
-        self.hideButtons()
+        super().__init__(f"shift along {axis} (um)", HEIGHT)
         self.hideAxis("left")
-        self._style_axis(axis)
+        bottom = self.getAxis("bottom")
+        bottom.setStyle(tickTextOffset=1)
+        bottom.setHeight(AXIS_HEIGHT)
+        self.getPlotItem().layout.setContentsMargins(0, 0, 0, LABEL_OVERHANG)
         self.plain = self.plot(pen=pg.mkPen(PLAIN_COLOUR, width=1, style=Qt.PenStyle.DashLine))
         self.filtered = self.plot(pen=pg.mkPen(FILTERED_COLOUR, width=1.5))
         self.psf = self.plot(pen=pg.mkPen(PSF_COLOUR, width=2.5))
@@ -57,15 +58,6 @@ class ProfilePlot(pg.PlotWidget):
         self.addItem(self.marker)
         self.marker.sigDragged.connect(lambda line: self.moved.emit(float(line.value())))
         self.scene().sigMouseClicked.connect(self._on_click)
-
-    def _style_axis(self, axis: str) -> None:
-        bottom = self.getAxis("bottom")
-        bottom.setPen(AXIS_COLOUR)
-        bottom.setTextPen(AXIS_COLOUR)
-        bottom.setStyle(tickTextOffset=1, tickLength=-4)
-        bottom.setHeight(AXIS_HEIGHT)
-        self.getPlotItem().layout.setContentsMargins(0, 0, 0, LABEL_OVERHANG)
-        self.setLabel("bottom", f"shift along {axis} (um)", **{"color": AXIS_COLOUR, "font-size": "8pt"})
 
     def show_curves(self, psf: Curve, filtered: Curve, plain: Curve, shift_um: float) -> None:
         """Show curves, and the marker at a shift."""
@@ -78,13 +70,9 @@ class ProfilePlot(pg.PlotWidget):
         lowest = min(float(curve.values.min()) for curve in (psf, filtered, plain))
         self.setYRange(min(0.0, lowest), 1.0, padding=0.08)
 
-    def _on_click(self, event: Any) -> None:
+    def _on_click(self, event: MouseClickEvent) -> None:
         if event.button() == Qt.MouseButton.LeftButton:
             self.moved.emit(float(self.getViewBox().mapSceneToView(event.scenePos()).x()))
-
-    def wheelEvent(self, event: Any) -> None:  # noqa: N802
-        """Scroll the panel, not the plot."""
-        event.ignore()
 
 
 class ProfilePlots(QWidget):
@@ -104,14 +92,10 @@ class ProfilePlots(QWidget):
         legend = QLabel(LEGEND)
         legend.setWordWrap(True)
         legend.setToolTip(LEGEND_TIP)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(2)
         for axis, plot in enumerate(self.plots):
             plot.setToolTip(LEGEND_TIP)
-            plot.moved.connect(lambda um, axis=axis: self.moved.emit(axis, um))
-            layout.addWidget(plot)
-        layout.addWidget(legend)
+            plot.moved.connect(partial(self.moved.emit, axis))
+        stack_up(self, *self.plots, legend).setSpacing(2)
 
     def show_profiles(self, estimate: Registration, shift_um: Vector) -> None:
         """Show the profiles through the estimated peak, and the markers at a shift.

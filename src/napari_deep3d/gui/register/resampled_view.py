@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
@@ -12,42 +10,60 @@ import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
 from napari_deep3d.core.box import Box
-from napari_deep3d.core.types import DoubleArray, FloatArray, Shape
-from napari_deep3d.core.volume import Stack, read_box
+from napari_deep3d.core.types import DoubleArray, FloatArray, Shape, Spacing, Vector, zyx
+from napari_deep3d.core.volume import LazyStack, Stack, read_box
 
 MAX_VOXELS = 1_500_000
 """A larger plane is resampled at every second, third ... voxel only: it is for looking at."""
+SQUARES_ACROSS = 16
+"""Squares of a checkerboard along the longer side of a plane."""
+MIN_SQUARE_VOXELS = 2.0
 
 
-@dataclass
-class ResampledView:
+class ResampledView(LazyStack):
     """Data of a layer that are made plane by plane, for looking at: linear interpolation, float32.
+
+    Parameters
+    ----------
+    stack : Stack
+        What is seen, axes (Z, Y, X).
+    shape : tuple of int
+        Of the layer: the Z, Y, X of the stack on whose voxels it is seen, and any number of axes of length 1.
+    zyx_axes : tuple of int
+        Positions of Z, Y, X in ``shape``, rising.
+    empty : float
+        Value where the stack ends, and in the squares of a checkerboard that are left out.
+    max_voxels : int
+        A plane of more voxels is resampled at every second, third ... voxel only.
 
     Attributes
     ----------
-    stack
-        What is seen, axes (Z, Y, X).
-    matrix
-        4 x 4, from indices of the other stack to indices of this one; may be set anew.
-    shape
-        Of the layer: the other stack's Z, Y, X and any number of axes of length 1.
-    zyx
-        Positions of Z, Y, X in it.
-    empty
-        Value where the stack ends, and in the squares that are left out.
-    squares
-        Edge of a checkerboard's squares in voxels along (Z, Y, X), or None to show everything.
-    is_odd
+    matrix : array of float64, (4, 4)
+        From indices of the other stack to indices of this one.
+    square_edges : tuple of float, or None
+        Edges of a checkerboard's squares in voxels along (Z, Y, X); None shows everything.
+    shows_odd_squares : bool
         Which of the squares are shown.
     """
 
-    stack: Stack
-    matrix: DoubleArray
-    shape: tuple[int, ...]
-    zyx: tuple[int, int, int]
-    empty: float
-    squares: tuple[float, float, float] | None = None
-    is_odd: bool = False
+    def __init__(
+        self,
+        stack: Stack,
+        shape: tuple[int, ...],
+        zyx_axes: tuple[int, int, int],
+        empty: float,
+        max_voxels: int = MAX_VOXELS,
+    ) -> None:
+        self._stack, self._shape, self._zyx_axes, self._max_voxels = stack, shape, zyx_axes, max_voxels
+        self.empty = np.float32(empty)
+        self.matrix: DoubleArray = np.eye(4)
+        self.square_edges: Vector | None = None
+        self.shows_odd_squares = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of voxels along each axis of the layer."""
+        return self._shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -55,63 +71,62 @@ class ResampledView:
         return np.dtype(np.float32)
 
     @property
-    def ndim(self) -> int:
-        """Number of axes."""
-        return len(self.shape)
-
-    @property
     def size(self) -> int:
         """Number of voxels."""
         return int(np.prod(self.shape))
 
-    def __getitem__(self, key: Any, /) -> FloatArray:
-        """Make a box, given by an index or a slice with a step of 1 for each axis; axes left out are whole."""
-        parts = key if isinstance(key, tuple) else (key,)
-        parts += (slice(None),) * (self.ndim - len(parts))
-        whole = [part if isinstance(part, slice) else slice(part, part + 1) for part in parts]
-        spans = [range(*part.indices(size)) for part, size in zip(whole, self.shape, strict=True)]
-        values = self._box([spans[axis] for axis in self.zyx]).reshape([len(span) for span in spans])
-        return values[tuple(slice(None) if isinstance(part, slice) else 0 for part in parts)]
+    def change(self, matrix: DoubleArray, square_edges: Vector | None, shows_odd_squares: bool) -> bool:
+        """Set how it is seen; return whether that is new."""
+        is_new = self.square_edges != square_edges or not np.array_equal(self.matrix, matrix)
+        self.matrix, self.square_edges, self.shows_odd_squares = matrix, square_edges, shows_odd_squares
+        return is_new
 
-    def _box(self, spans: list[range]) -> FloatArray:
-        size = [len(span) for span in spans]
-        if size == [self.shape[axis] for axis in self.zyx]:  # on its way to 3D, where the layer is hidden
-            return np.broadcast_to(np.float32(self.empty), size)
-        long = [n > 1 for n in size]
-        step = ceil((np.prod(size) / MAX_VOXELS) ** (1 / max(1, sum(long))))
-        steps = np.where(long, step, 1)
-        values = self._resample(
-            [span.start for span in spans], steps, [ceil(n / s) for n, s in zip(size, steps, strict=True)]
-        )
-        for axis in np.flatnonzero(steps > 1):
-            values = values.repeat(steps[axis], axis=axis).take(range(size[axis]), axis=axis)
-        if self.squares is not None:
-            parity = np.zeros((1, 1, 1), dtype=int)
-            for axis in np.flatnonzero(long):
-                tiles = (np.array(spans[axis]) // self.squares[axis]).astype(int)
-                parity = parity + np.expand_dims(tiles, [i for i in range(3) if i != axis])
-            values = np.where(parity % 2 == self.is_odd, values, np.float32(self.empty))
-        return values
+    def _read(self, box: tuple[slice, ...]) -> FloatArray:
+        wanted = Box(*(box[axis] for axis in self._zyx_axes))
+        if wanted.shape == zyx(self.shape[axis] for axis in self._zyx_axes):
+            values = np.broadcast_to(self.empty, wanted.shape)  # on its way to 3D, where the layer is hidden
+        else:
+            values = self._resample(wanted)
+            if self.square_edges is not None:
+                values = np.where(self._is_shown(wanted, self.square_edges), values, self.empty)
+        return values.reshape([part.stop - part.start for part in box])
 
-    def _resample(self, start: Sequence[int], steps: NDArray[np.int_], size: Sequence[int]) -> FloatArray:
-        """Voxels from ``start`` on, ``steps`` apart; all along (Z, Y, X) of the other stack."""
+    def _resample(self, box: Box) -> FloatArray:
+        """Voxels of a box of the other stack, axes (Z, Y, X)."""
+        # 1. Where the box is large: at which voxels
+        is_long = np.array(box.shape) > 1
+        step = ceil((np.prod(box.shape) / self._max_voxels) ** (1 / max(1, is_long.sum())))
+        steps = np.where(is_long, step, 1)
+        size = tuple(ceil(n / s) for n, s in zip(box.shape, steps, strict=True))
+        # 2. The part of this stack that they lie in
         matrix = np.round(self.matrix, 9)  # so that rounding errors put no border voxel outside
         linear = matrix[:3, :3] * steps
-        origin = np.round(matrix[:3, :3] @ start + matrix[:3, 3], 6)
+        origin = np.round(matrix[:3, :3] @ box.start + matrix[:3, 3], 6)
         ends = np.array(np.meshgrid(*((0, n - 1) for n in size), indexing="ij")).reshape(3, -1).T @ linear.T + origin
-        low = np.clip(np.floor(ends.min(axis=0)).astype(int), 0, self.stack.shape)
-        high = np.clip(np.ceil(ends.max(axis=0)).astype(int) + 1, 0, self.stack.shape)
+        low = np.clip(np.floor(ends.min(axis=0)).astype(int), 0, self._stack.shape)
+        high = np.clip(np.ceil(ends.max(axis=0)).astype(int) + 1, 0, self._stack.shape)
         if np.any(low >= high):
-            return np.full(size, self.empty, dtype=np.float32)
-        voxels = read_box(self.stack, Box.spanning(low, high))
-        moved = ndi.affine_transform(
-            voxels, linear, origin - low, output_shape=tuple(size), order=1, mode="constant", cval=self.empty
+            return np.full(box.shape, self.empty, dtype=np.float32)
+        # 3. Interpolate, and repeat what was left out
+        voxels = read_box(self._stack, Box.spanning(low, high))
+        values: FloatArray = ndi.affine_transform(
+            voxels, linear, origin - low, output_shape=size, order=1, mode="constant", cval=self.empty
         )
-        return np.asarray(moved, dtype=np.float32)
+        for axis in np.flatnonzero(steps > 1):
+            values = values.repeat(steps[axis], axis=axis).take(range(box.shape[axis]), axis=axis)
+        return values
+
+    def _is_shown(self, box: Box, edges: Vector) -> NDArray[np.bool_]:
+        """Which voxels of a plane lie in the squares that are shown; broadcasts to the box."""
+        parity = np.zeros((1, 1, 1), dtype=int)
+        for axis, part in enumerate(box):
+            if box.shape[axis] > 1:
+                squares = (np.arange(part.start, part.stop) // edges[axis]).astype(int)
+                parity = parity + np.expand_dims(squares, [i for i in range(3) if i != axis])
+        return np.asarray(parity % 2 == self.shows_odd_squares)
 
 
-def square_edges(shape: Shape, spacing_um: tuple[float, float, float]) -> tuple[float, float, float]:
-    """Edge of a checkerboard's squares, in voxels along (Z, Y, X): a sixteenth of the stack's width."""
-    edge_um = max(shape[1] * spacing_um[1], shape[2] * spacing_um[2]) / 16
-    z, y, x = (max(2.0, edge_um / size) for size in spacing_um)
-    return z, y, x
+def square_edges(shape: Shape, spacing_um: Spacing) -> Vector:
+    """Edges of a checkerboard's squares on a stack, in voxels along (Z, Y, X): as many um along each axis."""
+    edge_um = max(shape[1] * spacing_um[1], shape[2] * spacing_um[2]) / SQUARES_ACROSS
+    return zyx(max(MIN_SQUARE_VOXELS, edge_um / size) for size in spacing_um)

@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pyqtgraph as pg
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
+from superqt.utils import qthrottled
 
 from napari_deep3d.core.events import Metrics
+from napari_deep3d.gui.shared.plot import Plot
+from napari_deep3d.gui.shared.widgets import stack_up
 
 REDRAW_MS = 100
-HEIGHT = 118
-AXIS_COLOUR = "#9a9a9a"
-LEARNING: dict[str, tuple[str, str, float]] = {
-    "loss": ("together", "#56b4e9", 2.5),
-    "l1": ("difference", "#e69f00", 1.5),
-    "gan": ("realism", "#cc79a7", 1.5),
-    "vgg": ("texture", "#00a078", 1.5),
-    "discriminator": ("its critic", "#9a9a9a", 1.5),
+HEIGHT, LEFT_AXIS_WIDTH = 118, 38
+
+
+class CurveLook(NamedTuple):
+    """What a curve is called in the legend, and how it is drawn."""
+
+    text: str
+    colour: str
+    width: float = 1.5
+    is_dashed: bool = False
+
+
+LEARNING = {
+    "loss": CurveLook("together", "#56b4e9", 2.5),
+    "l1": CurveLook("difference", "#e69f00"),
+    "gan": CurveLook("realism", "#cc79a7"),
+    "vgg": CurveLook("texture", "#00a078"),
+    "discriminator": CurveLook("its critic", "#9a9a9a", is_dashed=True),
 }
-"""What the curves of the first plot mean, their colours (told apart by the colour-blind) and widths."""
-TESTED = ("validation_rmse", "error on the test pairs (RMSE)", "#e66100")
+"""The curves of the first plot, by the names of the metrics; their colours can be told apart by the colour-blind."""
+TESTED_METRIC, TESTED = "validation_rmse", CurveLook("error on the test pairs (RMSE)", "#e66100", 2)
+"""The curve of the second plot."""
 LEARNING_TIP = (
     "What the model gets wrong on the pairs it learns from: difference (L1), realism (GAN) and texture (VGG) add up to "
     "the blue curve. Blue and orange should go down, fast at first, then slowly; they stay rough. Realism and the "
@@ -43,31 +57,30 @@ class LossPlots(QWidget):
         super().__init__()
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self._points: dict[str, tuple[list[int], list[float]]] = {}
-        self.learning, self.tested = _plot(left=_LogAxis("left")), _plot()
+        self.learning, self.tested = Plot("step", HEIGHT, left=_LogAxis("left")), Plot("step", HEIGHT)
+        for plot in (self.learning, self.tested):
+            plot.setDownsampling(auto=True, mode="peak")
+            plot.getAxis("left").setWidth(LEFT_AXIS_WIDTH)
         self.tested.setXLink(self.learning)
         self.tested.setLimits(yMin=0)
-        self.curves = {name: self.learning.plot(pen=_pen(name), connect="finite") for name in LEARNING}
+        self.curves = {}
+        for name, curve in LEARNING.items():
+            style = Qt.PenStyle.DashLine if curve.is_dashed else Qt.PenStyle.SolidLine
+            pen = pg.mkPen(curve.colour, width=curve.width, style=style)
+            self.curves[name] = self.learning.plot(pen=pen, connect="finite")
         self.learning.setLogMode(y=True)
-        name, _, colour = TESTED
-        self.curves[name] = self.tested.plot(
-            pen=pg.mkPen(colour, width=2), symbol="o", symbolSize=6, symbolBrush=colour, symbolPen=None
-        )
-        self.legend, self.tested_legend = _label(), _label()
-        self.tested_legend.setText(_entry(colour, "&#9679;", TESTED[1]))
-        for widget, tip in (
-            *((w, LEARNING_TIP) for w in (self.learning, self.legend)),
-            *((w, TESTED_TIP) for w in (self.tested, self.tested_legend)),
+        pen, dots = pg.mkPen(TESTED.colour, width=TESTED.width), {"symbolBrush": TESTED.colour, "symbolPen": None}
+        self.curves[TESTED_METRIC] = self.tested.plot(pen=pen, symbol="o", symbolSize=6, **dots)
+        self.legend, self.tested_legend = QLabel(), QLabel(_entry(TESTED, "&#9679;"))
+        for legend, plot, tip in (
+            (self.legend, self.learning, LEARNING_TIP),
+            (self.tested_legend, self.tested, TESTED_TIP),
         ):
-            widget.setToolTip(tip)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(2)
-        for widget in (self.legend, self.learning, self.tested_legend, self.tested):
-            layout.addWidget(widget)
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(REDRAW_MS)
-        self._timer.timeout.connect(self.redraw)
+            legend.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+            legend.setToolTip(tip)
+            plot.setToolTip(tip)
+        stack_up(self, self.legend, self.learning, self.tested_legend, self.tested).setSpacing(2)
+        self._redraw_soon = qthrottled(self.redraw, timeout=REDRAW_MS, leading=False, parent=self)
         self.clear()
 
     def add(self, metrics: Metrics) -> None:
@@ -77,12 +90,11 @@ class LossPlots(QWidget):
                 steps, values = self._points.setdefault(name, ([], []))
                 steps.append(metrics.step)
                 values.append(value)
-        if not self._timer.isActive():
-            self._timer.start()
+        self._redraw_soon()
 
     def clear(self) -> None:
         """Forget all figures."""
-        self._timer.stop()
+        self._redraw_soon.cancel()
         self._points.clear()
         self.redraw()
 
@@ -94,37 +106,13 @@ class LossPlots(QWidget):
             if name in LEARNING:
                 shown[shown <= 0] = np.nan  # the axis is logarithmic
             curve.setData(np.array(steps, dtype=np.float64), shown)
-        present = [name for name in LEARNING if name in self._points]
-        entries = [_entry(LEARNING[name][1], _mark(name), LEARNING[name][0]) for name in present]
+        present = [look for name, look in LEARNING.items() if name in self._points]
+        entries = [_entry(look, "- -" if look.is_dashed else "&#9644;") for look in present]
         self.legend.setText("<br>".join(" &nbsp; ".join(entries[i : i + 3]) for i in range(0, len(entries), 3)))
-        has_tests = TESTED[0] in self._points
+        has_tests = TESTED_METRIC in self._points
         self.tested.setVisible(has_tests)
         self.tested_legend.setVisible(has_tests)
         self.setVisible(bool(self._points))
-
-
-def _plot(**axes: pg.AxisItem) -> pg.PlotWidget:
-    plot = _Plot(background=None, axisItems=axes)
-    plot.setFixedHeight(HEIGHT)
-    plot.setMinimumWidth(100)
-    plot.setMenuEnabled(False)
-    plot.setMouseEnabled(x=False, y=False)
-    plot.hideButtons()
-    plot.setDownsampling(auto=True, mode="peak")
-    for side in ("left", "bottom"):
-        axis = plot.getAxis(side)
-        axis.setPen(AXIS_COLOUR)
-        axis.setTextPen(AXIS_COLOUR)
-        axis.setStyle(tickTextOffset=2, tickLength=-4)
-    plot.getAxis("left").setWidth(38)
-    plot.setLabel("bottom", "step", **{"color": AXIS_COLOUR, "font-size": "8pt"})
-    return plot
-
-
-class _Plot(pg.PlotWidget):
-    def wheelEvent(self, event: Any) -> None:  # noqa: N802
-        """Scroll the panel, not the plot."""
-        event.ignore()
 
 
 class _LogAxis(pg.AxisItem):
@@ -141,21 +129,6 @@ class _LogAxis(pg.AxisItem):
         return [f"{10**value:.2g}" for value in values]
 
 
-def _pen(name: str) -> Any:
-    _, colour, width = LEARNING[name]
-    style = Qt.PenStyle.DashLine if name == "discriminator" else Qt.PenStyle.SolidLine
-    return pg.mkPen(colour, width=width, style=style)
-
-
-def _mark(name: str) -> str:
-    return "- -" if name == "discriminator" else "&#9644;"
-
-
-def _entry(colour: str, mark: str, text: str) -> str:
-    return f'<span style="color:{colour}">{mark} {text}</span>'
-
-
-def _label() -> QLabel:
-    label = QLabel()
-    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-    return label
+def _entry(curve: CurveLook, mark: str) -> str:
+    """An entry of a legend, as HTML."""
+    return f'<span style="color:{curve.colour}">{mark} {curve.text}</span>'

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFormLayout, QLineEdit, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLineEdit, QWidget
+from superqt.utils import signals_blocked
 
 from napari_deep3d.core.config import DEFAULT_MODEL, PRESETS, TrainConfig, merge
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.gui.shared.training_pairs import Member
-from napari_deep3d.gui.shared.widgets import AMBER, Choice, Line
+from napari_deep3d.gui.shared.widgets import AMBER, Choice, Line, make_form, stack_up
 from napari_deep3d.gui.train.advanced import TrainAdvanced
 from napari_deep3d.gui.train.kept_model import free_name, model_names
 from napari_deep3d.gui.train.run import TrainRequest
 
 SCRATCH = "scratch"
 PAPER, STEPS = "paper", "steps"
-TIMES: list[tuple[str, Any]] = [
+TIMES: list[tuple[str, float | str]] = [
     ("15 min", 15.0),
     ("2 h", 120.0),
     ("as in the paper", PAPER),
@@ -50,21 +51,27 @@ class TrainOptions(QWidget):
         self.name.setToolTip("The model's name in the list of models")
         self.name_hint = Line(AMBER)
         self.advanced = TrainAdvanced()
-        form = QFormLayout()
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        form.addRow("Start from", self.start)
-        form.addRow("Time", self.time)
-        form.addRow("Name", self.name)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(form)
-        layout.addWidget(self.name_hint)
-        layout.addWidget(self.advanced)
+        form = make_form({"Start from": self.start, "Time": self.time, "Name": self.name})
+        stack_up(self, form, self.name_hint, self.advanced)
         self.refresh()
         self.start.currentIndexChanged.connect(self._on_changed)
         self.time.currentIndexChanged.connect(self._on_time)
         self.name.textChanged.connect(self._on_changed)
         self.advanced.changed.connect(self._on_changed)
+
+    @property
+    def folder(self) -> Path:
+        """Where trainings are kept, each in a folder of its own."""
+        return self.advanced.folder
+
+    def fold(self) -> None:
+        """Fold what few need."""
+        self.advanced.collapse(animate=False)
+
+    def propose_name(self) -> None:
+        """Propose a name for the next model, whatever the user called the last one."""
+        self.name.setModified(False)
+        self.refresh()
 
     def refresh(self) -> None:
         """Show the models that are there now, and propose a name that is free."""
@@ -73,9 +80,8 @@ class TrainOptions(QWidget):
         entries = [*((name, name) for name in dict.fromkeys(names)), (SCRATCH, "")]
         self.start.fill(entries, chosen if chosen in names or chosen == "" else entries[0][1])
         if not self.name.isModified():
-            blocked = self.name.blockSignals(True)
-            self.name.setText(free_name(NAME, self.advanced.folder))
-            self.name.blockSignals(blocked)
+            with signals_blocked(self.name):
+                self.name.setText(free_name(NAME, self.folder))
         self._show_state()
 
     def request(self, members: tuple[Member, ...], held_out: tuple[str, ...]) -> TrainRequest:
@@ -91,16 +97,16 @@ class TrainOptions(QWidget):
         config = merge(TrainConfig, preset, values, {"held_out": held_out} if held_out else {})
         if len(held_out) == len(members):
             raise InputError("Every pair is ticked as test only: none is left to learn from. Untick one.")
-        name = free_name(self.name.text(), self.advanced.folder)
+        name = free_name(self.name.text(), self.folder)
         minutes = time if isinstance(time, float) else None
-        return TrainRequest(self.advanced.folder / name, name, self.start.currentData() or "", config, minutes, members)
+        return TrainRequest(self.folder / name, name, self.start.currentData() or "", config, minutes, members)
 
     def _on_time(self, _index: int) -> None:
         if self.time.currentData() == STEPS:
             self.advanced.expand(animate=False)
         self._on_changed()
 
-    def _on_changed(self, _value: Any = None) -> None:
+    def _on_changed(self, _value: object = None) -> None:
         self._show_state()
         self.changed.emit()
 
@@ -108,7 +114,7 @@ class TrainOptions(QWidget):
         self.advanced.fix(bool(self.start.currentData()), self.time.currentData() == STEPS)
         hint = ""
         try:
-            free = free_name(self.name.text(), self.advanced.folder)
+            free = free_name(self.name.text(), self.folder)
             if free != self.name.text().strip():
                 hint = f"That name is taken; the model will be called {free!r}."
         except InputError:  # the request says so

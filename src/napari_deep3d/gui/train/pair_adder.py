@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Image
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
-from napari_deep3d.core.events import Event, Progress
+from napari_deep3d.core.events import Event, Job, Progress, Stop
 from napari_deep3d.gui.shared.geometry import LayerPair
 from napari_deep3d.gui.shared.pair_selector import PairSelector, guess_pair
 from napari_deep3d.gui.shared.training_pairs import Member, make_member, pair_name, read_folder, unlike
-from napari_deep3d.gui.shared.widgets import AMBER, RED, Line
-from napari_deep3d.gui.shared.worker import Cancelled, Failed, Run, job_of
+from napari_deep3d.gui.shared.widgets import AMBER, RED, Line, stack_up
+from napari_deep3d.gui.shared.worker import Cancelled, Failed, Run, close_all, job_of
 from napari_deep3d.jobs.pairs import LoadedPair
+
+if TYPE_CHECKING:
+    from napari import Viewer
 
 WHY = "The model notes for which voxel sizes it is made."
 ADD = "Add this pair"
+INDENT = 12
 APART = (
     "These layers do not lie on each other in the window. If their voxels do, add them; else register them first "
     "(Register > Apply makes an aligned pair)."
@@ -35,14 +40,17 @@ class PairAdder(QWidget):
     ----------
     found
         Signal, with a list of Members that are to go on the list.
+    removal_requested
+        Signal: the selected pairs are to be taken off the list.
     """
 
     found = Signal(object)
+    removal_requested = Signal()
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         runs = self._runs = set[Run]()
-        self.destroyed.connect(lambda: _close(runs))  # holds no run, and so no stack, that has ended
+        self.destroyed.connect(lambda: close_all(runs))  # holds no run, and so no stack, that has ended
         self.folder_button, self.layers_button = QPushButton("Add folder..."), QPushButton("Add layers...")
         self.folder_button.setToolTip(FOLDER_TIP)
         self.folder_button.clicked.connect(self._on_folder)
@@ -51,28 +59,23 @@ class PairAdder(QWidget):
         self.layers_button.toggled.connect(self._refresh)
         self.remove_button = QPushButton("Remove")
         self.remove_button.setToolTip("Take the selected pairs off the list; files and layers stay")
+        self.remove_button.clicked.connect(self.removal_requested)
         self.chooser = PairSelector(viewer, guess_registered, WHY, ADD)
         self.chooser.changed.connect(self._refresh)
         self.hint, self.reading, self.problem = Line(AMBER), Line(), Line(RED)
         self.add_button = QPushButton(ADD)
         self.add_button.clicked.connect(self._on_layers)
-        self._lay_out()
-        self._refresh()
-
-    def _lay_out(self) -> None:
         self._section = QWidget()
-        inner = QVBoxLayout(self._section)
-        inner.setContentsMargins(12, 0, 0, 0)
-        for widget in (self.chooser, self.hint, self.add_button):
-            inner.addWidget(widget)
+        stack_up(self._section, self.chooser, self.hint, self.add_button).setContentsMargins(INDENT, 0, 0, 0)
         row = QHBoxLayout()
         for button in (self.folder_button, self.layers_button, self.remove_button):
             row.addWidget(button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(row)
-        for widget in (self._section, self.reading, self.problem):
-            layout.addWidget(widget)
+        stack_up(self, row, self._section, self.reading, self.problem)
+        self._refresh()
+
+    def show_removal(self, is_possible: bool) -> None:
+        """Offer to remove pairs where there are any."""
+        self.remove_button.setVisible(is_possible)
 
     def add_folder(self, folder: Path) -> None:
         """Read a pairs folder and add what is in it."""
@@ -80,12 +83,11 @@ class PairAdder(QWidget):
 
     def add_pair(self, pair: LoadedPair) -> None:
         """Add a pair that is at hand."""
-        make = partial(make_member, pair)
-        self._read(f"Deep3D reads {pair.name}", lambda _stop: job_of(lambda: [make()]))
+        self._read(f"Deep3D reads {pair.name}", lambda _stop: job_of(lambda: [make_member(pair)]))
 
     def shut_down(self) -> None:
         """Stop reading and forget the viewer, since the dock goes."""
-        _close(self._runs)
+        close_all(self._runs)
         self.chooser.changed.disconnect(self._refresh)
         self.chooser.disconnect_viewer()
 
@@ -117,7 +119,7 @@ class PairAdder(QWidget):
         self.hint.show_text(problem)
         self.add_button.setEnabled(is_usable)
 
-    def _read(self, name: str, make_job: Any) -> None:
+    def _read(self, name: str, make_job: Callable[[Stop], Job[list[Member]]]) -> None:
         run = Run(name, make_job)
         self._runs.add(run)
         run.happened.connect(self._on_event)
@@ -136,12 +138,6 @@ class PairAdder(QWidget):
             self.problem.show_text(end.sentence("Reading the pair"))
         elif not isinstance(end, Cancelled):
             self.found.emit(end)
-
-
-def _close(runs: set[Run]) -> None:
-    for run in runs:
-        run.close()
-    runs.clear()
 
 
 def guess_registered(images: list[Image]) -> tuple[Image | None, Image | None]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QIcon, QImage, QKeySequence, QPixmap, QShortcut
 from qtpy.QtWidgets import (
@@ -15,14 +16,13 @@ from qtpy.QtWidgets import (
     QHeaderView,
     QTreeWidget,
     QTreeWidgetItem,
-    QVBoxLayout,
     QWidget,
 )
 
 from napari_deep3d.gui.shared.texts import format_size
 from napari_deep3d.gui.shared.training_pairs import THUMBNAIL, Member, unique_name
+from napari_deep3d.gui.shared.widgets import stack_up
 
-MEMBER_ROLE = Qt.ItemDataRole.UserRole
 NAME, TEST = 0, 1
 ROW_HEIGHT, MAX_ROWS = 52, 4
 TIP = "The middle plane, wide-field and confocal; the size z x y x x, and the voxel size"
@@ -32,6 +32,14 @@ TEST_TIP = (
 )
 
 
+class PairRow(NamedTuple):
+    """A row of the list: the pair, its place in the tree, and the tick that keeps it for testing."""
+
+    member: Member
+    item: QTreeWidgetItem
+    test_only: QCheckBox
+
+
 class PairList(QWidget):
     """The pairs, one a row.
 
@@ -39,100 +47,93 @@ class PairList(QWidget):
     ----------
     changed
         Signal: a pair came or went, or was ticked.
+    rows
+        The rows from top to bottom.
     """
 
     changed = Signal()
 
     def __init__(self) -> None:
         super().__init__()
+        self.rows: list[PairRow] = []
+        self._header_item = QTreeWidgetItem(["", "Test only"])
+        self._header_item.setToolTip(NAME, TIP)
+        self._header_item.setToolTip(TEST, TEST_TIP)
         self.tree = QTreeWidget()
-        self.tree.setHeaderLabels(["", "Test only"])
-        self.tree.headerItem().setToolTip(NAME, TIP)
-        self.tree.headerItem().setToolTip(TEST, TEST_TIP)
+        self.tree.setHeaderItem(self._header_item)
         self.tree.setRootIsDecorated(False)
         self.tree.setUniformRowHeights(True)
         self.tree.setIconSize(QSize(2 * THUMBNAIL + 2, THUMBNAIL))
         self.tree.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.tree.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         header = self.tree.header()
+        assert header is not None
         header.setStretchLastSection(False)
         header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
         header.setSectionResizeMode(TEST, QHeaderView.ResizeMode.ResizeToContents)
+        self._header = header
         for key in (QKeySequence.StandardKey.Delete, QKeySequence(Qt.Key.Key_Backspace)):
             shortcut = QShortcut(QKeySequence(key), self.tree)
             shortcut.setContext(Qt.ShortcutContext.WidgetShortcut)
             shortcut.activated.connect(self.remove_selected)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.tree)
-        self._fit()
+        stack_up(self, self.tree)
+        self._show_count()
 
     def members(self) -> list[Member]:
         """Return the pairs, in their order."""
-        return [item.data(NAME, MEMBER_ROLE) for item in self._items()]
+        return [row.member for row in self.rows]
 
     def held_out(self) -> tuple[str, ...]:
         """Return the names of the pairs that are ticked."""
-        return tuple(item.data(NAME, MEMBER_ROLE).name for item in self._items() if self.box(item).isChecked())
-
-    def box(self, item: QTreeWidgetItem) -> QCheckBox:
-        """Return the tick of a row."""
-        return self.tree.itemWidget(item, TEST).findChild(QCheckBox)
+        return tuple(row.member.name for row in self.rows if row.test_only.isChecked())
 
     def add(self, members: Iterable[Member]) -> None:
         """Add pairs, each under a name of its own; files that are on the list already are left out."""
         for member in members:
             known = self.members()
             if not any(member.same_place(other) for other in known):
-                self._add_row(member.renamed(unique_name(member.name, [other.name for other in known])))
-        self._on_rows_changed()
+                self.rows.append(self._make_row(member.renamed(unique_name(member.name, [m.name for m in known]))))
+        self._show_count()
+        self.changed.emit()
 
     def remove_selected(self) -> None:
         """Take the selected pairs off the list; files and layers stay."""
-        for item in self.tree.selectedItems():
+        removed = [row.item for row in self.rows if row.item.isSelected()]
+        self.rows = [row for row in self.rows if not row.item.isSelected()]
+        for item in removed:
             self.tree.takeTopLevelItem(self.tree.indexOfTopLevelItem(item))
-        self._on_rows_changed()
+        self._show_count()
+        self.changed.emit()
 
-    def _items(self) -> list[QTreeWidgetItem]:
-        return [self.tree.topLevelItem(i) for i in range(self.tree.topLevelItemCount())]
-
-    def _add_row(self, member: Member) -> None:
-        size = format_size(member.facts.shape, member.facts.spacing_um)
-        item = QTreeWidgetItem(self.tree, [f"{member.name}\n{_short(member)}", ""])
-        item.setData(NAME, MEMBER_ROLE, member)
+    def _make_row(self, member: Member) -> PairRow:
+        spacing_um = member.facts.spacing_um
+        facts = format_size(member.facts.shape, spacing_um)
+        size, _, voxels = facts.partition(", ")
+        if spacing_um is not None and spacing_um[1] == spacing_um[2]:
+            voxels = f"z {spacing_um[0]:.3g}, xy {spacing_um[2]:.3g} um"
+        item = QTreeWidgetItem(self.tree, [f"{member.name}\n{size}\n{voxels}", ""])
         item.setIcon(NAME, QIcon(_pixmap(member.picture)))
-        item.setToolTip(NAME, f"{member.name}\n{size}\n{member.folder or 'from layers'}")
+        item.setToolTip(NAME, f"{member.name}\n{facts}\n{member.folder or 'from layers'}")
         item.setToolTip(TEST, TEST_TIP)
         item.setSizeHint(NAME, QSize(0, ROW_HEIGHT))
-        box = QCheckBox()
-        box.setToolTip(TEST_TIP)
-        box.toggled.connect(self.changed)
+        test_only = QCheckBox()
+        test_only.setToolTip(TEST_TIP)
+        test_only.toggled.connect(self.changed)
         cell = QWidget()
         row = QHBoxLayout(cell)
         row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(box, alignment=Qt.AlignmentFlag.AlignCenter)
+        row.addWidget(test_only, alignment=Qt.AlignmentFlag.AlignCenter)
         self.tree.setItemWidget(item, TEST, cell)
+        return PairRow(member, item, test_only)
 
-    def _on_rows_changed(self) -> None:
-        self._fit()
-        self.changed.emit()
-
-    def _fit(self) -> None:
-        """Be as high as the rows, up to four."""
-        count = self.tree.topLevelItemCount()
-        self.tree.headerItem().setText(NAME, f"{'1 pair' if count == 1 else f'{count} pairs'}: wide-field | confocal")
-        self.tree.setFixedHeight(self.tree.header().sizeHint().height() + ROW_HEIGHT * min(max(count, 1), MAX_ROWS) + 4)
+    def _show_count(self) -> None:
+        """Say how many pairs there are, and be as high as the rows, up to four."""
+        count = len(self.rows)
+        self._header_item.setText(NAME, f"{'1 pair' if count == 1 else f'{count} pairs'}: wide-field | confocal")
+        self.tree.setFixedHeight(self._header.sizeHint().height() + ROW_HEIGHT * min(max(count, 1), MAX_ROWS) + 4)
 
 
-def _short(member: Member) -> str:
-    """Size and voxel size in two narrow lines."""
-    size, _, spacing = format_size(member.facts.shape, member.facts.spacing_um).partition(", ")
-    um = member.facts.spacing_um
-    return f"{size}\nz {um[0]:.3g}, xy {um[2]:.3g} um" if um is not None and um[1] == um[2] else f"{size}\n{spacing}"
-
-
-def _pixmap(picture: Any) -> QPixmap:
+def _pixmap(picture: NDArray[np.uint8]) -> QPixmap:
     rows, columns = picture.shape
-    data = np.ascontiguousarray(picture)
-    image = QImage(data.data, columns, rows, columns, QImage.Format.Format_Grayscale8)
-    return QPixmap.fromImage(image.copy())
+    voxels = picture.tobytes()
+    return QPixmap.fromImage(QImage(voxels, columns, rows, columns, QImage.Format.Format_Grayscale8).copy())

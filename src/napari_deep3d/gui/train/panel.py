@@ -3,38 +3,57 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFileDialog, QPushButton, QWidget
 
 from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.events import Event, Metrics, Notice, Preview
+from napari_deep3d.gui.shared.run_button import RunButton
 from napari_deep3d.gui.shared.widgets import AMBER, RED, Line, stack_up
-from napari_deep3d.gui.train.controls import TrainControls
+from napari_deep3d.gui.shared.worker import Cancelled, Failed
 from napari_deep3d.gui.train.loss_plots import LossPlots
 from napari_deep3d.gui.train.options import TrainOptions
 from napari_deep3d.gui.train.pair_adder import PairAdder
 from napari_deep3d.gui.train.pair_list import PairList
 from napari_deep3d.gui.train.past_metrics import past_metrics
-from napari_deep3d.gui.train.plan import TrainingPlan
+from napari_deep3d.gui.train.plan import MakePlan, TrainingPlan
 from napari_deep3d.gui.train.preview_panel import PreviewPanel
 from napari_deep3d.gui.train.resume_bar import ResumeBar
-from napari_deep3d.gui.train.run import TrainingRun, TrainOutcome, TrainRequest
+from napari_deep3d.gui.train.run import Train, TrainingEnd, TrainRequest, conclude, train_and_list
 from napari_deep3d.jobs.pairs import LoadedPair
 from napari_deep3d.jobs.run_folder import RunInfo, read_run
+from napari_deep3d.jobs.train import train_model
+from napari_deep3d.jobs.train_plan import plan_training
+
+if TYPE_CHECKING:
+    from napari import Viewer
 
 EMPTY = (
     "A pair is one sample seen by both microscopes: its wide-field and its confocal stack, of the same size and lying "
     "voxel on voxel, as the Register tab makes them. From your pairs a model learns to show your wide-field stacks as "
     "your confocal would."
 )
+STOP_TIP = "End now; the model as it stands is put on the list, and the training can be resumed"
+PAUSE_TIP = "The computer is free for other work until you continue"
 RESUME_TIP = "Go on with a training that was stopped, or that ended with napari"
+SAVING_SECONDS = 10.0
+"""How long a closing window waits for a training to write its state."""
 STYLES = {"done": "", "stopped": "", "early": AMBER, "failed": RED}
 
 
 class TrainPanel(QWidget):
     """List pairs, choose how, train, look, stop, go on.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        The napari viewer.
+    train, plan : callable
+        What the panel calls: makes the job of a training, plans one.
 
     Attributes
     ----------
@@ -53,51 +72,47 @@ class TrainPanel(QWidget):
     predict_requested = Signal(str)
     shown_below = Signal(object)
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, viewer: Viewer, *, train: Train = train_model, plan: MakePlan = plan_training) -> None:
         super().__init__()
-        self._viewer = viewer
-        self._training: TrainingRun | None = None
-        running = self._running = set[TrainingRun]()
-        self.destroyed.connect(lambda: _close(running))  # holds no training, and so no stack, that has ended
+        self._viewer, self._train = viewer, train
         self._request: TrainRequest | None = None
         self._model = ""
-        self._make_widgets()
-        self._lay_out()
-        self.refresh()
-
-    def _make_widgets(self) -> None:
         self.resume_bar, self.empty, self.summary = ResumeBar(), Line(), Line()
-        self.resume_bar.asked.connect(self._resume)
+        self.resume_bar.resume_requested.connect(self._resume)
         self.empty.show_text(EMPTY)
-        self.pairs, self.adder, self.options = PairList(), PairAdder(self._viewer), TrainOptions()
+        self.pairs, self.adder, self.options = PairList(), PairAdder(viewer), TrainOptions()
         self.adder.found.connect(self.pairs.add)
-        self.adder.remove_button.clicked.connect(self.pairs.remove_selected)
+        self.adder.removal_requested.connect(self.pairs.remove_selected)
         self.pairs.changed.connect(self.refresh)
         self.options.changed.connect(self.refresh)
         self.split_line, self.problem, self.message = Line(), Line(RED), Line()
-        self.plan = TrainingPlan()
+        self.plan = TrainingPlan(plan)
         self.plan.ended.connect(self._on_planned)
-        self.controls, self.plots, self.preview = TrainControls(), LossPlots(), PreviewPanel(self._viewer)
-        self.controls.start_asked.connect(self._on_start)
-        self.controls.stop_asked.connect(self._on_stop)
-        self.controls.pause_asked.connect(self._on_pause)
+        self.run_button = RunButton(
+            "Start training",
+            stop="Stop and keep",
+            stop_tip=STOP_TIP,
+            pause_tip=PAUSE_TIP,
+            closing_seconds=SAVING_SECONDS,
+        )
+        self.run_button.asked.connect(self._on_start)
+        self.plots, self.preview = LossPlots(), PreviewPanel(viewer)
         self.preview.entered.connect(self.preview_entered)
         self.resume_button, self.predict_button = QPushButton("Resume a run..."), QPushButton("Predict with it")
         self.resume_button.setToolTip(RESUME_TIP)
         self.resume_button.clicked.connect(self._on_resume_file)
         self.predict_button.setToolTip("Go to Predict with this model chosen")
         self.predict_button.clicked.connect(self._on_predict)
-
-    def _lay_out(self) -> None:
         self._choices, self._rest = QWidget(), QWidget()
         stack_up(self._choices, self.empty, self.pairs, self.adder, self.split_line, self.options)
         stack_up(self._rest, self.problem, self.plan)
         stack_up(
             self,
-            *(self._choices, self._rest, self.summary, self.controls, self.message, self.predict_button),
+            *(self._choices, self._rest, self.summary, self.run_button, self.message, self.predict_button),
             *(self.resume_bar, self.plots, self.preview, self.resume_button),
             is_panel=True,
         )
+        self.refresh()
 
     def add_pair(self, pair: LoadedPair) -> None:
         """Put a registered pair on the list."""
@@ -105,17 +120,17 @@ class TrainPanel(QWidget):
 
     def refresh(self) -> None:
         """Show what follows from the choices."""
-        members, is_running = self.pairs.members(), self._training is not None
+        members, is_running = self.pairs.members(), self.run_button.is_running
         self.empty.setVisible(not members)
         self.pairs.setVisible(bool(members))
-        self.adder.remove_button.setVisible(bool(members))
+        self.adder.show_removal(bool(members))
         self.options.setVisible(bool(members))
         self._choices.setVisible(not is_running)
         self._rest.setVisible(bool(members) and not is_running)
         self.summary.setVisible(is_running)
         self.resume_button.setVisible(not is_running)
         self.predict_button.setVisible(bool(self._model) and not is_running)
-        self.controls.setVisible(bool(members) or is_running)
+        self.run_button.setVisible(bool(members) or is_running)
         self._request = None
         problem = ""
         if members and not is_running:
@@ -126,14 +141,13 @@ class TrainPanel(QWidget):
         self.problem.show_text(problem)
         self._show_split()
         self.plan.show_request(self._request)
-        if not is_running:
-            self.controls.show_idle(self._request is not None)
+        self.run_button.allow(self._request is not None)
 
     def leave_preview(self) -> None:
         """Put the view back as it was; the training goes on."""
         self.preview.leave()
 
-    def showEvent(self, event: QShowEvent) -> None:  # noqa: N802
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
         """List the models anew: one may have been imported meanwhile."""
         self.options.refresh()
         super().showEvent(event)
@@ -142,7 +156,7 @@ class TrainPanel(QWidget):
         """Stop what runs, wait until its state is written, and forget the viewer, since the dock goes."""
         self.adder.shut_down()
         self.plan.shut_down()
-        _close(self._running)
+        self.run_button.close_run()
         self.preview.drop()
 
     def _show_split(self) -> None:
@@ -154,8 +168,7 @@ class TrainPanel(QWidget):
         self.split_line.show_text(text)
 
     def _on_planned(self, is_possible: bool) -> None:
-        if self._training is None:
-            self.controls.show_idle(is_possible and self._request is not None)
+        self.run_button.allow(is_possible and self._request is not None)
 
     # The training
 
@@ -172,7 +185,7 @@ class TrainPanel(QWidget):
             self.plots.add(metrics)
 
     def _on_resume_file(self) -> None:
-        name = QFileDialog.getExistingDirectory(self, "Folder of a training", str(self.options.advanced.folder))
+        name = QFileDialog.getExistingDirectory(self, "Folder of a training", str(self.options.folder))
         if name:
             try:
                 self._resume(read_run(name))
@@ -180,61 +193,42 @@ class TrainPanel(QWidget):
                 self.message.show_text(str(error), RED)
 
     def _begin(self, request: TrainRequest) -> None:
-        if self._training is not None:
+        if self.run_button.is_running:
             return
-        training = self._training = TrainingRun(request)
-        training.progressed.connect(self.controls.show_progress)
-        training.measured.connect(self.plots.add)
-        training.previewed.connect(self.preview.add)
-        training.noticed.connect(self._on_notice)
-        training.ended.connect(self._on_ended)
-        self._running.add(training)
         self._model = ""
         self.summary.show_text(_summary(request))
         self.message.show_text("", "")
         self.resume_bar.offer(None)
-        self.options.advanced.collapse(animate=False)
+        self.options.fold()
         self.plots.clear()
         self.preview.begin()
-        self.controls.show_begun()
+        job = partial(train_and_list, request, self._train, self.run_button.paused)
+        self.run_button.start(f"Deep3D trains {request.name}", job, partial(self._on_ended, request), self._on_event)
         self.refresh()
-        training.start()
 
-    def _on_stop(self) -> None:
-        if self._training is not None:
-            self._training.stop()
-
-    def _on_pause(self, is_on: bool) -> None:
-        if self._training is not None:
-            self._training.pause.turn(is_on)
-
-    def _on_notice(self, notice: str) -> None:
-        shown = self.message.text()
-        if notice not in shown:
-            self.message.show_text(f"{shown}\n{notice}".strip(), "")
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, Metrics):
+            self.plots.add(event)
+        elif isinstance(event, Preview):
+            self.preview.add(event)
+        elif isinstance(event, Notice) and event.message not in self.message.text():
+            self.message.show_text(f"{self.message.text()}\n{event.message}".strip(), "")
 
     def _on_predict(self) -> None:
         self.preview.drop()  # the stack to predict from should be seen
         self.predict_requested.emit(self._model)
 
-    def _on_ended(self, outcome: TrainOutcome) -> None:
-        self._running.clear()
-        self._training, self._model = None, outcome.model
+    def _on_ended(self, request: TrainRequest, end: TrainingEnd | Failed | Cancelled) -> None:
+        outcome = conclude(request, end)
+        self._model = outcome.model
         self.preview.end()
         self.message.show_text(outcome.text, STYLES[outcome.kind])
         self.resume_bar.offer_folder(outcome.resumable)
-        self.options.name.setModified(False)  # the next model gets a name of its own
-        self.options.refresh()
+        self.options.propose_name()
         self.refresh()
         if outcome.model:
             self.model_added.emit()
         self.shown_below.emit(self.preview if self.preview.steps else self.message)
-
-
-def _close(running: set[TrainingRun]) -> None:
-    for training in running:
-        training.close()
-    running.clear()
 
 
 def _summary(request: TrainRequest) -> str:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
-from qtpy.QtCore import QTimer, Signal
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QWidget
 
 from napari_deep3d.core.config import TrainConfig
+from napari_deep3d.gui.shared.latest import LatestResult
 from napari_deep3d.gui.shared.texts import format_memory, format_seconds
-from napari_deep3d.gui.shared.widgets import AMBER, RED, Line
-from napari_deep3d.gui.shared.worker import Cancelled, Failed, Run, job_of
+from napari_deep3d.gui.shared.widgets import AMBER, RED, Line, stack_up
+from napari_deep3d.gui.shared.worker import Cancelled, Failed
 from napari_deep3d.gui.train.run import TrainRequest
 from napari_deep3d.jobs.models import model_info
 from napari_deep3d.jobs.train import FIXED_BY_START
 from napari_deep3d.jobs.train_plan import TrainPlan, plan_training
 
-DELAY_MS = 150
+MakePlan = Callable[..., TrainPlan]
 PREVIEW_SECONDS, MIN_PREVIEWS = 10.0, 20
 UNPLANNED = 20
 """Steps between pictures while it is not known how long one takes."""
@@ -27,6 +28,11 @@ class TrainingPlan(QWidget):
 
     It is made in a worker, since it asks torch for its devices, and importing torch takes seconds.
 
+    Parameters
+    ----------
+    make_plan : callable
+        Makes the plan; takes what :func:`plan_training` takes.
+
     Attributes
     ----------
     ended
@@ -35,30 +41,27 @@ class TrainingPlan(QWidget):
 
     ended = Signal(bool)
 
-    def __init__(self) -> None:
+    def __init__(self, make_plan: MakePlan = plan_training) -> None:
         super().__init__()
-        self._run: Run | None = None
+        self._make_plan = make_plan
         self._plan: TrainPlan | None = None
-        self._request: TrainRequest | None = None
-        self._planned: tuple[Any, ...] | None = None
         self.line, self.notices, self.problem = Line(), Line(AMBER), Line(RED)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        for line in (self.line, self.notices, self.problem):
-            layout.addWidget(line)
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(DELAY_MS)
-        self._timer.timeout.connect(self._start)
+        stack_up(self, self.line, self.notices, self.problem)
+        self._latest = LatestResult("Deep3D plans a training", parent=self)
+        self._latest.outdated.connect(self._clear)
+        self._latest.started.connect(lambda: self.line.show_text("Working out how long it takes..."))
+        self._latest.ended.connect(self._on_ended)
 
     def show_request(self, request: TrainRequest | None) -> None:
         """Plan what is requested now, unless that is done already."""
-        key = None if request is None else _key(request)
-        self._request = request
-        if key is None or key != self._planned:
-            self._forget()
-            if key is not None:
-                self._timer.start()
+        if request is None:
+            self._latest.forget()
+            return
+        facts = [member.facts for member in request.members]
+        config, start, minutes = request.config, request.start, request.minutes
+        make_plan = self._make_plan
+        key = (tuple(facts), config, start, minutes)
+        self._latest.ask(key, lambda: make_plan(facts, _decided(config, start), minutes=minutes))
 
     def preview_every(self, request: TrainRequest) -> int:
         """Steps between pictures: one in some seconds, and at least twenty in all."""
@@ -69,29 +72,14 @@ class TrainingPlan(QWidget):
 
     def shut_down(self) -> None:
         """Stop planning, since the dock goes."""
-        self._forget()
+        self._latest.shut_down()
 
-    def _forget(self) -> None:
-        self._timer.stop()
-        self._planned, self._plan = None, None
-        if self._run is not None:
-            self._run.close(0)
-            self._run = None
+    def _clear(self) -> None:
+        self._plan = None
         for line in (self.line, self.notices, self.problem):
             line.show_text("")
 
-    def _start(self) -> None:
-        request = self._request
-        if request is None:
-            return
-        self._planned = _key(request)
-        self.line.show_text("Working out how long it takes...")
-        self._run = Run("Deep3D plans a training", lambda _stop: job_of(lambda: _make(request)))
-        self._run.ended.connect(self._on_ended)
-        self._run.start()
-
     def _on_ended(self, end: TrainPlan | Failed | Cancelled) -> None:
-        self._run = None
         self.line.show_text("")
         if isinstance(end, Failed):
             self.problem.show_text(end.sentence("The plan"))
@@ -104,18 +92,9 @@ class TrainingPlan(QWidget):
         self.ended.emit(not isinstance(end, Failed))
 
 
-def _make(request: TrainRequest) -> TrainPlan:
-    facts = [member.facts for member in request.members]
-    return plan_training(facts, _decided(request.config, request.start), minutes=request.minutes)
-
-
 def _decided(config: TrainConfig, start: str) -> TrainConfig:
     """The settings with what the model to start from decides."""
     if not start:
         return config
     info = model_info(start)
     return config.model_copy(update={name: getattr(info, name) for name in FIXED_BY_START})
-
-
-def _key(request: TrainRequest) -> tuple[Any, ...]:
-    return tuple(member.facts for member in request.members), request.config, request.start, request.minutes

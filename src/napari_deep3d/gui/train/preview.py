@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from napari.layers import Image
+from napari.layers import Image, Layer
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_deep3d.core.events import Preview
 from napari_deep3d.gui.compare.side_by_side import SideBySide
 from napari_deep3d.gui.shared.layers import TEMPORARY, contrast_limits
 from napari_deep3d.gui.shared.view_state import SECTIONS, Before, Orientation
+
+if TYPE_CHECKING:
+    from napari import Viewer
 
 REMOVAL_MS = 150
 """Time for the window to be drawn between leaving the grid and removing layers: both at once crash vispy's drawing."""
@@ -34,12 +36,12 @@ class PreviewView(QObject):
 
     left = Signal()
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self._viewer = viewer
         self._side_by_side = SideBySide(viewer)
         self._layers: list[Image] = []
-        self._selected: set[Any] = set()
+        self._selected: set[Layer] = set()
         self._orientation: Orientation | None = None
         self._removed = viewer.layers.events.removed
 
@@ -112,7 +114,7 @@ class PreviewView(QObject):
             self.left.emit()
 
 
-def _remove(viewer: Any, layers: list[Image], before: Before | None) -> None:
+def _remove(viewer: Viewer, layers: list[Image], before: Before | None) -> None:
     """Take layers away; napari moves the view when it does, so that is put back again."""
     is_as_before = before is not None and before.is_seen()
     for layer in layers:
@@ -120,8 +122,3 @@ def _remove(viewer: Any, layers: list[Image], before: Before | None) -> None:
             viewer.layers.remove(layer)
     if before is not None and is_as_before:
         before.restore_view()
-
-
-def nearest(steps: list[int], step: int) -> int:
-    """Position of the step that is nearest to one."""
-    return int(np.argmin([abs(other - step) for other in steps]))

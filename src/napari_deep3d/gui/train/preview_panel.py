@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
+import numpy as np
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSlider, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSlider, QWidget
+from superqt.utils import signals_blocked
 
 from napari_deep3d.core.events import Preview
-from napari_deep3d.gui.shared.widgets import Choice
-from napari_deep3d.gui.train.preview import PreviewView, nearest
+from napari_deep3d.gui.shared.widgets import Choice, stack_up
+from napari_deep3d.gui.train.preview import PreviewView
 
-MOST = 60
+if TYPE_CHECKING:
+    from napari import Viewer
+
+MAX_PICTURES = 60
 """Pictures that are kept in memory."""
 SHOW, HIDE, CLOSE = "Show preview", "Hide preview", "Close preview"
 SECTIONS = [("x-z (depth)", "x-z"), ("x-y", "x-y")]
@@ -29,7 +34,7 @@ class PreviewPanel(QWidget):
 
     entered = Signal()
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self.view = PreviewView(viewer)
         self.view.left.connect(self._on_left)
@@ -47,11 +52,7 @@ class PreviewPanel(QWidget):
         row = QHBoxLayout()
         row.addWidget(self.section)
         row.addWidget(self.button)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.step)
-        layout.addWidget(self.slider)
-        layout.addLayout(row)
+        stack_up(self, self.step, self.slider, row)
         self._refresh()
 
     @property
@@ -77,10 +78,10 @@ class PreviewPanel(QWidget):
             first = self._pictures[0]  # the region stays: only the prediction takes memory
             preview = replace(preview, widefield=first.widefield, confocal=first.confocal)
         self._pictures = thinned([*self._pictures, preview])
-        blocked = self.slider.blockSignals(True)
-        self.slider.setRange(0, len(self._pictures) - 1)
-        self.slider.setValue(self.slider.maximum() if follows else nearest(self.steps, seen))
-        self.slider.blockSignals(blocked)
+        nearest = int(np.argmin([abs(step - seen) for step in self.steps]))
+        with signals_blocked(self.slider):
+            self.slider.setRange(0, len(self._pictures) - 1)
+            self.slider.setValue(self.slider.maximum() if follows else nearest)
         if self.view.is_active or (self._is_wanted and self.isVisibleTo(self.window())):
             self._show()
         self._refresh()
@@ -140,7 +141,7 @@ def thinned(pictures: list[Preview]) -> list[Preview]:
     The first and the newest stay always; what is left lies about evenly over the steps.
     """
     kept = list(pictures)
-    while len(kept) > MOST:
+    while len(kept) > MAX_PICTURES:
         gaps = [after.step - before.step for before, after in zip(kept, kept[2:], strict=False)]
         kept.pop(1 + gaps.index(min(gaps)))
     return kept

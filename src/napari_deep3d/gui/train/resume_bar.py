@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.gui.shared.widgets import AMBER, Line
+from napari_deep3d.gui.shared.widgets import AMBER, Line, stack_up
 from napari_deep3d.jobs.run_folder import RunInfo, list_unfinished, read_run
 
 
@@ -17,11 +18,11 @@ class ResumeBar(QWidget):
 
     Attributes
     ----------
-    asked
+    resume_requested
         Signal, with the RunInfo of the training to go on with.
     """
 
-    asked = Signal(object)
+    resume_requested = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,10 +36,7 @@ class ResumeBar(QWidget):
         row = QHBoxLayout()
         row.addWidget(self.resume)
         row.addWidget(self.dismiss)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.line)
-        layout.addLayout(row)
+        stack_up(self, self.line, row)
         self.offer(next(iter(list_unfinished()), None))
 
     def offer(self, run: RunInfo | None) -> None:
@@ -53,12 +51,10 @@ class ResumeBar(QWidget):
         """Offer the training of a run folder, if it can go on."""
         run = None
         if folder is not None:
-            try:
+            with suppress(InputError):
                 run = read_run(folder)
-            except InputError:
-                run = None
         self.offer(None if run is None or run.complete else run)
 
     def _on_resume(self) -> None:
         if self._run is not None:
-            self.asked.emit(self._run)
+            self.resume_requested.emit(self._run)
