@@ -45,6 +45,8 @@ class RealFile:
         return np.asarray(open_stack(self.path).volume(self.channel).data[self.box], dtype=np.float32)
 
 
+CORTEX_SPACING_UM: Spacing = (5.0, 2.0, 2.0)
+"""The true voxel size of the cortex, which is elsewhere taken as a tenth of that."""
 CONFOCAL = (
     RealFile(
         "nuclei",
@@ -116,6 +118,7 @@ WIDEFIELD = (
 MICROSCOPES: tuple[Kind, Kind] = ("confocal", "wide-field")
 NUCLEUS = SHARED / "neubias" / "nucleus_confocal_widefield.tif"
 NUCLEUS_SPACING_UM: Spacing = (0.4994, 0.2559, 0.2559)
+"""The voxel size in the microscope's own notes; the file's tags say twice as much laterally."""
 PAIR = tuple(
     RealFile(
         "nucleus",

@@ -2,7 +2,7 @@
 
 Usage: python -m benchmarks.registration.confidence
 
-Seeds are those of tuning, apart from the tests. Copy what it prints to core/confidence.py.
+Seeds are those of tuning, apart from the tests. Copy what it prints to core/registration/confidence.py.
 """
 
 from __future__ import annotations
