@@ -44,7 +44,7 @@ def markdown(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], bold
     Parameters
     ----------
     rows
-        Values by name; None and what is not a number are shown as a dash.
+        Values by name; None and what is not a number are shown as a dash, and left out behind ±.
     columns
         Heading, and what stands below it: a format string of a row's values, such as ``{rmse:.4f} ± {spread:.4f}``.
     bold
@@ -53,7 +53,7 @@ def markdown(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], bold
     table = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
     for row in rows:
         cells = _Cells({name: Cell("" if value is None else value) for name, value in row.items()})
-        texts = [form.format_map(cells) for form in columns.values()]
+        texts = [form.format_map(cells).replace(f" ± {NOTHING}", "") for form in columns.values()]
         texts = [NOTHING if not any(letter.isalnum() for letter in text) else text for text in texts]
         if texts[0] in bold:
             texts = [f"**{text}**" for text in texts]

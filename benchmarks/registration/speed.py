@@ -32,8 +32,10 @@ SHIFT = (2, -7, 12)
 TILE = 256
 COLUMNS = {
     "stack": "{stack}",
-    "ours": "{ours seconds:.1f} s, {ours peak_gb:.1f} GB",
-    "scikit-image": "{scikit-image seconds:.1f} s, {scikit-image peak_gb:.1f} GB",
+    "ours, s": "{ours seconds:.1f}",
+    "ours, GB": "{ours peak_gb:.1f}",
+    "scikit-image, s": "{scikit-image seconds:.1f}",
+    "scikit-image, GB": "{scikit-image peak_gb:.1f}",
 }
 
 
