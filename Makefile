@@ -97,7 +97,7 @@ unseen: setup
 
 # Tiles and speed of a prediction; after make model and make unseen.
 tiles: setup
-	$(BIN)/python -m pip install --quiet -e '.[benchmark]'
+	$(BIN)/python -m pip install --quiet $(CONSTRAINTS) -e '.[test,benchmark]'
 	$(BIN)/python -m benchmarks.prediction.turns data/test --table $(RESULTS)/turns.csv
 	$(BIN)/python -m benchmarks.prediction.tiles --table $(RESULTS)/tiles.csv
 	$(BIN)/python -m benchmarks.prediction.tiling data/train --only-model generalist --stacks 1 --table $(RESULTS)/tile_norms_bundled.csv

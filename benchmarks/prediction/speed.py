@@ -12,7 +12,6 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from monai.inferers import sliding_window_inference
 
 from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
 from napari_deep3d import predict
@@ -70,6 +69,9 @@ def main() -> None:
     parser.add_argument("--model", default="generalist")
     add_table_option(parser)
     chosen = parser.parse_args()
+
+    from monai.inferers import sliding_window_inference
+
     shape = tuple(int(n) for n in chosen.shape.split(","))
     stack = np.random.default_rng(0).gamma(2, 100, shape).astype(np.float32)
     generator, _ = load_model(find_model(chosen.model))

@@ -12,12 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.common.real_files import ROOT
 from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
 from napari_deep3d import predict
+from napari_deep3d.data import THICK_WIDEFIELD
 from napari_deep3d.jobs.figures import draw_comparison
 
-SAMPLE = ROOT / "src" / "napari_deep3d" / "data" / "samples" / "thick_widefield.tif"
 TILES = ("auto", (24, 128, 128), (16, 64, 64))
 COLUMNS = {
     "tile": "{tile}",
@@ -30,7 +29,7 @@ COLUMNS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("stack", type=Path, nargs="?", default=SAMPLE)
+    parser.add_argument("stack", type=Path, nargs="?", default=THICK_WIDEFIELD)
     parser.add_argument("--picture", type=Path, default=Path("demo/tiles.png"))
     parser.add_argument("--precision", default="auto")
     add_table_option(parser)
