@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common.real_files import ROOT, real_files
-from benchmarks.common.resolution import axial_resolution, lateral_resolution
 from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
+from benchmarks.prediction.resolution import axial_resolution, lateral_resolution
 from napari_deep3d import predict
 from napari_deep3d.core.types import FloatArray, Spacing
 from napari_deep3d.io import open_stack

@@ -12,14 +12,14 @@ import scipy.ndimage as ndi
 
 from benchmarks.common.richardson_lucy import best_richardson_lucy, richardson_lucy
 from benchmarks.common.scores import rank_correlation, score_row, structures, summarise
-from benchmarks.common.stack_statistics import (
+from benchmarks.data.fetch_images import unpack
+from benchmarks.data.stack_statistics import (
     axial_width_um,
     fine_power,
     median_position,
     sharpness_ratio,
     spectral_slope,
 )
-from benchmarks.data.fetch_images import unpack
 from benchmarks.prediction.invented import SHAPE, emptiness, half_empty
 from napari_deep3d.core.evaluation.metrics import fit_scale, rmse
 from napari_deep3d.core.simulation.psf import Microscope, convolve, widefield_psf
