@@ -13,11 +13,9 @@ CONFOCAL_SAMPLE ?= ../shared/data/cells3d/nuclei.tif
 REAL = --from $(CONFOCAL_SAMPLE) --psf data/psf.ome.tif
 CHOOSING_SAMPLES = --from data/real/choosing/pollen.ome.tif --from data/real/choosing/purkinje_neuron.ome.tif
 TEST_SAMPLES = --from data/real/testing/fly_neuron.ome.tif --from data/real/testing/cortex_neurons.ome.tif
-# The bundled model before this one, to compare with: git show bbb89c4:src/napari_deep3d/models/generalist.safetensors
-FIRST_MODEL ?= data/first.safetensors
-# configs/study begins from the second: git show 5a47520:src/napari_deep3d/models/generalist.safetensors > data/second.safetensors
+# configs/study begins from the second model: git show 5a47520:src/napari_deep3d/models/generalist.safetensors > data/second.safetensors
 
-.PHONY: demo test setup system lint types layers plugin pytest samples model figures registration training study unseen clean
+.PHONY: demo test setup system lint types layers plugin pytest samples model study unseen tiles registration training results figures clean
 
 demo: setup
 	$(BIN)/napari-deep3d demo
@@ -68,45 +66,64 @@ model: setup
 	$(BIN)/napari-deep3d train data/all -o runs/leg2 --config configs/generalist-leg2.toml --name generalist --start runs/leg1/model.safetensors
 	$(BIN)/python -m tools.release.publish_model runs/leg2/model.safetensors --known data/all --calibration data/calibration
 
+# What follows measures again what docs/results.md says, and writes it to docs/data; then: make results
+RESULTS = docs/data
+
+results: setup
+	$(BIN)/python -m tools.results
+
 # Short trainings that differ in one setting each, on validation pairs.
 study: setup
 	$(BIN)/python -m benchmarks.data.fetch_images
 	$(BIN)/napari-deep3d simulate -o data/validation --pairs 24 --shape 64,128,128 --seed 8101 $(REAL)
 	$(BIN)/napari-deep3d simulate -o data/choosing-real --pairs 8 --shape 64,128,128 --seed 8102 --kind confocal $(CHOOSING_SAMPLES)
 	$(BIN)/python -m benchmarks.training.native_pairs data/train data/native
-	$(BIN)/python -m benchmarks.training.choose data/train data/validation data/choosing-real
-	$(BIN)/python -m benchmarks.training.native_scores data/validation data/choosing-real
+	$(BIN)/python -m benchmarks.training.choose data/train data/validation data/choosing-real --table $(RESULTS)/study.csv
+	$(BIN)/python -m benchmarks.training.native_scores data/validation data/choosing-real --table $(RESULTS)/study_voxels.csv
 
-# What docs/results.md says of stacks that the bundled model never saw.
+# Stacks that the bundled model never saw.
 unseen: setup
 	$(BIN)/python -m benchmarks.data.fetch_images
 	$(BIN)/napari-deep3d simulate -o data/test --pairs 40 --shape 64,144,144 --seed 7001
 	$(BIN)/napari-deep3d simulate -o data/test-real --pairs 12 --shape 64,144,144 --seed 7002 --kind confocal $(TEST_SAMPLES)
-	$(BIN)/python -m benchmarks.prediction.simulated data/test --model first=$(FIRST_MODEL) --model final=generalist -o runs/simulated.json
-	$(BIN)/python -m benchmarks.prediction.simulated data/test-real --model first=$(FIRST_MODEL) --model final=generalist -o runs/simulated-real.json
-	$(BIN)/python -m benchmarks.prediction.nucleus
-	$(BIN)/python -m benchmarks.prediction.real_images --with-nucleus -o runs/real
-	$(BIN)/python -m benchmarks.prediction.invented -o runs/invented.json
-	$(BIN)/python -m benchmarks.data.looks_real data/test --sheet docs/images/simulated.png --with-nucleus -o runs/looks_real.json
-	$(BIN)/python -m benchmarks.novelty.warnings --model generalist data/test --json runs/likeness.json
-	$(BIN)/python -m benchmarks.prediction.uncertainty data/test --stacks 16
+	$(BIN)/python -m benchmarks.prediction.simulated data/test --model prediction=generalist --table $(RESULTS)/simulated.csv
+	$(BIN)/python -m benchmarks.prediction.simulated data/test-real --model prediction=generalist --table $(RESULTS)/simulated_real.csv
+	$(BIN)/python -m benchmarks.prediction.nucleus --table $(RESULTS)/nucleus.csv
+	$(BIN)/python -m benchmarks.prediction.real_images --with-nucleus -o runs/real --table $(RESULTS)/resolution.csv
+	$(BIN)/python -m benchmarks.prediction.invented --table $(RESULTS)/invented.csv
+	$(BIN)/python -m benchmarks.data.looks_real data/test --sheet docs/images/simulated.png --with-nucleus --tables $(RESULTS)
+	$(BIN)/python -m benchmarks.novelty.warnings --model generalist data/test --table $(RESULTS)/novelty.csv
+	$(BIN)/python -m benchmarks.prediction.uncertainty data/test --stacks 12 --nucleus --table $(RESULTS)/uncertainty.csv
 
-figures: setup
-	$(BIN)/python -m benchmarks.prediction.nucleus
+# Tiles and speed of a prediction; after make model and make unseen.
+tiles: setup
+	$(BIN)/python -m pip install --quiet $(CONSTRAINTS) -e '.[test,benchmark]'
+	$(BIN)/python -m benchmarks.prediction.turns data/test --table $(RESULTS)/turns.csv
+	$(BIN)/python -m benchmarks.prediction.tiles --table $(RESULTS)/tiles.csv
+	$(BIN)/python -m benchmarks.prediction.tiling data/train --only-model generalist --stacks 1 --table $(RESULTS)/tile_norms_bundled.csv
+	$(BIN)/python -m benchmarks.prediction.tiling data/train --table $(RESULTS)/tile_norms_published.csv
+	$(BIN)/python -m benchmarks.prediction.speed --table $(RESULTS)/prediction_speed.csv
 
 registration: setup
 	$(BIN)/python -m benchmarks.registration.confidence
-	$(BIN)/python -m benchmarks.registration.accuracy
-	$(BIN)/python -m benchmarks.registration.speed
+	$(BIN)/python -m benchmarks.registration.accuracy --tables $(RESULTS)
+	$(BIN)/python -m benchmarks.registration.speed --table $(RESULTS)/registration_speed.csv
 
 training: setup
 	$(BIN)/napari-deep3d simulate -o data/ablation-train --pairs 40 --shape 64,128,128 --seed 41 --from $(CONFOCAL_SAMPLE)
 	$(BIN)/napari-deep3d simulate -o data/ablation-test --pairs 12 --shape 64,128,128 --seed 7041 --from $(CONFOCAL_SAMPLE)
-	$(BIN)/python -m benchmarks.training.ablation data/ablation-train data/ablation-test
-	$(BIN)/python -m benchmarks.training.ablation data/ablation-train data/ablation-test --table
-	$(BIN)/python -m benchmarks.training.finetune
-	$(BIN)/python -m benchmarks.training.speed
+	$(BIN)/python -m benchmarks.training.ablation data/ablation-train data/ablation-test --table $(RESULTS)/ablation.csv
+	$(BIN)/python -m benchmarks.training.finetune --table $(RESULTS)/finetune.csv
+	$(BIN)/python -m benchmarks.training.speed --table $(RESULTS)/training_speed.csv
 	$(BIN)/python -m benchmarks.training.kill_resume
+
+# Pictures of the docs; those of the window need a screen.
+figures: setup
+	$(BIN)/python -m benchmarks.prediction.nucleus --no-deconvolution
+	$(BIN)/python -m tools.figures.predict_window
+	$(BIN)/python -m tools.figures.register_window
+	$(BIN)/python -m tools.figures.train_window --start generalist --steps 100
+	cp runs/pictures/train_8_done.png docs/images/train.png
 
 clean:
 	rm -rf $(VENV) demo

@@ -11,16 +11,16 @@ from typing import Literal
 
 import numpy as np
 
+from napari_deep3d.core.box import Box
 from napari_deep3d.core.types import FloatArray, Spacing
 from napari_deep3d.io import open_stack
 
-Box = tuple[slice, slice, slice]
 Kind = Literal["confocal", "wide-field"]
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data"
 FETCHED = ROOT / "data" / "real"
 """What fetch_images.py writes to."""
-WHOLE: Box = np.s_[:, :, :]
+WHOLE = Box(*np.s_[:, :, :])
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class RealFile:
         return np.asarray(open_stack(self.path).volume(self.channel).data[self.box], dtype=np.float32)
 
 
+CORTEX_SPACING_UM: Spacing = (5.0, 2.0, 2.0)
+"""The true voxel size of the cortex, which is elsewhere taken as a tenth of that."""
 CONFOCAL = (
     RealFile(
         "nuclei",
@@ -70,7 +72,7 @@ CONFOCAL = (
         "choosing",
         "Purkinje neuron, Cell Image Library CCDB:2, reduced fourfold; from PyPI flowdec 1.1.0, Apache-2.0; brightest "
         "voxels saturated; voxel size not given, surely larger: assumed, so its tree is a small one; cut to the tree",
-        box=np.s_[:, 80:256, 60:210],
+        box=Box(*np.s_[:, 80:256, 60:210]),
     ),
     RealFile(
         "fly_neuron",
@@ -80,7 +82,7 @@ CONFOCAL = (
         "testing",
         "fly neuron, background removed; RivuletStudio/rivuletpy tests, BSD-3-Clause; voxel size not given: assumed; "
         "cut to its densest part, for most of the stack is empty",
-        box=np.s_[0:96, 170:326, 50:200],
+        box=Box(*np.s_[0:96, 170:326, 50:200]),
     ),
     RealFile(
         "cortex_neurons",
@@ -91,6 +93,15 @@ CONFOCAL = (
         "mouse cortex, serial two-photon; brainglobe/cellfinder tests, BSD-3-Clause; real voxels 5 x 2 x 2 um: taken "
         "as a tenth of that, so its cells are the size of small organelles",
     ),
+)
+POINT = RealFile(
+    "point",
+    SHARED / "psf" / "widefield_na0.85_520nm_z0.3um_xy0.13um.tif",
+    "wide-field",
+    (0.3, 0.13, 0.13),
+    "looking",
+    "a measured point spread function, 0.85 air, aberrated; david-hoffman/pyOTF fixtures, Apache-2.0; "
+    "simulations may have used it as their PSF (measured_psf.py)",
 )
 WIDEFIELD = (
     RealFile(
@@ -103,19 +114,12 @@ WIDEFIELD = (
         "flowdec 1.1.0, Apache-2.0; voxel size not in the file: that of the reference data times four, with which the "
         "bead's width is right",
     ),
-    RealFile(
-        "point",
-        SHARED / "psf" / "widefield_na0.85_520nm_z0.3um_xy0.13um.tif",
-        "wide-field",
-        (0.3, 0.13, 0.13),
-        "looking",
-        "a measured point spread function, 0.85 air, aberrated; david-hoffman/pyOTF fixtures, Apache-2.0; "
-        "simulations may have used it as their PSF (measured_psf.py)",
-    ),
+    POINT,
 )
 MICROSCOPES: tuple[Kind, Kind] = ("confocal", "wide-field")
 NUCLEUS = SHARED / "neubias" / "nucleus_confocal_widefield.tif"
 NUCLEUS_SPACING_UM: Spacing = (0.4994, 0.2559, 0.2559)
+"""The voxel size in the microscope's own notes; the file's tags say twice as much laterally."""
 PAIR = tuple(
     RealFile(
         "nucleus",

@@ -1,4 +1,4 @@
-"""What a simulated file says of itself: the scene that it was made from, read as JSON from its OME description."""
+"""Simulated files: their voxels, and the scene they were made from, read as JSON from their OME description."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import tifffile
 
 from napari_deep3d.core.simulation.microscope import Microscope
-from napari_deep3d.core.types import Spacing
+from napari_deep3d.core.types import FloatArray, Spacing
 from napari_deep3d.core.volume import check_spacing
+from napari_deep3d.io import open_stack
 
 CLEAR_UM = 1e5
 """A mean free path from here on is no scattering; files say 1e6."""
@@ -66,6 +68,11 @@ class SceneFile:
     def groups(self) -> dict[str, str]:
         """What the stack is grouped by in tables."""
         return {"kind": self.kind, "haze": self.haze, "thickness": self.thickness}
+
+
+def read_voxels(path: Path) -> FloatArray:
+    """Voxels of a file with one stack, axes (Z, Y, X)."""
+    return np.asarray(open_stack(path).volume().data[:, :, :], dtype=np.float32)
 
 
 def read_scene(path: Path) -> SceneFile:

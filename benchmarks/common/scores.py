@@ -1,9 +1,8 @@
-"""Scores of one stack against its confocal truth, and tables of many."""
+"""Scores of one stack against its confocal truth, and means over many."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import scipy.ndimage as ndi
@@ -11,11 +10,11 @@ import scipy.stats
 from numpy.typing import NDArray
 from skimage.filters import threshold_otsu
 
+from benchmarks.common.tables import Row
 from napari_deep3d.core.evaluation.metrics import score
 from napari_deep3d.core.intensity import intensity_range, normalise
 from napari_deep3d.core.types import FloatArray
 
-Row = dict[str, Any]
 PERCENTILES = (0.1, 99.9)
 MIN_STRUCTURE_VOXELS = 20
 MIN_STRUCTURES = 5
@@ -89,19 +88,3 @@ def summarise(rows: Sequence[Row], by: Sequence[str], baseline: str) -> list[Row
                 | {"rank_correlation": float(np.median(orders)) if orders else float("nan"), "ranked": len(orders)}
             )
     return lines
-
-
-def markdown(lines: Sequence[Row], columns: dict[str, str]) -> str:
-    """A table in Markdown of some columns: key to ``heading|format``; what is missing or not a number is a dash."""
-    headings = [text.partition("|")[0] for text in columns.values()]
-    table = ["| " + " | ".join(headings) + " |", "|" + "---|" * len(headings)]
-    for line in lines:
-        cells = [_cell(line.get(key), text.partition("|")[2]) for key, text in columns.items()]
-        table.append("| " + " | ".join(cells) + " |")
-    return "\n".join(table)
-
-
-def _cell(value: Any, form: str) -> str:
-    if value is None or (isinstance(value, float) and not np.isfinite(value)):
-        return "-"
-    return format(value, form)

@@ -2,7 +2,7 @@
 
 Usage: napari-deep3d simulate -o data/look --pairs 40 --shape 64,144,144 --seed 5
        python -m benchmarks.data.looks_real data/look [--sheet runs/sheet.png] [--with-nucleus]
-           [-o runs/looks_real.json]
+           [--tables docs/data]
 
 The table gives the 5th, 50th and 95th percentile of the simulated stacks and the value of every real one; those
 outside are marked with *. A single bead or point is far from any tissue, and is expected to be outside here and there;
@@ -12,7 +12,6 @@ voxel sizes that real stacks are only taken to have (real_files.py) make their w
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +20,9 @@ import numpy as np
 import scipy.ndimage as ndi
 
 from benchmarks.common.real_files import real_files
-from benchmarks.common.scene_files import read_scene
-from benchmarks.common.scores import Row, markdown
-from benchmarks.common.stack_statistics import STATISTICS, statistics
-from benchmarks.prediction.simulated import read
+from benchmarks.common.scene_files import read_scene, read_voxels
+from benchmarks.common.tables import Row, markdown, write_rows
+from benchmarks.data.stack_statistics import STATISTICS, statistics
 from napari_deep3d.core.types import FloatArray, Spacing
 from napari_deep3d.core.volume import format_spacing
 from napari_deep3d.jobs.pairs import CONFOCAL, WIDEFIELD, PairsFolder
@@ -61,11 +59,11 @@ def simulated_pictures(folder: Path) -> list[Picture]:
         first.setdefault(read_scene(folder / WIDEFIELD / name).kind, name)
     pictures = []
     for kind, name in sorted(first.items()):
-        shown = sections(read(folder / CONFOCAL / name))
+        shown = sections(read_voxels(folder / CONFOCAL / name))
         for microscope, side in MICROSCOPES.items():
             path = folder / side / name
             spacing_um = read_scene(path).spacing_um
-            pictures.append(Picture(f"simulated {kind} ({microscope})", read(path), spacing_um, *shown))
+            pictures.append(Picture(f"simulated {kind} ({microscope})", read_voxels(path), spacing_um, *shown))
     return pictures
 
 
@@ -111,13 +109,13 @@ def _draw(above: Any, below: Any, picture: Picture) -> None:
 def compare(folder: Path, microscope: str, with_nucleus: bool) -> list[Row]:
     """One line per statistic: the simulated range and the real values, those outside with *."""
     paths = [folder / MICROSCOPES[microscope] / name for name in PairsFolder(folder).names()]
-    simulated = [statistics(read(path), read_scene(path).spacing_um) for path in paths]
+    simulated = [statistics(read_voxels(path), read_scene(path).spacing_um) for path in paths]
     files = real_files(microscope, with_nucleus=with_nucleus)
     real = {file.name: statistics(file.read(), file.spacing_um) for file in files}
     lines = []
     for name in STATISTICS:
         low, middle, high = np.nanpercentile([values[name] for values in simulated], RANGE)
-        line: Row = {"statistic": f"{microscope}: {name}", "5 %": low, "50 %": middle, "95 %": high}
+        line: Row = {"statistic": name, "5 %": low, "50 %": middle, "95 %": high}
         for file, values in real.items():
             inside = low <= values[name] <= high or np.isnan(values[name])
             line[file] = f"{values[name]:.3g}" + ("" if inside else " *")
@@ -130,16 +128,16 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--sheet", type=Path)
     parser.add_argument("--with-nucleus", action="store_true")
-    parser.add_argument("-o", "--output", type=Path)
+    parser.add_argument("--tables", type=Path, metavar="FOLDER", help="write what docs/results.md shows to here")
     chosen = parser.parse_args()
     if chosen.sheet:
         draw_sheet(chosen.sheet, simulated_pictures(chosen.folder) + real_pictures(chosen.with_nucleus))
     tables = {name: compare(chosen.folder, name, chosen.with_nucleus) for name in MICROSCOPES}
-    for lines in tables.values():
-        print(markdown(lines, {key: key + ("|.3g" if key.endswith(" %") else "") for key in lines[0]}) + "\n")
-    if chosen.output:
-        chosen.output.parent.mkdir(parents=True, exist_ok=True)
-        chosen.output.write_text(json.dumps(tables, indent=1))
+    for name, lines in tables.items():
+        columns = {key: f"{{{key}:.3g}}" if key.endswith(" %") else f"{{{key}}}" for key in lines[0]}
+        print(f"{name}\n\n{markdown(lines, columns)}\n")
+        if chosen.tables:
+            write_rows(chosen.tables / f"looks_real_{MICROSCOPES[name]}.csv", lines)
 
 
 if __name__ == "__main__":

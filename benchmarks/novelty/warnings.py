@@ -1,21 +1,19 @@
 """How often a stack is called unlike what a model knows: rightly for wrong input, wrongly for input like its own.
 
 Learns from the wide-field stacks of one pairs folder, and judges those of another (other seed) as they are, spoilt in
-many ways, and real pictures and stacks. Prints a table; --json writes the same.
+many ways, and real pictures and stacks.
 
 Usage: napari-deep3d simulate -o data/known-train --pairs 160 --shape 64,144,144 --seed 2026 --from CELLS3D
        napari-deep3d simulate -o data/known-test --pairs 60 --shape 64,144,144 --seed 7001 --from CELLS3D
-       python -m benchmarks.novelty.warnings data/known-train data/known-test [--data ../shared/data] [--json FILE]
-       python -m benchmarks.novelty.warnings --model NAME_OR_FILE data/known-test    # with what a model's header says
+       python -m benchmarks.novelty.warnings data/known-train data/known-test [--table FILE]
+       python -m benchmarks.novelty.warnings --model NAME_OR_FILE data/known-test [--table docs/data/novelty.csv]
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
@@ -25,11 +23,12 @@ import skimage.data
 from numpy.typing import NDArray
 from skimage.restoration import richardson_lucy
 
+from benchmarks.common.real_files import CORTEX_SPACING_UM, real_files
+from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.novelty.detector import NoveltyModel
 from napari_deep3d.core.novelty.explain import Novelty, assess
 from napari_deep3d.core.types import Spacing
-from napari_deep3d.io import open_stack
 from napari_deep3d.jobs.models import model_info
 from napari_deep3d.jobs.novelty import fit_novelty_model
 from napari_deep3d.jobs.pairs import PairsFolder
@@ -39,18 +38,13 @@ Stack = tuple[Voxels, Spacing]
 Spoil = Callable[[np.random.Generator, Voxels, Spacing], Stack]
 IN_RANGE = "as the model's own"
 MAX_FALSE = 0.05
-
-
-@dataclass(frozen=True)
-class Row:
-    """What became of a kind of input."""
-
-    kind: str
-    stacks: int
-    warned: float
-    median_distance: float
-    seconds: float
-    said: str
+COLUMNS = {
+    "input": "{kind}",
+    "stacks": "{stacks}",
+    "warned": "{warned:.0%}",
+    "distance": "{median_distance:.2f}",
+    "said most often": "{said}",
+}
 
 
 def brightfield(rng: np.random.Generator, voxels: Voxels, spacing: Spacing) -> Stack:
@@ -118,38 +112,43 @@ WRONG: dict[str, Spoil] = {
     "every 4th plane, z step right": lambda _, v, s: (v[::4], (4 * s[0], s[1], s[2])),
 }
 """What is made of the test stacks. The last kind is no mistake; of the voxel sizes not all can be told."""
+REAL = {
+    "real wide-field nucleus": ("nucleus", "wide-field"),
+    "real confocal nucleus": ("nucleus", "confocal"),
+    "real confocal nuclei (cells3d)": ("nuclei", "confocal"),
+    "real two-photon cortex, 5 um planes": ("cortex_neurons", "confocal"),
+}
+"""Kind of input, and name and microscope of the real stack."""
 
 
 def look(kind: str, stacks: list[Stack], known: NoveltyModel) -> Row:
-    """Judge stacks of a kind."""
+    """What became of stacks of a kind of input."""
     start = perf_counter()
     found: list[Novelty] = [assess(voxels, spacing, known) for voxels, spacing in stacks]
     seconds = (perf_counter() - start) / len(stacks)
-    said = Counter(reason.what for likeness in found for reason in likeness.reasons[:1])
-    return Row(
-        kind,
-        len(stacks),
-        float(np.mean([likeness.is_unlike for likeness in found])),
-        float(np.median([likeness.distance for likeness in found])),
-        seconds,
-        said.most_common(1)[0][0] if said else "",
-    )
+    said = Counter(reason.what for novelty in found for reason in novelty.reasons[:1])
+    return {
+        "kind": kind,
+        "stacks": len(stacks),
+        "warned": float(np.mean([novelty.is_unlike for novelty in found])),
+        "median_distance": float(np.median([novelty.distance for novelty in found])),
+        "seconds": seconds,
+        "said": said.most_common(1)[0][0] if said else "",
+    }
 
 
-def real_stacks(data: Path) -> list[tuple[str, Stack]]:
-    """Real stacks, where they are at hand: one wide-field, the others confocal or two-photon."""
-    pair, size = data / "neubias" / "nucleus_confocal_widefield.tif", (0.4994, 0.2559, 0.2559)
-    files: list[tuple[str, Path, Spacing, int | None]] = [
-        ("real wide-field nucleus", pair, size, 1),
-        ("real confocal nucleus", pair, size, 0),
-        ("real confocal nuclei (cells3d)", data / "cells3d" / "nuclei.tif", (0.29, 0.26, 0.26), None),
-        ("real two-photon cortex, 5 um planes", data / "cellfinder" / "cortex_neurons.tif", (5, 2, 2), None),
-    ]
-    stacks = [(kind, open_stack(path).volume(channel), size) for kind, path, size, channel in files if path.is_file()]
-    return [(kind, (np.asarray(volume.data[:, :, :], dtype=float), size)) for kind, volume, size in stacks]
+def real_stacks() -> list[tuple[str, Stack]]:
+    """Real stacks, where they are at hand, at their true voxel size."""
+    files = {(file.name, file.microscope): file for file in real_files(with_nucleus=True)}
+    found = []
+    for kind, name in REAL.items():
+        if name in files:
+            spacing_um = CORTEX_SPACING_UM if name[0] == "cortex_neurons" else files[name].spacing_um
+            found.append((kind, (files[name].read().astype(float), spacing_um)))
+    return found
 
 
-def study(known: NoveltyModel, test: Path, data: Path, seed: int = 0) -> list[Row]:
+def study(known: NoveltyModel, test: Path, seed: int = 0) -> list[Row]:
     """Judge the test stacks as they are, spoilt, and the real ones."""
     rng = np.random.default_rng(seed)
     pairs = PairsFolder(test).load()
@@ -159,22 +158,14 @@ def study(known: NoveltyModel, test: Path, data: Path, seed: int = 0) -> list[Ro
     )
     rows = [look(IN_RANGE, own, known), look("simulated confocal", confocal, known)]
     rows += [look(kind, [spoil(rng, *stack) for stack in own], known) for kind, spoil in WRONG.items()]
-    return rows + [look(kind, [stack], known) for kind, stack in real_stacks(data)]
-
-
-def table(rows: list[Row]) -> str:
-    """The rows as Markdown."""
-    lines = ["| input | stacks | warned | distance | said most often |", "|---|---|---|---|---|"]
-    lines += [f"| {r.kind} | {r.stacks} | {r.warned:.0%} | {r.median_distance:.2f} | {r.said} |" for r in rows]
-    return "\n".join(lines)
+    return rows + [look(kind, [stack], known) for kind, stack in real_stacks()]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", type=Path, nargs="+", help="pairs to learn from (not with --model), pairs to judge")
     parser.add_argument("--model", help="take what this model knows")
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--json", type=Path)
+    add_table_option(parser)
     chosen = parser.parse_args()
     if chosen.model:
         known = model_info(chosen.model).novelty
@@ -182,14 +173,13 @@ def main() -> None:
         known = fit_novelty_model([pair.widefield for pair in PairsFolder(chosen.folders[0]).load()])
     if known is None:
         raise InputError("the model does not say what it knows, or there are too few pairs to learn it from.")
-    rows = study(known, chosen.folders[-1], chosen.data)
+    rows = study(known, chosen.folders[-1])
     print(f"learned from {known.stacks} stacks; {len(known.model_dump_json()) / 1000:.0f} kB in a model's header")
-    print(table(rows))
-    print(f"{np.mean([row.seconds for row in rows]):.2f} s for a stack")
-    if chosen.json:
-        chosen.json.write_text(json.dumps([vars(row) for row in rows], indent=1))
-    if rows[0].warned > MAX_FALSE:
-        print(f"too many false warnings: {rows[0].warned:.1%}, at most {MAX_FALSE:.0%} are wanted")
+    print(markdown(rows, COLUMNS))
+    print(f"{np.mean([row['seconds'] for row in rows]):.2f} s for a stack")
+    write_rows(chosen.table, [{name: row[name] for name in ("kind", "stacks", "warned")} for row in rows])
+    if rows[0]["warned"] > MAX_FALSE:
+        print(f"too many false warnings: {rows[0]['warned']:.1%}, at most {MAX_FALSE:.0%} are wanted")
 
 
 if __name__ == "__main__":

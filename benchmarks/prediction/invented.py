@@ -1,6 +1,6 @@
 """Nothing invented: what a model makes of empty images, and of the empty half of an image.
 
-Usage: python -m benchmarks.prediction.invented [--model NAME_OR_FILE] [-o runs/invented.json]
+Usage: python -m benchmarks.prediction.invented [--model NAME_OR_FILE] [--table docs/data/invented.csv]
 
 Empty images are even or uneven light with photon and read noise. Their intensities are stretched to 0..1 before the
 model sees them, as those of every stack, so that noise looks as strong as structure: the hardest case. Of the
@@ -19,14 +19,12 @@ height at the other side; that of the wide-field image, where it is haze, for co
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import scipy.ndimage as ndi
 
-from benchmarks.common.scores import Row, markdown
+from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
 from napari_deep3d import predict
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.simulation.microscope import Microscope
@@ -41,12 +39,12 @@ READ_NOISE, OFFSET = 2.0, 100.0
 EMPTY_FROM_UM = 3.0
 """Distance from the last structure at which the empty side begins."""
 COLUMNS = {
-    "image": "image",
-    "deviation": "deviation, of structure's|.0%",
-    "height": "height, of structure's|.0%",
-    "above_half": "voxels above 0.5|.2%",
-    "correlation": "correlation of two|.3f",
-    "widefield_height": "height in wide-field|.0%",
+    "image": "{image}",
+    "deviation, of structure's": "{deviation:.0%}",
+    "height, of structure's": "{height:.0%}",
+    "voxels above 0.5": "{above_half:.2%}",
+    "correlation of two": "{correlation:.3f}",
+    "height in wide-field": "{widefield_height:.0%}",
 }
 
 
@@ -118,7 +116,7 @@ def half_empty(name: str, image: FloatArray, predicted: FloatArray, width: int) 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="generalist")
-    parser.add_argument("-o", "--output", type=Path)
+    add_table_option(parser)
     chosen = parser.parse_args()
     rng = np.random.default_rng(20)
 
@@ -138,9 +136,7 @@ def main() -> None:
         image = widefield(rng, sample(rng, width), level)
         rows.append(half_empty(f"half empty, {level} photons", image, run(image), width))
     print(markdown(rows, COLUMNS))
-    if chosen.output:
-        chosen.output.parent.mkdir(parents=True, exist_ok=True)
-        chosen.output.write_text(json.dumps({"model": chosen.model, "rows": rows}, indent=1))
+    write_rows(chosen.table, rows)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Real wide-field stacks without a truth: pictures before and after, and the resolution of both.
 
 Usage: python -m benchmarks.prediction.real_images [--model NAME_OR_FILE] [--with-nucleus]
-[--file STACK ...] [-o runs/real]
+[--file STACK ...] [-o runs/real] [--table docs/data/resolution.csv]
 
 Resolution is by decorrelation analysis (resolution.py), which needs no reference, in x-y and along z. It measures how
 fine the finest contrast is that stands out from noise: a network that draws fine structure has a fine resolution,
@@ -11,25 +11,24 @@ whether or not the structure is true, so read the numbers beside the pictures.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.common.real_files import ROOT, real_files
-from benchmarks.common.resolution import axial_resolution, lateral_resolution
-from benchmarks.common.scores import Row, markdown
+from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
+from benchmarks.prediction.resolution import axial_resolution, lateral_resolution
 from napari_deep3d import predict
 from napari_deep3d.core.types import FloatArray, Spacing
 from napari_deep3d.io import open_stack
 from napari_deep3d.jobs.figures import draw_comparison
 
 COLUMNS = {
-    "stack": "stack",
-    "image": "",
-    "lateral_um": "resolution x-y (um)|.2f",
-    "axial_um": "resolution z (um)|.2f",
-    "nyquist_um": "two pixels, two planes (um)",
+    "stack": "{stack}",
+    "": "{image}",
+    "resolution x-y (um)": "{lateral_um:.2f}",
+    "resolution z (um)": "{axial_um:.2f}",
+    "two pixels, two planes (um)": "{nyquist_um}",
 }
 
 
@@ -56,7 +55,8 @@ def main() -> None:
     parser.add_argument("--model", default="generalist")
     parser.add_argument("--with-nucleus", action="store_true")
     parser.add_argument("--file", action="append", type=Path, default=[], help="more stacks, with a voxel size in them")
-    parser.add_argument("-o", "--output", type=Path, default=ROOT / "runs" / "real")
+    parser.add_argument("-o", "--output", type=Path, default=ROOT / "runs" / "real", help="folder for pictures")
+    add_table_option(parser)
     chosen = parser.parse_args()
     chosen.output.mkdir(parents=True, exist_ok=True)
     stacks = [(f.name, f.read(), f.spacing_um) for f in real_files("wide-field", with_nucleus=chosen.with_nucleus)]
@@ -65,7 +65,7 @@ def main() -> None:
         stacks.append((path.name, np.asarray(volume.data[:, :, :], dtype=np.float32), volume.require_spacing_um()))
     rows = [row for stack in stacks for row in compare(*stack, chosen.model, chosen.output)]
     print(markdown(rows, COLUMNS))
-    (chosen.output / "resolution.json").write_text(json.dumps({"model": chosen.model, "rows": rows}, indent=1))
+    write_rows(chosen.table, rows)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Simulated test stacks of a seed never trained on: wide-field, Richardson-Lucy and models against the confocal truth.
 
 Usage: napari-deep3d simulate -o data/test --pairs 40 --shape 64,144,144 --seed 7001
-       python -m benchmarks.prediction.simulated data/test --model first=FILE --model final=generalist
-           -o runs/simulated.json
+       python -m benchmarks.prediction.simulated data/test --model prediction=generalist [--model NAME=MODEL ...]
+           [-o runs/simulated.json] [--table docs/data/simulated.csv]
 
 By kind of sample, haze and thickness. Richardson-Lucy is told the true PSF, that of the microscope in the file, of one
 of three depths; stack by stack the truth says which, and at which iteration to stop. RMSE and SSIM are taken after the
@@ -22,31 +22,27 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common.richardson_lucy import best_richardson_lucy
-from benchmarks.common.scene_files import SceneFile, microscopes_of, read_scene
-from benchmarks.common.scores import Row, markdown, scaled, score_row, structures, summarise
+from benchmarks.common.scene_files import SceneFile, microscopes_of, read_scene, read_voxels
+from benchmarks.common.scores import scaled, score_row, structures, summarise
+from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
 from napari_deep3d import predict
 from napari_deep3d.core.types import FloatArray
-from napari_deep3d.io import open_stack
 from napari_deep3d.jobs.pairs import CONFOCAL, WIDEFIELD, PairsFolder
 
 ITERATIONS = (5, 10, 15, 20, 30, 40, 60)
 BASELINE = "wide-field"
 COLUMNS = {
-    "group": "stacks of",
-    "stacks": "number",
-    "method": "",
-    "rmse_fit": "RMSE, fitted|.4f",
-    "share": "of wide-field's|.0%",
-    "ssim_fit": "SSIM, fitted|.3f",
-    "rmse": "RMSE|.4f",
-    "ssim": "SSIM|.3f",
-    "rank_correlation": "order of brightness|.2f",
-    "ranked": "stacks with an order",
+    "stacks of": "{group}",
+    "number": "{stacks}",
+    "": "{method}",
+    "RMSE, fitted": "{rmse_fit:.4f}",
+    "of wide-field's": "{share:.0%}",
+    "SSIM, fitted": "{ssim_fit:.3f}",
+    "RMSE": "{rmse:.4f}",
+    "SSIM": "{ssim:.3f}",
+    "order of brightness": "{rank_correlation:.2f}",
+    "stacks with an order": "{ranked}",
 }
-
-
-def read(path: Path) -> FloatArray:
-    return np.asarray(open_stack(path).volume().data[:, :, :], dtype=np.float32)
 
 
 def methods(
@@ -85,12 +81,13 @@ def main() -> None:
     parser.add_argument("--stacks", type=int, help="only so many of the folder's")
     parser.add_argument("--with", dest="earlier", type=Path, help="rows of other methods on the same stacks (JSON)")
     parser.add_argument("-o", "--output", type=Path, help="JSON file for every row")
+    add_table_option(parser)
     chosen = parser.parse_args()
     rows: list[Row] = []
     for name in PairsFolder(chosen.folder).names()[: chosen.stacks]:
         path, start = chosen.folder / WIDEFIELD / name, time.monotonic()
-        scene, truth = read_scene(path), scaled(read(chosen.folder / CONFOCAL / name))
-        found = list(methods(path, read(path), truth, scene, chosen))
+        scene, truth = read_scene(path), scaled(read_voxels(chosen.folder / CONFOCAL / name))
+        found = list(methods(path, read_voxels(path), truth, scene, chosen))
         rows += [{"stack": name} | scene.groups | row for row in found]
         errors = ", ".join(f"{row['method']} {row['rmse_fit']:.4f}" for row in found)
         print(f"{name}: {scene.kind}, {scene.haze}: {errors} ({time.monotonic() - start:.0f} s)", flush=True)
@@ -100,6 +97,7 @@ def main() -> None:
     if chosen.output:
         chosen.output.parent.mkdir(parents=True, exist_ok=True)
         chosen.output.write_text(json.dumps({"models": dict(chosen.model), "rows": rows, "groups": lines}, indent=1))
+    write_rows(chosen.table, lines)
     print("\n" + markdown(lines, COLUMNS))
 
 

@@ -1,6 +1,7 @@
 """Voxels per second of the prediction, against MONAI's sliding window with the same network on the same stack.
 
 Usage: pip install 'napari-deep3d[benchmark]'; python -m benchmarks.prediction.speed [--shape 48,256,256]
+           [--table docs/data/prediction_speed.csv]
 """
 
 from __future__ import annotations
@@ -11,14 +12,21 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from monai.inferers import sliding_window_inference
 
+from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
 from napari_deep3d import predict
 from napari_deep3d.jobs.models import find_model
 from napari_deep3d.nn.model_file import load_model
 
 SPACING_UM = (0.4, 0.2, 0.2)
 REPEATS = 2
+COLUMNS = {
+    "": "{method}",
+    "Mvoxel/s": "{mvoxel_per_second:.3f}",
+    "of MONAI's": "{times_monai:.1f}",
+    "of the matrix product's rate": "{share_of_peak:.0%}",
+    "which is, GFLOP/s": "{peak_gflops:.0f}",
+}
 
 
 def seconds(run: Callable[[], object], repeats: int) -> float:
@@ -56,10 +64,14 @@ def flops_per_voxel(generator: torch.nn.Module) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", default="48,256,256")
     parser.add_argument("--model", default="generalist")
+    add_table_option(parser)
     chosen = parser.parse_args()
+
+    from monai.inferers import sliding_window_inference
+
     shape = tuple(int(n) for n in chosen.shape.split(","))
     stack = np.random.default_rng(0).gamma(2, 100, shape).astype(np.float32)
     generator, _ = load_model(find_model(chosen.model))
@@ -72,17 +84,21 @@ def main() -> None:
     voxels = float(np.prod(shape))
     work = flops_per_voxel(generator)
     theirs = voxels / seconds(monai, REPEATS)
-    print(f"MONAI sliding_window_inference, float32, 12x128x128, overlap 0.25: {theirs / 1e6:.3f} Mvoxel/s", flush=True)
+    peer = "MONAI sliding_window_inference, float32, 12 x 128 x 128, overlap 0.25, Gaussian"
+    rows: list[Row] = [{"method": peer, "mvoxel_per_second": theirs / 1e6, "times_monai": 1.0}]
     for precision, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
         options = {"spacing_um": SPACING_UM, "model": chosen.model, "precision": precision}
-        result = predict(stack, **options)
+        predict(stack, **options)
         ours = voxels / min(predict(stack, **options).seconds for _ in range(REPEATS))
         peak = peak_gflops(dtype)
-        print(
-            f"ours, {precision}, tile {result.tile}, halo {result.halo}: {ours / 1e6:.3f} Mvoxel/s, "
-            f"{ours / theirs:.1f} x MONAI, {ours * work / 1e9 / peak:.0%} of the matrix product's {peak:.0f} GFLOP/s",
-            flush=True,
+        speed = {"mvoxel_per_second": ours / 1e6, "times_monai": ours / theirs}
+        rows.append(
+            {"method": f"prediction, {precision}"}
+            | speed
+            | {"share_of_peak": ours * work / 1e9 / peak, "peak_gflops": peak}
         )
+    print(markdown(rows, COLUMNS))
+    write_rows(chosen.table, rows)
     print(f"network: {work / 1e3:.0f} kFLOP per voxel; {torch.get_num_threads()} threads")
 
 

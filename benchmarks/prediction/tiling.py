@@ -1,9 +1,12 @@
 """Which way of tiling keeps what the network can do? Trains small networks and compares the candidates.
 
-Usage: python -m benchmarks.prediction.tiling data/train [--steps 600]
+Usage: python -m benchmarks.prediction.tiling data/train [--steps 250] [--table docs/data/tile_norms_published.csv]
+       python -m benchmarks.prediction.tiling data/train --only-model generalist --stacks 1
+           [--table docs/data/tile_norms_bundled.csv]
 
 Three trainings of equal length: instance norm on 12-plane patches (as published), instance norm on patches of mixed
-depth, batch norm on mixed depth. Each is then used on held-out pairs in every way that makes sense for it.
+depth, batch norm on mixed depth. Each is then used on held-out pairs in every way that makes sense for it. The table is
+that of the first one, or of the only model.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.evaluation.metrics import fit_scale, rmse, ssim
 from napari_deep3d.core.events import TileDone
@@ -39,6 +43,13 @@ CPU, FLOAT = torch.device("cpu"), torch.float32
 HALO: Shape = (16, 32, 32)
 MIXED = ((12, 64, 64), (24, 64, 64), (48, 64, 64), (64, 64, 64))
 PUBLISHED = ((12, 64, 64),)
+COLUMNS = {
+    "norm statistics": "{norm_statistics}",
+    "RMSE": "{rmse:.3f}",
+    "SSIM": "{ssim:.3f}",
+    "tile mismatch": "{tile_mismatch:.3f}",
+    "change with the tile": "{change:.3f}",
+}
 
 
 class LocalNorm(nn.Module):
@@ -137,8 +148,9 @@ def population(generator: Generator, pairs: list[TrainingPair], patches: tuple[S
 
 def compare(
     name: str, ways: dict[str, Callable[[FloatArray, Shape], tuple[FloatArray, float]]], pairs: list[TrainingPair]
-) -> None:
-    """Print RMSE, SSIM, tile mismatch and dependence on the tile of every way of predicting."""
+) -> list[Row]:
+    """RMSE, SSIM, tile mismatch and dependence on the tile, where there are tiles, of every way of predicting."""
+    lines: list[Row] = []
     for way, predict in ways.items():
         rows = []
         for pair in pairs:
@@ -149,8 +161,11 @@ def compare(
             change = max(float(np.sqrt(((r - main) ** 2).mean()) / main.std()) for r, _ in results[:-1])
             fitted = fit_scale(main, truth)
             rows.append((rmse(fitted, truth), ssim(fitted, truth), max(m for _, m in results), change))
-        figures = np.mean(rows, axis=0)
-        print(f"| {name} | {way} | " + " | ".join(f"{v:.3f}" for v in figures) + " |", flush=True)
+        error, likeness, mismatch, change = np.mean(rows, axis=0).tolist()
+        line = {"norm_statistics": way, "rmse": error, "ssim": likeness}
+        lines.append(line | {"tile_mismatch": mismatch or None, "change": change or None})
+    print(f"\n{name}\n\n{markdown(lines, COLUMNS)}", flush=True)
+    return lines
 
 
 def ways_for(generator: Generator) -> dict[str, Callable[[FloatArray, Shape], tuple[FloatArray, float]]]:
@@ -165,37 +180,40 @@ def ways_for(generator: Generator) -> dict[str, Callable[[FloatArray, Shape], tu
         return tiled(FoldedNetwork(generator, pieces, CPU, FLOAT), stack, tile, HALO)
 
     return {
-        "12x64x64 tiles, own statistics (as published)": lambda s, _: tiled(
+        "of each tile of 12 x 64 x 64, as published": lambda s, _: tiled(
             as_network(generator), s, (8, 48, 48), (2, 8, 8)
         ),
-        "tile's own statistics": lambda s, t: tiled(as_network(generator), s, t, HALO),
-        "whole stack in one pass": lambda s, _: (as_network(generator)(s), 0.0),
-        "stack's statistics frozen": frozen,
-        "statistics of four columns, pooled, frozen": columns,
-        "local statistics, window 48x96x96": lambda s, t: tiled(local, s, t, HALO),
+        "of each tile": lambda s, t: tiled(as_network(generator), s, t, HALO),
+        "whole stack in one pass, no tiles": lambda s, _: (as_network(generator)(s), 0.0),
+        "of the whole stack, frozen": frozen,
+        "of four columns together, frozen": columns,
+        "of a window of 48 x 96 x 96 around each voxel": lambda s, t: tiled(local, s, t, HALO),
     }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pairs", type=Path)
     parser.add_argument("--steps", type=int, default=250)
     parser.add_argument("--stacks", type=int, default=2)
     parser.add_argument("--only-model", metavar="NAME", help="a trained model (of mixed depth) instead of trainings")
+    add_table_option(parser)
     chosen = parser.parse_args()
     training, held_out = split_pairs(
         prepare_pairs(PairsFolder(chosen.pairs).load(), (0.1, 99.9)), TrainConfig(seed=2026)
     )
     tests = held_out[4 : 4 + chosen.stacks]
-    print("| training | prediction | RMSE | SSIM | tile mismatch | change with the tile |\n|---|---|---|---|---|---|")
     if chosen.only_model:
-        compare(chosen.only_model, ways_for(load_model(find_model(chosen.only_model))[0]), tests)
+        ways = ways_for(load_model(find_model(chosen.only_model))[0])
+        write_rows(chosen.table, compare(chosen.only_model, ways, tests))
         return
-    for name, patches in (("instance norm, 12 planes", PUBLISHED), ("instance norm, mixed depth", MIXED)):
-        compare(name, ways_for(train(training, patches, chosen.steps, pooled=False)), tests)
+    published = ways_for(train(training, PUBLISHED, chosen.steps, pooled=False))
+    write_rows(chosen.table, compare("instance norm, 12 planes", published, tests))
+    mixed = ways_for(train(training, MIXED, chosen.steps, pooled=False))
+    compare("instance norm, mixed depth", mixed, tests)
     batch = train(training, MIXED, chosen.steps, pooled=True)
     fixed = as_network(population(batch, training, MIXED))
-    compare("batch norm, mixed depth", {"training statistics": lambda s, t: tiled(fixed, s, t, HALO)}, tests)
+    compare("batch norm, mixed depth", {"of the training": lambda s, t: tiled(fixed, s, t, HALO)}, tests)
 
 
 if __name__ == "__main__":

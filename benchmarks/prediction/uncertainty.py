@@ -2,8 +2,8 @@
 
 Usage: napari-deep3d simulate -o data/calibration --pairs 10 --shape 48,128,128 --seed 21
        napari-deep3d simulate -o data/test --pairs 10 --shape 48,128,128 --seed 22
-       python -m benchmarks.prediction.uncertainty data/test [--stacks 16]
-        [--calibration data/calibration] [--nucleus FILE]
+       python -m benchmarks.prediction.uncertainty data/test [--stacks 12] [--nucleus] [--calibration data/calibration]
+           [--table docs/data/uncertainty.csv]
 
 With ``--calibration`` the model is calibrated anew, on the pairs of that folder; else it is taken as it is.
 
@@ -26,11 +26,14 @@ import numpy as np
 import scipy.ndimage as ndi
 from scipy.stats import spearmanr
 
-from benchmarks.prediction import nucleus
+from benchmarks.common import nucleus_pair
+from benchmarks.common.real_files import NUCLEUS, ROOT
+from benchmarks.common.scores import scaled
+from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
 from napari_deep3d import predict
 from napari_deep3d.core.evaluation.metrics import rmse, ssim
 from napari_deep3d.core.evaluation.uncertainty import Calibration, fit_calibration_to_pairs
-from napari_deep3d.core.intensity import intensity_range, normalise
+from napari_deep3d.core.intensity import normalise
 from napari_deep3d.core.types import FloatArray
 from napari_deep3d.io import open_stack
 from napari_deep3d.jobs.models import find_model
@@ -41,10 +44,18 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
 BINS = 10
+PARTS = (
+    "least uncertain tenth",
+    "2nd tenth",
+    "3rd tenth",
+    *(f"{number}th tenth" for number in range(4, BINS)),
+    "most uncertain tenth",
+    "all",
+)
 AVERAGED = 5
 STRUCTURE = 0.1
 """Voxels predicted brighter than this count as structure."""
-PICTURE = Path(__file__).parents[2] / "docs" / "images" / "uncertainty.png"
+PICTURE = ROOT / "docs" / "images" / "uncertainty.png"
 
 
 @dataclass(frozen=True)
@@ -122,17 +133,18 @@ def kept(pair: Judged, share: float) -> float:
     return float(pair.error[pair.uncertainty <= threshold].sum() / pair.error.sum())
 
 
-def real_nucleus(model: Path, file: Path, **options: Any) -> None:
+def real_nucleus(model: Path, **options: Any) -> None:
     """Print what the uncertainty tells of a real pair, unlike those of the calibration."""
-    widefield = open_stack(file).volume(nucleus.WIDEFIELD)
-    confocal = np.asarray(open_stack(file).volume(nucleus.CONFOCAL).data[:, :, :], dtype=np.float32)[nucleus.INNER]
-    truth = normalise(confocal, intensity_range(confocal, nucleus.PERCENTILES))
+    file = open_stack(NUCLEUS)
+    widefield = file.volume(nucleus_pair.WIDEFIELD)
+    confocal = np.asarray(file.volume(nucleus_pair.CONFOCAL).data[:, :, :], dtype=np.float32)
+    truth = scaled(confocal[nucleus_pair.INNER])
     spacing = widefield.require_spacing_um()
     made = predict(
         np.asarray(widefield.data[:, :, :]), spacing_um=spacing, model=str(model), uncertainty=True, **options
     )
-    prediction, uncertainty = nucleus.aligned(made.data), nucleus.aligned(made.uncertainty)
-    real = Judged(file.name, truth, prediction, prediction, uncertainty, (0.0, 0.0))
+    prediction, uncertainty = nucleus_pair.aligned(made.data), nucleus_pair.aligned(made.uncertainty)
+    real = Judged(NUCLEUS.name, truth, prediction, prediction, uncertainty, (0.0, 0.0))
     print(f"real nucleus: expected {real.uncertainty.mean():.4f}, measured {real.error.mean():.4f}")
     for over in (1, AVERAGED):
         print(f"rank correlation, error over {over} voxels along each axis: {rank_correlation(real, over=over):.2f}")
@@ -163,17 +175,20 @@ def draw(path: Path, pair: Judged, table: list[tuple[float, float, float]]) -> N
     plt.close(figure)
 
 
-def report(pairs: list[Judged]) -> list[tuple[float, float, float]]:
-    """Print what was found, and return the calibration curve."""
+def report(pairs: list[Judged], file: Path | None) -> list[tuple[float, float, float]]:
+    """Print what was found, write the calibration curve to a file, and return it."""
     uncertainty, error = (
         np.concatenate([getattr(p, name).ravel() for p in pairs]) for name in ("uncertainty", "error")
     )
     table = curve(uncertainty, error)
-    print("expected  measured  within")
-    for row in table:
-        print("{:8.4f}  {:8.4f}  {:6.2f}".format(*row))
-    print(f"all voxels: expected {uncertainty.mean():.4f}, measured {error.mean():.4f}")
-    for times in (1, 2, 3):
+    whole = curve(uncertainty, error, bins=1)
+    rows: list[Row] = [
+        {"voxels": name, "expected": round(expected, 4), "measured": round(measured, 4), "within": round(within, 2)}
+        for name, (expected, measured, within) in zip(PARTS, table + whole, strict=True)
+    ]
+    print(markdown(rows, {name: f"{{{name}}}" for name in rows[0]}))
+    write_rows(file, rows)
+    for times in (2, 3):
         print(f"errors within {times} x the expected one: {(error <= times * uncertainty).mean():.1%}")
     for (name, least), over in product((("all voxels", -np.inf), (f"above {STRUCTURE}", STRUCTURE)), (1, AVERAGED)):
         found = [rank_correlation(pair, least, over) for pair in pairs]
@@ -204,8 +219,9 @@ def main() -> None:
     parser.add_argument("--calibration", type=Path, help="pairs folder to fit on")
     parser.add_argument("--model", default="generalist")
     parser.add_argument("--precision", default="auto")
-    parser.add_argument("--nucleus", type=Path, help="the real pair of benchmarks/prediction/nucleus.py")
+    parser.add_argument("--nucleus", action="store_true", help="measure on the real nucleus, too")
     parser.add_argument("--picture", type=Path, default=PICTURE)
+    add_table_option(parser)
     chosen = parser.parse_args()
     options = {"precision": chosen.precision}
     calibration = read_info(find_model(chosen.model)).uncertainty
@@ -217,9 +233,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         model = with_calibration(chosen.model, calibration, Path(folder) / "calibrated.safetensors")
         pairs = list(islice(judge(model, chosen.test, plain=True, **options), chosen.stacks))
-        if chosen.nucleus is not None:
-            real_nucleus(model, chosen.nucleus, **options)
-    table = report(pairs)
+        if chosen.nucleus:
+            real_nucleus(model, **options)
+    table = report(pairs, chosen.table)
     draw(chosen.picture, max(pairs, key=lambda pair: rank_correlation(pair, STRUCTURE)), table)
     print(chosen.picture)
 

@@ -1,7 +1,7 @@
 """How far off registration is, by method, on simulated pairs whose shift is known; and on pairs that do not match.
 
-Usage: python -m benchmarks.registration.accuracy [--thick 64] [--thin 24] [--turned 12]
-[--unrelated 200] [--output FILE.json]
+Usage: python -m benchmarks.registration.accuracy [--thick 64] [--thin 24] [--turned 12] [--unrelated 200]
+           [--output FILE.json] [--tables docs/data]
 
 Seeds and real samples are apart from those that the method was tuned on. Errors are in planes and pixels.
 """
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from skimage.registration import phase_cross_correlation
 
+from benchmarks.common.tables import Row, markdown, write_rows
 from benchmarks.registration.pairs import TEST_SEED, KnownPair, known_pair, real_samples, thick_pairs, thin_pairs
 from napari_deep3d import InputError, register
 from napari_deep3d.core.registration.transform import corners_um
@@ -28,10 +29,24 @@ from napari_deep3d.core.volume import Volume
 
 BAND_PASS = (2, 6, 6)
 AXIAL, LATERAL = 0.25, 0.5
-
-
+COLUMNS = {
+    "pairs": "{pairs}",
+    "method": "{method}",
+    f"axial <= {AXIAL}": "{axial_share:.0%}",
+    f"lateral <= {LATERAL}": "{lateral_share:.0%}",
+    "median axial": "{axial_median:.3f}",
+    "median lateral": "{lateral_median:.3f}",
+    "worst axial, lateral": "{axial_worst:.2f}, {lateral_worst:.2f}",
+    "s": "{seconds:.2f}",
+}
+CONFIDENCES = (
+    ("0.97 and more", 0.97, np.inf),
+    ("0.9 to 0.97", 0.9, 0.97),
+    ("0.5 to 0.9", 0.5, 0.9),
+    ("below 0.5 (refused)", 0.0, 0.5),
+)
 Found = tuple[DoubleArray, float, Any]
-"""DoubleArray in voxels, confidence, and what that was told from."""
+"""Shift (Z, Y, X) in voxels, confidence, and what that was told from."""
 
 
 def ours(**settings: Any) -> Callable[[KnownPair], Found]:
@@ -81,7 +96,7 @@ METHODS: dict[str, Callable[[KnownPair], Found]] = {
 }
 
 
-def measure(pairs: Any, label: str, methods: dict[str, Callable[[KnownPair], Found]]) -> list[dict[str, Any]]:
+def measure(pairs: Any, label: str, methods: dict[str, Callable[[KnownPair], Found]]) -> list[Row]:
     """Errors of the methods on every pair."""
     rows = []
     for number, pair in enumerate(pairs):
@@ -106,38 +121,35 @@ def measure(pairs: Any, label: str, methods: dict[str, Callable[[KnownPair], Fou
     return rows
 
 
-def table(rows: list[dict[str, Any]], title: str) -> None:
-    """Print the share within bounds and the median errors of every method."""
-    print(
-        f"\n{title}\n| method | axial <= {AXIAL} | lateral <= {LATERAL} | median axial | median lateral | worst | s |"
-    )
-    print("|---|---|---|---|---|---|---|")
+def accuracy(rows: list[Row], pairs: str) -> list[Row]:
+    """Share within bounds, median and worst error of every method; errors in planes and pixels."""
+    lines: list[Row] = []
     for name in METHODS:
         mine = [row for row in rows if row["method"] == name]
         if not mine:
             continue
-        axial, lateral = (np.array([row[key] for row in mine]) for key in ("axial", "lateral"))
-        print(
-            f"| {name} | {np.mean(axial <= AXIAL):.0%} | {np.mean(lateral <= LATERAL):.0%} | {np.median(axial):.3f} "
-            f"| {np.median(lateral):.3f} | {axial.max():.2f}, {lateral.max():.2f} "
-            f"| {np.median([row['seconds'] for row in mine]):.2f} |"
-        )
+        line: Row = {"pairs": pairs, "method": name}
+        for axis, bound in (("axial", AXIAL), ("lateral", LATERAL)):
+            errors = np.array([row[axis] for row in mine])
+            line[f"{axis}_share"] = float(np.mean(errors <= bound))
+            line[f"{axis}_median"], line[f"{axis}_worst"] = float(np.median(errors)), float(errors.max())
+        lines.append(line | {"seconds": float(np.median([row["seconds"] for row in mine]))})
+    return lines
 
 
-def calibration(rows: list[dict[str, Any]]) -> None:
-    """Print how often the default is right within half a voxel, by confidence."""
-    mine = [row for row in rows if row["method"] == DEFAULT]
-    print("\nconfidence of the default, and how often it is within half a step axially and half a pixel laterally")
-    for low, high in ((0, 0.5), (0.5, 0.9), (0.9, 0.97), (0.97, 1.01)):
-        some = [row for row in mine if low <= row["confidence"] < high]
-        if some:
-            right = np.mean([row["axial"] <= 0.5 and row["lateral"] <= 0.5 for row in some])
-            print(f"{low:.2f} to {min(high, 1):.2f}: {len(some)} pairs, {right:.0%} right")
+def calibration(rows: list[Row]) -> list[Row]:
+    """How often the default is right within half a plane and half a pixel, by its confidence."""
+    lines: list[Row] = []
+    for name, low, high in CONFIDENCES:
+        some = [row for row in rows if row["method"] == DEFAULT and low <= row["confidence"] < high]
+        right = sum(row["axial"] <= 0.5 and row["lateral"] <= 0.5 for row in some)
+        lines.append({"confidence": name, "pairs": len(some), "right": right})
+    return lines
 
 
-def turned(count: int) -> list[dict[str, Any]]:
+def turned(count: int) -> list[Row]:
     """Corner errors of similarity and affine on pairs turned by up to 2 degrees and magnified by up to 2 %."""
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for number in range(count):
         rng = np.random.default_rng((TEST_SEED, 2000 + number))
         pair = known_pair(
@@ -179,9 +191,9 @@ def turned(count: int) -> list[dict[str, Any]]:
     return rows
 
 
-def unrelated(count: int) -> list[dict[str, Any]]:
+def unrelated(count: int) -> list[Row]:
     """Confidence on pairs that do not match: stacks of different samples, noise, blank stacks with a gradient."""
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     earlier: list[KnownPair] = []
     rng = np.random.default_rng(TEST_SEED)
     pairs = iter(thick_pairs(TEST_SEED + 1, count, real_samples()))
@@ -204,7 +216,7 @@ def unrelated(count: int) -> list[dict[str, Any]]:
     return rows
 
 
-def _confidence(data: NDArray[Any], pair: KnownPair) -> dict[str, Any]:
+def _confidence(data: NDArray[Any], pair: KnownPair) -> Row:
     try:
         found = register_volumes(Volume(data, pair.confocal.spacing_um), pair.widefield)
     except InputError as error:
@@ -214,27 +226,34 @@ def _confidence(data: NDArray[Any], pair: KnownPair) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, count in (("thick", 64), ("thin", 24), ("turned", 12), ("unrelated", 200)):
         parser.add_argument(f"--{name}", type=int, default=count)
-    parser.add_argument("--output", type=Path)
+    parser.add_argument("--output", type=Path, help="JSON file for every row")
+    parser.add_argument("--tables", type=Path, metavar="FOLDER", help="write what docs/results.md shows to here")
     parser.add_argument("--default-only", action="store_true", help="leave the other methods out")
     chosen = parser.parse_args()
     methods = {DEFAULT: METHODS[DEFAULT]} if chosen.default_only else METHODS
     rows = measure(thick_pairs(TEST_SEED, chosen.thick, real_samples()), "thick", methods)
     rows += measure(thin_pairs(TEST_SEED, chosen.thin), "thin", methods)
-    for label in ("thick", "thin"):
-        table([row for row in rows if row["set"] == label], label)
-    table([row for row in rows if row["halfway"]], "shift halfway between planes")
-    conditions: tuple[tuple[str, Callable[[dict[str, Any]], bool]], ...] = (
-        ("real confocal volumes as samples", lambda row: row["kind"] == "confocal"),
-        ("strong haze (25 um)", lambda row: row["mean_free_path_um"] == 25 and row["set"] == "thick"),
-        ("100 photons", lambda row: row["photons"] == 100 and row["set"] == "thick"),
-        ("sparse", lambda row: not row["dense"] and row["set"] == "thick"),
+    conditions: dict[str, Callable[[Row], bool]] = {
+        "thick": lambda row: row["set"] == "thick",
+        "strong haze (25 um), thick": lambda row: row["mean_free_path_um"] == 25 and row["set"] == "thick",
+        "100 photons, thick": lambda row: row["photons"] == 100 and row["set"] == "thick",
+        "sparse samples, thick": lambda row: not row["dense"] and row["set"] == "thick",
+        "real confocal volumes as samples, thick": lambda row: row["kind"] == "confocal",
+        "shifted halfway between planes, thick and thin": lambda row: row["halfway"],
+        "thin": lambda row: row["set"] == "thin",
+    }
+    lines = [line for name, test in conditions.items() for line in accuracy([r for r in rows if test(r)], name)]
+    confidences = calibration(rows)
+    print(
+        f"\n{markdown(lines, COLUMNS)}\n\n{markdown(confidences, {name: f'{{{name}}}' for name in confidences[0]})}\n"
     )
-    for title, test in conditions:
-        table([row for row in rows if test(row)], title)
-    calibration(rows)
+    if chosen.tables:
+        shown = [{name: value for name, value in line.items() if name != "seconds"} for line in lines]
+        write_rows(chosen.tables / "registration.csv", shown)
+        write_rows(chosen.tables / "registration_confidence.csv", confidences)
     rows += turned(chosen.turned)
     rows += unrelated(chosen.unrelated)
     if chosen.output:

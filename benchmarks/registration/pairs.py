@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ import scipy.fft
 import scipy.ndimage as ndi
 from scipy.spatial.transform import Rotation
 
+from benchmarks.common.real_files import SHARED
 from napari_deep3d.core.registration.transform import Transform
 from napari_deep3d.core.simulation import imaging as simulation
 from napari_deep3d.core.simulation.camera import expose
@@ -27,7 +27,6 @@ from napari_deep3d.core.types import DoubleArray, FloatArray, Shape, Spacing
 from napari_deep3d.core.volume import Volume
 from napari_deep3d.io import open_stack
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
 REAL_SAMPLES = ("cells3d/nuclei.tif", "neuron_fly_confocal.tif")
 MEAN_FREE_PATHS_UM = (25.0, 60.0, 200.0, np.inf)
 PHOTONS = (100.0, 300.0, 1000.0, 3000.0)
@@ -65,7 +64,7 @@ class KnownPair:
 
 def real_samples() -> list[Volume]:
     """Real confocal volumes to take samples from, voxel by voxel; those that are there."""
-    stacks = [np.asarray(open_stack(DATA / name).volume().data) for name in REAL_SAMPLES if (DATA / name).exists()]
+    stacks = [np.asarray(open_stack(SHARED / name).volume().data) for name in REAL_SAMPLES if (SHARED / name).exists()]
     return [Volume(stack, None) for stack in stacks]
 
 

@@ -1,6 +1,7 @@
 """Time and peak memory of registration, against scikit-image's phase correlation on the same arrays.
 
-Usage: python -m benchmarks.registration.speed [--shapes 76,512,512 76,1024,1024] [--no-peer]
+Usage: python -m benchmarks.registration.speed [--shapes 76,512,512 76,1024,1024] [--peer-up-to 1024]
+           [--table docs/data/registration_speed.csv]
 
 Each measurement is a process of its own; times are those of the call, memory is the process's largest resident set,
 the two 16-bit stacks included.
@@ -20,6 +21,7 @@ import scipy.ndimage as ndi
 from numpy.typing import NDArray
 from skimage.registration import phase_cross_correlation
 
+from benchmarks.common.tables import Row, add_table_option, markdown, side_by_side, write_rows
 from napari_deep3d.core.config import RegisterConfig
 from napari_deep3d.core.events import drain, never
 from napari_deep3d.core.registration.register import register_volumes
@@ -28,6 +30,13 @@ from napari_deep3d.core.volume import Volume
 SPACING_UM = (0.5, 0.108, 0.108)
 SHIFT = (2, -7, 12)
 TILE = 256
+COLUMNS = {
+    "stack": "{stack}",
+    "ours, s": "{ours seconds:.1f}",
+    "ours, GB": "{ours peak_gb:.1f}",
+    "scikit-image, s": "{scikit-image seconds:.1f}",
+    "scikit-image, GB": "{scikit-image peak_gb:.1f}",
+}
 
 
 def stacks(shape: tuple[int, ...]) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
@@ -67,13 +76,15 @@ def measure(shape: tuple[int, ...], who: str) -> dict[str, object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shapes", nargs="+", default=["76,256,256", "76,512,512", "76,1024,1024", "76,2048,2048"])
     parser.add_argument(
         "--peer-up-to", type=int, default=1024, help="widest stack for scikit-image, which needs memory"
     )
     parser.add_argument("--who", help="measure one of: ours, scikit-image, in this process")
+    add_table_option(parser)
     chosen = parser.parse_args()
+    rows: list[Row] = []
     for text in chosen.shapes:
         shape = tuple(int(n) for n in text.split(","))
         if chosen.who:
@@ -81,9 +92,15 @@ def main() -> None:
             continue
         for who in ("ours", "scikit-image"):
             if who == "ours" or shape[1] <= chosen.peer_up_to:
-                command = [sys.executable, __file__, "--shapes", text, "--who", who]
+                command = [sys.executable, "-m", "benchmarks.registration.speed", "--shapes", text, "--who", who]
                 done = subprocess.run(command, check=True, capture_output=True, text=True)
                 print(f"{text} {who}: {done.stdout.strip()}", flush=True)
+                found = json.loads(done.stdout)
+                place = {"stack": text.replace(",", " x "), "program": who}
+                rows.append(place | {name: found[name] for name in ("seconds", "peak_gb")})
+    if rows:
+        print(markdown(side_by_side(rows, "stack", "program"), COLUMNS))
+        write_rows(chosen.table, rows)
 
 
 if __name__ == "__main__":

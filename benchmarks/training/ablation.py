@@ -2,11 +2,12 @@
 
 Usage: napari-deep3d simulate -o data/ablation-train --pairs 40 --shape 64,128,128 --seed 41 --from CELLS3D
        napari-deep3d simulate -o data/ablation-test --pairs 12 --shape 64,128,128 --seed 7041 --from CELLS3D
-       python -m benchmarks.training.ablation data/ablation-train data/ablation-test --out runs/ablation.csv
-       python -m benchmarks.training.ablation data/ablation-train data/ablation-test --out runs/ablation.csv --table
+       python -m benchmarks.training.ablation data/ablation-train data/ablation-test [--out runs/ablation.csv]
+           [--table docs/data/ablation.csv]
 
 Every row is one training of one variant with one seed, scored on the test pairs, with its weights and with their
 running mean; rows that the file has already are not made again. Two workers share the work with --worker 0/2 and 1/2.
+The table has mean and standard deviation over the seeds, of the weights of the last step.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.common.tables import Row, add_table_option, markdown, read_rows, write_rows
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.evaluation.metrics import fit_scale, rmse, ssim
 from napari_deep3d.core.types import FloatArray
@@ -48,6 +50,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "every 2nd plane": {"z_step": 2},
     "every 4th plane": {"z_step": 4},
 }
+WIDEFIELD = "wide-field"
 SCORES = ("rmse", "ssim", "rmse_fit", "ssim_fit", "high_frequencies")
 COLUMNS = ("variant", "seed", "steps", "weights", "seconds", *SCORES)
 BAND = (0.25, 0.75)
@@ -90,11 +93,8 @@ def train(pairs: list[TrainingPair], variant: str, seed: int, steps: int) -> tup
     return trainer, time.perf_counter() - start
 
 
-def done(path: Path) -> list[dict[str, str]]:
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+def done(path: Path) -> list[Row]:
+    return read_rows(path) if path.exists() else []
 
 
 def append(path: Path, values: dict[str, Any]) -> None:
@@ -107,16 +107,18 @@ def append(path: Path, values: dict[str, Any]) -> None:
         writer.writerow({k: f"{v:.5g}" if isinstance(v, float) else v for k, v in values.items()})
 
 
-def table(path: Path) -> None:
-    """Print mean and spread over the seeds of every variant."""
+def means(path: Path) -> list[Row]:
+    """Mean and spread over the seeds of every variant, by the weights that were scored."""
     groups: dict[tuple[str, str], list[list[float]]] = defaultdict(list)
     for found in done(path):
         groups[found["variant"], found["weights"]].append([float(found[name]) for name in SCORES])
-    print(f"| variant | weights | seeds | {' | '.join(SCORES)} |")
+    lines: list[Row] = []
     for (variant, weights), rows in groups.items():
-        mean, spread = np.mean(rows, axis=0), np.std(rows, axis=0)
-        cells = " | ".join(f"{m:.4f} ± {s:.4f}" for m, s in zip(mean, spread, strict=True))
-        print(f"| {variant} | {weights} | {len(rows)} | {cells} |")
+        line: Row = {"variant": variant, "weights": weights, "seeds": len(rows)}
+        for name, mean, spread in zip(SCORES, np.mean(rows, axis=0), np.std(rows, axis=0), strict=True):
+            line |= {name: float(mean), f"{name}_spread": float(spread) if len(rows) > 1 else None}
+        lines.append(line)
+    return lines
 
 
 def main() -> None:
@@ -124,19 +126,20 @@ def main() -> None:
     parser.add_argument("train", type=Path)
     parser.add_argument("test", type=Path)
     parser.add_argument("--out", type=Path, default=Path("runs/ablation.csv"))
-    parser.add_argument("--steps", type=int, default=700)
+    parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--variants", nargs="*", default=list(VARIANTS))
     parser.add_argument("--worker", default="0/1")
-    parser.add_argument("--table", action="store_true")
+    add_table_option(parser)
     chosen = parser.parse_args()
-    if chosen.table:
-        table(chosen.out)
-        return
     mine, workers = (int(part) for part in chosen.worker.split("/"))
     if workers > 1:
         torch.set_num_threads(1)
     training, test = (prepare_pairs(PairsFolder(folder).load(), (0.1, 99.9)) for folder in (chosen.train, chosen.test))
+    if not mine and not any(r["variant"] == WIDEFIELD for r in done(chosen.out)):
+        before = [row(pair.crop_widefield(pair.whole), pair.crop_confocal(pair.whole)) for pair in test]
+        means_before = dict(zip(SCORES, np.mean(before, axis=0).tolist(), strict=True))
+        append(chosen.out, {"variant": WIDEFIELD, "weights": "last"} | means_before)
     work = list(itertools.product(range(chosen.seeds), chosen.variants))
     for seed, variant in work[mine::workers]:
         if any(r["variant"] == variant and int(r["seed"]) == seed for r in done(chosen.out)):
@@ -148,6 +151,11 @@ def main() -> None:
             found = about | scores(network, test, trainer)
             append(chosen.out, found)
             print(found, flush=True)
+    lines = means(chosen.out)
+    columns = {"variant": "{variant}", "weights": "{weights}", "seeds": "{seeds}"}
+    print(markdown(lines, columns | {name: f"{{{name}:.4f}} ± {{{name}_spread:.4f}}" for name in SCORES}))
+    last = [line for line in lines if line["weights"] == "last"]
+    write_rows(chosen.table, [{k: v for k, v in line.items() if k not in ("weights", "seeds")} for line in last])
 
 
 if __name__ == "__main__":

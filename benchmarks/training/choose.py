@@ -1,12 +1,12 @@
 """Short trainings that differ in one setting each, scored on pairs held apart: whence the bundled model's settings.
 
 Usage: python -m benchmarks.training.choose data/train data/validation data/choosing-real [--minutes 6]
-[--config FILE ...]
+           [--config FILE ...] [--table docs/data/study.csv]
 
 Every config of configs/study is trained for the same time on a processor of its own, and scored on each of the
 validation folders by RMSE and SSIM after the best scale and offset. What is no setting of a training stands in its
 table [run]: the model to start from, or other pairs. A row for each is added to FOLDER/table.csv; a run that is in
-the table is not repeated. Test pairs and real test images are no part of it.
+that file is not repeated. Test pairs and real test images are no part of it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ import csv
 import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
+from benchmarks.common.real_files import ROOT
+from benchmarks.common.scores import PERCENTILES
+from benchmarks.common.tables import Row, add_table_option, read_rows, write_rows
 from napari_deep3d import predict, train
 from napari_deep3d.core.config import read_toml
 from napari_deep3d.core.evaluation.metrics import score
@@ -28,10 +30,9 @@ from napari_deep3d.core.types import FloatArray
 from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
 from napari_deep3d.nn.patches import TrainingPair
 
-PERCENTILES = (0.1, 99.9)
 SCORES = ("share", "rmse", "ssim")
 """RMSE as a share of the wide-field's, RMSE and SSIM, each the mean of a folder's stacks."""
-STUDY = Path(__file__).parents[2] / "configs" / "study"
+STUDY = ROOT / "configs" / "study"
 
 
 def share_and_scores(pair: TrainingPair, image: FloatArray) -> tuple[float, float, float]:
@@ -52,19 +53,19 @@ def validate(folder: Path, model: str) -> dict[str, float]:
     return {f"{folder.name} {name}": round(float(value), 4) for name, value in zip(SCORES, means, strict=True)}
 
 
-def study(path: Path, pairs: Path, validation: list[Path], folder: Path, minutes: float) -> dict[str, Any]:
+def study(path: Path, pairs: Path, validation: list[Path], folder: Path, minutes: float) -> Row:
     """Train by one config on one processor, and score the model."""
     torch.set_num_threads(1)
     settings = read_toml(path)
     run = settings.pop("run", {})
     made = train(run.get("pairs", pairs), folder / path.stem, minutes=minutes, start=run.get("start", ""), **settings)
-    row: dict[str, Any] = {"name": path.stem, "steps": made.iterations, "seconds": round(made.seconds)}
+    row: Row = {"name": path.stem, "steps": made.iterations, "seconds": round(made.seconds)}
     for held in validation:
         row |= validate(held, str(made.model))
     return row
 
 
-def add_row(table: Path, row: dict[str, Any]) -> None:
+def add_row(table: Path, row: Row) -> None:
     """Write a row at the end of the table."""
     is_new = not table.exists()
     with table.open("a", newline="") as file:
@@ -82,15 +83,17 @@ def main() -> None:
     parser.add_argument("--config", type=Path, action="append")
     parser.add_argument("--folder", type=Path, default=Path("runs/study"))
     parser.add_argument("--minutes", type=float, default=6.0)
+    add_table_option(parser)
     chosen = parser.parse_args()
     chosen.folder.mkdir(parents=True, exist_ok=True)
     table = chosen.folder / "table.csv"
-    done = {row["name"] for row in csv.DictReader(table.open())} if table.exists() else set()
+    done = {row["name"] for row in read_rows(table)} if table.exists() else set()
     configs = [path for path in chosen.config or sorted(STUDY.glob("*.toml")) if path.stem not in done]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         rest = (chosen.pairs, chosen.validation, chosen.folder, chosen.minutes)
         for task in as_completed(pool.submit(study, path, *rest) for path in configs):
             add_row(table, task.result())
+    write_rows(chosen.table, read_rows(table), key=("name",))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Fine-tuning the bundled model on two pairs of a new kind of sample, against training from scratch for as long.
 
 Usage: python -m benchmarks.training.finetune [--minutes 10] [--folder runs/finetune] [--only fine-tuned|scratch]
-[--seed 0]
+           [--seed 0] [--table docs/data/finetune.csv]
 
 The new kind is tissue of stained cell membranes: neither nuclei nor neurons, of which the bundled model knows
 nothing. Two pairs to train on, eight to test with, all of different seeds; the tests are not looked at before the end.
@@ -10,26 +10,32 @@ nothing. Two pairs to train on, eight to test with, all of different seeds; the 
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
 import scipy.ndimage as ndi
 
+from benchmarks.common.scores import NAMES, PERCENTILES, scaled
+from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
 from napari_deep3d import predict, train
 from napari_deep3d.core.config import DEFAULT_MODEL
 from napari_deep3d.core.evaluation.metrics import score
-from napari_deep3d.core.intensity import intensity_range, normalise
 from napari_deep3d.core.simulation.imaging import SimulatedPair, take_images
 from napari_deep3d.core.simulation.scene import SceneBounds
 from napari_deep3d.core.types import FloatArray, Shape, Spacing
-from napari_deep3d.io import write_stack
 from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
 
 SHAPE: Shape = (64, 144, 144)
 TRAINING, TESTS = 2, 8
 TRAINING_SEED, TEST_SEED = 5100, 5200
-PERCENTILES = (0.1, 99.9)
+COLUMNS = {
+    "": "{image}",
+    "steps": "{steps}",
+    "RMSE": "{rmse:.4f}",
+    "SSIM": "{ssim:.4f}",
+    "RMSE, scaled": "{rmse_fit:.4f}",
+    "SSIM, scaled": "{ssim_fit:.4f}",
+}
 
 
 def membranes(rng: np.random.Generator, shape: Shape, spacing_um: Spacing) -> FloatArray:
@@ -61,9 +67,7 @@ def simulate_membranes(seed: int, number: int) -> SimulatedPair:
 def write_pairs(folder: Path, seed: int, count: int) -> None:
     for number in range(count):
         pair = simulate_membranes(seed, number)
-        for kind, data in (("widefield", pair.widefield), ("confocal", pair.confocal)):
-            (folder / kind).mkdir(parents=True, exist_ok=True)
-            write_stack(folder / kind / f"{number}.ome.tif", data, pair.scene.spacing_um, overwrite=True)
+        PairsFolder(folder).write(str(number), pair.widefield, pair.confocal, pair.scene.spacing_um, overwrite=True)
 
 
 def evaluate(folder: Path, model: str) -> dict[str, float]:
@@ -72,13 +76,12 @@ def evaluate(folder: Path, model: str) -> dict[str, float]:
     for pair in prepare_pairs(PairsFolder(folder).load(), PERCENTILES):
         truth = pair.crop_confocal(pair.whole)
         widefield = np.asarray(pair.widefield.data[pair.whole])
-        image = normalise(widefield, intensity_range(widefield, PERCENTILES))
+        image = scaled(widefield)
         if model:
             image = predict(widefield, spacing_um=pair.spacing_um, model=model).data
         found = score(image, truth)
-        rows.append((found.rmse, found.ssim, found.rmse_fit, found.ssim_fit))
-    names = ("rmse", "ssim", "rmse_fit", "ssim_fit")
-    return {name: round(float(value), 4) for name, value in zip(names, np.mean(rows, axis=0), strict=True)}
+        rows.append([getattr(found, name) for name in NAMES])
+    return {name: round(float(value), 4) for name, value in zip(NAMES, np.mean(rows, axis=0), strict=True)}
 
 
 def main() -> None:
@@ -87,20 +90,26 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--only", choices=["fine-tuned", "scratch"])
     parser.add_argument("--seed", type=int, default=0)
+    add_table_option(parser)
     chosen = parser.parse_args()
     pairs, tests = chosen.folder / "pairs", chosen.folder / "test"
     for folder, seed, count in ((pairs, TRAINING_SEED, TRAINING), (tests, TEST_SEED, TESTS)):
         if not folder.exists():
             write_pairs(folder, seed, count)
+    rows: list[Row] = []
     if chosen.only is None:
-        print("wide-field", json.dumps(evaluate(tests, "")), flush=True)
-        print("bundled model", json.dumps(evaluate(tests, DEFAULT_MODEL)), flush=True)
+        rows = [
+            {"image": name, "steps": None} | evaluate(tests, model)
+            for name, model in (("wide-field", ""), ("bundled model", DEFAULT_MODEL))
+        ]
     for name, start in (("fine-tuned", DEFAULT_MODEL), ("scratch", "")):
         if chosen.only in (None, name):
             run = chosen.folder / f"{name}-{chosen.seed}"
             made = train(pairs, run, start=start, minutes=chosen.minutes, seed=chosen.seed)
-            about = f"{name}, {made.iterations} steps in {made.seconds:.0f} s"
-            print(about, json.dumps(evaluate(tests, str(made.model))), flush=True)
+            print(f"{name}: {made.iterations} steps in {made.seconds:.0f} s", flush=True)
+            rows.append({"image": name, "steps": made.iterations} | evaluate(tests, str(made.model)))
+    print(markdown(rows, COLUMNS))
+    write_rows(chosen.table, rows)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from napari_deep3d.core.box import Box
 from napari_deep3d.core.resampling import Resampled, grid_for
 from napari_deep3d.core.types import Shape
 from napari_deep3d.core.volume import Volume
-from napari_deep3d.jobs.pairs import PairsFolder
+from napari_deep3d.jobs.pairs import WRITTEN_SUFFIX, PairsFolder
 
 NATIVE_UM = (0.5, 0.2, 0.2)
 LEAST: Shape = (12, 80, 80)
@@ -42,7 +42,8 @@ def main() -> None:
         if any(have < least for have, least in zip(sides[0].data.shape, LEAST, strict=True)):
             left_out += 1
             continue
-        PairsFolder(chosen.output).write(pair.name, sides[0].data, sides[1].data, sides[0].require_spacing_um())
+        name = pair.name.removesuffix(WRITTEN_SUFFIX)
+        PairsFolder(chosen.output).write(name, sides[0].data, sides[1].data, sides[0].require_spacing_um())
     print(f"{left_out} pairs were left out: a field of less than {LEAST} voxels of {NATIVE_UM} um")
 
 

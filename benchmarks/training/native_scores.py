@@ -1,6 +1,7 @@
 """The study's model of resampled pairs against that of pairs as they are, on stacks that both predict in seconds.
 
 Usage: python -m benchmarks.training.native_scores data/validation data/choosing-real [--folder runs/study]
+           [--table docs/data/study_voxels.csv]
 
 Stacks that grow more than :data:`MAX_GROWTH`-fold on the one voxel size are left out, for both models. RMSE as a share
 of the wide-field's, RMSE and SSIM after the best scale and offset, and the seconds that predicting took.
@@ -14,7 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.training.choose import PERCENTILES, share_and_scores
+from benchmarks.common.scores import PERCENTILES
+from benchmarks.common.tables import Row, add_table_option, write_rows
+from benchmarks.training.choose import SCORES, share_and_scores
 from benchmarks.training.native_pairs import NATIVE_UM
 from napari_deep3d import predict
 from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
@@ -27,7 +30,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("validation", type=Path, nargs="+")
     parser.add_argument("--folder", type=Path, default=Path("runs/study"))
+    add_table_option(parser)
     chosen = parser.parse_args()
+    rows: list[Row] = []
     for held in chosen.validation:
         pairs = list(prepare_pairs(PairsFolder(held).load(), PERCENTILES))
         kept = [p for p in pairs if np.prod(np.divide(p.widefield.require_spacing_um(), NATIVE_UM)) <= MAX_GROWTH]
@@ -38,7 +43,10 @@ def main() -> None:
             ]
             seconds = time.monotonic() - start
             means = np.mean([share_and_scores(p, image) for p, image in zip(kept, images, strict=True)], axis=0)
-            print(held, name, f"{len(kept)} of {len(pairs)}", means.round(4), f"{seconds:.0f} s", flush=True)
+            about = {"pairs": held.name, "model": name, "stacks": f"{len(kept)} of {len(pairs)}"}
+            rows.append(about | dict(zip(SCORES, means.round(4).tolist(), strict=True)))
+            print(rows[-1], f"{seconds:.0f} s", flush=True)
+    write_rows(chosen.table, rows)
 
 
 if __name__ == "__main__":

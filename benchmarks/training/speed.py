@@ -1,6 +1,6 @@
 """How fast a step of training is, against a plain float32 loop, and how close to what the processor can do.
 
-Usage: python -m benchmarks.training.speed [--pairs FOLDER] [--steps 4]
+Usage: python -m benchmarks.training.speed [--pairs FOLDER] [--steps 4] [--table docs/data/training_speed.csv]
 
 The plain loop is what one writes first: the same networks, losses and optimisers, PyTorch's default layout, float32,
 the step's three backward passes one after another. All rows alternate within one run, since the machine is shared;
@@ -24,6 +24,8 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.common.scores import PERCENTILES
+from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
 from napari_deep3d import simulate
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
@@ -34,8 +36,18 @@ from napari_deep3d.nn.patches import TrainingPair, draw_batch
 from napari_deep3d.nn.trainer import Trainer, training_precision
 
 PATCH = (48, 96, 96)
-LOSSES: dict[str, dict[str, Any]] = {"L1": {"weight_gan": 0.0, "weight_vgg": 0.0}, "GAN": {}}
+LOSSES: dict[str, dict[str, Any]] = {"L1": {"weight_gan": 0.0, "weight_vgg": 0.0}, "L1, GAN, VGG": {}}
+LOOPS = {"plain loop": "", "float32, channels last": "float32", "default, channels last": "auto"}
+"""Loop, and the number format that is asked for; PyTorch's own memory layout and float32 without one."""
 PEAK_SIZE = 2048
+COLUMNS = {
+    "losses": "{losses}",
+    "loop": "{loop}",
+    "s a step": "{seconds_per_step:.2f}",
+    "times the plain loop": "{times_plain:.1f}",
+    "share of the peak": "{share_of_peak:.0%}",
+    "peak memory, GB": "{memory_gb:.1f}",
+}
 
 
 def config_of(losses: str) -> TrainConfig:
@@ -79,10 +91,9 @@ class PlainLoop:
 
 def maker(loop: str, losses: str, pairs: list[TrainingPair]) -> Callable[[int], None]:
     config = config_of(losses)
-    if loop == "plain":
+    if not LOOPS[loop]:
         return PlainLoop(config, pairs).step
-    precision = {"ours": "auto", "ours, float32": "float32"}[loop]
-    return Trainer(config.model_copy(update={"precision": precision}), pairs).step
+    return Trainer(config.model_copy(update={"precision": LOOPS[loop]}), pairs).step
 
 
 def peak_rate(dtype: torch.dtype) -> float:
@@ -104,40 +115,45 @@ def peak_memory() -> float:
 
 def memory_of(loop: str, losses: str, folder: Path) -> float:
     """Peak memory of three steps in a process of its own, in bytes."""
-    command = [sys.executable, __file__, "--pairs", str(folder), "--memory", loop, losses]
+    command = [sys.executable, "-m", "benchmarks.training.speed", "--pairs", str(folder), "--memory", loop, losses]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def compare(folder: Path, steps: int) -> None:
-    pairs = prepare_pairs(PairsFolder(folder).load(), (0.1, 99.9))
-    rows = [(loop, losses) for losses in LOSSES for loop in ("plain", "ours, float32", "ours")]
-    makers = {row: maker(*row, pairs) for row in rows}
+def compare(folder: Path, steps: int) -> list[Row]:
+    """Time all loops in turn."""
+    pairs = prepare_pairs(PairsFolder(folder).load(), PERCENTILES)
+    kinds = [(loop, losses) for losses in LOSSES for loop in LOOPS]
+    makers = {kind: maker(*kind, pairs) for kind in kinds}
     flop: dict[str, int] = {}
     for losses in LOSSES:
         with FlopCounterMode(display=False) as counter:
-            makers["plain", losses](0)
+            makers["plain loop", losses](0)
         flop[losses] = counter.get_total_flops()
-    seconds: dict[tuple[str, str], list[float]] = {row: [] for row in rows}
+    seconds: dict[tuple[str, str], list[float]] = {kind: [] for kind in kinds}
     peaks: dict[torch.dtype, list[float]] = {torch.float32: [], torch.bfloat16: []}
     for step in range(steps + 1):
-        for row, make in makers.items():
+        for kind, make in makers.items():
             start = time.perf_counter()
             make(step)
-            seconds[row].append(time.perf_counter() - start)
+            seconds[kind].append(time.perf_counter() - start)
         for dtype, found in peaks.items():
             found.append(peak_rate(dtype))
     print(f"patch {PATCH}, batch 1, {torch.get_num_threads()} threads; peaks (GFLOP/s):", end=" ")
     print({str(dtype): round(float(np.median(found)) / 1e9) for dtype, found in peaks.items()})
-    print("| losses | loop | s a step | times the plain loop | GFLOP/s | share of the peak | peak memory, GB |")
+    rows: list[Row] = []
     for (loop, losses), found in seconds.items():
         typical = float(np.median(found[1:]))
-        ratio = float(np.median(np.array(seconds["plain", losses][1:]) / np.array(found[1:])))
+        ratio = float(np.median(np.array(seconds["plain loop", losses][1:]) / np.array(found[1:])))
         rate = flop[losses] / typical
-        dtype = training_precision(torch.device("cpu"), config_of(losses)) if loop == "ours" else torch.float32
+        dtype = torch.float32
+        if LOOPS[loop] == "auto":
+            dtype = training_precision(torch.device("cpu"), config_of(losses))
         share = rate / float(np.median(peaks[dtype]))
         memory = memory_of(loop, losses, folder) / 1e9
-        cells = f"{typical:.2f} | {ratio:.1f} | {rate / 1e9:.0f} | {share:.0%} | {memory:.1f}"
-        print(f"| {losses} | {loop} | {cells} |", flush=True)
+        about = {"losses": losses, "loop": loop.replace("default", f"default ({str(dtype).removeprefix('torch.')})")}
+        speed = {"seconds_per_step": typical, "times_plain": ratio, "share_of_peak": share, "memory_gb": memory}
+        rows.append(about | speed)
+    return rows
 
 
 def main() -> None:
@@ -145,10 +161,11 @@ def main() -> None:
     parser.add_argument("--pairs", type=Path)
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--memory", nargs=2, metavar=("LOOP", "LOSSES"))
+    add_table_option(parser)
     chosen = parser.parse_args()
     if chosen.memory:
         loop, losses = chosen.memory
-        make = maker(loop, losses, prepare_pairs(PairsFolder(chosen.pairs).load(), (0.1, 99.9)))
+        make = maker(loop, losses, prepare_pairs(PairsFolder(chosen.pairs).load(), PERCENTILES))
         for step in range(3):
             make(step)
         print(peak_memory())
@@ -156,7 +173,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if chosen.pairs is None:
             simulate(folder, pairs=2, shape=(64, 128, 128), seed=3, overwrite=True)
-        compare(chosen.pairs or Path(folder), chosen.steps)
+        rows = compare(chosen.pairs or Path(folder), chosen.steps)
+    print(markdown(rows, COLUMNS))
+    write_rows(chosen.table, rows)
 
 
 if __name__ == "__main__":

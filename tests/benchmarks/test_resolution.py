@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.ndimage as ndi
 
-from benchmarks.common.resolution import axial_resolution, cutoff, lateral_resolution
+from benchmarks.prediction.resolution import axial_resolution, cutoff, lateral_resolution
 
 SPACING_UM = (0.4, 0.1, 0.1)
 

@@ -11,15 +11,15 @@ import pytest
 import scipy.ndimage as ndi
 
 from benchmarks.common.richardson_lucy import best_richardson_lucy, richardson_lucy
-from benchmarks.common.scores import markdown, rank_correlation, score_row, structures, summarise
-from benchmarks.common.stack_statistics import (
+from benchmarks.common.scores import rank_correlation, score_row, structures, summarise
+from benchmarks.data.fetch_images import unpack
+from benchmarks.data.stack_statistics import (
     axial_width_um,
     fine_power,
     median_position,
     sharpness_ratio,
     spectral_slope,
 )
-from benchmarks.data.fetch_images import unpack
 from benchmarks.prediction.invented import SHAPE, emptiness, half_empty
 from napari_deep3d.core.evaluation.metrics import fit_scale, rmse
 from napari_deep3d.core.simulation.microscope import Microscope
@@ -69,10 +69,6 @@ def test_the_share_is_of_the_same_group(boxes: np.ndarray, rng: np.random.Genera
     assert all(line["share"] == 1 for line in lines if line["method"] == "wide-field")
     assert all(line["share"] < 0.8 for line in lines if line["method"] == "model")
     assert [line["stacks"] for line in lines] == [2, 2, 1, 1, 1, 1]
-
-
-def test_what_is_no_number_is_a_dash_in_a_table() -> None:
-    assert markdown([{"a": 0.5, "b": float("nan")}], {"a": "A|.1f", "b": "B|.1f", "c": "C"}).endswith("| 0.5 | - | - |")
 
 
 def test_richardson_lucy_undoes_a_blur_that_reaches_over_the_border(rng: np.random.Generator) -> None:

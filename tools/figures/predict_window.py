@@ -18,10 +18,10 @@ import napari
 import numpy as np
 from qtpy.QtCore import QTimer
 
+from benchmarks.common.real_files import ROOT
+from napari_deep3d.data import THICK_WIDEFIELD
 from napari_deep3d.io import open_stack
 
-ROOT = Path(__file__).parents[2]
-SAMPLE = ROOT / "src" / "napari_deep3d" / "data" / "samples" / "thick_widefield.tif"
 SIZE = (1280, 820)
 SETTLE_MS, LONG_MS = 1500, 6000
 
@@ -31,7 +31,7 @@ class Story:
 
     def __init__(self, viewer: Any, panel: Any, folder: Path) -> None:
         self.viewer, self.panel, self.folder = viewer, panel, folder
-        self.volume = open_stack(SAMPLE).volume()
+        self.volume = open_stack(THICK_WIDEFIELD).volume()
         self.data = np.asarray(self.volume.data[:, :, :])
 
     def _add(self, data: Any, name: str) -> Any:

@@ -14,12 +14,12 @@ import napari
 import numpy as np
 from qtpy.QtCore import QTimer
 
+from benchmarks.common.nucleus_pair import CONFOCAL, WIDEFIELD
+from benchmarks.common.real_files import NUCLEUS, ROOT
 from napari_deep3d.io import open_stack
 
-ROOT = Path(__file__).parents[2]
-FILE = ROOT.parent / "shared" / "data" / "neubias" / "nucleus_confocal_widefield.tif"
 PICTURE = ROOT / "docs" / "images" / "register.png"
-LAYERS = (("nucleus, wide-field", 1), ("nucleus, confocal", 0))
+LAYERS = (("nucleus, wide-field", WIDEFIELD), ("nucleus, confocal", CONFOCAL))
 SIZE = (1280, 820)
 SETTLE_MS = 1500
 
@@ -49,7 +49,7 @@ def build(file: Path, picture: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--file", type=Path, default=FILE)
+    parser.add_argument("--file", type=Path, default=NUCLEUS)
     parser.add_argument("--picture", type=Path, default=PICTURE)
     chosen = parser.parse_args()
     build(chosen.file, chosen.picture)

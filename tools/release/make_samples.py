@@ -1,10 +1,12 @@
-"""Make the bundled sample: a simulated thick scattering pair of neurons and nuclei, never trained on."""
+"""Make the bundled sample: a simulated thick scattering pair of neurons and nuclei, never trained on.
+
+Usage: python -m tools.release.make_samples
+"""
 
 from __future__ import annotations
 
 import argparse
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -15,9 +17,10 @@ from napari_deep3d.core.simulation.microscope import Microscope
 from napari_deep3d.core.simulation.scattering import Tissue
 from napari_deep3d.core.simulation.scene import Scene, SceneBounds
 from napari_deep3d.core.types import FloatArray, Shape
+from napari_deep3d.data import THICK_CONFOCAL, THICK_WIDEFIELD
 from napari_deep3d.io import write_stack
 
-FOLDER = Path(__file__).parents[2] / "src" / "napari_deep3d" / "data" / "samples"
+FILES = {"widefield": THICK_WIDEFIELD, "confocal": THICK_CONFOCAL}
 SEED = 40_004
 SHAPE: Shape = (56, 160, 160)
 SPACING_UM = (0.5, 0.2, 0.2)
@@ -50,8 +53,7 @@ def main() -> None:
     pair = take_images(rng, scene(), SHAPE, draw)
     about = {"simulated": pair.scene.description(), "seed": SEED}
     for name, counts in (("widefield", pair.widefield), ("confocal", pair.confocal)):
-        path = FOLDER / f"thick_{name}.tif"
-        print(write_stack(path, counts, SPACING_UM, channel_name=name, overwrite=True, description=about))
+        print(write_stack(FILES[name], counts, SPACING_UM, channel_name=name, overwrite=True, description=about))
 
 
 if __name__ == "__main__":

@@ -11,18 +11,16 @@ from pathlib import Path
 
 import tifffile
 
+from benchmarks.common.real_files import POINT
 from napari_deep3d.io import write_stack
-
-FILE = Path(__file__).parents[3] / "shared" / "data" / "psf" / "widefield_na0.85_520nm_z0.3um_xy0.13um.tif"
-SPACING_UM = (0.3, 0.13, 0.13)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("output", type=Path)
     output = parser.parse_args().output
     output.parent.mkdir(parents=True, exist_ok=True)
-    print(write_stack(output, tifffile.imread(FILE), SPACING_UM, channel_name="psf", overwrite=True))
+    print(write_stack(output, tifffile.imread(POINT.path), POINT.spacing_um, channel_name="psf", overwrite=True))
 
 
 if __name__ == "__main__":

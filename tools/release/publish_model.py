@@ -30,7 +30,7 @@ LARGEST_BYTES = 15_000_000
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("--known", type=Path, required=True, help="pairs folder that the model was trained on")
     parser.add_argument("--calibration", type=Path, required=True, help="pairs folder apart from training and tests")

@@ -1,0 +1,1 @@
+"""The tables of measurements in the documentation, written from the stored results."""

@@ -1,0 +1,346 @@
+"""What each table of the documentation shows: which columns of which file of docs/data, in which words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.common.tables import Row, markdown, read_rows, side_by_side
+
+DATA = Path(__file__).parents[2] / "docs" / "data"
+Change = Callable[[list[Row]], list[Row]]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of a page.
+
+    Attributes
+    ----------
+    file
+        Where its rows are, in the folder of stored results.
+    columns
+        Heading, and format string of a row's values below it (see :func:`benchmarks.common.tables.markdown`).
+    change
+        What is made of the file's rows before they are shown.
+    words
+        Words for values of the rows' first column, in the order in which they are shown; rows with other values follow.
+    bold
+        Rows in bold, by what is shown in the first column.
+    """
+
+    file: str
+    columns: Mapping[str, str]
+    change: Change = list
+    words: Mapping[str, str] = field(default_factory=dict)
+    bold: Collection[str] = ()
+
+    def markdown(self, data: Path) -> str:
+        """The table, from the file of a folder."""
+        rows = self.change(read_rows(data / self.file))
+        first = next(iter(rows[0]))
+        order = list(self.words)
+        rows.sort(key=lambda row: order.index(row[first]) if row[first] in order else len(order))
+        return markdown(
+            [row | {first: self.words.get(row[first], row[first])} for row in rows], self.columns, self.bold
+        )
+
+
+def by(column: str, over: str) -> Change:
+    """One row for each value of a column, the values of another beside each other."""
+    return lambda rows: side_by_side(rows, column, over)
+
+
+def where(column: str, value: str) -> Change:
+    """The rows with a value in a column, without that column."""
+    return lambda rows: [{k: v for k, v in row.items() if k != column} for row in rows if row[column] == value]
+
+
+def tested(rows: list[Row]) -> list[Row]:
+    """Of the metrics of a training, the tests on held-out pairs."""
+    return [row for row in rows if row["validation_rmse"]]
+
+
+def scores(name: str) -> str:
+    """Share, RMSE and SSIM as one cell."""
+    return f"{{{name} share}}, {{{name} rmse}}, {{{name} ssim}}"
+
+
+SIMULATED = {
+    "stacks of": "{group}",
+    "number": "{wide-field stacks}",
+    "wide-field RMSE, SSIM": "{wide-field rmse_fit:.3f}, {wide-field ssim_fit:.3f}",
+    "Richardson-Lucy": "{Richardson-Lucy share:.0%}, {Richardson-Lucy ssim_fit:.3f}",
+    "**prediction**": "{prediction share:.0%}, {prediction ssim_fit:.3f}",
+}
+GROUPS = {
+    "all": "all",
+    "kind: neurons": "neurons",
+    "kind: nuclei": "nuclei",
+    "kind: tissue": "tissue",
+    "kind: membranes": "membranes",
+    "kind: glia": "glia",
+    "kind: filaments": "filaments",
+    "haze: clear": "clear",
+    "haze: weak, >= 150 um": "scattering, 150 um and more",
+    "haze: medium, 50-150 um": "50 to 150 um",
+    "haze: strong, < 50 um": "below 50 um",
+    "thickness: < 10 um": "thinner than 10 um",
+    "thickness: 10-20 um": "10 to 20 um",
+    "thickness: 20-40 um": "20 to 40 um",
+}
+RANGE = {"5 %": "{5 %:.3g}", "50 %": "{50 %:.3g}", "95 %": "{95 %:.3g}"}
+TILE_NORMS = {
+    "norm statistics": "{norm_statistics}",
+    "RMSE": "{rmse:.3f}",
+    "SSIM": "{ssim:.3f}",
+    "tile mismatch": "{tile_mismatch:.3f}",
+    "change": "{change:.3f}",
+}
+REGISTRATION = {
+    "axial": "{axial_share:.0%}",
+    "lateral": "{lateral_share:.0%}",
+    "median axial": "{axial_median:.3g}",
+    "median lateral": "{lateral_median:.3g}",
+    "worst axial, lateral": "{axial_worst:.3g}, {lateral_worst:.3g}",
+}
+HELD_OUT = {"step": "{step}", "RMSE": "{validation_rmse:.4f}", "SSIM": "{validation_ssim:.3f}"}
+SPREAD = "{{{0}:.3f}} ± {{{0}_spread:.3f}}"
+
+TABLES = {
+    "nucleus": Table(
+        "nucleus.csv",
+        {
+            "image": "{image}",
+            "RMSE": "{tags rmse:.4f}",
+            "SSIM": "{tags ssim:.3f}",
+            "axial width, planes": "{tags axial_width_planes:.1f}",
+            "half the pixel: RMSE, SSIM, width": "{notes rmse:.4f}, {notes ssim:.3f}, {notes axial_width_planes:.1f}",
+        },
+        by("image", "pixel"),
+        bold=["prediction"],
+    ),
+    "simulated": Table("simulated.csv", SIMULATED, by("group", "method"), GROUPS, ["all"]),
+    "simulated-real": Table("simulated_real.csv", SIMULATED, by("group", "method"), GROUPS, ["all"]),
+    "resolution": Table(
+        "resolution.csv",
+        {
+            "stack": "{stack}",
+            "wide-field x-y, z": "{wide-field lateral_um:.2f}, {wide-field axial_um:.2f}",
+            "prediction x-y, z": "{prediction lateral_um:.2f}, {prediction axial_um:.2f}",
+            "two pixels, two planes": "{wide-field nyquist_um}",
+        },
+        by("stack", "image"),
+        {
+            "nucleus": "nucleus",
+            "bead": "bead of 2.5 um (EPFL)",
+            "point": "point (a measured PSF, which training had used)",
+        },
+    ),
+    "invented": Table(
+        "invented.csv",
+        {
+            "image": "{image}",
+            "deviation": "{deviation:.0%}",
+            "height": "{height:.0%}",
+            "height in wide-field": "{widefield_height:.0%}",
+            "correlation of two predictions": "{correlation:.2f}",
+        },
+    ),
+    "looks-real-confocal": Table(
+        "looks_real_confocal.csv",
+        {"confocal": "{statistic}"}
+        | RANGE
+        | {
+            "nuclei (cells3d)": "{nuclei}",
+            "pollen": "{pollen}",
+            "Purkinje neuron": "{purkinje_neuron}",
+            "fly neuron": "{fly_neuron}",
+            "cortex": "{cortex_neurons}",
+            "nucleus": "{nucleus}",
+        },
+    ),
+    "looks-real-widefield": Table(
+        "looks_real_widefield.csv",
+        {"wide-field": "{statistic}"} | RANGE | {"bead": "{bead}", "point": "{point}", "nucleus": "{nucleus}"},
+    ),
+    "uncertainty": Table(
+        "uncertainty.csv",
+        {
+            "voxels": "{voxels}",
+            "expected": "{expected}",
+            "measured": "{measured}",
+            "errors within the expected": "{within:.0%}",
+        },
+        bold=["all"],
+    ),
+    "turns": Table(
+        "turns.csv",
+        {
+            "turns": "{turns}",
+            "RMSE": "{rmse:.4f}",
+            "SSIM": "{ssim:.3f}",
+            "rank correlation of spread and error": "{rank_correlation:.3f}",
+        },
+        words={"1": "1", "2": "2", "4": "4 (used)"},
+        bold=["4 (used)"],
+    ),
+    "tiles": Table(
+        "tiles.csv",
+        {
+            "tile": "{tile}",
+            "RMS difference from *auto*": "{rms_difference:.3f}",
+            "tile mismatch": "{tile_mismatch:.3f}",
+        },
+        words={"auto": "auto (the whole stack)"},
+    ),
+    "tile-norms-bundled": Table(
+        "tile_norms_bundled.csv",
+        TILE_NORMS,
+        bold=["of four columns together, frozen"],
+    ),
+    "tile-norms-published": Table("tile_norms_published.csv", TILE_NORMS),
+    "prediction-speed": Table(
+        "prediction_speed.csv",
+        {
+            "": "{method}",
+            "Mvoxel/s": "{mvoxel_per_second:.2f}",
+            "of MONAI's": "{times_monai:.1f}",
+            "of the matrix product's rate": "{share_of_peak:.0%}",
+            "which is, GFLOP/s": "{peak_gflops:.0f}",
+        },
+    ),
+    "registration": Table(
+        "registration.csv",
+        {"method": "{method}"} | REGISTRATION,
+        where("pairs", "thick"),
+        {
+            "psf (default)": "ours (default)",
+            "cross-correlation, filtered": "ours, `cross-correlation` (filtered)",
+            "cross-correlation, plain": "ours, `plain-cross-correlation`",
+            "psf, preset paper": "the paper's equation as printed (`--preset paper`)",
+        },
+        ["ours (default)"],
+    ),
+    "registration-conditions": Table(
+        "registration.csv", {"pairs": "{pairs}"} | REGISTRATION, where("method", "psf (default)")
+    ),
+    "registration-confidence": Table(
+        "registration_confidence.csv",
+        {"confidence": "{confidence}", "pairs": "{pairs}", "right": "{right}"},
+    ),
+    "registration-speed": Table(
+        "registration_speed.csv",
+        {
+            "stack": "{stack}",
+            "ours, s": "{ours seconds:.1f}",
+            "ours, GB": "{ours peak_gb:.1f}",
+            "scikit-image, s": "{scikit-image seconds:.1f}",
+            "scikit-image, GB": "{scikit-image peak_gb:.1f}",
+        },
+        by("stack", "program"),
+    ),
+    "novelty": Table(
+        "novelty.csv",
+        {"input": "{kind}", "stacks": "{stacks}", "warned": "{warned:.0%}"},
+        bold=["as the model's own"],
+    ),
+    "study": Table(
+        "study.csv",
+        {
+            "setting": "{name}",
+            "steps": "{steps}",
+            "simulated: share, RMSE, SSIM": scores("validation"),
+            "of real stacks: share, RMSE, SSIM": scores("choosing-real"),
+        },
+        words={
+            "second-model": "(the second model, as it was)",
+            "second-model-interpolating": "(the same, enlarging by interpolation)",
+            "start-l1": "L1, patches of 12 to 64 planes of 80 to 112 pixels",
+            "start-vgg": "L1 and VGG",
+            "start-gan": "L1, GAN and VGG, the paper's weights",
+            "start-large": "patches of 24 and 64 planes of 128 pixels",
+            "start-native": "pairs resampled to voxels of 0.5 x 0.2 x 0.2 um",
+            "scratch-l1": "from random weights: L1, mixed patches, width 16",
+            "scratch-wide": "from random weights: width 22",
+            "scratch-percentiles": "from random weights: percentiles 1 and 99.5 instead of 0.1 and 99.9",
+        },
+        bold=["L1, patches of 12 to 64 planes of 80 to 112 pixels"],
+    ),
+    "study-voxels": Table(
+        "study_voxels.csv",
+        {
+            "trained on": "{model}",
+            "simulated: stacks": "{validation stacks}",
+            "share, RMSE, SSIM": scores("validation"),
+            "of real stacks: stacks": "{choosing-real stacks}",
+            "the same of these": scores("choosing-real"),
+        },
+        by("model", "pairs"),
+        {
+            "start-l1": "pairs as they are (L1 above)",
+            "start-native": "pairs resampled to voxels of 0.5 x 0.2 x 0.2 um",
+        },
+    ),
+    "first-leg": Table("generalist-leg1/metrics.csv", HELD_OUT, tested),
+    "second-leg": Table("generalist-leg2/metrics.csv", HELD_OUT, tested, bold=["7500"]),
+    "legs": Table(
+        "generalist_choosing.csv",
+        {
+            "weights": "{weights}",
+            "simulated: share, RMSE, SSIM": scores("validation"),
+            "of real stacks: share, RMSE, SSIM": scores("choosing-real"),
+        },
+        bold=["second leg, step 7500 (bundled)"],
+    ),
+    "ablation": Table(
+        "ablation.csv",
+        {
+            "trained with": "{variant}",
+            "RMSE": SPREAD.format("rmse"),
+            "SSIM": SPREAD.format("ssim"),
+            "RMSE, scaled": SPREAD.format("rmse_fit"),
+            "SSIM, scaled": SPREAD.format("ssim_fit"),
+            "high frequencies": "{high_frequencies:.2f} ± {high_frequencies_spread:.2f}",
+        },
+        words={
+            "wide-field": "(wide-field itself)",
+            "L1": "L1",
+            "L1+GAN": "L1, GAN",
+            "L1+GAN+VGG": "L1, GAN, VGG (the default)",
+            "2D": "the same in 2D",
+            "DeepZ+": "DeepZ+ (2D, one plane in)",
+        },
+    ),
+    "finetune": Table(
+        "finetune.csv",
+        {
+            "": "{image}",
+            "steps": "{steps}",
+            "RMSE": "{rmse:.3f}",
+            "SSIM": "{ssim:.3f}",
+            "RMSE, scaled": "{rmse_fit:.3f}",
+            "SSIM, scaled": "{ssim_fit:.3f}",
+        },
+        words={
+            "wide-field": "wide-field",
+            "bundled model": "bundled model as it is",
+            "scratch": "from scratch",
+            "fine-tuned": "fine-tuned",
+        },
+        bold=["fine-tuned"],
+    ),
+    "training-speed": Table(
+        "training_speed.csv",
+        {
+            "losses": "{losses}",
+            "loop": "{loop}",
+            "s a step": "{seconds_per_step:.2f}",
+            "times the plain loop": "{times_plain:.1f}",
+            "share of the peak": "{share_of_peak:.0%}",
+            "memory, GB": "{memory_gb:.1f}",
+        },
+    ),
+}
+"""The tables by the name that a page gives their place."""
