@@ -17,7 +17,7 @@ from napari_deep3d.jobs.predict_plan import FREE_SHARE, MAX_TILE_VOXELS
 from napari_deep3d.jobs.trained_model import LARGEST_HALO
 from napari_deep3d.nn.deepz import UNIT_UM
 from napari_deep3d.nn.discriminator import CHANNELS, SLOPE, Discriminator
-from napari_deep3d.nn.folded_network import COLUMN_PIXELS, COLUMN_PLANES, SAMPLE_VOXELS, WHOLE_VOXELS, sample_boxes
+from napari_deep3d.nn.folded_network import MAX_COLUMN, SAMPLE_VOXELS, WHOLE_VOXELS, sample_boxes
 from napari_deep3d.nn.generator import MAX_CHANNEL_FACTOR, POOLING, STRIDE, Generator
 from napari_deep3d.nn.losses import VGG_LAYERS
 from napari_deep3d.nn.receptive_field import TOLERANCE
@@ -53,7 +53,7 @@ def millions(network: torch.nn.Module) -> float:
         f"above {SAMPLED_VOXELS / 1e6:g} million voxels",
         f"`blank_share`, {CONFIG.blank_share * 100:g} %",
         f"up to {WHOLE_VOXELS / 1e6:g} million voxels (`WHOLE_VOXELS`",
-        f"at most {COLUMN_PLANES} x {COLUMN_PIXELS} x {COLUMN_PIXELS} voxels",
+        "at most {} x {} x {} voxels".format(*MAX_COLUMN),
         f"{SAMPLE_VOXELS / 1e6:g} million voxels together (`SAMPLE_VOXELS`)",
         f"on a processor {MAX_TILE_VOXELS['cpu'] / 1e6:g} million voxels per thread",
         f"around its core, {BLEND[0]} planes and {BLEND[1]} pixels",
@@ -71,8 +71,8 @@ def test_numbers_given_in_words() -> None:
     assert CONFIG.discriminator_width == 1 / 8
     assert CONFIG.vgg_share == 1 / 4
     assert FREE_SHARE == 1 / 2
-    assert len(sample_boxes((COLUMN_PLANES, 1024, 1024))) == 4
-    assert len(sample_boxes((COLUMN_PLANES // 2, 1024, 1024))) > 4
+    assert len(sample_boxes((MAX_COLUMN[0], 1024, 1024))) == 4
+    assert len(sample_boxes((MAX_COLUMN[0] // 2, 1024, 1024))) > 4
     assert "a random quarter of the planes" in PAGE
     assert "half of the free memory" in PAGE
     assert "four of that size" in PAGE
