@@ -16,6 +16,7 @@ from napari_deep3d.core.config.base import (
 )
 from napari_deep3d.core.config.predict import DEFAULT_MODEL, PredictConfig
 from napari_deep3d.core.config.register import RegisterConfig, RegisterMethod, TransformKind
+from napari_deep3d.core.config.sections import SectionedConfig
 from napari_deep3d.core.config.simulate import SimulateConfig
 from napari_deep3d.core.config.train import PRESETS, TrainConfig
 
@@ -30,6 +31,7 @@ __all__ = [
     "PredictConfig",
     "RegisterConfig",
     "RegisterMethod",
+    "SectionedConfig",
     "SimulateConfig",
     "TrainConfig",
     "TransformKind",

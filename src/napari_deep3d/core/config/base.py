@@ -43,12 +43,23 @@ class Config(BaseModel):
         except ValidationError as error:
             raise InputError(_explain(cls, error)) from None
 
+    @classmethod
+    def known_names(cls) -> list[str]:
+        """All names that may be given, in alphabetical order."""
+        return sorted(cls.model_fields)
+
+    @classmethod
+    def nested(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Values as given, arranged as the config nests them; they are not checked."""
+        return dict(values)
+
     def to_toml(self) -> str:
         """The config as text that :func:`read_toml` reads back."""
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
 
 
 def _explain(cls: type[Config], error: ValidationError) -> str:
+    own_names = set(cls.known_names()) - set(cls.model_fields)  # of fields in sections
     lines = []
     for problem in error.errors():
         path = [part for part in problem["loc"] if part != "[key]"]  # pydantic's mark of a wrong name in a table
@@ -59,6 +70,8 @@ def _explain(cls: type[Config], error: ValidationError) -> str:
             known = _known_names(cls, problem["loc"])
             lines.append(f"{name} is {problem['input']!r}: a table is allowed, of these names: {known}")
         else:
+            if len(path) > 1 and path[1] in own_names:
+                name = ".".join(str(part) for part in path[1:])
             found = f"{name} is {problem['input']!r}: " if name else ""
             lines.append(found + problem["msg"].removeprefix("Value error, "))
     return "; ".join(line.rstrip(".") for line in lines) + ". Correct it and try again."
@@ -69,7 +82,7 @@ def _known_names(cls: type[Config], path: tuple[int | str, ...]) -> str:
     inner: Any = cls
     for name in path:
         inner = get_args(inner)[1] if get_origin(inner) is dict else inner.model_fields[str(name)].annotation
-    return ", ".join(sorted(inner.model_fields))
+    return ", ".join(inner.known_names())
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -121,5 +134,5 @@ def merge(cls: type[C], *sources: Mapping[str, Any]) -> C:
     """Build a config from several sources, later ones winning, name by name in tables, too."""
     values: dict[str, Any] = {}
     for source in sources:
-        values = _merged(values, source)
+        values = _merged(values, cls.nested(source))
     return cls.checked(**values)
