@@ -81,9 +81,9 @@ def row(image: FloatArray, truth: FloatArray) -> tuple[float, ...]:
 def train(pairs: list[TrainingPair], variant: str, seed: int, steps: int) -> tuple[Trainer, float]:
     """One training; as the train command does it, without its files."""
     config = TrainConfig.checked(**(COMMON | VARIANTS[variant] | {"seed": seed, "iterations": steps}))
-    if config.misregistration_um is not None:
+    if config.data.misregistration_um is not None:
         rng = np.random.default_rng(seed)
-        pairs = [pair.misaligned(rng, config.misregistration_um) for pair in pairs]
+        pairs = [pair.misaligned(rng, config.data.misregistration_um) for pair in pairs]
     trainer, start = Trainer(config, pairs), time.perf_counter()
     for step in range(steps):
         trainer.step(step)

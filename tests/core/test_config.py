@@ -239,16 +239,16 @@ def test_tables_of_several_sources_are_merged() -> None:
 
 
 OLD_RUN = """
-iterations = 2500
+iterations = 9500
 batch_size = 1
-patch = [[12, 96, 96], [24, 96, 96], [48, 80, 80], [64, 80, 80]]
+patch = [[12, 96, 96], [24, 112, 112], [48, 80, 80], [64, 80, 80]]
 width = 16
 dimensions = 3
 network_input = "stack"
 z_step = 1
-blank_share = 0.03
-learning_rate = 0.0006
-weight_l1 = 2.0
+blank_share = 0.04
+learning_rate = 0.0005
+weight_l1 = 1.0
 weight_gan = 0.0
 weight_vgg = 0.0
 vgg_share = 0.25
@@ -260,12 +260,12 @@ precision = "auto"
 device = "auto"
 validation_share = 0.02
 held_out = []
-checkpoint_every = 100
-validate_every = 1000
+checkpoint_every = 200
+validate_every = 1500
 log_every = 10
-seed = 2027
+seed = 2028
 """
-"""As run folders held it before the settings had sections."""
+"""The second leg of the bundled model, as its run folder held it: settings had no sections then."""
 
 
 def test_old_file_without_sections_is_read(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_model_states_what_it_was_trained_on(trained: TrainResult, train_config:
     _, info = load_model(trained.model)
     assert info.name == "run"
     assert info.width == 2
-    assert info.percentiles == train_config.percentiles
+    assert info.percentiles == train_config.data.percentiles
     assert info.spacing_min_um == pytest.approx((0.3, 0.2, 0.2))
     assert info.spacing_um == pytest.approx((0.4, 0.2, 0.2))
     assert info.spacing_max_um == pytest.approx((0.5, 0.2, 0.2))
@@ -379,13 +379,13 @@ def test_model_to_start_from_decides_the_network(pairs_folder: Path, tmp_path: P
     for name, value in load_model(flat_model)[0].state_dict().items():
         assert torch.equal(network.state_dict()[name], value), name
     saved = read_run(tmp_path / "run")
-    assert (saved.config.width, saved.config.learning_rate, saved.start) == (3, START_LEARNING_RATE, str(flat_model))
+    assert (saved.config.network.width, saved.config.optimizer.learning_rate, saved.start) == (3, START_LEARNING_RATE, str(flat_model))
 
 
 def test_learning_rate_that_was_asked_for_stays(pairs_folder: Path, tmp_path: Path, flat_model: Path) -> None:
     config = TrainConfig.checked(iterations=1, patch=(8, 32, 32), learning_rate=2e-3, weight_vgg=0, weight_gan=0)
     drain(train_model(pairs_folder, tmp_path / "run", config, start=str(flat_model), stop=lambda: True))
-    assert read_run(tmp_path / "run").config.learning_rate == 2e-3
+    assert read_run(tmp_path / "run").config.optimizer.learning_rate == 2e-3
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ class Reference:
         self.pairs, self.config = pairs, config
         self.generator, self.discriminator = (copy.deepcopy(network) for network in trainer.networks)
         self.perceptual = PerceptualLoss()
-        rates = config.learning_rate, config.discriminator_learning_rate
+        rates = config.optimizer.learning_rate, config.optimizer.discriminator_learning_rate
         self.optimisers = [
             torch.optim.AdamW(network.parameters(), lr=rate, betas=MOMENTA, weight_decay=WEIGHT_DECAY)
             for network, rate in zip((self.generator, self.discriminator), rates, strict=True)
@@ -82,9 +82,9 @@ class Reference:
         x, y = (torch.from_numpy(np.ascontiguousarray(side)) for side in (batch.network_input, batch.confocal))
         prediction = self.generator(x)
         parts = {
-            "l1": config.weight_l1 * (prediction - y).abs().mean(),
-            "gan": config.weight_gan * ((self.discriminator(prediction) - 1) ** 2).mean(),
-            "vgg": config.weight_vgg * self.perceptual(prediction, y),
+            "l1": config.losses.weight_l1 * (prediction - y).abs().mean(),
+            "gan": config.losses.weight_gan * ((self.discriminator(prediction) - 1) ** 2).mean(),
+            "vgg": config.losses.weight_vgg * self.perceptual(prediction, y),
         }
         loss = torch.stack(list(parts.values())).sum()
         loss.backward()
@@ -108,7 +108,7 @@ class Reference:
             assert parameter.grad is not None
             parameter.grad *= min(1.0, GRADIENT_NORM / norm)
         self.gradients.append({name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None})
-        peak = (self.config.learning_rate, self.config.discriminator_learning_rate)[index]
+        peak = (self.config.optimizer.learning_rate, self.config.optimizer.discriminator_learning_rate)[index]
         optimiser.param_groups[0]["lr"] = peak * rate_share(self.config, step)
         optimiser.step()
         optimiser.zero_grad()
@@ -391,7 +391,7 @@ def test_learning_rates_of_both_networks_follow_the_schedule(pairs: Pairs, confi
         trainer.step(step)
         rates = [optimiser.param_groups[0]["lr"] for optimiser in trainer.optimisers]
         share = rate_share(trainer.config, step)
-        assert rates == [learning_rate(trainer.config, step), config.discriminator_learning_rate * share]
+        assert rates == [learning_rate(trainer.config, step), config.optimizer.discriminator_learning_rate * share]
 
 
 def test_recent_losses_are_the_mean_of_the_last_steps(pairs: Pairs, config: TrainConfig) -> None:

@@ -68,8 +68,8 @@ def test_stopped_and_resumed_training_is_an_unbroken_one_bit_for_bit(
     unbroken: TrainedGenerator, pairs: Pairs, config: TrainConfig, tmp_path: Path, step: int
 ) -> None:
     """With all losses, both networks and the running mean; at checkpoints and between them."""
-    assert config.weight_gan > 0 < config.weight_vgg
-    assert config.ema > 0
+    assert config.losses.weight_gan > 0 < config.losses.weight_vgg
+    assert config.optimizer.ema > 0
     half = train_until(step, pairs, config, tmp_path)
     assert (half.step, half.steps_made) == (step, step)
     assert not same_weights(half.last, unbroken.last)
@@ -99,7 +99,7 @@ def test_best_weights_survive_a_stop(pairs: Pairs, config: TrainConfig, tmp_path
 def test_same_seed_trains_the_same_other_seed_another(
     unbroken: TrainedGenerator, pairs: Pairs, config: TrainConfig, tmp_path: Path
 ) -> None:
-    for seed, same in ((config.seed, True), (config.seed + 1, False)):
+    for seed, same in ((config.runtime.seed, True), (config.runtime.seed + 1, False)):
         folder = tmp_path / str(seed)
         folder.mkdir()
         again = drain(train_generator(pairs, changed(config, seed=seed), folder))

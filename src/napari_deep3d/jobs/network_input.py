@@ -61,7 +61,7 @@ class PlaneInput(StackInput):
 
     def __call__(self, region: Box) -> FloatArray:
         """Read what the network sees of a box of the model's grid, axes (2, Z, Y, X)."""
-        from napari_deep3d.nn.deepz import plane_and_distance
+        from napari_deep3d.nn.patches import plane_and_distance
 
         middle = self.grid.model_shape[0] // 2
         plane = super().__call__(region.with_axis(0, middle, middle + 1))[0]

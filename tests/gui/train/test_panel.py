@@ -19,13 +19,13 @@ from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Metrics, Preview
 from napari_deep3d.core.volume import Volume
-from napari_deep3d.gui.shared.training_pairs import pair_name, unique_name
+from napari_deep3d.gui.shared.training_pairs import pair_name
 from napari_deep3d.gui.train.advanced import LABELS
 from napari_deep3d.gui.train.loss_plots import LossPlots
 from napari_deep3d.gui.train.preview_panel import MOST, thinned
 from napari_deep3d.gui.widget import MIN_WIDTH, Deep3DWidget
 from napari_deep3d.io import write_stack
-from napari_deep3d.jobs.models import find_model, list_models, model_info, user_folder
+from napari_deep3d.jobs.models import find_model, list_models, model_info, unique_name, user_folder
 from napari_deep3d.jobs.pairs import LoadedPair
 from napari_deep3d.jobs.run_folder import runs_folder, write_run
 from tests.helpers.gui import PLACE, SPACING_UM, FakeRegistration, FakeTraining, texture_pair, view_of, write_model
@@ -252,7 +252,7 @@ def test_a_folder_is_handed_over_as_it_is(ready: Any, qtbot: Any, training: Fake
 
 def test_choices_become_the_request(ready: Any, viewer: Any, qtbot: Any, training: FakeTraining) -> None:
     options, fields = ready.options, ready.options.advanced.fields
-    assert set(LABELS) <= set(TrainConfig.model_fields)
+    assert set(LABELS) <= set(TrainConfig.flat_fields())
     assert not fields["width"].enabled
     assert not fields["iterations"].enabled
     options.start.setCurrentIndex(options.start.count() - 1)
@@ -268,7 +268,7 @@ def test_choices_become_the_request(ready: Any, viewer: Any, qtbot: Any, trainin
     start(qtbot, ready, training)
     asked = training.asked[0]
     assert (asked["start"], asked["minutes"]) == ("", None)
-    assert asked["config"].model_dump(exclude_unset=True) == {
+    assert asked["config"].flat(only_given=True) == {
         "width": 8,
         "iterations": 50,
         "learning_rate": 2e-4,
@@ -281,7 +281,8 @@ def test_as_in_the_paper(ready: Any, qtbot: Any, training: FakeTraining) -> None
     ready.options.time.setCurrentText("as in the paper")
     start(qtbot, ready, training)
     config = training.asked[0]["config"]
-    assert (config.iterations, config.batch_size, config.patch) == (6000, 24, ((12, 256, 256),))
+    steps = config.optimizer
+    assert (steps.iterations, steps.batch_size, config.data.patch) == (6000, 24, ((12, 256, 256),))
     assert training.asked[0]["minutes"] is None
 
 
@@ -296,7 +297,7 @@ def test_folder_and_layers_are_mixed(ready: Any, viewer: Any, qtbot: Any, traini
     pairs = training.asked[0]["pairs"]
     assert [pair.name for pair in pairs] == ["a.ome.tif", "b.ome.tif", "c.ome.tif", "pair"]
     assert pairs[1].widefield.shape == (9, 32, 40)
-    assert training.asked[0]["config"].held_out == ("pair",)
+    assert training.asked[0]["config"].data.held_out == ("pair",)
 
 
 def test_what_is_wrong_is_said_before_it_starts(ready: Any) -> None:
@@ -592,7 +593,7 @@ def test_a_model_that_cannot_be_listed_is_not_lost(
     def refuse(*_: Any, **__: Any) -> Any:
         raise InputError("cannot write there")
 
-    monkeypatch.setattr("napari_deep3d.gui.train.kept_model.import_model", refuse)
+    monkeypatch.setattr("napari_deep3d.jobs.models.import_model", refuse)
     start(qtbot, ready, training)
     assert f"The model is in {runs_folder() / 'my model' / 'model.safetensors'}, but not" in ready.message.text()
     assert not ready.predict_button.isVisibleTo(ready)

@@ -53,6 +53,10 @@ class Config(BaseModel):
         """Values as given, arranged as the config nests them; they are not checked."""
         return dict(values)
 
+    def changed(self, **values: Any) -> Self:
+        """The config with some values changed, checked; what was not given before stays a default."""
+        return merge(type(self), self.model_dump(exclude_unset=True), values)
+
     def to_toml(self) -> str:
         """The config as text that :func:`read_toml` reads back."""
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))

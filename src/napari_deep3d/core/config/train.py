@@ -57,6 +57,12 @@ class DataConfig(Config):
             raise ValueError("three sizes Z,Y,X in um from 0 to 1000 are allowed")
         return value
 
+    def number_held_out(self, pairs: int) -> int:
+        """How many of so many pairs are kept for testing: those named, else a share; none of fewer than three."""
+        if self.held_out:
+            return len(self.held_out)
+        return max(1, round(self.validation_share * pairs)) if self.validation_share and pairs >= 3 else 0
+
 
 class NetworkConfig(Config):
     """How large the networks are, and what the generator sees."""

@@ -13,7 +13,7 @@ from superqt import QCollapsible
 
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.jobs.run_folder import runs_folder
-from napari_deep3d.jobs.train import FIXED_BY_START
+from napari_deep3d.jobs.train_plan import FIXED_BY_START
 
 LABELS = {
     "iterations": "Steps",
@@ -77,7 +77,7 @@ class TrainAdvanced(QCollapsible):
         return {
             name: field.value
             for name, field in self.fields.items()
-            if field.enabled and field.value != TrainConfig.model_fields[name].default
+            if field.enabled and field.value != TrainConfig.flat_fields()[name].default
         }
 
     def fix(self, starts_from_model: bool, sets_steps: bool) -> None:
@@ -102,7 +102,7 @@ class TrainAdvanced(QCollapsible):
 
 def _make_field(name: str) -> ValueWidget[Any]:
     """A form field with the bounds and the description that the config has."""
-    info = TrainConfig.model_fields[name]
+    info = TrainConfig.flat_fields()[name]
     bounds: dict[str, Any] = {}
     for rule in info.metadata:
         for key, bound in (("ge", "min"), ("gt", "min"), ("le", "max"), ("lt", "max")):
@@ -122,7 +122,7 @@ def _make_field(name: str) -> ValueWidget[Any]:
 
 
 def _tip(name: str) -> str:
-    text = TrainConfig.model_fields[name].description or ""
+    text = TrainConfig.flat_fields()[name].description or ""
     return text[:1].upper() + text[1:]
 
 

@@ -20,7 +20,8 @@ from qtpy.QtWidgets import (
 )
 
 from napari_deep3d.gui.shared.texts import format_size
-from napari_deep3d.gui.shared.training_pairs import THUMBNAIL, Member, unique_name
+from napari_deep3d.gui.shared.training_pairs import THUMBNAIL, Member
+from napari_deep3d.jobs.models import unique_name
 
 MEMBER_ROLE = Qt.ItemDataRole.UserRole
 NAME, TEST = 0, 1

@@ -7,13 +7,10 @@ from typing import Any
 from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.gui.shared.texts import format_memory, format_seconds
 from napari_deep3d.gui.shared.widgets import AMBER, RED, Line
 from napari_deep3d.gui.shared.worker import Cancelled, Failed, Run, job_of
 from napari_deep3d.gui.train.run import TrainRequest
-from napari_deep3d.jobs.models import model_info
-from napari_deep3d.jobs.train import FIXED_BY_START
 from napari_deep3d.jobs.train_plan import TrainPlan, plan_training
 
 DELAY_MS = 150
@@ -63,7 +60,7 @@ class TrainingPlan(QWidget):
     def preview_every(self, request: TrainRequest) -> int:
         """Steps between pictures: one in some seconds, and at least twenty in all."""
         if self._plan is None:
-            return max(1, min(UNPLANNED, request.config.iterations // MIN_PREVIEWS))
+            return max(1, min(UNPLANNED, request.config.optimizer.iterations // MIN_PREVIEWS))
         in_time = round(PREVIEW_SECONDS / max(self._plan.seconds_per_step, 1e-6))
         return max(1, min(in_time, self._plan.iterations // MIN_PREVIEWS))
 
@@ -106,15 +103,7 @@ class TrainingPlan(QWidget):
 
 def _make(request: TrainRequest) -> TrainPlan:
     facts = [member.facts for member in request.members]
-    return plan_training(facts, _decided(request.config, request.start), minutes=request.minutes)
-
-
-def _decided(config: TrainConfig, start: str) -> TrainConfig:
-    """The settings with what the model to start from decides."""
-    if not start:
-        return config
-    info = model_info(start)
-    return config.model_copy(update={name: getattr(info, name) for name in FIXED_BY_START})
+    return plan_training(facts, request.config, start=request.start, minutes=request.minutes)
 
 
 def _key(request: TrainRequest) -> tuple[Any, ...]:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from napari_deep3d.core.config import TrainConfig
-from napari_deep3d.nn import calibrating
-from napari_deep3d.nn.calibrating import calibrate
+from napari_deep3d.jobs.calibrate import calibrate, calibrate_on_folder
+from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
+from napari_deep3d.nn import folded_network
 from napari_deep3d.nn.ensemble import TestTimeEnsemble
 from napari_deep3d.nn.folded_network import FoldedNetwork
 from napari_deep3d.nn.generator import Generator
+from napari_deep3d.nn.model_file import load_model
 from napari_deep3d.nn.patches import TrainingPair, network_input
 from tests.helpers.nn import changed
 
@@ -47,7 +52,7 @@ def test_of_a_network_that_sees_a_plane_nothing_is_told(pairs: Pairs, config: Tr
     assert calibrate(Generator(2, 2, 2), pairs, plane, CPU, torch.float32) is None
 
 
-def test_few_pairs_and_a_bounded_part_of_each_are_predicted(
+def test_no_more_than_a_part_of_each_pair_is_predicted(
     pairs: Pairs, config: TrainConfig, generator: Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
@@ -57,8 +62,18 @@ def test_few_pairs_and_a_bounded_part_of_each_are_predicted(
             seen.append(pieces[0].shape)
             super().__init__(generator, pieces, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(calibrating, "FrozenNetwork", Looking)
-    monkeypatch.setattr(calibrating, "BOX", (8, 32, 16))
-    found = calibrate(generator, pairs * 2, config, CPU, torch.float32)
+    monkeypatch.setattr(folded_network, "FoldedNetwork", Looking)
+    found = calibrate(generator, pairs, config, CPU, torch.float32, box=(8, 32, 16))
     assert found is not None
-    assert (found.pairs, seen) == (4, [(1, 8, 32, 16)] * 4)
+    assert (found.pairs, seen) == (3, [(1, 8, 32, 16)] * 3)
+
+
+def test_model_is_calibrated_on_the_pairs_of_a_folder(
+    pairs_folder: Path, make_model: Callable[..., Path]
+) -> None:
+    """As after a training, but on all voxels."""
+    model = make_model("plain")
+    generator, info = load_model(model)
+    found = calibrate_on_folder(model, pairs_folder, "float32")
+    pairs = prepare_pairs(PairsFolder(pairs_folder).load(), info.percentiles)
+    assert found == calibrate(generator, pairs, TrainConfig(), CPU, torch.float32)
