@@ -142,7 +142,7 @@ def main() -> None:
         if any(r["variant"] == variant and int(r["seed"]) == seed for r in done(chosen.out)):
             continue
         trainer, seconds = train(training, variant, seed, chosen.steps)
-        for weights, network in (("last", trainer.generator), ("running mean", trainer.average)):
+        for weights, network in (("last", trainer.generator), ("running mean", trainer.ema)):
             assert isinstance(network, Generator)
             about = {"variant": variant, "seed": seed, "steps": chosen.steps, "weights": weights, "seconds": seconds}
             found = about | scores(network, test, trainer)

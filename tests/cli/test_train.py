@@ -18,7 +18,7 @@ import torch
 
 from napari_deep3d.io import write_stack
 from napari_deep3d.jobs.models import model_info
-from napari_deep3d.nn import training
+from napari_deep3d.nn import trainer, training
 from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.model_file import read_info, save_model
 from tests.helpers.cli import COMMAND, SPACING_UM, Run, contents, names
@@ -385,7 +385,7 @@ def test_start_from_a_damaged_model(run: Run, pairs: Path, tiny_model: Path, tmp
 def test_a_training_that_diverges(run: Run, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has failed, but what it learned before is kept and told."""
     factors = iter([1.0, 1.0, 1.0, float("nan")])
-    monkeypatch.setattr("napari_deep3d.nn.trainer.l1_loss", lambda a, b: (a - b).abs().mean() * next(factors))
+    monkeypatch.setattr(trainer, "l1_loss", lambda a, b: (a - b).abs().mean() * next(factors))
     done = run("train", pairs, "-o", tmp_path / "run", *setting(), "--json")
     assert done.code == 1
     assert (done.json["iterations"], done.json["complete"]) == (3, False)

@@ -13,10 +13,18 @@ import torch
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import StoppedError, never
+from napari_deep3d.nn import trainer as trainer_module
 from napari_deep3d.nn.losses import PerceptualLoss
 from napari_deep3d.nn.patches import TrainingPair, draw_batch
-from napari_deep3d.nn.schedule import learning_rate, rate_share
-from napari_deep3d.nn.trainer import GRADIENT_NORM, MOMENTA, WEIGHT_DECAY, DivergedError, Trainer
+from napari_deep3d.nn.trainer import (
+    GRADIENT_NORM,
+    MOMENTA,
+    WEIGHT_DECAY,
+    DivergedError,
+    Trainer,
+    learning_rate,
+    rate_share,
+)
 from tests.helpers.nn import after, changed, same_state, same_weights, state
 
 Pairs = list[TrainingPair]
@@ -149,9 +157,9 @@ def test_a_careless_order_would_be_seen(pairs: Pairs, strong: TrainConfig) -> No
 
 def test_both_networks_and_the_mean_change(pairs: Pairs, config: TrainConfig) -> None:
     trainer = Trainer(config, pairs)
-    before = [copy.deepcopy(network) for network in (*trainer.networks, trainer.average)]
+    before = [copy.deepcopy(network) for network in (*trainer.networks, trainer.ema)]
     trainer.step(0)
-    for network, old in zip((*trainer.networks, trainer.average), before, strict=True):
+    for network, old in zip((*trainer.networks, trainer.ema), before, strict=True):
         assert not same_weights(network, old)
 
 
@@ -270,7 +278,7 @@ def test_stop_within_a_step_leaves_everything_as_it_was(pairs: Pairs, config: Tr
 
 
 def spoil(monkeypatch: pytest.MonkeyPatch, loss: str) -> None:
-    monkeypatch.setattr(f"napari_deep3d.nn.trainer.{loss}", lambda *verdicts: verdicts[0].mean() * math.nan)
+    monkeypatch.setattr(trainer_module, loss, lambda *verdicts: verdicts[0].mean() * math.nan)
 
 
 @pytest.mark.parametrize(("loss", "name"), [("generator_loss", "gan"), ("discriminator_loss", "discriminator")])
@@ -323,14 +331,14 @@ def test_running_mean_follows_by_its_decay(pairs: Pairs, config: TrainConfig) ->
     for step in range(3):
         trainer.step(step)
         mean = [0.75 * old + 0.25 * p.detach() for old, p in zip(mean, trainer.generator.parameters(), strict=True)]
-        assert trainer.average is not None
-        for found, wanted in zip(trainer.average.parameters(), mean, strict=True):
+        assert trainer.ema is not None
+        for found, wanted in zip(trainer.ema.parameters(), mean, strict=True):
             torch.testing.assert_close(found, wanted)
-    assert not same_weights(trainer.average, trainer.generator)
+    assert not same_weights(trainer.ema, trainer.generator)
 
 
 def test_no_running_mean_is_kept_unless_asked(pairs: Pairs, config: TrainConfig) -> None:
-    assert Trainer(changed(config, ema=0.0), pairs).average is None
+    assert Trainer(changed(config, ema=0.0), pairs).ema is None
 
 
 @pytest.mark.parametrize(
@@ -356,7 +364,7 @@ def test_weight_of_zero_leaves_a_part_out(pairs: Pairs, config: TrainConfig, zer
 def test_weight_of_a_part_scales_it(pairs: Pairs, config: TrainConfig, weight: str, part: str) -> None:
     found = []
     for factor in (1.0, 10.0):
-        trainer = Trainer(changed(config, **{weight: factor * getattr(config, weight)}), pairs)
+        trainer = Trainer(changed(config, **{weight: factor * getattr(config.losses, weight)}), pairs)
         trainer.step(0)
         found.append(trainer.recent()[part])
     assert found[1] == pytest.approx(10 * found[0], rel=1e-5)
@@ -431,4 +439,32 @@ def test_bfloat16_makes_nearly_the_same_step(pairs: Pairs, config: TrainConfig) 
 
 def test_float16_is_refused(pairs: Pairs, config: TrainConfig) -> None:
     with pytest.raises(InputError, match="float16"):
-        Trainer(config.model_copy(update={"precision": "float16"}), pairs)
+        Trainer(changed(config, precision="float16"), pairs)
+
+
+# The course of the learning rate
+
+
+def test_learning_rate_rises_then_falls_to_a_hundredth() -> None:
+    config = TrainConfig(iterations=1000, learning_rate=1e-3)
+    rates = np.array([learning_rate(config, step) for step in range(1000)])
+    peak = int(rates.argmax())
+    assert 45 <= peak <= 55
+    assert rates.max() == pytest.approx(1e-3)
+    assert (np.diff(rates[:50]) > 0).all()
+    assert (np.diff(rates[55:]) < 0).all()
+    assert 0 < rates[0] < 1e-4
+    assert learning_rate(config, 1000) == pytest.approx(1e-5)
+    assert learning_rate(config, 525) == pytest.approx(0.505e-3, rel=0.01)
+
+
+@pytest.mark.parametrize("iterations", [1, 2, 7])
+def test_learning_rate_of_short_trainings_is_positive(iterations: int) -> None:
+    config = TrainConfig(iterations=iterations, learning_rate=1e-3)
+    assert all(0 < learning_rate(config, step) <= 1e-3 for step in range(iterations))
+
+
+def test_both_networks_share_one_course() -> None:
+    config = TrainConfig(iterations=50, learning_rate=2e-3)
+    shares = [learning_rate(config, step) / rate_share(config, step) for step in range(51)]
+    assert shares == pytest.approx([2e-3] * 51)

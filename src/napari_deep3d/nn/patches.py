@@ -193,8 +193,9 @@ def _draw_patch(
     seen = network_input(pair, box, config, plane, first)
     flips = tuple(axis for axis in (-3, -2, -1) if rng.random() < 0.5)
     turn = size[1] == size[2] and rng.random() < 0.5
-    first, second = (np.flip(side, flips) for side in (seen, pair.crop_confocal(box)))
-    return (first.swapaxes(-1, -2), second.swapaxes(-1, -2)) if turn else (first, second)
+    sides = [np.flip(side, flips) for side in (seen, pair.crop_confocal(box))]
+    left, right = (side.swapaxes(-1, -2) for side in sides) if turn else sides
+    return left, right
 
 
 def blank_patch(
