@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -29,9 +29,13 @@ from napari_deep3d.jobs.run_folder import (
 from napari_deep3d.jobs.train_plan import fit_to_time, settings_from_start, voxels_at_once
 from napari_deep3d.jobs.trained_model import save_trained, voxel_sizes
 
+if TYPE_CHECKING:
+    from napari_deep3d.nn.processes import Processes
+
 Source = str | Path | Sequence[LoadedPair]
 PAIRS_MEMORY_SHARE = 0.25
 """Of the free memory: pairs that need less are held in it."""
+MAX_MINUTES = 60 * 24 * 30
 CALIBRATION_PAIRS = 4
 CALIBRATION_BOX: Shape = (48, 128, 128)
 """So many held-out pairs, and so many voxels in the middle of each, tell the error to expect: whoever trained waits."""
@@ -143,13 +147,12 @@ def train_model(
         training, held_out = split_pairs(prepared, config)
 
         # 3. The run folder, and the number of steps that fit the time.
+        _check_time(minutes, processes)
         if processes.is_first:
             if not resume:
                 check_folder(folder, overwrite=False)
             yield Notice(f"{len(prepared)} pairs, {device_label(device, dtype)}")
         if minutes is not None:
-            if processes.count > 1:
-                raise InputError("a time can be given to a single process only; set iterations instead.")
             config = yield from fit_to_time(training, config, minutes, at_once, stop)
         if not resume and processes.is_first:
             _begin_folder(folder, config, name, start, pairs, loaded)
@@ -196,6 +199,15 @@ def _begin_from(start: str, config: TrainConfig) -> tuple[Mapping[str, Any] | No
         return None, config
     generator, info = load_model(find_model(start))
     return generator.state_dict(), settings_from_start(config, info)
+
+
+def _check_time(minutes: float | None, processes: Processes) -> None:
+    if minutes is None:
+        return
+    if not 0 < minutes <= MAX_MINUTES:
+        raise InputError(f"{minutes:g} minutes were given; more than 0 and at most a month are allowed.")
+    if processes.count > 1:
+        raise InputError("a time can be given to a single process only; set iterations instead.")
 
 
 def _load(pairs: Source, run: Path) -> list[LoadedPair]:

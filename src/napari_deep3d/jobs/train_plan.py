@@ -38,7 +38,6 @@ PROBES = 3
 CHECKPOINT_SECONDS = 60.0
 TESTS = 10
 MIN_STEPS, MAX_STEPS = 20, 1_000_000
-MAX_MINUTES = 60 * 24 * 30
 
 
 @dataclass(frozen=True)
@@ -220,10 +219,8 @@ def fit_to_time(
     StoppedError
         If it was stopped.
     InputError
-        If the time is out of bounds, or a loss is no longer a number.
+        If a loss is no longer a number.
     """
-    if not 0 < minutes <= MAX_MINUTES:
-        raise InputError(f"{minutes:g} minutes were given; more than 0 and at most a month are allowed.")
     from napari_deep3d.nn.patches import patch_size
     from napari_deep3d.nn.trainer import DivergedError, Trainer
 

@@ -115,6 +115,7 @@ def read_info(path: str | Path) -> ModelInfo:
         one of another version.
     """
     path = Path(path)
+    # 1. The header.
     if not path.is_file():
         raise InputError(f"there is no model file {path}. Give a .safetensors file, or a name from 'models list'.")
     try:
@@ -124,24 +125,19 @@ def read_info(path: str | Path) -> ModelInfo:
         raise InputError(_not_a_model(path, error)) from None
     if header is None:
         raise InputError(f"{path} is a safetensors file of another program; a model saved by napari-deep3d is needed.")
-    return _parse(path, header)
-
-
-def _parse(path: Path, header: str) -> ModelInfo:
+    # 2. Its version, then all that it says.
     try:
         values = json.loads(header)
         version = values.get("format_version")
-        if version not in READABLE_VERSIONS:
-            known = ", ".join(str(number) for number in READABLE_VERSIONS)
-            raise InputError(
-                f"{path} has model format version {version}; this program reads versions {known}. "
-                "Install the napari-deep3d that fits the model, or train it again."
-            )
-        return ModelInfo.model_validate({"enlarging": "nearest"} | values if version < 3 else values)
+        if version in READABLE_VERSIONS:
+            return ModelInfo.model_validate({"enlarging": "nearest"} | values if version < 3 else values)
     except (ValidationError, AttributeError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError(f"{path} has a damaged header. Get the model file again. ({_first_line(error)})") from None
+    known = ", ".join(str(number) for number in READABLE_VERSIONS)
+    raise InputError(
+        f"{path} has model format version {version}; this program reads versions {known}. "
+        "Install the napari-deep3d that fits the model, or train it again."
+    )
 
 
 def _not_a_model(path: Path, error: Exception) -> str:
