@@ -18,6 +18,7 @@ import torch
 
 from napari_deep3d.io import write_stack
 from napari_deep3d.jobs.models import model_info
+from napari_deep3d.jobs.run_folder import read_run
 from napari_deep3d.nn import trainer, training
 from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.model_file import read_info, save_model
@@ -91,7 +92,16 @@ def test_settings_file_and_words(run: Run, pairs: Path, tmp_path: Path) -> None:
     assert done.json["validation"] == {}
     assert model_info(done.json["model"]).name == "nuclei"
     settings = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
-    assert (settings["iterations"], settings["seed"], settings["patch"]) == (1, 5, [[8, 32, 32]])
+    assert settings["optimizer"]["iterations"] == 1
+    assert (settings["runtime"]["seed"], settings["data"]["patch"]) == (5, [[8, 32, 32]])
+
+
+def test_settings_may_stand_in_sections_or_not(run: Run, pairs: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("[optimizer]\niterations = 7\n[runtime]\nseed = 5\n[network]\nwidth = 3\n")
+    words = ("--config", tmp_path / "mine.toml", "--set", "network.width=2", *setting(iterations="1"), "--json")
+    assert run("train", pairs, "-o", tmp_path / "run", *words).json["iterations"] == 1
+    config = read_run(tmp_path / "run").config
+    assert (config.optimizer.iterations, config.runtime.seed, config.network.width) == (1, 5, 2)
 
 
 def test_names_in_capitals(run: Run, pairs: Path, tmp_path: Path) -> None:
