@@ -97,11 +97,11 @@ def test_settings_file_and_words(run: Run, pairs: Path, tmp_path: Path) -> None:
 
 
 def test_settings_may_stand_in_sections_or_not(run: Run, pairs: Path, tmp_path: Path) -> None:
-    (tmp_path / "mine.toml").write_text("[optimizer]\niterations = 7\n[runtime]\nseed = 5\n[network]\nwidth = 3\n")
-    words = ("--config", tmp_path / "mine.toml", "--set", "network.width=2", *setting(iterations="1"), "--json")
+    (tmp_path / "mine.toml").write_text("[optimizer]\niterations = 7\n[runtime]\nseed = 5\n[losses]\nvgg_share = 1\n")
+    words = ("--config", tmp_path / "mine.toml", "--set", "losses.vgg_share=0.5", *setting(iterations="1"), "--json")
     assert run("train", pairs, "-o", tmp_path / "run", *words).json["iterations"] == 1
     config = read_run(tmp_path / "run").config
-    assert (config.optimizer.iterations, config.runtime.seed, config.network.width) == (1, 5, 2)
+    assert (config.optimizer.iterations, config.runtime.seed, config.losses.vgg_share) == (1, 5, 0.5)
 
 
 def test_names_in_capitals(run: Run, pairs: Path, tmp_path: Path) -> None:
