@@ -15,11 +15,11 @@ from napari_deep3d.data import VGG16
 from napari_deep3d.jobs.models import model_info
 from napari_deep3d.jobs.predict_plan import FREE_SHARE, MAX_TILE_VOXELS
 from napari_deep3d.jobs.trained_model import LARGEST_HALO
-from napari_deep3d.nn.deepz import UNIT_UM
 from napari_deep3d.nn.discriminator import CHANNELS, SLOPE, Discriminator
 from napari_deep3d.nn.folded_network import MAX_COLUMN, SAMPLE_VOXELS, WHOLE_VOXELS, sample_boxes
 from napari_deep3d.nn.generator import MAX_CHANNEL_FACTOR, POOLING, STRIDE, Generator
 from napari_deep3d.nn.losses import VGG_LAYERS
+from napari_deep3d.nn.patches import DISTANCE_UNIT_UM
 from napari_deep3d.nn.receptive_field import TOLERANCE
 
 PAGE = " ".join((Path(__file__).parents[1] / "docs" / "method.md").read_text(encoding="utf-8").split())
@@ -42,7 +42,7 @@ def millions(network: torch.nn.Module) -> float:
         f"w, 2w, 4w, {MAX_CHANNEL_FACTOR}w, {MAX_CHANNEL_FACTOR}w",
         f"no multiple of {STRIDE} voxels are padded",
         f"{in_words(PRESETS['paper']['patch'][::-1])} (x, y, z)",
-        f"in units of {UNIT_UM:g} um",
+        f"in units of {DISTANCE_UNIT_UM:g} um",
         f"a LeakyReLU of slope {SLOPE}",
         f"({CHANNELS[0]}, {2 * CHANNELS[0]} in the first block, doubled up to {CHANNELS[-1]}, {2 * CHANNELS[-1]})",
         f"an eighth of the channels ({millions(Discriminator(1 / 8)):.0f} million)",

@@ -114,7 +114,7 @@ def tiled(network: Network, stack: FloatArray, tile: Shape, halo: Shape) -> tupl
 
 def train(pairs: list[TrainingPair], patches: tuple[Shape, ...], steps: int, pooled: bool) -> Generator:
     """A small network after a short training."""
-    config = TrainConfig(
+    config = TrainConfig.checked(
         iterations=steps,
         patch=patches,
         width=8,
@@ -134,7 +134,7 @@ def train(pairs: list[TrainingPair], patches: tuple[Shape, ...], steps: int, poo
 
 def population(generator: Generator, pairs: list[TrainingPair], patches: tuple[Shape, ...]) -> Generator:
     """Batch norm at test time: statistics averaged over training patches, the same for every stack."""
-    config = TrainConfig(iterations=1, patch=patches, batch_size=1, seed=2)
+    config = TrainConfig.checked(iterations=1, patch=patches, batch_size=1, seed=2)
     gathered = [
         predict_and_measure(generator, torch.from_numpy(draw_batch(pairs, config, step).network_input))[1]
         for step in range(24)
@@ -200,7 +200,7 @@ def main() -> None:
     add_table_option(parser)
     chosen = parser.parse_args()
     training, held_out = split_pairs(
-        prepare_pairs(PairsFolder(chosen.pairs).load(), (0.1, 99.9)), TrainConfig(seed=2026)
+        prepare_pairs(PairsFolder(chosen.pairs).load(), (0.1, 99.9)), TrainConfig.checked(seed=2026)
     )
     tests = held_out[4 : 4 + chosen.stacks]
     if chosen.only_model:

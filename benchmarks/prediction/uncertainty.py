@@ -32,10 +32,11 @@ from benchmarks.common.scores import scaled
 from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
 from napari_deep3d import predict
 from napari_deep3d.core.evaluation.metrics import rmse, ssim
-from napari_deep3d.core.evaluation.uncertainty import Calibration, fit_calibration_to_pairs
+from napari_deep3d.core.evaluation.uncertainty import Calibration
 from napari_deep3d.core.intensity import normalise
 from napari_deep3d.core.types import FloatArray
 from napari_deep3d.io import open_stack
+from napari_deep3d.jobs.calibrate import calibrate_on_folder
 from napari_deep3d.jobs.models import find_model
 from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
 from napari_deep3d.nn.model_file import load_model, read_info, save_model
@@ -90,24 +91,6 @@ def judge(model: str | Path, folder: Path, *, plain: bool = False, **options: An
         confocal = normalise(np.asarray(pair.confocal.data[:, :, :]), pair.confocal_range)
         seconds = single.seconds, made.seconds
         yield Judged(pair.name, confocal, single.data, made.data, made.uncertainty, seconds)
-
-
-def fit_calibration(model: str | Path, pairs_folder: str | Path, **options: Any) -> Calibration:
-    """Fit the calibration of a model on pairs that it was not trained on.
-
-    Parameters
-    ----------
-    model
-        Name or file; a calibration that it has does not matter.
-    pairs_folder
-        ``widefield/NAME`` and ``confocal/NAME``.
-    **options
-        As for :func:`napari_deep3d.predict`, such as ``precision``.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        raw = with_calibration(str(model), None, Path(folder) / "raw.safetensors")
-        judged = judge(raw, Path(pairs_folder), **options)
-        return fit_calibration_to_pairs((pair.uncertainty, pair.prediction, pair.error) for pair in judged)
 
 
 def curve(expected: FloatArray, error: FloatArray, bins: int = BINS) -> list[tuple[float, float, float]]:
@@ -226,7 +209,7 @@ def main() -> None:
     options = {"precision": chosen.precision}
     calibration = read_info(find_model(chosen.model)).uncertainty
     if chosen.calibration is not None:
-        calibration = fit_calibration(chosen.model, chosen.calibration, **options)
+        calibration = calibrate_on_folder(chosen.model, chosen.calibration, chosen.precision)
     if calibration is None:
         raise SystemExit(f"the model {chosen.model} is not calibrated; give --calibration")
     print(json.dumps(calibration.model_dump()), flush=True)

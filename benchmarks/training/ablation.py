@@ -84,9 +84,9 @@ def row(image: FloatArray, truth: FloatArray) -> tuple[float, ...]:
 def train(pairs: list[TrainingPair], variant: str, seed: int, steps: int) -> tuple[Trainer, float]:
     """One training; as the train command does it, without its files."""
     config = TrainConfig.checked(**(COMMON | VARIANTS[variant] | {"seed": seed, "iterations": steps}))
-    if config.misregistration_um is not None:
+    if config.data.misregistration_um is not None:
         rng = np.random.default_rng(seed)
-        pairs = [pair.misaligned(rng, config.misregistration_um) for pair in pairs]
+        pairs = [pair.misaligned(rng, config.data.misregistration_um) for pair in pairs]
     trainer, start = Trainer(config, pairs), time.perf_counter()
     for step in range(steps):
         trainer.step(step)
@@ -145,7 +145,7 @@ def main() -> None:
         if any(r["variant"] == variant and int(r["seed"]) == seed for r in done(chosen.out)):
             continue
         trainer, seconds = train(training, variant, seed, chosen.steps)
-        for weights, network in (("last", trainer.generator), ("running mean", trainer.average)):
+        for weights, network in (("last", trainer.generator), ("running mean", trainer.ema)):
             assert isinstance(network, Generator)
             about = {"variant": variant, "seed": seed, "steps": chosen.steps, "weights": weights, "seconds": seconds}
             found = about | scores(network, test, trainer)

@@ -60,23 +60,23 @@ class PlainLoop:
     def __init__(self, config: TrainConfig, pairs: list[TrainingPair]) -> None:
         self.config, self.pairs = config, pairs
         torch.manual_seed(0)
-        self.generator, self.perceptual = Generator(config.width), PerceptualLoss()
-        self.optimiser = torch.optim.AdamW(self.generator.parameters(), lr=config.learning_rate)
-        self.discriminator = Discriminator(config.discriminator_width)
-        self.judge = torch.optim.AdamW(self.discriminator.parameters(), lr=config.discriminator_learning_rate)
+        self.generator, self.perceptual = Generator(config.network.width), PerceptualLoss()
+        self.optimiser = torch.optim.AdamW(self.generator.parameters(), lr=config.optimizer.learning_rate)
+        self.discriminator = Discriminator(config.network.discriminator_width)
+        self.judge = torch.optim.AdamW(self.discriminator.parameters(), lr=config.optimizer.discriminator_learning_rate)
 
     def step(self, step: int) -> None:
         """Make one update."""
         batch = draw_batch(self.pairs, self.config, step)
         seen, confocal = torch.from_numpy(batch.network_input), torch.from_numpy(batch.confocal)
         prediction = self.generator(seen)
-        loss = self.config.weight_l1 * l1_loss(prediction, confocal)
-        if self.config.weight_gan:
+        loss = self.config.losses.weight_l1 * l1_loss(prediction, confocal)
+        if self.config.losses.weight_gan:
             loss = loss + generator_loss(self.discriminator(prediction)) + self._texture(prediction, confocal)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
-        if self.config.weight_gan:
+        if self.config.losses.weight_gan:
             verdicts = self.discriminator(prediction.detach()), self.discriminator(confocal)
             self.judge.zero_grad()
             discriminator_loss(*verdicts).backward()  # type: ignore[no-untyped-call]
@@ -84,9 +84,9 @@ class PlainLoop:
 
     def _texture(self, prediction: Tensor, confocal: Tensor) -> Tensor:
         depth = prediction.shape[2]
-        planes = torch.arange(0, depth, round(1 / self.config.vgg_share))
+        planes = torch.arange(0, depth, round(1 / self.config.losses.vgg_share))
         seen, wanted = prediction[:, :, planes], confocal[:, :, planes]
-        return self.config.weight_vgg * torch.as_tensor(self.perceptual(seen, wanted))
+        return self.config.losses.weight_vgg * torch.as_tensor(self.perceptual(seen, wanted))
 
 
 def maker(loop: str, losses: str, pairs: list[TrainingPair]) -> Callable[[int], None]:

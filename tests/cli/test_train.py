@@ -18,7 +18,8 @@ import torch
 
 from napari_deep3d.io import write_stack
 from napari_deep3d.jobs.models import model_info
-from napari_deep3d.nn import training
+from napari_deep3d.jobs.run_folder import read_run
+from napari_deep3d.nn import trainer, training
 from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.model_file import read_info, save_model
 from tests.helpers.cli import COMMAND, SPACING_UM, Run, contents, names
@@ -91,7 +92,16 @@ def test_settings_file_and_words(run: Run, pairs: Path, tmp_path: Path) -> None:
     assert done.json["validation"] == {}
     assert model_info(done.json["model"]).name == "nuclei"
     settings = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
-    assert (settings["iterations"], settings["seed"], settings["patch"]) == (1, 5, [[8, 32, 32]])
+    assert settings["optimizer"]["iterations"] == 1
+    assert (settings["runtime"]["seed"], settings["data"]["patch"]) == (5, [[8, 32, 32]])
+
+
+def test_settings_may_stand_in_sections_or_not(run: Run, pairs: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("[optimizer]\niterations = 7\n[runtime]\nseed = 5\n[losses]\nvgg_share = 1\n")
+    words = ("--config", tmp_path / "mine.toml", "--set", "losses.vgg_share=0.5", *setting(iterations="1"), "--json")
+    assert run("train", pairs, "-o", tmp_path / "run", *words).json["iterations"] == 1
+    config = read_run(tmp_path / "run").config
+    assert (config.optimizer.iterations, config.runtime.seed, config.losses.vgg_share) == (1, 5, 0.5)
 
 
 def test_names_in_capitals(run: Run, pairs: Path, tmp_path: Path) -> None:
@@ -385,7 +395,7 @@ def test_start_from_a_damaged_model(run: Run, pairs: Path, tiny_model: Path, tmp
 def test_a_training_that_diverges(run: Run, pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has failed, but what it learned before is kept and told."""
     factors = iter([1.0, 1.0, 1.0, float("nan")])
-    monkeypatch.setattr("napari_deep3d.nn.trainer.l1_loss", lambda a, b: (a - b).abs().mean() * next(factors))
+    monkeypatch.setattr(trainer, "l1_loss", lambda a, b: (a - b).abs().mean() * next(factors))
     done = run("train", pairs, "-o", tmp_path / "run", *setting(), "--json")
     assert done.code == 1
     assert (done.json["iterations"], done.json["complete"]) == (3, False)

@@ -140,7 +140,7 @@ def test_unknown_name_is_named_with_the_known_ones() -> None:
 
 def test_config_cannot_be_changed() -> None:
     with pytest.raises(Exception, match="frozen"):
-        TrainConfig().width = 3  # type: ignore[misc]
+        TrainConfig().network = None  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
@@ -149,12 +149,12 @@ def test_config_cannot_be_changed() -> None:
     ids=["text", "tuple", "list", "list of one", "tuple of one"],
 )
 def test_patch_may_be_given_in_several_ways(value: Any) -> None:
-    assert TrainConfig.checked(patch=value).patch == ((12, 96, 64),)
+    assert TrainConfig.checked(patch=value).data.patch == ((12, 96, 64),)
 
 
 def test_several_patches_are_kept_in_order() -> None:
     patches = ((24, 64, 64), (12, 96, 64))
-    assert TrainConfig.checked(patch=[list(p) for p in patches]).patch == patches
+    assert TrainConfig.checked(patch=[list(p) for p in patches]).data.patch == patches
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_assignment_without_name_or_value_is_refused(word: str) -> None:
 
 def test_later_sources_win() -> None:
     config = merge(TrainConfig, {"width": 4, "seed": 1}, {"width": 8}, {})
-    assert (config.width, config.seed) == (8, 1)
+    assert (config.network.width, config.runtime.seed) == (8, 1)
     with pytest.raises(InputError, match="unknown name 'depth'"):
         merge(TrainConfig, {"depth": 3})
 
@@ -238,16 +238,66 @@ def test_tables_of_several_sources_are_merged() -> None:
         merge(Outer, {"inner": {"middle": 1}})
 
 
+OLD_RUN = """
+iterations = 9500
+batch_size = 1
+patch = [[12, 96, 96], [24, 112, 112], [48, 80, 80], [64, 80, 80]]
+width = 16
+dimensions = 3
+network_input = "stack"
+z_step = 1
+blank_share = 0.04
+learning_rate = 0.0005
+weight_l1 = 1.0
+weight_gan = 0.0
+weight_vgg = 0.0
+vgg_share = 0.25
+discriminator_width = 0.125
+discriminator_learning_rate = 0.0001
+ema = 0.0
+percentiles = [0.1, 99.9]
+precision = "auto"
+device = "auto"
+validation_share = 0.02
+held_out = []
+checkpoint_every = 200
+validate_every = 1500
+log_every = 10
+seed = 2028
+"""
+"""The second leg of the bundled model, as its run folder held it: settings had no sections then."""
+
+
+def test_old_file_without_sections_is_read(tmp_path: Path) -> None:
+    (tmp_path / "old.toml").write_text(OLD_RUN, encoding="utf-8")
+    values = read_toml(tmp_path / "old.toml")
+    config = TrainConfig.checked(**values)
+    assert config.model_dump(mode="json")["data"]["patch"] == values["patch"]
+    assert set(config.flat(only_given=True)) == set(values)
+    (tmp_path / "new.toml").write_text(config.to_toml(), encoding="utf-8")
+    new = read_toml(tmp_path / "new.toml")
+    assert list(new) == ["data", "network", "losses", "optimizer", "runtime"]
+    assert TrainConfig.checked(**new) == config
+
+
+def test_settings_of_training_have_names_of_their_own() -> None:
+    """So that each can be given by it: --set width=8."""
+    sections = TrainConfig.sections()
+    names = [name for section in sections.values() for name in section.model_fields]
+    assert sorted(names) == sorted(TrainConfig.flat_names())
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_presets_are_valid(preset: str) -> None:
-    config = merge(TrainConfig, PRESETS[preset])
-    assert (config.weight_gan, config.weight_l1, config.weight_vgg) == (1, 2, 0.01)  # lambda and zeta of Eq. 1
+    losses = merge(TrainConfig, PRESETS[preset]).losses
+    assert (losses.weight_gan, losses.weight_l1, losses.weight_vgg) == (1, 2, 0.01)  # lambda and zeta of Eq. 1
 
 
 def test_preset_of_the_paper_is_as_it_says() -> None:
     config = merge(TrainConfig, PRESETS["paper"])
-    assert (config.patch, config.batch_size, config.iterations) == (((12, 256, 256),), 24, 6000)
-    assert (config.dimensions, config.network_input, config.z_step, config.vgg_share) == (3, "stack", 1, 1.0)
+    data, network, steps = config.data, config.network, config.optimizer
+    assert (data.patch, steps.batch_size, steps.iterations) == (((12, 256, 256),), 24, 6000)
+    assert (network.dimensions, network.network_input, data.z_step, config.losses.vgg_share) == (3, "stack", 1, 1.0)
 
 
 def test_a_message_is_one_sentence_after_the_other() -> None:

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from pydantic import Field
 
-from napari_deep3d.core.config import Config, merge, parse_assignments
+from napari_deep3d.core.config import Config, SectionedConfig, merge, parse_assignments
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.sections import SectionedConfig
 
 
 class Inner(Config):
@@ -92,9 +91,22 @@ def test_a_section_that_is_no_table_is_refused() -> None:
         Instrument.checked(sensor=3, bits=8)
 
 
-def test_a_wrong_value_is_named_with_its_section() -> None:
-    with pytest.raises(InputError, match=r"lens\.aperture is 0"):
-        Instrument.checked(aperture=0)
+@pytest.mark.parametrize("given", [{"aperture": 0}, {"lens": {"aperture": 0}}])
+def test_a_wrong_value_is_called_by_its_own_name(given: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=r"^aperture is 0"):
+        Instrument.checked(**given)
+
+
+def test_a_wrong_value_without_a_name_of_its_own_is_called_by_its_section_too() -> None:
+    with pytest.raises(InputError, match=r"^lens\.shared is 'x'"):
+        Instrument.checked(lens={"shared": "x"})
+
+
+def test_values_by_their_own_names() -> None:
+    config = Instrument.checked(aperture=1.2, sensor={"bits": 8})
+    assert config.flat() == {"aperture": 1.2, "photons": (5, 50), "bits": 8}
+    assert config.flat(only_given=True) == {"aperture": 1.2, "bits": 8}
+    assert {name: field.default for name, field in Instrument.flat_fields().items()} == Instrument().flat()
 
 
 def test_assignments_may_name_the_section_or_not() -> None:

@@ -13,7 +13,7 @@ from napari_deep3d.nn.trainer import Trainer
 
 def changed(config: TrainConfig, **values: object) -> TrainConfig:
     """The settings with some of them changed, checked."""
-    return TrainConfig.checked(**config.model_dump() | values)
+    return config.changed(**values)
 
 
 def same_weights(a: nn.Module, b: nn.Module) -> bool:
@@ -22,8 +22,8 @@ def same_weights(a: nn.Module, b: nn.Module) -> bool:
 
 
 def state(trainer: Trainer) -> list[torch.Tensor]:
-    """Everything that a step changes: weights, their running mean, and what the optimisers remember."""
-    networks = [*trainer.networks, *([] if trainer.average is None else [trainer.average])]
+    """Everything that a step changes: weights, their moving average, and what the optimisers remember."""
+    networks = [*trainer.networks, *([] if trainer.ema is None else [trainer.ema])]
     tensors = [value for network in networks for value in network.state_dict().values()]
     for optimiser in trainer.optimisers:
         for _, entries in sorted(optimiser.state_dict()["state"].items()):

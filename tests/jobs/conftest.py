@@ -17,7 +17,9 @@ SPACING_UM = (0.5, 0.2, 0.2)
 @pytest.fixture(autouse=True)
 def _no_collection_of_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looking through everything that pytest holds takes a second after each training."""
-    monkeypatch.setattr("napari_deep3d.nn.devices.release_memory", lambda: None)
+    from napari_deep3d.nn import devices
+
+    monkeypatch.setattr(devices, "release_memory", lambda: None)
 
 
 @pytest.fixture

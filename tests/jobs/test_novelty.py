@@ -91,8 +91,7 @@ def many_pairs(tmp_path: Path) -> Path:
 
 
 def test_a_training_puts_it_into_the_model(many_pairs: Path, tmp_path: Path, train_config: TrainConfig) -> None:
-    settings = train_config.model_dump(exclude_unset=True) | {"iterations": 1}
-    trained = drain(train_model(many_pairs, tmp_path / "run", TrainConfig.checked(**settings)))
+    trained = drain(train_model(many_pairs, tmp_path / "run", train_config.changed(iterations=1)))
     found = read_info(trained.model).novelty
     assert found is not None
     assert found == fit_novelty_model([pair.widefield for pair in PairsFolder(many_pairs).load()])

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from safetensors.torch import load_file
 
@@ -24,8 +25,10 @@ from napari_deep3d.io import write_stack
 from napari_deep3d.jobs.pairs import LoadedPair, PairsFolder
 from napari_deep3d.jobs.predict import predict_volume
 from napari_deep3d.jobs.run_folder import COLUMNS, read_run
-from napari_deep3d.jobs.train import START_LEARNING_RATE, TrainResult, train_model
+from napari_deep3d.jobs.train import TrainResult, train_model
+from napari_deep3d.jobs.train_plan import START_LEARNING_RATE
 from napari_deep3d.jobs.trained_model import LARGEST_HALO
+from napari_deep3d.nn import receptive_field, trainer, training, tta
 from napari_deep3d.nn.checkpoint import checkpoints
 from napari_deep3d.nn.model_file import load_model, read_info
 from napari_deep3d.nn.trainer import Trainer
@@ -51,7 +54,7 @@ def train_until(step: int, pairs: Any, run: Path, config: TrainConfig, **more: A
 
 
 def changed(config: TrainConfig, **values: Any) -> TrainConfig:
-    return TrainConfig.checked(**config.model_dump(exclude_unset=True) | values)
+    return config.changed(**values)
 
 
 def notices(events: list[Event]) -> list[str]:
@@ -86,7 +89,7 @@ def test_model_states_what_it_was_trained_on(trained: TrainResult, train_config:
     _, info = load_model(trained.model)
     assert info.name == "run"
     assert info.width == 2
-    assert info.percentiles == train_config.percentiles
+    assert info.percentiles == train_config.data.percentiles
     assert info.spacing_min_um == pytest.approx((0.3, 0.2, 0.2))
     assert info.spacing_um == pytest.approx((0.4, 0.2, 0.2))
     assert info.spacing_max_um == pytest.approx((0.5, 0.2, 0.2))
@@ -215,7 +218,7 @@ def test_last_weights_are_kept_beside_the_best(
     pairs_folder: Path, tmp_path: Path, train_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = iter([0.2, 0.9, 0.3, 0.9])
-    monkeypatch.setattr("napari_deep3d.nn.training.score_pairs", lambda *_: [(next(scores), 0.5)])
+    monkeypatch.setattr(training, "score_pairs", lambda *_: [(next(scores), 0.5)])
     done = drain(train_model(pairs_folder, tmp_path / "run", train_config))
     best, last = (load_model(done.run / name) for name in ("model.safetensors", "last.safetensors"))
     assert best[1].training["weights"] == "the weights after step 2, best on held-out pairs"
@@ -234,7 +237,7 @@ def test_training_that_diverged_says_why_and_leaves_a_model(
     pairs_folder: Path, tmp_path: Path, train_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losses = iter([1.0, 1.0, 1.0, float("nan")])
-    monkeypatch.setattr("napari_deep3d.nn.trainer.l1_loss", lambda a, b: (a - b).abs().mean() * next(losses))
+    monkeypatch.setattr(trainer, "l1_loss", lambda a, b: (a - b).abs().mean() * next(losses))
     events: list[Event] = []
     ended = drain(train_model(pairs_folder, tmp_path / "run", train_config), events.append)
     assert (ended.iterations, ended.complete) == (3, False)
@@ -249,16 +252,17 @@ def test_model_that_cannot_be_written_is_an_error_and_the_training_can_go_on(
     pairs_folder: Path, tmp_path: Path, train_config: TrainConfig, monkeypatch: pytest.MonkeyPatch, file: str
 ) -> None:
     from safetensors import SafetensorError
-    from safetensors.torch import save_file
+
+    save_file = safetensors.torch.save_file
 
     def full(tensors: Any, path: Path, metadata: Any = None) -> None:
-        if path.name.startswith(f".{file}"):
+        if path.name.startswith(f".{Path(file).stem}."):
             raise SafetensorError("I/O error: No space left on device")
         save_file(tensors, path, metadata)
 
     with monkeypatch.context() as patch:
-        patch.setattr("safetensors.torch.save_file", full)
-        with pytest.raises(InputError, match=r"cannot write the model to .*run: .*No space left.*--resume"):
+        patch.setattr(safetensors.torch, "save_file", full)
+        with pytest.raises(InputError, match=rf"cannot write .*run/{file}: .*No space left.*--resume"):
             drain(train_model(pairs_folder, tmp_path / "run", train_config))
     assert not (tmp_path / "run" / file).exists()
     done = drain(train_model(None, tmp_path / "run", train_config, resume=True))
@@ -379,13 +383,17 @@ def test_model_to_start_from_decides_the_network(pairs_folder: Path, tmp_path: P
     for name, value in load_model(flat_model)[0].state_dict().items():
         assert torch.equal(network.state_dict()[name], value), name
     saved = read_run(tmp_path / "run")
-    assert (saved.config.width, saved.config.learning_rate, saved.start) == (3, START_LEARNING_RATE, str(flat_model))
+    assert (saved.config.network.width, saved.config.optimizer.learning_rate, saved.start) == (
+        3,
+        START_LEARNING_RATE,
+        str(flat_model),
+    )
 
 
 def test_learning_rate_that_was_asked_for_stays(pairs_folder: Path, tmp_path: Path, flat_model: Path) -> None:
     config = TrainConfig.checked(iterations=1, patch=(8, 32, 32), learning_rate=2e-3, weight_vgg=0, weight_gan=0)
     drain(train_model(pairs_folder, tmp_path / "run", config, start=str(flat_model), stop=lambda: True))
-    assert read_run(tmp_path / "run").config.learning_rate == 2e-3
+    assert read_run(tmp_path / "run").config.optimizer.learning_rate == 2e-3
 
 
 @pytest.mark.parametrize(
@@ -442,7 +450,7 @@ def test_time_must_be_one(pairs_folder: Path, tmp_path: Path, train_config: Trai
 def test_loss_that_is_no_number_while_the_speed_is_measured_is_an_error(
     pairs_folder: Path, tmp_path: Path, train_config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_deep3d.nn.trainer.l1_loss", lambda a, _: a.mean() * float("nan"))
+    monkeypatch.setattr(trainer, "l1_loss", lambda a, _: a.mean() * float("nan"))
     with pytest.raises(InputError, match=r"became nan .* while the speed was measured\. Choose a lower learning_rate"):
         drain(train_model(pairs_folder, tmp_path / "run", train_config, minutes=1))
 
@@ -573,8 +581,8 @@ def test_model_of_a_stopped_training_has_a_halo_that_is_safe_without_being_measu
     def slow(*_: object) -> None:
         raise AssertionError("measured, while somebody waits for the training to stop")
 
-    monkeypatch.setattr("napari_deep3d.nn.receptive_field.measure_halo", slow)
-    monkeypatch.setattr("napari_deep3d.nn.calibrating.calibrate", slow)
+    monkeypatch.setattr(receptive_field, "measure_halo", slow)
+    monkeypatch.setattr(tta, "AugmentedNetwork", slow)
     stopped = train_until(2, pairs_folder, tmp_path / "run", train_config)
     info = read_info(stopped.model)
     assert (info.halo, info.uncertainty) == (LARGEST_HALO, None)

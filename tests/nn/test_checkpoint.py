@@ -13,6 +13,7 @@ from safetensors import SafetensorError
 
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
+from napari_deep3d.nn import checkpoint
 from napari_deep3d.nn.checkpoint import (
     KEPT,
     BestWeights,
@@ -151,7 +152,7 @@ def test_checkpoint_that_cannot_be_written_leaves_the_others(
         Path(part).write_bytes(b"half")
         raise error
 
-    monkeypatch.setattr("napari_deep3d.nn.checkpoint.save_file", breaks)
+    monkeypatch.setattr(checkpoint, "save_file", breaks)
     with pytest.raises(InputError, match=r"cannot write .*step_0000002\.safetensors: .*No space left.*--resume"):
         save_checkpoint(tmp_path, at(2), trainer)
     assert list(tmp_path.iterdir()) == [old]

@@ -12,7 +12,15 @@ from napari_deep3d.core.box import Box
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.volume import MIN_LATERAL, MIN_PLANES, Volume
-from napari_deep3d.nn.patches import Batch, TrainingPair, blank_patch, draw_batch, network_input, patch_size
+from napari_deep3d.nn.patches import (
+    Batch,
+    TrainingPair,
+    blank_patch,
+    draw_batch,
+    network_input,
+    patch_size,
+    plane_and_distance,
+)
 
 SPACING_UM = (0.5, 0.2, 0.2)
 SHAPE = (8, 32, 32)
@@ -328,3 +336,12 @@ def test_blank_patches_come_in_their_share(rising: np.ndarray) -> None:
     drawn = [draw_batch([pair], settings(blank_share=0.25), step) for step in range(150)]
     blank = np.mean([not patch.any() for batch in drawn for patch in batch.confocal])
     assert blank == pytest.approx(0.25, abs=0.08)
+
+
+def test_plane_is_repeated_beside_each_distance_in_tens_of_um() -> None:
+    plane = np.random.default_rng(0).random((5, 7), dtype=np.float32)
+    seen = plane_and_distance(plane, np.array([-20.0, 0.0, 2.5]))
+    assert (seen.shape, seen.dtype) == ((2, 3, 5, 7), np.float32)
+    for z, distance in enumerate((-2.0, 0.0, 0.25)):
+        np.testing.assert_array_equal(seen[0, z], plane)
+        np.testing.assert_array_equal(seen[1, z], np.full((5, 7), distance, np.float32))

@@ -13,10 +13,18 @@ import torch
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import StoppedError, never
+from napari_deep3d.nn import trainer as trainer_module
 from napari_deep3d.nn.losses import PerceptualLoss
 from napari_deep3d.nn.patches import TrainingPair, draw_batch
-from napari_deep3d.nn.schedule import learning_rate, rate_share
-from napari_deep3d.nn.trainer import GRADIENT_NORM, MOMENTA, WEIGHT_DECAY, DivergedError, Trainer
+from napari_deep3d.nn.trainer import (
+    GRADIENT_NORM,
+    MOMENTA,
+    WEIGHT_DECAY,
+    DivergedError,
+    Trainer,
+    learning_rate,
+    rate_share,
+)
 from tests.helpers.nn import after, changed, same_state, same_weights, state
 
 Pairs = list[TrainingPair]
@@ -41,14 +49,18 @@ def gradients_of(trainer: Trainer) -> Gradients:
 
 
 def assert_close(found: Gradients, expected: Gradients) -> None:
-    """Compare the gradients of each network and step as a whole: norms make single entries rounding alone."""
+    """Compare the gradients of each network and step as a whole: norms make single entries rounding alone.
+
+    Rounding decides on which side of a ReLU's kink some values are, so whole gradients differ by up to a thousandth; a
+    step that is made wrong differs by all of its size.
+    """
     assert len(found) == len(expected)
     for a, b in zip(found, expected, strict=True):
         assert a.keys() == b.keys()
         error, size = (
             torch.cat([v.ravel() for v in values]).norm() for values in ([a[n] - b[n] for n in a], b.values())
         )
-        assert error < 2e-3 * size
+        assert error < 1e-2 * size
 
 
 def opinionated(trainer: Trainer) -> Trainer:
@@ -69,7 +81,7 @@ class Reference:
         self.pairs, self.config = pairs, config
         self.generator, self.discriminator = (copy.deepcopy(network) for network in trainer.networks)
         self.perceptual = PerceptualLoss()
-        rates = config.learning_rate, config.discriminator_learning_rate
+        rates = config.optimizer.learning_rate, config.optimizer.discriminator_learning_rate
         self.optimisers = [
             torch.optim.AdamW(network.parameters(), lr=rate, betas=MOMENTA, weight_decay=WEIGHT_DECAY)
             for network, rate in zip((self.generator, self.discriminator), rates, strict=True)
@@ -77,38 +89,43 @@ class Reference:
         self.gradients: Gradients = []
         self.losses: dict[str, float] = {}
 
-    def step(self, step: int, alternately: bool = False) -> None:
-        batch, config = draw_batch(self.pairs, self.config, step), self.config
+    def step(self, step: int, given: Gradients | None = None, alternately: bool = False) -> None:
+        """Compute the gradients, and update both networks with these, or with those ``given``."""
+        batch, losses = draw_batch(self.pairs, self.config, step), self.config.losses
         x, y = (torch.from_numpy(np.ascontiguousarray(side)) for side in (batch.network_input, batch.confocal))
         prediction = self.generator(x)
         parts = {
-            "l1": config.weight_l1 * (prediction - y).abs().mean(),
-            "gan": config.weight_gan * ((self.discriminator(prediction) - 1) ** 2).mean(),
-            "vgg": config.weight_vgg * self.perceptual(prediction, y),
+            "l1": losses.weight_l1 * (prediction - y).abs().mean(),
+            "gan": losses.weight_gan * ((self.discriminator(prediction) - 1) ** 2).mean(),
+            "vgg": losses.weight_vgg * self.perceptual(prediction, y),
         }
         loss = torch.stack(list(parts.values())).sum()
         loss.backward()
         self.discriminator.zero_grad()
         if alternately:
-            self._update(0, step)
+            self._update(0, step, given)
             prediction = self.generator(x)
         made, real = self.discriminator(prediction.detach()), self.discriminator(y)
         verdict = (made**2).mean() + ((real - 1) ** 2).mean()
         verdict.backward()
         if not alternately:
-            self._update(0, step)
-        self._update(1, step)
+            self._update(0, step, given)
+        self._update(1, step, given)
         parts |= {"loss": loss, "discriminator": verdict}
         self.losses = {name: float(value.detach()) for name, value in parts.items()}
 
-    def _update(self, index: int, step: int) -> None:
+    def _update(self, index: int, step: int, given: Gradients | None) -> None:
         network, optimiser = (self.generator, self.discriminator)[index], self.optimisers[index]
         norm = math.sqrt(sum(float((p.grad**2).sum()) for p in network.parameters() if p.grad is not None))
         for parameter in network.parameters():
             assert parameter.grad is not None
             parameter.grad *= min(1.0, GRADIENT_NORM / norm)
         self.gradients.append({name: p.grad.clone() for name, p in network.named_parameters() if p.grad is not None})
-        peak = (self.config.learning_rate, self.config.discriminator_learning_rate)[index]
+        if given is not None:
+            for name, parameter in network.named_parameters():
+                parameter.grad = given[index][name]
+        optimizer = self.config.optimizer
+        peak = (optimizer.learning_rate, optimizer.discriminator_learning_rate)[index]
         optimiser.param_groups[0]["lr"] = peak * rate_share(self.config, step)
         optimiser.step()
         optimiser.zero_grad()
@@ -121,20 +138,21 @@ def strong(config: TrainConfig) -> TrainConfig:
 
 
 def test_steps_are_those_of_the_paper(pairs: Pairs, strong: TrainConfig) -> None:
-    """Eq. 1; the generator learns from the discriminator as it was, the discriminator from what had been made."""
+    """Eq. 1; the generator learns from the discriminator as it was, the discriminator from what had been made.
+
+    Each step is compared from the same weights on: where a gradient is rounding alone, Adam makes a full step of it,
+    so two trainings that round differently soon differ by more than rounding.
+    """
     trainer = opinionated(Trainer(strong, pairs))
     reference, found = Reference(trainer, pairs, strong), gradients_of(trainer)
     for step in range(2):
         trainer.step(step)
-        reference.step(step)
+        reference.step(step, given=found[-2:])
         recent = trainer.recent()  # of the last step, as log_every is 1
         assert recent == pytest.approx(reference.losses, rel=1e-4)
+        for network, expected in zip(trainer.networks, (reference.generator, reference.discriminator), strict=True):
+            assert same_weights(network, expected)
     assert_close(found, reference.gradients)
-    for network, other in zip(trainer.networks, (reference.generator, reference.discriminator), strict=True):
-        for (name, value), expected in zip(network.named_parameters(), other.parameters(), strict=True):
-            if not name.endswith("second.bias"):  # whose gradient is rounding: the norm takes it away
-                # as a whole: where a gradient is rounding alone, Adam makes full steps of it
-                assert (value - expected).norm() <= 1e-3 * expected.norm(), name
 
 
 def test_a_careless_order_would_be_seen(pairs: Pairs, strong: TrainConfig) -> None:
@@ -149,9 +167,9 @@ def test_a_careless_order_would_be_seen(pairs: Pairs, strong: TrainConfig) -> No
 
 def test_both_networks_and_the_mean_change(pairs: Pairs, config: TrainConfig) -> None:
     trainer = Trainer(config, pairs)
-    before = [copy.deepcopy(network) for network in (*trainer.networks, trainer.average)]
+    before = [copy.deepcopy(network) for network in (*trainer.networks, trainer.ema)]
     trainer.step(0)
-    for network, old in zip((*trainer.networks, trainer.average), before, strict=True):
+    for network, old in zip((*trainer.networks, trainer.ema), before, strict=True):
         assert not same_weights(network, old)
 
 
@@ -270,7 +288,7 @@ def test_stop_within_a_step_leaves_everything_as_it_was(pairs: Pairs, config: Tr
 
 
 def spoil(monkeypatch: pytest.MonkeyPatch, loss: str) -> None:
-    monkeypatch.setattr(f"napari_deep3d.nn.trainer.{loss}", lambda *verdicts: verdicts[0].mean() * math.nan)
+    monkeypatch.setattr(trainer_module, loss, lambda *verdicts: verdicts[0].mean() * math.nan)
 
 
 @pytest.mark.parametrize(("loss", "name"), [("generator_loss", "gan"), ("discriminator_loss", "discriminator")])
@@ -323,14 +341,14 @@ def test_running_mean_follows_by_its_decay(pairs: Pairs, config: TrainConfig) ->
     for step in range(3):
         trainer.step(step)
         mean = [0.75 * old + 0.25 * p.detach() for old, p in zip(mean, trainer.generator.parameters(), strict=True)]
-        assert trainer.average is not None
-        for found, wanted in zip(trainer.average.parameters(), mean, strict=True):
+        assert trainer.ema is not None
+        for found, wanted in zip(trainer.ema.parameters(), mean, strict=True):
             torch.testing.assert_close(found, wanted)
-    assert not same_weights(trainer.average, trainer.generator)
+    assert not same_weights(trainer.ema, trainer.generator)
 
 
 def test_no_running_mean_is_kept_unless_asked(pairs: Pairs, config: TrainConfig) -> None:
-    assert Trainer(changed(config, ema=0.0), pairs).average is None
+    assert Trainer(changed(config, ema=0.0), pairs).ema is None
 
 
 @pytest.mark.parametrize(
@@ -356,7 +374,7 @@ def test_weight_of_zero_leaves_a_part_out(pairs: Pairs, config: TrainConfig, zer
 def test_weight_of_a_part_scales_it(pairs: Pairs, config: TrainConfig, weight: str, part: str) -> None:
     found = []
     for factor in (1.0, 10.0):
-        trainer = Trainer(changed(config, **{weight: factor * getattr(config, weight)}), pairs)
+        trainer = Trainer(changed(config, **{weight: factor * getattr(config.losses, weight)}), pairs)
         trainer.step(0)
         found.append(trainer.recent()[part])
     assert found[1] == pytest.approx(10 * found[0], rel=1e-5)
@@ -391,7 +409,7 @@ def test_learning_rates_of_both_networks_follow_the_schedule(pairs: Pairs, confi
         trainer.step(step)
         rates = [optimiser.param_groups[0]["lr"] for optimiser in trainer.optimisers]
         share = rate_share(trainer.config, step)
-        assert rates == [learning_rate(trainer.config, step), config.discriminator_learning_rate * share]
+        assert rates == [learning_rate(trainer.config, step), config.optimizer.discriminator_learning_rate * share]
 
 
 def test_recent_losses_are_the_mean_of_the_last_steps(pairs: Pairs, config: TrainConfig) -> None:
@@ -431,4 +449,32 @@ def test_bfloat16_makes_nearly_the_same_step(pairs: Pairs, config: TrainConfig) 
 
 def test_float16_is_refused(pairs: Pairs, config: TrainConfig) -> None:
     with pytest.raises(InputError, match="float16"):
-        Trainer(config.model_copy(update={"precision": "float16"}), pairs)
+        Trainer(changed(config, precision="float16"), pairs)
+
+
+# The course of the learning rate
+
+
+def test_learning_rate_rises_then_falls_to_a_hundredth() -> None:
+    config = TrainConfig(iterations=1000, learning_rate=1e-3)
+    rates = np.array([learning_rate(config, step) for step in range(1000)])
+    peak = int(rates.argmax())
+    assert 45 <= peak <= 55
+    assert rates.max() == pytest.approx(1e-3)
+    assert (np.diff(rates[:50]) > 0).all()
+    assert (np.diff(rates[55:]) < 0).all()
+    assert 0 < rates[0] < 1e-4
+    assert learning_rate(config, 1000) == pytest.approx(1e-5)
+    assert learning_rate(config, 525) == pytest.approx(0.505e-3, rel=0.01)
+
+
+@pytest.mark.parametrize("iterations", [1, 2, 7])
+def test_learning_rate_of_short_trainings_is_positive(iterations: int) -> None:
+    config = TrainConfig(iterations=iterations, learning_rate=1e-3)
+    assert all(0 < learning_rate(config, step) <= 1e-3 for step in range(iterations))
+
+
+def test_both_networks_share_one_course() -> None:
+    config = TrainConfig(iterations=50, learning_rate=2e-3)
+    shares = [learning_rate(config, step) / rate_share(config, step) for step in range(51)]
+    assert shares == pytest.approx([2e-3] * 51)

@@ -19,12 +19,12 @@ from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Event, Metrics, Notice, Preview, Progress, StoppedError, drain
 from napari_deep3d.core.volume import Volume
+from napari_deep3d.nn import trainer as trainer_module
 from napari_deep3d.nn import training
 from napari_deep3d.nn.checkpoint import BestWeights, TrainingState, checkpoints, load_newest
 from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.patches import TrainingPair
-from napari_deep3d.nn.schedule import learning_rate
-from napari_deep3d.nn.trainer import Trainer
+from napari_deep3d.nn.trainer import Trainer, learning_rate
 from napari_deep3d.nn.training import Control, TrainedGenerator, begin_from, split_pairs, train_generator
 from tests.helpers.nn import changed, same_weights
 
@@ -68,8 +68,8 @@ def test_stopped_and_resumed_training_is_an_unbroken_one_bit_for_bit(
     unbroken: TrainedGenerator, pairs: Pairs, config: TrainConfig, tmp_path: Path, step: int
 ) -> None:
     """With all losses, both networks and the running mean; at checkpoints and between them."""
-    assert config.weight_gan > 0 < config.weight_vgg
-    assert config.ema > 0
+    assert config.losses.weight_gan > 0 < config.losses.weight_vgg
+    assert config.optimizer.ema > 0
     half = train_until(step, pairs, config, tmp_path)
     assert (half.step, half.steps_made) == (step, step)
     assert not same_weights(half.last, unbroken.last)
@@ -99,7 +99,7 @@ def test_best_weights_survive_a_stop(pairs: Pairs, config: TrainConfig, tmp_path
 def test_same_seed_trains_the_same_other_seed_another(
     unbroken: TrainedGenerator, pairs: Pairs, config: TrainConfig, tmp_path: Path
 ) -> None:
-    for seed, same in ((config.seed, True), (config.seed + 1, False)):
+    for seed, same in ((config.runtime.seed, True), (config.runtime.seed + 1, False)):
         folder = tmp_path / str(seed)
         folder.mkdir()
         again = drain(train_generator(pairs, changed(config, seed=seed), folder))
@@ -282,8 +282,8 @@ def test_stopped_after_its_best_test_of_the_running_mean_that_is_used(
     stopped = train_until(3, pairs, changed(config, validate_every=2), tmp_path)
     trainer = Trainer(config, pairs)
     load_newest(tmp_path, trainer)
-    assert trainer.average is not None
-    assert same_weights(stopped.generator, trainer.average)
+    assert trainer.ema is not None
+    assert same_weights(stopped.generator, trainer.ema)
     assert not same_weights(stopped.generator, stopped.last)
     assert stopped.weights == "the running mean of the weights as after step 3"
 
@@ -429,7 +429,7 @@ def diverges_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def step(self: Trainer, number: int) -> None:
         if next(calls) >= steps:
-            monkeypatch.setattr("napari_deep3d.nn.trainer.l1_loss", lambda a, _: a.mean() * math.nan)
+            monkeypatch.setattr(trainer_module, "l1_loss", lambda a, _: a.mean() * math.nan)
         loss(self, number)
 
     monkeypatch.setattr(Trainer, "step", step)
@@ -481,7 +481,7 @@ def test_training_begins_from_given_weights(pairs: Pairs, config: TrainConfig, t
     weights = {name: value.half() for name, value in Generator(2).state_dict().items()}
     trainer = Trainer(config, split_pairs(pairs, config)[0])
     begin_from(trainer, weights)
-    for network in (trainer.generator, trainer.average):
+    for network in (trainer.generator, trainer.ema):
         assert network is not None
         assert all(torch.equal(value, weights[name].float()) for name, value in network.state_dict().items())
     begun = drain(train_generator(pairs, config, tmp_path, Control(start=weights, stop=lambda: True)))

@@ -43,7 +43,7 @@ def test_prediction_is_that_of_the_frozen_network_and_never_negative(
 ) -> None:
     config = changed(config, **change)
     torch.manual_seed(0)
-    network = Generator(2, config.dimensions, 2 if config.network_input == "plane" else 1)
+    network = Generator(2, config.network.dimensions, 2 if config.network.network_input == "plane" else 1)
     seen = network_input(pairs[0], whole(pairs[0]), config)
     expected = np.maximum(FoldedNetwork(network, [seen], CPU, torch.float32)(seen), 0)
     found = Predictor(network, pairs[0], config, CPU, torch.float32)(whole(pairs[0]))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks.prediction.uncertainty import fit_calibration
+from napari_deep3d.jobs.calibrate import calibrate_on_folder
 from napari_deep3d.jobs.novelty import fit_novelty_model
 from napari_deep3d.jobs.pairs import PairsFolder
 from napari_deep3d.nn.model_file import load_model, save_model
@@ -37,7 +37,7 @@ def main() -> None:
     chosen = parser.parse_args()
     generator, info = load_model(chosen.model)
     known = fit_novelty_model([pair.widefield for pair in PairsFolder(chosen.known).load()], info.z_step)
-    calibration = fit_calibration(str(chosen.model), chosen.calibration)
+    calibration = calibrate_on_folder(chosen.model, chosen.calibration)
     card = {"title": TITLE, "description": DESCRIPTION, "novelty": known, "uncertainty": calibration}
     target = FOLDER / f"{info.name}.safetensors"
     save_model(target, generator, info.model_copy(update=card))

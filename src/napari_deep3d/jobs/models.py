@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import re
 import shutil
+import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +15,7 @@ from typing import TYPE_CHECKING
 import platformdirs
 
 from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.files import writing
 from napari_deep3d.data import MODELS
 
 if TYPE_CHECKING:
@@ -45,6 +49,11 @@ def list_models() -> list[ModelEntry]:
     ]
 
 
+def model_names() -> list[str]:
+    """Names of the models at hand, in the order of :func:`list_models`; a name may come twice."""
+    return [entry.name for entry in list_models()]
+
+
 def find_model(name_or_path: str) -> Path:
     """The file of a model given by name or by path; the user's own wins over a bundled one of the same name.
 
@@ -60,7 +69,7 @@ def find_model(name_or_path: str) -> Path:
     path = Path(name_or_path)
     if path.exists() or path.suffix or len(path.parts) > 1:
         return path
-    names = ", ".join(entry.name for entry in entries) or "none"
+    names = ", ".join(model_names()) or "none"
     raise InputError(f"there is no model {name_or_path!r}; at hand are: {names}. Give one of them, or a model file.")
 
 
@@ -85,6 +94,57 @@ def check_name(name: str) -> str:
             "with a letter or digit. Give another name."
         )
     return name
+
+
+def unique_name(name: str, taken: Iterable[str]) -> str:
+    """A name that is not taken, however it is capitalised: ``cell``, ``cell 2``, ``cell 3``."""
+    known, number, found = {other.casefold() for other in taken}, 2, name
+    while found.casefold() in known:
+        found, number = f"{name} {number}", number + 1
+    return found
+
+
+def free_name(name: str, runs: Path) -> str:
+    """The name, or with a number if a model or a run folder in ``runs`` has it already.
+
+    Raises
+    ------
+    InputError
+        If it cannot be the name of a model.
+    """
+    folders = [path.name for path in runs.iterdir()] if runs.is_dir() else []
+    return unique_name(check_name(name.strip()), [*model_names(), *folders])
+
+
+def is_listed(name: str, model: Path) -> bool:
+    """Whether the user's model of that name is this very file: then a later state of it may take its place."""
+    own = [entry.path for entry in list_models() if entry.name == name and not entry.bundled]
+    return bool(own) and model.is_file() and filecmp.cmp(own[-1], model, shallow=False)
+
+
+def keep_model(name: str, model: Path, replaces: bool) -> ModelEntry:
+    """Copy a trained model to the user's models; if its name is taken, under the next free one.
+
+    Parameters
+    ----------
+    name, model : str, Path
+        Its name, and its file.
+    replaces : bool
+        It is the later state of the listed model of that name, and takes its place.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written.
+    """
+    if replaces or name not in model_names():
+        return import_model(model, overwrite=replaces)
+    from napari_deep3d.nn.model_file import load_model, save_model
+
+    generator, info = load_model(model)
+    free = info.model_copy(update={"name": unique_name(name, model_names())})
+    with tempfile.TemporaryDirectory() as folder:
+        return import_model(save_model(Path(folder) / f"model{SUFFIX}", generator, free))
 
 
 def import_model(path: str | Path, overwrite: bool = False) -> ModelEntry:
@@ -118,12 +178,6 @@ def export_model(name: str, path: str | Path, overwrite: bool = False) -> Path:
 def _copy(source: Path, target: Path, overwrite: bool) -> Path:
     if target.exists() and not overwrite:
         raise InputError(f"{target} exists already. Give another name, or --overwrite to replace it.")
-    part = target.with_name(f".{target.name}.part-{os.getpid()}")
-    try:
+    with writing(target, "Choose a folder that you may write to.") as part:
         shutil.copyfile(source, part)
-        part.replace(target)
-    except OSError as error:
-        raise InputError(f"cannot write {target}: {error.strerror}. Choose a folder that you may write to.") from None
-    finally:
-        part.unlink(missing_ok=True)
     return target

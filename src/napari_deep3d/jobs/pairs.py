@@ -151,12 +151,10 @@ def hold_in_memory(pairs: Sequence[LoadedPair], limit_bytes: float) -> list[Load
     """Read pairs into memory if all of them together fit into a limit: random patches of packed files are slow."""
     volumes = [volume for pair in pairs for volume in (pair.widefield, pair.confocal)]
     needed = sum(float(np.prod(v.data.shape)) * np.dtype(v.data.dtype).itemsize for v in volumes)
-    return [_held(pair) for pair in pairs] if needed <= limit_bytes else list(pairs)
-
-
-def _held(pair: LoadedPair) -> LoadedPair:
-    widefield, confocal = (replace(v, data=np.asarray(v.data[:, :, :])) for v in (pair.widefield, pair.confocal))
-    return replace(pair, widefield=widefield, confocal=confocal)
+    if needed > limit_bytes:
+        return list(pairs)
+    held = [replace(volume, data=np.asarray(volume.data[:, :, :])) for volume in volumes]
+    return [LoadedPair(pair.name, *held[2 * i : 2 * i + 2]) for i, pair in enumerate(pairs)]
 
 
 def prepare_pairs(pairs: Sequence[LoadedPair], percentiles: tuple[float, float]) -> list[TrainingPair]:

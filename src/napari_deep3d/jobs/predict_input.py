@@ -70,7 +70,7 @@ class Prepared:
         stack, grid = NormalisedStack(self.volume.data, self.intensity_range), self.plan.grid
         if self.plan.model.network_input != "plane":
             return grid.read(stack, region)
-        from napari_deep3d.nn.deepz import plane_and_distance
+        from napari_deep3d.nn.patches import plane_and_distance
 
         middle = grid.model_shape[0] // 2
         plane = grid.read(stack, region.with_axis(0, middle, middle + 1))[0]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +15,14 @@ import tomli_w
 from napari_deep3d.core.config import TrainConfig, read_toml
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Event, Metrics
+from napari_deep3d.core.files import reason, writing
 
 FORMAT_VERSION = 3
 RUN_FILE, CONFIG_FILE, METRICS_FILE = "run.toml", "config.toml", "metrics.csv"
 MODEL_FILE, LAST_FILE = "model.safetensors", "last.safetensors"
 CHECKPOINTS, PAIRS = "checkpoints", "pairs"
 FOLDER_VARIABLE = "NAPARI_DEEP3D_RUNS"
+GO_ON_REMEDY = "The last checkpoint is kept: make room, then go on with --resume (Resume in the window)."
 LOSSES = ("loss", "l1", "gan", "vgg", "discriminator", "learning_rate")
 COLUMNS = ("step", *LOSSES, "validation_rmse", "validation_ssim")
 
@@ -69,8 +70,9 @@ def write_run(folder: Path, config: TrainConfig, name: str, pairs: Path, start: 
     inside = pairs.resolve().is_relative_to(folder.resolve())
     where = pairs.resolve().relative_to(folder.resolve()) if inside else pairs.resolve()
     about = {"format_version": FORMAT_VERSION, "name": name, "pairs": str(where), "start": start}
-    (folder / CONFIG_FILE).write_text(config.to_toml(), encoding="utf-8")
-    (folder / RUN_FILE).write_text(tomli_w.dumps(about), encoding="utf-8")
+    for name_of_file, text in ((CONFIG_FILE, config.to_toml()), (RUN_FILE, tomli_w.dumps(about))):
+        with writing(folder / name_of_file, "Give a folder that you may write to.") as part:
+            part.write_text(text, encoding="utf-8")
     (folder / CHECKPOINTS).mkdir(exist_ok=True)
 
 
@@ -98,7 +100,7 @@ def read_run(folder: str | Path) -> RunInfo:
     config = TrainConfig.checked(**read_toml(folder / CONFIG_FILE))
     steps = newest_step(folder / CHECKPOINTS)
     name, pairs = str(about.get("name", folder.name)), folder / str(about.get("pairs", PAIRS))
-    return RunInfo(folder, name, pairs, str(about.get("start", "")), steps, config.iterations, config)
+    return RunInfo(folder, name, pairs, str(about.get("start", "")), steps, config.optimizer.iterations, config)
 
 
 def list_unfinished(folder: str | Path | None = None) -> list[RunInfo]:
@@ -136,29 +138,34 @@ class MetricsFile:
             self._keep_to(event.step - 1 if "loss" in event.values else event.step)
             self._begun = True
         values = {name: f"{value:.6g}" for name, value in event.values.items() if name in COLUMNS}
-        with _writing(self._path), self._path.open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, COLUMNS, restval="").writerow({"step": event.step, **values})
+        try:
+            with self._path.open("a", newline="", encoding="utf-8") as file:
+                csv.DictWriter(file, COLUMNS, restval="").writerow({"step": event.step, **values})
+        except OSError as error:
+            raise InputError(f"cannot write {self._path}: {reason(error)}. {GO_ON_REMEDY}") from None
 
     def _keep_to(self, step: int) -> None:
         kept = [row for row in _rows(self._path) if int(row["step"]) <= step]
-        part = self._path.with_name(f".{self._path.name}.part-{os.getpid()}")
-        with _writing(self._path):
-            with part.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, COLUMNS, restval="")
-                writer.writeheader()
-                writer.writerows(kept)
-            part.replace(self._path)
+        with writing(self._path, GO_ON_REMEDY) as part, part.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, COLUMNS, restval="")
+            writer.writeheader()
+            writer.writerows(kept)
 
 
-@contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def read_metrics(run: Path, last_step: int) -> list[Metrics]:
+    """Read what a run has measured up to a step, to look at: what cannot be read is left out."""
     try:
-        yield
-    except OSError as error:
-        raise InputError(
-            f"cannot write {path}: {error.strerror}. The last checkpoint is kept: make room, then go on with --resume "
-            "(Resume in the window)."
-        ) from None
+        rows = _rows(run / METRICS_FILE)
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return []
+    found = []
+    for row in rows:
+        step = int(row.pop("step"))
+        with suppress(ValueError):
+            values = {name: float(value) for name, value in row.items() if value}
+            if step <= last_step:
+                found.append(Metrics(step, values))
+    return found
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -168,4 +175,4 @@ def _rows(path: Path) -> list[dict[str, str]]:
     with path.open(newline="", encoding="utf-8") as file:
         text = file.read()
     rows = csv.DictReader(text[: text.rfind("\n") + 1].splitlines())
-    return [row for row in rows if None not in row.values() and None not in row and row["step"].isdigit()]
+    return [row for row in rows if None not in row.values() and None not in row and row.get("step", "").isdigit()]

@@ -1,4 +1,4 @@
-"""What a training will do, told before it starts: device, memory, time."""
+"""What a training will do, told before it starts: settings, device, memory, time."""
 
 from __future__ import annotations
 
@@ -12,12 +12,18 @@ import psutil
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Job, Notice, Progress, Stop, StoppedError
+from napari_deep3d.jobs.models import model_info
 from napari_deep3d.jobs.pairs import PairFacts
 from napari_deep3d.jobs.predict_plan import free_memory
 
 if TYPE_CHECKING:
+    from napari_deep3d.nn.model_file import ModelInfo
     from napari_deep3d.nn.patches import TrainingPair
 
+FIXED_BY_START = ("width", "dimensions", "network_input", "percentiles")
+"""Settings that a model to start from decides."""
+START_LEARNING_RATE = 3e-4
+"""Largest learning rate of a training that goes on from a model, where none is given: a larger one would forget."""
 MEMORY_SHARE = 0.6
 BYTES_PER_CHANNEL = {"bfloat16": 75.0, "float32": 100.0}
 """Memory at the peak of a step, per voxel and channel of the first level; measured on a processor."""
@@ -36,7 +42,21 @@ MIN_STEPS, MAX_STEPS = 20, 1_000_000
 
 @dataclass(frozen=True)
 class TrainPlan:
-    """What a training will do, before it starts; ``seconds`` is a rough estimate, ``memory_bytes`` what it needs."""
+    """What a training will do, before it starts.
+
+    Attributes
+    ----------
+    device_label : str
+        Device and number format, for people.
+    memory_bytes, free_bytes : int
+        What it needs, and what is free.
+    iterations : int
+        Number of steps.
+    seconds_per_step, seconds : float
+        Rough estimates, of a step and of all.
+    notices : tuple of str
+        What the user should know.
+    """
 
     device_label: str
     memory_bytes: int
@@ -47,40 +67,76 @@ class TrainPlan:
     notices: tuple[str, ...]
 
 
-def plan_training(pairs: Sequence[PairFacts], config: TrainConfig, *, minutes: float | None = None) -> TrainPlan:
+def settings_from_start(config: TrainConfig, info: ModelInfo) -> TrainConfig:
+    """The settings of a training that goes on from a model, which decides what kind of network it is.
+
+    Raises
+    ------
+    InputError
+        If a setting was given that contradicts the model.
+    """
+    decided = {name: getattr(info, name) for name in FIXED_BY_START}
+    given = config.flat(only_given=True)
+    wrong = [name for name in FIXED_BY_START if name in given and given[name] != decided[name]]
+    if wrong:
+        raise InputError(
+            f"the model {info.name} to start from has {', '.join(f'{n}={decided[n]}' for n in wrong)}; "
+            f"{', '.join(f'{n}={given[n]}' for n in wrong)} was asked for. Leave that out, or start from scratch."
+        )
+    rate = {} if "learning_rate" in given else {"learning_rate": START_LEARNING_RATE}
+    return config.changed(**decided, **rate)
+
+
+def plan_training(
+    pairs: Sequence[PairFacts], config: TrainConfig, *, start: str = "", minutes: float | None = None
+) -> TrainPlan:
     """Say which device will be used, and estimate memory and time.
 
     Parameters
     ----------
-    pairs
+    pairs : sequence of PairFacts
         What will be trained on.
-    config
-        Settings; its number of steps is replaced where ``minutes`` are given.
-    minutes
+    config : TrainConfig
+        Settings; the number of steps is replaced where ``minutes`` are given.
+    start : str
+        Name or file of the model to go on from; empty for none.
+    minutes : float, optional
         How long the training may take.
 
     Raises
     ------
     InputError
-        If there is no pair, or the device is not there or cannot compute in the number format.
+        If there is no pair, the device is not there or cannot compute in the number format, or the model to go on from
+        is not there or contradicts the settings.
     """
     if not pairs:
         raise InputError("there is no pair to train on; at least one registered pair is needed.")
     import torch
 
     from napari_deep3d.nn.devices import choose_device, device_label
+    from napari_deep3d.nn.patches import patch_sizes
     from napari_deep3d.nn.trainer import training_precision
 
-    device = choose_device(config.device)
+    # 1. Settings, device and number format.
+    if start:
+        config = settings_from_start(config, model_info(start))
+    device = choose_device(config.runtime.device)
     dtype = training_precision(device, config)
     precision = str(dtype).removeprefix("torch.")
-    voxels = _voxels(pairs, config)
-    free = free_memory(device)
+
+    # 2. The mean number of voxels of a step, and the memory that they need.
+    sizes = patch_sizes([pair.shape for pair in pairs], config)
+    voxels = sum(number * z * y * x for (z, y, x), number in sizes) / len(sizes)
     limit = voxels_at_once(config, device.type, precision)
-    seconds_per_step = voxels * _flop_per_voxel(config) / (_rate(device, dtype) * EFFICIENCY[device.type])
-    steps = config.iterations
-    if minutes is not None:
-        steps = min(MAX_STEPS, max(MIN_STEPS, int(60 * minutes / seconds_per_step)))
+    networks = BYTES_OF_NETWORKS * (config.network.width / 16) ** 2
+    memory = min(voxels, limit) * _bytes_per_voxel(config, precision) + networks
+
+    # 3. The time: operations of a step, and how many of them a second the device makes.
+    rate = _rate(device, dtype) * EFFICIENCY[device.type]
+    seconds_per_step = voxels * _flop_per_voxel(config) / rate
+    steps = config.optimizer.iterations if minutes is None else _steps_in(minutes, seconds_per_step)
+
+    # 4. What the user should know.
     notices = []
     if limit < voxels:
         notices.append("The patches of one step do not fit into memory together; they are taken one after another.")
@@ -88,16 +144,19 @@ def plan_training(pairs: Sequence[PairFacts], config: TrainConfig, *, minutes: f
         notices.append(f"One of {torch.cuda.device_count()} GPUs is used; torchrun on the command line uses all.")
     if len(pairs) < 3:
         notices.append("With fewer than three pairs none is held out for testing, unless you choose one.")
-    memory = min(voxels, limit) * _bytes_per_voxel(config, precision) + BYTES_OF_NETWORKS * (config.width / 16) ** 2
     return TrainPlan(
         device_label(device, dtype),
         int(memory),
-        free,
+        free_memory(device),
         steps,
         seconds_per_step,
         steps * seconds_per_step,
         tuple(notices),
     )
+
+
+def _steps_in(minutes: float, seconds_per_step: float) -> int:
+    return min(MAX_STEPS, max(MIN_STEPS, int(60 * minutes / seconds_per_step)))
 
 
 def voxels_at_once(config: TrainConfig, device: str, precision: str) -> int:
@@ -112,25 +171,17 @@ def voxels_at_once(config: TrainConfig, device: str, precision: str) -> int:
 
 
 def _bytes_per_voxel(config: TrainConfig, precision: str) -> float:
-    vgg = BYTES_PER_VGG_VOXEL * config.vgg_share * bool(config.weight_vgg)
-    return BYTES_PER_CHANNEL[precision] * config.width + vgg + BYTES_PER_GAN_VOXEL * bool(config.weight_gan)
-
-
-def _voxels(pairs: Sequence[PairFacts], config: TrainConfig) -> float:
-    """Mean number of voxels of a step."""
-    sizes = []
-    for size in config.patch:
-        z, y, x = (min(want, *(pair.shape[axis] for pair in pairs)) for axis, want in enumerate(size))
-        largest = max(a * b * c for a, b, c in config.patch)
-        sizes.append(max(1, round(config.batch_size * largest / (size[0] * size[1] * size[2]))) * z * y * x)
-    return sum(sizes) / len(sizes)
+    losses = config.losses
+    vgg = BYTES_PER_VGG_VOXEL * losses.vgg_share * bool(losses.weight_vgg)
+    return BYTES_PER_CHANNEL[precision] * config.network.width + vgg + BYTES_PER_GAN_VOXEL * bool(losses.weight_gan)
 
 
 def _flop_per_voxel(config: TrainConfig) -> float:
-    planar = 1 / 3 if config.dimensions == 2 else 1.0
-    vgg = FLOP_PER_VGG_VOXEL * config.vgg_share * bool(config.weight_vgg)
-    gan = FLOP_PER_GAN_VOXEL * (8 * config.discriminator_width) ** 2 * bool(config.weight_gan)
-    return FLOP_PER_CHANNEL_2 * config.width**2 * planar + vgg + gan
+    network, losses = config.network, config.losses
+    planar = 1 / 3 if network.dimensions == 2 else 1.0
+    vgg = FLOP_PER_VGG_VOXEL * losses.vgg_share * bool(losses.weight_vgg)
+    gan = FLOP_PER_GAN_VOXEL * (8 * network.discriminator_width) ** 2 * bool(losses.weight_gan)
+    return FLOP_PER_CHANNEL_2 * network.width**2 * planar + vgg + gan
 
 
 def _rate(device: object, dtype: object) -> float:
@@ -145,16 +196,6 @@ def _rate(device: object, dtype: object) -> float:
         float((a @ a)[0, 0])
         seconds.append(time.perf_counter() - start)
     return float(2 * size**3 / min(seconds))
-
-
-def _one_of_each_size(pairs: Sequence[TrainingPair], config: TrainConfig) -> list[int]:
-    """Find for every patch size a step that draws it."""
-    from napari_deep3d.nn.patches import patch_size
-
-    found: dict[object, int] = {}
-    for step in range(20 * len(config.patch)):
-        found.setdefault(patch_size(pairs, config, step), step)
-    return list(found.values())
 
 
 def fit_to_time(
@@ -180,14 +221,17 @@ def fit_to_time(
     InputError
         If a loss is no longer a number.
     """
+    from napari_deep3d.nn.patches import patch_size
     from napari_deep3d.nn.trainer import DivergedError, Trainer
 
     trainer = Trainer(config, pairs, voxels_at_once=voxels_at_once)
-    each = _one_of_each_size(pairs, config)
+    each: dict[object, int] = {}  # for every patch size a step that draws it
+    for step in range(20 * len(config.data.patch)):
+        each.setdefault(patch_size(pairs, config, step), step)
     seconds = []
     for _ in range(1 + PROBES):  # the first step of a size is slow: kernels are made for it
         start = time.perf_counter()
-        for number in each:
+        for number in each.values():
             if stop():
                 raise StoppedError
             try:
@@ -197,12 +241,10 @@ def fit_to_time(
             yield Progress(0, len(each), "measuring the speed")
         seconds.append((time.perf_counter() - start) / len(each))
     per_step = min(seconds[1:])
-    steps = min(MAX_STEPS, max(MIN_STEPS, int(60 * minutes / per_step)))
+    steps = _steps_in(minutes, per_step)
     yield Notice(f"{per_step:.2g} s a step: {steps} steps in {minutes:g} minutes")
-    return config.model_copy(
-        update={
-            "iterations": steps,
-            "checkpoint_every": max(1, min(steps, round(CHECKPOINT_SECONDS / per_step))),
-            "validate_every": max(1, steps // TESTS),
-        }
+    return config.changed(
+        iterations=steps,
+        checkpoint_every=max(1, min(steps, round(CHECKPOINT_SECONDS / per_step))),
+        validate_every=max(1, steps // TESTS),
     )

@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_deep3d.core.box import Box
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.types import Spacing
+from napari_deep3d.core.types import Shape, Spacing, zyx
 from napari_deep3d.jobs.novelty import fit_novelty_model
-from napari_deep3d.jobs.run_folder import LAST_FILE, MODEL_FILE
+from napari_deep3d.jobs.run_folder import GO_ON_REMEDY, LAST_FILE, MODEL_FILE
 
 if TYPE_CHECKING:
     from napari_deep3d.core.evaluation.uncertainty import Calibration
-    from napari_deep3d.nn.model_file import ModelInfo
     from napari_deep3d.nn.patches import TrainingPair
     from napari_deep3d.nn.training import TrainedGenerator
 
@@ -44,13 +43,13 @@ def save_trained(
 
     Parameters
     ----------
-    folder
+    folder : Path
         The run folder.
-    trained, pairs, config
+    trained, pairs, config : TrainedGenerator, sequence of TrainingPair, TrainConfig
         What was trained, on what, and how.
-    name, start
+    name, start : str
         Name of the model, and of the one that it began from; empty for none.
-    uncertainty
+    uncertainty : Calibration or None
         How the error to expect of it is told, if that was learned.
 
     Raises
@@ -58,59 +57,37 @@ def save_trained(
     InputError
         If they cannot be written.
     """
-    from safetensors import SafetensorError
-
-    from napari_deep3d.nn.model_file import save_model
-
-    info = _describe(trained, pairs, config, name, start, uncertainty)
-    bare = info.model_copy(
-        update={"scores": {}, "uncertainty": None, "training": info.training | {"weights": "the last ones"}}
-    )
-    try:
-        save_model(folder / LAST_FILE, trained.last, bare)
-        save_model(folder / MODEL_FILE, trained.generator, info)
-    except (OSError, SafetensorError) as error:
-        raise InputError(
-            f"cannot write the model to {folder}: {error}. The last checkpoint is kept: make room, then go on with "
-            "--resume (Resume in the window)."
-        ) from None
-
-
-def _describe(
-    trained: TrainedGenerator,
-    pairs: Sequence[TrainingPair],
-    config: TrainConfig,
-    name: str,
-    start: str,
-    uncertainty: Calibration | None,
-) -> ModelInfo:
-    from napari_deep3d.nn.model_file import ModelInfo
+    from napari_deep3d.nn.model_file import ModelInfo, save_model
 
     low, typical, high = voxel_sizes(pairs)
-    settings: dict[str, Any] = config.model_dump(mode="json")
-    return ModelInfo(
+    info = ModelInfo(
         name=name,
-        width=config.width,
-        dimensions=config.dimensions,
-        network_input=config.network_input,
-        z_step=config.z_step,
-        percentiles=config.percentiles,
+        width=config.network.width,
+        dimensions=config.network.dimensions,
+        network_input=config.network.network_input,
+        z_step=config.data.z_step,
+        percentiles=config.data.percentiles,
         spacing_um=typical,
         spacing_min_um=low,
         spacing_max_um=high,
-        halo=_halo(trained, pairs, config) if trained.step >= config.iterations else LARGEST_HALO,
+        halo=_halo(trained, pairs, config) if trained.step >= config.optimizer.iterations else LARGEST_HALO,
         training={
             "program": f"napari-deep3d {version('napari-deep3d')}",
             "pairs": len(pairs),
             "steps": trained.step,
             "weights": trained.weights,
             "start": start or "scratch",
-            "config": settings,
+            "config": config.flat(),
         },
         uncertainty=uncertainty,
-        novelty=fit_novelty_model([pair.widefield for pair in pairs], config.z_step, MAX_LOOKED_AT),
+        novelty=fit_novelty_model([pair.widefield for pair in pairs], config.data.z_step, MAX_LOOKED_AT),
         scores={f"validation_{key}": round(value, 4) for key, value in trained.validation.items()},
     )
+    last = info.model_copy(
+        update={"scores": {}, "uncertainty": None, "training": info.training | {"weights": "the last ones"}}
+    )
+    save_model(folder / LAST_FILE, trained.last, last, GO_ON_REMEDY)
+    save_model(folder / MODEL_FILE, trained.generator, info, GO_ON_REMEDY)
 
 
 def voxel_sizes(pairs: Sequence[TrainingPair]) -> tuple[Spacing, Spacing, Spacing]:
@@ -127,14 +104,11 @@ def voxel_sizes(pairs: Sequence[TrainingPair]) -> tuple[Spacing, Spacing, Spacin
             "no pair states its voxel size; without it the model cannot be used on other stacks. "
             "Save the stacks with their voxel size in um (OME-TIFF, or ImageJ TIFF with unit micron)."
         )
-    sizes = np.array(known)
-    low, middle, high = (
-        (float(v[0]), float(v[1]), float(v[2])) for v in (sizes.min(0), np.median(sizes, 0), sizes.max(0))
-    )
-    return low, middle, high
+    return zyx(zyx(map(float, size)) for size in (np.min(known, 0), np.median(known, 0), np.max(known, 0)))
 
 
-def _halo(trained: TrainedGenerator, pairs: Sequence[TrainingPair], config: TrainConfig) -> tuple[int, int, int]:
+def _halo(trained: TrainedGenerator, pairs: Sequence[TrainingPair], config: TrainConfig) -> Shape:
+    """Voxels around a tile that its prediction depends on, the most of two pairs."""
     import torch
 
     from napari_deep3d.nn.folded_network import FoldedNetwork
@@ -148,5 +122,4 @@ def _halo(trained: TrainedGenerator, pairs: Sequence[TrainingPair], config: Trai
         seen = network_input(pair, Box.centred(HALO_BOX, pair.shape), config)
         network = FoldedNetwork(trained.generator, [seen], torch.device("cpu"), torch.float32)
         halos.append(measure_halo(network, seen, candidates))
-    z, y, x = (max(halo[axis] for halo in halos) for axis in range(3))
-    return z, y, x
+    return zyx(map(max, zip(*halos, strict=True)))

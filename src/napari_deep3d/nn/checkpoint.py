@@ -1,4 +1,4 @@
-"""Checkpoints of a training: both networks, their optimisers, the running mean, and how far it has come.
+"""Checkpoints of a training: both networks, their optimisers, the EMA of the weights, and how far it has come.
 
 All of it is one safetensors file, written whole or not at all. The learning rates and the random numbers of a step
 depend on its number and the seed alone, so they need no state of their own.
@@ -7,7 +7,6 @@ depend on its number and the seed alone, so they need no state of their own.
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -19,18 +18,32 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.files import writing
 from napari_deep3d.nn.trainer import Trainer
 
 KEPT = 2
 """The newest checkpoints that stay: one may be damaged by a failing disk."""
+STATE_KEY, WEIGHTS_KEY = "standing", "of"
+"""What the state of a training is called in the header of a checkpoint, and in it the kind of the best weights."""
+REMEDY = "What was written before is kept: make room, then go on with --resume (Resume in the window)."
 
 
 @dataclass(frozen=True)
 class BestWeights:
-    """The weights that did best on the held-out pairs: after which step, which ones, and their scores."""
+    """The weights that did best on the held-out pairs.
+
+    Attributes
+    ----------
+    step : int
+        After which step they were tested.
+    kind : str
+        Which weights of that step they are, in words: those themselves, or their EMA.
+    rmse, ssim : float
+        Their scores.
+    """
 
     step: int
-    of: str
+    kind: str
     rmse: float
     ssim: float
 
@@ -41,15 +54,15 @@ class TrainingState:
 
     Attributes
     ----------
-    step
+    step : int
         Steps that are done.
-    best
+    best : BestWeights or None
         The best weights so far, kept in a file of their own; None before the first test.
-    is_best
+    is_best : bool
         Whether the newest test was the best one.
-    tested
+    tested : int
         The step after which the newest test was made; 0 before the first.
-    voxels_at_once
+    voxels_at_once : int
         Voxels of a batch that are taken at a time: sums in another order would round otherwise.
     """
 
@@ -59,8 +72,24 @@ class TrainingState:
     tested: int = 0
     voxels_at_once: int = sys.maxsize
 
+    def to_json(self) -> str:
+        """The state as the text that :meth:`from_json` reads."""
+        values = asdict(self)
+        if self.best is not None:
+            values["best"][WEIGHTS_KEY] = values["best"].pop("kind")
+        return json.dumps(values)
 
-def save_checkpoint(folder: Path, standing: TrainingState, trainer: Trainer) -> Path:
+    @classmethod
+    def from_json(cls, text: str) -> TrainingState:
+        """Read the text; other names than those of this version raise KeyError or TypeError."""
+        values = json.loads(text)
+        best = values.pop("best")
+        if best is not None:
+            best = BestWeights(kind=best.pop(WEIGHTS_KEY), **best)
+        return cls(**values, best=best)
+
+
+def save_checkpoint(folder: Path, state: TrainingState, trainer: Trainer) -> Path:
     """Write ``step_NNNNNNN.safetensors`` and remove all but the newest checkpoints.
 
     Raises
@@ -68,12 +97,19 @@ def save_checkpoint(folder: Path, standing: TrainingState, trainer: Trainer) -> 
     InputError
         If it cannot be written; the older ones are kept.
     """
-    path = folder / f"step_{standing.step:07d}.safetensors"
-    write_tensors(path, _state(trainer), {"standing": json.dumps(asdict(standing))})
+    path = folder / f"step_{state.step:07d}.safetensors"
+    tensors: dict[str, Tensor] = {}
+    for index, (network, optimiser) in enumerate(zip(trainer.networks, trainer.optimisers, strict=True)):
+        tensors |= {f"network/{index}/{name}": value for name, value in network.state_dict().items()}
+        for number, entries in optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser/{index}/{number}/{name}": torch.as_tensor(v) for name, v in entries.items()}
+    if trainer.ema is not None:
+        tensors |= {f"average/{name}": value for name, value in trainer.ema.state_dict().items()}
+    write_tensors(path, tensors, {STATE_KEY: state.to_json()})
     for old in checkpoints(folder)[:-KEPT]:
         old.unlink()
-    if standing.best is not None:
-        older = [file for file in sorted(folder.glob("best_*.safetensors")) if file < best_file(folder, standing.best)]
+    if state.best is not None:
+        older = [file for file in sorted(folder.glob("best_*.safetensors")) if file < best_file(folder, state.best)]
         for file in older[: 1 - KEPT]:  # the one before belongs to the checkpoint before
             file.unlink()
     return path
@@ -85,37 +121,16 @@ def best_file(folder: Path, best: BestWeights) -> Path:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write a safetensors file that appears whole under its name, or not at all."""
-    part = path.with_name(f".{path.name}.part-{os.getpid()}")
-    try:
-        save_file({name: _own(value) for name, value in tensors.items()}, part, metadata=dict(metadata))
-        part.replace(path)
-    except (OSError, SafetensorError) as error:
-        raise InputError(
-            f"cannot write {path}: {_reason(error)}. What was written before is kept: make room, then go on with "
-            "--resume (Resume in the window)."
-        ) from None
-    finally:
-        part.unlink(missing_ok=True)
+    """Write a safetensors file that appears whole under its name, or not at all.
 
-
-def _reason(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error).splitlines()[0]
-
-
-def _own(tensor: Tensor) -> Tensor:
-    return tensor.detach().cpu().contiguous()
-
-
-def _state(trainer: Trainer) -> dict[str, Tensor]:
-    tensors: dict[str, Tensor] = {}
-    for index, (network, optimiser) in enumerate(zip(trainer.networks, trainer.optimisers, strict=True)):
-        tensors |= {f"network/{index}/{name}": value for name, value in network.state_dict().items()}
-        for number, state in optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser/{index}/{number}/{name}": torch.as_tensor(v) for name, v in state.items()}
-    if trainer.average is not None:
-        tensors |= {f"average/{name}": value for name, value in trainer.average.state_dict().items()}
-    return tensors
+    Raises
+    ------
+    InputError
+        If it cannot be written.
+    """
+    own = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+    with writing(path, REMEDY, SafetensorError) as part:
+        save_file(own, part, metadata=dict(metadata))
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -136,10 +151,9 @@ def load_newest(folder: Path, trainer: Trainer) -> TrainingState:
         try:
             tensors = load_file(path)
             with safe_open(path, framework="pt") as file:
-                values = json.loads(file.metadata()["standing"])
+                state = TrainingState.from_json(file.metadata()[STATE_KEY])
             _restore(tensors, trainer)
-            best = values.pop("best")
-            return TrainingState(**values, best=best and BestWeights(**best))
+            return state
         except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError):
             continue
     if found:
@@ -151,16 +165,15 @@ def load_newest(folder: Path, trainer: Trainer) -> TrainingState:
 
 
 def _restore(tensors: dict[str, Tensor], trainer: Trainer) -> None:
+    def below(prefix: str) -> dict[str, Tensor]:
+        return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
     for index, (network, optimiser) in enumerate(zip(trainer.networks, trainer.optimisers, strict=True)):
-        network.load_state_dict(_below(tensors, f"network/{index}/"))
+        network.load_state_dict(below(f"network/{index}/"))
         state: dict[int, dict[str, Tensor]] = {}
-        for name, value in _below(tensors, f"optimiser/{index}/").items():
+        for name, value in below(f"optimiser/{index}/").items():
             number, _, entry = name.partition("/")
             state.setdefault(int(number), {})[entry] = value
         optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-    if trainer.average is not None:
-        trainer.average.load_state_dict(_below(tensors, "average/"))
-
-
-def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    if trainer.ema is not None:
+        trainer.ema.load_state_dict(below("average/"))

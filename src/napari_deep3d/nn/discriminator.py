@@ -42,7 +42,7 @@ class Discriminator(nn.Module):
         self.blocks = nn.Sequential(*(StridedBlock(a, c) for a, c in zip(entries, channels, strict=False)))
         self.hidden = nn.Linear(entries[-1], entries[-1])
         self.verdict = nn.Linear(entries[-1], 1)
-        self.apply(_begin)
+        self.apply(_initialise)
 
     def forward(self, x: Tensor) -> Tensor:
         """Judge stacks (N, 1, Z, Y, X): one number each, (N,)."""
@@ -50,7 +50,7 @@ class Discriminator(nn.Module):
         return self.verdict(F.leaky_relu(self.hidden(features), SLOPE))[:, 0]  # type: ignore[no-any-return]
 
 
-def _begin(layer: nn.Module) -> None:
+def _initialise(layer: nn.Module) -> None:
     """Initialise so that what distinguishes two stacks fades less over twelve layers without norms (He et al. 2015).
 
     With torch's own initialisation it fades so much that the verdict was seen to stay at one half for all stacks.

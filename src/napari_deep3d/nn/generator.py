@@ -9,15 +9,16 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the name everybody uses)
 from torch import Tensor, nn
 
-Size = tuple[int, int, int]
+from napari_deep3d.core.types import Shape, zyx
+
 Enlarging = Literal["linear", "nearest"]
 
-POOLING: tuple[Size, ...] = ((2, 2, 2), (2, 2, 2), (1, 2, 2), (1, 2, 2))
+POOLING: tuple[Shape, ...] = ((2, 2, 2), (2, 2, 2), (1, 2, 2), (1, 2, 2))
 """Down-sampling Z, Y, X of the four levels. Patches may be 12 planes deep, so planes are halved only twice."""
 STRIDE = (4, 16, 16)
 """Product of the pooling: a tile must start at a multiple of it to see the same grid as the whole stack."""
-KERNEL: Size = (3, 3, 3)
-ONE: Size = (1, 1, 1)
+KERNEL: Shape = (3, 3, 3)
+ONE: Shape = (1, 1, 1)
 SAFE_PIXELS = 4
 CHANNELS_IN = {"stack": 1, "plane": 2}
 """Input channels by what the network sees: a stack, or a plane and the distance from it."""
@@ -33,9 +34,8 @@ class Convolution(nn.Conv3d):
     AVX-512; all other sizes agreed with float32).
     """
 
-    def __init__(self, channels_in: int, channels_out: int, kernel: Size = KERNEL, stride: int = 1) -> None:
-        z, y, x = (k // 2 for k in kernel)
-        super().__init__(channels_in, channels_out, kernel, stride, padding=(z, y, x))
+    def __init__(self, channels_in: int, channels_out: int, kernel: Shape = KERNEL, stride: int = 1) -> None:
+        super().__init__(channels_in, channels_out, kernel, stride, padding=zyx(k // 2 for k in kernel))
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, Z, Y, X)."""
@@ -96,7 +96,7 @@ class StackNorm(nn.Module):
 class ResidualBlock(nn.Module):
     """Two 3x3x3 convolutions, two ReLUs and one norm, with a residual mapping across."""
 
-    def __init__(self, channels_in: int, channels_out: int, kernel: Size = KERNEL) -> None:
+    def __init__(self, channels_in: int, channels_out: int, kernel: Shape = KERNEL) -> None:
         super().__init__()
         self.first = Convolution(channels_in, channels_out, kernel)
         self.second = Convolution(channels_out, channels_out, kernel)
@@ -117,7 +117,12 @@ class Up(nn.Module):
     """
 
     def __init__(
-        self, channels_in: int, channels_out: int, factor: Size, kernel: Size = KERNEL, enlarging: Enlarging = "linear"
+        self,
+        channels_in: int,
+        channels_out: int,
+        factor: Shape,
+        kernel: Shape = KERNEL,
+        enlarging: Enlarging = "linear",
     ) -> None:
         super().__init__()
         self.factor = factor
@@ -131,12 +136,12 @@ class Up(nn.Module):
         return self.block(torch.cat([enlarged, skip], dim=1))  # type: ignore[no-any-return]
 
 
-def enlarge_nearest(x: Tensor, factor: Size) -> Tensor:
+def enlarge_nearest(x: Tensor, factor: Shape) -> Tensor:
     """Repeat every voxel of (N, C, Z, Y, X) 1 or 2 times along each axis."""
     return F.interpolate(x, scale_factor=tuple(float(f) for f in factor), mode="nearest")
 
 
-def enlarge_linear(x: Tensor, factor: Size) -> Tensor:
+def enlarge_linear(x: Tensor, factor: Shape) -> Tensor:
     """Interpolate (N, C, Z, Y, X) linearly to 1 or 2 times the size along each axis, channels last.
 
     What ``F.interpolate(mode="trilinear")`` gives, in two thirds of its time on a processor, and on devices that

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from safetensors import SafetensorError, safe_open
 
+from napari_deep3d.core.config import Percentiles
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.evaluation.uncertainty import Calibration
+from napari_deep3d.core.files import writing
 from napari_deep3d.core.novelty.detector import NoveltyModel
 from napari_deep3d.core.types import Shape, Spacing
 from napari_deep3d.core.volume import check_spacing
@@ -24,6 +25,7 @@ READABLE_VERSIONS = (1, 2, 3)
 """Version 1 knew the three-dimensional network on whole stacks alone, which is what later ones take as default; up to
 version 2 the network enlarged by nearest neighbours."""
 HEADER_KEY = "napari-deep3d"
+SAVE_REMEDY = "Choose a folder that you may write to, or make room."
 
 
 class ModelInfo(BaseModel):
@@ -48,7 +50,7 @@ class ModelInfo(BaseModel):
     network_input: Literal["stack", "plane"] = "stack"
     z_step: Literal[1, 2, 4] = 1
     enlarging: Literal["linear", "nearest"] = "linear"
-    percentiles: tuple[float, float] = (0.1, 99.9)
+    percentiles: Percentiles = (0.1, 99.9)
     spacing_um: Spacing
     spacing_min_um: Spacing
     spacing_max_um: Spacing
@@ -63,13 +65,6 @@ class ModelInfo(BaseModel):
     def _positive(cls, value: Spacing) -> Spacing:
         return check_spacing(value)
 
-    @field_validator("percentiles")
-    @classmethod
-    def _rising(cls, value: tuple[float, float]) -> tuple[float, float]:
-        if not 0 <= value[0] < value[1] <= 100:
-            raise ValueError("two rising percentiles between 0 and 100 are needed")
-        return value
-
     @field_validator("halo")
     @classmethod
     def _not_negative(cls, value: Shape) -> Shape:
@@ -78,8 +73,25 @@ class ModelInfo(BaseModel):
         return value
 
 
-def save_model(path: str | Path, generator: Any, info: ModelInfo) -> Path:
-    """Write a model, float16 weights, whole under its name or not at all."""
+def save_model(path: str | Path, generator: Any, info: ModelInfo, remedy: str = SAVE_REMEDY) -> Path:
+    """Write a model, float16 weights, whole under its name or not at all.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file, ending in ``.safetensors``; what has its name already is replaced.
+    generator : Generator
+        The network.
+    info : ModelInfo
+        What the file says of it.
+    remedy : str
+        What the user can do if it cannot be written, a sentence.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written.
+    """
     import torch
     from safetensors.torch import save_file
 
@@ -87,13 +99,9 @@ def save_model(path: str | Path, generator: Any, info: ModelInfo) -> Path:
     tensors = {
         name: value.detach().cpu().to(torch.float16).contiguous() for name, value in generator.state_dict().items()
     }
-    part = path.with_name(f".{path.name}.part-{os.getpid()}")
-    try:
+    with writing(path, remedy, SafetensorError) as part:
         save_file(tensors, part, metadata={HEADER_KEY: info.model_dump_json(by_alias=True)})
         part.chmod(0o644)  # safetensors writes files that only their owner may read
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
     return path
 
 
@@ -107,6 +115,7 @@ def read_info(path: str | Path) -> ModelInfo:
         one of another version.
     """
     path = Path(path)
+    # 1. The header.
     if not path.is_file():
         raise InputError(f"there is no model file {path}. Give a .safetensors file, or a name from 'models list'.")
     try:
@@ -116,24 +125,19 @@ def read_info(path: str | Path) -> ModelInfo:
         raise InputError(_not_a_model(path, error)) from None
     if header is None:
         raise InputError(f"{path} is a safetensors file of another program; a model saved by napari-deep3d is needed.")
-    return _parse(path, header)
-
-
-def _parse(path: Path, header: str) -> ModelInfo:
+    # 2. Its version, then all that it says.
     try:
         values = json.loads(header)
         version = values.get("format_version")
-        if version not in READABLE_VERSIONS:
-            known = ", ".join(str(number) for number in READABLE_VERSIONS)
-            raise InputError(
-                f"{path} has model format version {version}; this program reads versions {known}. "
-                "Install the napari-deep3d that fits the model, or train it again."
-            )
-        return ModelInfo.model_validate({"enlarging": "nearest"} | values if version < 3 else values)
+        if version in READABLE_VERSIONS:
+            return ModelInfo.model_validate({"enlarging": "nearest"} | values if version < 3 else values)
     except (ValidationError, AttributeError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError(f"{path} has a damaged header. Get the model file again. ({_first_line(error)})") from None
+    known = ", ".join(str(number) for number in READABLE_VERSIONS)
+    raise InputError(
+        f"{path} has model format version {version}; this program reads versions {known}. "
+        "Install the napari-deep3d that fits the model, or train it again."
+    )
 
 
 def _not_a_model(path: Path, error: Exception) -> str:

@@ -1,30 +1,43 @@
-"""Random patches of registered pairs for training."""
+"""What the networks see of registered pairs: random patches for training, boxes for tests and predictions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_deep3d.core.box import Box
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.intensity import MAX_SATURATED, intensity_range, is_flat, normalise, saturated_share
-from napari_deep3d.core.types import FloatArray, Shape, Spacing
+from napari_deep3d.core.types import FloatArray, Shape, Spacing, zyx
 from napari_deep3d.core.volume import MIN_LATERAL, MIN_PLANES, Volume, all_finite
-from napari_deep3d.nn.deepz import plane_and_distance
 
 BLANK_LIGHT = (0.1, 60.0)
 """How uneven the light of a blank patch is, in standard deviations of its noise."""
+DISTANCE_UNIT_UM = 10.0
+"""Distances are divided by this, as in Deep-Z's propagation matrix."""
+UNKNOWN_SPACING_UM: Spacing = (1.0, 1.0, 1.0)
+"""Taken for pairs that do not state their voxel size."""
 
 
 @dataclass(frozen=True)
 class TrainingPair:
     """A registered pair and the intensities that become 0 and 1 in each stack.
 
-    ``shift`` (Z, Y, X) is a misalignment in voxels put between the stacks for comparison: the pair is then what
-    both have in common.
+    Attributes
+    ----------
+    name : str
+        What it is called.
+    widefield, confocal : Volume
+        The stacks, voxel on voxel.
+    widefield_range, confocal_range : tuple of float
+        Intensities that become 0 and 1.
+    shift : tuple of int
+        A misalignment (Z, Y, X) in voxels put between the stacks for comparison: the pair is then what both have in
+        common.
     """
 
     name: str
@@ -68,8 +81,7 @@ class TrainingPair:
     @property
     def shape(self) -> Shape:
         """Voxels Z, Y, X that both stacks have."""
-        z, y, x = (size - abs(by) for size, by in zip(self.widefield.shape, self.shift, strict=True))
-        return z, y, x
+        return zyx(size - abs(by) for size, by in zip(self.widefield.shape, self.shift, strict=True))
 
     @property
     def whole(self) -> Box:
@@ -92,14 +104,14 @@ class TrainingPair:
         return normalise(self.confocal.data[box.shifted(in_common)], self.confocal_range)
 
     def misaligned(self, rng: np.random.Generator, largest_um: Spacing) -> TrainingPair:
-        """The pair with a random shift between its stacks, as if it had not been registered."""
-        spacing = self.spacing_um or (1.0, 1.0, 1.0)
-        room = [(size - least) for size, least in zip(self.shape, (MIN_PLANES, MIN_LATERAL, MIN_LATERAL), strict=True)]
-        z, y, x = (
-            int(np.clip(round(rng.uniform(-um, um) / step), -most, most))
-            for um, step, most in zip(largest_um, spacing, room, strict=True)
-        )
-        return replace(self, shift=(z, y, x))
+        """The pair with a random shift (Z, Y, X) between its stacks, as if it had not been registered."""
+        spacing = self.spacing_um or UNKNOWN_SPACING_UM
+        smallest = (MIN_PLANES, MIN_LATERAL, MIN_LATERAL)
+        shift = []
+        for size, least, um, step in zip(self.shape, smallest, largest_um, spacing, strict=True):
+            most = size - least
+            shift.append(int(np.clip(round(rng.uniform(-um, um) / step), -most, most)))
+        return replace(self, shift=zyx(shift))
 
 
 @dataclass(frozen=True)
@@ -110,45 +122,79 @@ class Batch:
     confocal: FloatArray
 
 
+def patch_sizes(shapes: Iterable[Shape], config: TrainConfig) -> list[tuple[Shape, int]]:
+    """The patch sizes of a training, and how many patches of each a process takes in a step.
+
+    Smaller patches come in larger numbers, so that steps cost about the same.
+
+    Parameters
+    ----------
+    shapes : iterable of tuple of int
+        Voxels (Z, Y, X) of the pairs.
+    config : TrainConfig
+        Settings.
+
+    Returns
+    -------
+    list of (tuple of int, int)
+        For each of the settings' patch sizes: voxels (Z, Y, X), cut to the smallest pair, and the number of patches.
+    """
+    smallest = [min(sizes) for sizes in zip(*shapes, strict=True)]
+    voxels = [int(np.prod(size)) for size in config.data.patch]
+    return [
+        (zyx(map(min, size, smallest)), max(1, round(config.optimizer.batch_size * max(voxels) / own)))
+        for size, own in zip(config.data.patch, voxels, strict=True)
+    ]
+
+
+def patch_size(pairs: Sequence[TrainingPair], config: TrainConfig, step: int) -> tuple[Shape, int]:
+    """Patch size (Z, Y, X) of a step, and the number of patches of a process; see :func:`patch_sizes`."""
+    sizes = patch_sizes([pair.shape for pair in pairs], config)
+    return sizes[int(np.random.default_rng((config.runtime.seed, step)).integers(len(sizes)))]
+
+
 def draw_batch(pairs: Sequence[TrainingPair], config: TrainConfig, step: int, rank: int = 0) -> Batch:
-    """Draw the patches that a process trains on in one step, ``rank`` being its number.
+    """Draw the patches that a process trains on in one step: all of one size, random in place and orientation.
 
     The random numbers depend on seed, step and the patch's number alone, so a resumed training sees what an unbroken
-    one would, and several processes together see what one with a larger batch would. One patch size is drawn for
-    the step; smaller patches come in larger numbers, so that steps cost about the same.
+    one would, and several processes together see what one with a larger batch would.
+
+    Parameters
+    ----------
+    pairs : sequence of TrainingPair
+        Where the patches come from.
+    config : TrainConfig
+        Settings.
+    step : int
+        Number of the step.
+    rank : int
+        Number of the process.
     """
     size, number = patch_size(pairs, config, step)
     patches = [
-        _draw_patch(np.random.default_rng((config.seed, step, rank * number + index)), pairs, config, size)
+        _draw_patch(np.random.default_rng((config.runtime.seed, step, rank * number + index)), pairs, config, size)
         for index in range(number)
     ]
     network_input, confocal = (np.stack(side) for side in zip(*patches, strict=True))
     return Batch(network_input, confocal[:, None])
 
 
-def patch_size(pairs: Sequence[TrainingPair], config: TrainConfig, step: int) -> tuple[Shape, int]:
-    """Patch size Z, Y, X of a step, cut to the smallest pair, and the number of patches of a process."""
-    largest = max(int(np.prod(size)) for size in config.patch)
-    size = config.patch[int(np.random.default_rng((config.seed, step)).integers(len(config.patch)))]
-    number = max(1, round(config.batch_size * largest / int(np.prod(size))))
-    z, y, x = (min(want, *(pair.shape[axis] for pair in pairs)) for axis, want in enumerate(size))
-    return (z, y, x), number
-
-
 def _draw_patch(
     rng: np.random.Generator, pairs: Sequence[TrainingPair], config: TrainConfig, size: Shape
 ) -> tuple[FloatArray, FloatArray]:
     """Network input (C, Z, Y, X) and confocal (Z, Y, X) at a random place, flipped and turned at random."""
-    if config.blank_share and config.network_input == "stack" and rng.random() < config.blank_share:
-        return blank_patch(rng, size, config.percentiles)
+    if config.data.blank_share and config.network.network_input == "stack" and rng.random() < config.data.blank_share:
+        return blank_patch(rng, size, config.data.percentiles)
     pair = pairs[int(rng.integers(len(pairs)))]
     corner = [int(rng.integers(have - want + 1)) for have, want in zip(pair.shape, size, strict=True)]
     box = Box.at(corner, size)
-    seen = network_input(pair, box, config, int(rng.integers(pair.shape[0])), int(rng.integers(config.z_step)))
+    plane, first = int(rng.integers(pair.shape[0])), int(rng.integers(config.data.z_step))
+    seen = network_input(pair, box, config, plane, first)
     flips = tuple(axis for axis in (-3, -2, -1) if rng.random() < 0.5)
     turn = size[1] == size[2] and rng.random() < 0.5
-    first, second = (np.flip(side, flips) for side in (seen, pair.crop_confocal(box)))
-    return (first.swapaxes(-1, -2), second.swapaxes(-1, -2)) if turn else (first, second)
+    sides = [np.flip(side, flips) for side in (seen, pair.crop_confocal(box))]
+    left, right = (side.swapaxes(-1, -2) for side in sides) if turn else sides
+    return left, right
 
 
 def blank_patch(
@@ -174,36 +220,62 @@ def blank_patch(
 
 
 def network_input(pair: TrainingPair, box: Box, config: TrainConfig, plane: int = -1, first: int = 0) -> FloatArray:
-    """What the network sees of a box of a pair, axes (C, Z, Y, X).
+    """What the network sees of a box of a pair: the stack, a stack of few planes, or one plane and a distance.
 
     Parameters
     ----------
-    pair, box
-        The wide-field stack, and where.
-    config
-        Says whether the network sees the stack, a stack of few planes, or a single plane and a distance.
-    plane
+    pair : TrainingPair
+        The pair.
+    box : Box
+        Where.
+    config : TrainConfig
+        Says which of the three the network sees.
+    plane : int
         For a network that sees one plane: which one; the middle one by default.
-    first
+    first : int
         For a stack of few planes: the first of the planes that are kept.
+
+    Returns
+    -------
+    array, axes (C, Z, Y, X)
+        Normalised intensities; C is 2 where one plane is seen, else 1.
     """
-    if config.network_input == "plane":
+    z = np.arange(box.z.start, box.z.stop)
+    if config.network.network_input == "plane":
         plane = pair.shape[0] // 2 if plane < 0 else plane
         seen = pair.crop_widefield(box.with_axis(0, plane, plane + 1))[0]
-        step_um = (pair.spacing_um or (1.0, 1.0, 1.0))[0]
-        return plane_and_distance(seen, (np.arange(box.z.start, box.z.stop) - plane) * step_um)
-    if config.z_step == 1:
+        step_um = (pair.spacing_um or UNKNOWN_SPACING_UM)[0]
+        return plane_and_distance(seen, (z - plane) * step_um)
+    step = config.data.z_step
+    if step == 1:
         return pair.crop_widefield(box)[None]
-    return _sparse(pair, box, config.z_step, first)[None]
-
-
-def _sparse(pair: TrainingPair, box: Box, step: int, first: int) -> FloatArray:
-    """The box with only every ``step``-th plane kept, counted from ``first``, and the others interpolated linearly."""
+    # Every step-th plane is kept, counted from the first; the others are interpolated linearly between them.
     last = first + (pair.shape[0] - 1 - first) // step * step
-    wanted = np.clip(np.arange(box.z.start, box.z.stop), first, last)
+    wanted = np.clip(z, first, last)
     below = first + (wanted - first) // step * step
     above = np.minimum(below + step, last)
     start = int(below[0])
     slab = pair.crop_widefield(box.with_axis(0, start, int(above[-1]) + 1))
     share = ((wanted - below) / step).astype(np.float32)[:, None, None]
-    return np.asarray((1 - share) * slab[below - start] + share * slab[above - start], dtype=np.float32)
+    sparse = (1 - share) * slab[below - start] + share * slab[above - start]
+    return np.asarray(sparse, dtype=np.float32)[None]
+
+
+def plane_and_distance(plane: FloatArray, distances_um: NDArray[np.floating]) -> FloatArray:
+    """What Deep-Z and DeepZ+ see: one plane, and how far from it each wanted plane lies (Wu et al. 2019).
+
+    Parameters
+    ----------
+    plane : array, axes (Y, X)
+        Normalised wide-field plane.
+    distances_um : array, axes (Z,)
+        Axial distance from this plane to each wanted one, in um.
+
+    Returns
+    -------
+    array, axes (2, Z, Y, X)
+        The plane, repeated, and the distances in units of :data:`DISTANCE_UNIT_UM`.
+    """
+    shape = (len(distances_um), *plane.shape)
+    distance = np.asarray(distances_um, dtype=np.float32) / np.float32(DISTANCE_UNIT_UM)
+    return np.stack([np.broadcast_to(plane, shape), np.broadcast_to(distance[:, None, None], shape)])

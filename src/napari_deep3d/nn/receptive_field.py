@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from napari_deep3d.core.types import DoubleArray, FloatArray, Shape
+from napari_deep3d.core.types import FloatArray, Shape
 
 Network = Callable[[FloatArray], FloatArray]
 TOLERANCE = 0.02
@@ -22,28 +22,23 @@ def measure_halo(network: Network, stack: FloatArray, candidates: tuple[Sequence
 
     Parameters
     ----------
-    network
+    network : function
         Maps a normalised stack (Z, Y, X) to its prediction, with fixed norm statistics.
-    stack
-        What the network sees of a normalised wide-field stack, axes (Z, Y, X) or (C, Z, Y, X).
-    candidates
-        Halos to choose from for each axis, rising; the last one is taken if none is enough.
+    stack : array, axes (Z, Y, X) or (C, Z, Y, X)
+        What the network sees of a normalised wide-field stack.
+    candidates : sequences of int
+        Halos to choose from for each axis, in voxels, rising; the last one is taken if none is enough.
     """
     whole = network(stack)
     scale = float(whole.std()) or 1.0
     reach = []
     for axis, halos in enumerate(candidates):
-        errors = _errors_from_cut(network, stack, whole, axis) / scale
+        size = whole.shape[axis]
+        middle = size // 2 // 16 * 16 or size // 2
+        half = network(np.ascontiguousarray(np.take(stack, range(middle), axis - 3)))
+        difference = np.moveaxis(half, axis, 0) - np.moveaxis(whole, axis, 0)[:middle]
+        errors = np.sqrt((difference.astype(np.float64) ** 2).mean(axis=(1, 2)))[::-1] / scale  # by distance to the cut
         enough = [h for h in halos if h < len(errors) and errors[h:].max() <= TOLERANCE]
         reach.append(enough[0] if enough else halos[-1])
     lateral = max(reach[1:])
     return reach[0], lateral, lateral
-
-
-def _errors_from_cut(network: Network, stack: FloatArray, whole: FloatArray, axis: int) -> DoubleArray:
-    """RMS difference of half and whole prediction, by distance from the cut along an axis."""
-    size = whole.shape[axis]
-    middle = size // 2 // 16 * 16 or size // 2
-    predicted = network(np.ascontiguousarray(np.take(stack, range(middle), axis - 3)))
-    difference = np.moveaxis(predicted, axis, 0) - np.moveaxis(whole, axis, 0)[:middle]
-    return np.asarray(np.sqrt((difference.astype(np.float64) ** 2).mean(axis=(1, 2)))[::-1])

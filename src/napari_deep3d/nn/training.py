@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -27,13 +28,14 @@ from napari_deep3d.nn.checkpoint import (
 from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.patches import TrainingPair
 from napari_deep3d.nn.processes import Processes
-from napari_deep3d.nn.schedule import learning_rate
-from napari_deep3d.nn.trainer import DivergedError, Trainer
+from napari_deep3d.nn.trainer import DivergedError, Trainer, learning_rate
 from napari_deep3d.nn.validation import preview, score_pairs
 
 VALIDATION_PAIRS = 4
-WEIGHTS, MEAN = "the weights", "the running mean of the weights"
-MISREGISTRATION_SEED = 0x5417
+"""Held-out pairs that are tested while a training runs: the others cost time."""
+WEIGHTS, EMA = "the weights", "the running mean of the weights"
+"""What the weights of the network, and their exponential moving average, are called in files."""
+SPLIT_SEED, MISREGISTRATION_SEED = 0x5EED, 0x5417
 
 
 @dataclass(frozen=True)
@@ -42,17 +44,20 @@ class TrainedGenerator:
 
     Attributes
     ----------
-    generator
+    generator : Generator
         The one to use: the best on the held-out pairs, or as it stands where that is newer and not worse.
-    last
+    last : Generator
         The generator as it stands.
-    step, steps_made
+    step, steps_made : int
         Steps that are done in all, and those of this call.
-    losses, validation
-        Mean losses of the last steps; scores of ``generator`` on held-out pairs, empty if there were none.
-    weights
+    losses, validation : mapping of float
+        Mean losses of the last steps; ``rmse`` and ``ssim`` of ``generator`` on held-out pairs, empty if there were
+        none.
+    weights : str
         Which weights these are, in words.
-    reason
+    seconds : float
+        How long it took, without pauses.
+    reason : str
         Why it ended before its time by itself; empty otherwise.
     """
 
@@ -69,7 +74,21 @@ class TrainedGenerator:
 
 @dataclass(frozen=True)
 class Control:
-    """How the outside steers a training: ``stop`` and ``paused`` are asked between steps; see :class:`Preview`."""
+    """How the outside steers a training.
+
+    Attributes
+    ----------
+    stop, paused : function without arguments
+        Asked between steps.
+    preview_every : int
+        Steps between Preview events; 0 for none.
+    processes : Processes
+        The processes that train together.
+    voxels_at_once : int
+        How many voxels of a batch fit into memory.
+    start : mapping of Tensor, optional
+        Weights to begin with.
+    """
 
     stop: Stop = never
     paused: Pause = never
@@ -87,19 +106,18 @@ def split_pairs(pairs: Sequence[TrainingPair], config: TrainConfig) -> tuple[lis
     InputError
         If a name is unknown, or nothing is left to train on.
     """
-    if config.held_out:
+    named = set(config.data.held_out)
+    if named:
         names = {pair.name for pair in pairs}
-        unknown = sorted(set(config.held_out) - names)
-        if unknown or names <= set(config.held_out):
+        unknown = sorted(named - names)
+        if unknown or names <= named:
             raise InputError(
                 f"held_out names {', '.join(unknown) or 'every pair'}; names of some of the pairs are allowed: "
                 f"{', '.join(sorted(names))}. Correct it."
             )
-        held = [pair for pair in pairs if pair.name in config.held_out]
-        return [pair for pair in pairs if pair.name not in config.held_out], held
-    order = np.random.default_rng((config.seed, 0x5EED)).permutation(len(pairs))
-    number = max(1, round(config.validation_share * len(pairs))) if config.validation_share else 0
-    number = number if len(pairs) >= 3 else 0
+        return [pair for pair in pairs if pair.name not in named], [pair for pair in pairs if pair.name in named]
+    order = np.random.default_rng((config.runtime.seed, SPLIT_SEED)).permutation(len(pairs))
+    number = config.data.number_held_out(len(pairs))
     return [pairs[i] for i in sorted(order[number:])], [pairs[i] for i in sorted(order[:number])]
 
 
@@ -108,9 +126,24 @@ def train_generator(
 ) -> Job[TrainedGenerator]:
     """Train from the newest checkpoint of a folder, or from the start.
 
-    Yields Metrics (``loss`` and its weighted parts ``l1``, ``gan``, ``vgg``; ``discriminator``, ``learning_rate``;
-    ``validation_rmse``, ``validation_ssim``), Preview, Progress and Notice. On stop, or when a loss is no longer a
-    number, the generator as it stands is checkpointed and returned.
+    On stop, or when a loss is no longer a number, the generator as it stands is checkpointed and returned.
+
+    Parameters
+    ----------
+    pairs : sequence of TrainingPair
+        All pairs; which of them are held out the settings say.
+    config : TrainConfig
+        Settings.
+    checkpoint_folder : Path
+        Where checkpoints are, and are written.
+    control : Control, optional
+        How it is steered.
+
+    Yields
+    ------
+    Event
+        Metrics (``loss`` and its weighted parts ``l1``, ``gan``, ``vgg``; ``discriminator``, ``learning_rate``;
+        ``validation_rmse``, ``validation_ssim``), Preview, Progress and Notice.
 
     Raises
     ------
@@ -121,9 +154,9 @@ def train_generator(
     if not pairs:
         raise InputError("there is no pair to train on; at least one registered pair is needed.")
     training, held_out = split_pairs(pairs, config)
-    if config.misregistration_um is not None:
-        rng = np.random.default_rng((config.seed, MISREGISTRATION_SEED))
-        training = [pair.misaligned(rng, config.misregistration_um) for pair in training]
+    if config.data.misregistration_um is not None:
+        rng = np.random.default_rng((config.runtime.seed, MISREGISTRATION_SEED))
+        training = [pair.misaligned(rng, config.data.misregistration_um) for pair in training]
     trainer = Trainer(config, training, control.processes, control.voxels_at_once)
     if control.start is not None:
         begin_from(trainer, control.start)
@@ -142,16 +175,17 @@ def begin_from(trainer: Trainer, weights: Mapping[str, Tensor]) -> None:
     InputError
         If they are of another network.
     """
-    networks = [trainer.generator] if trainer.average is None else [trainer.generator, trainer.average]
-    for network in networks:
-        try:
-            network.load_state_dict({name: value.float() for name, value in weights.items()})
-        except RuntimeError:
-            raise InputError(
-                f"the model to start from is of another network than width={trainer.config.width}, "
-                f"dimensions={trainer.config.dimensions}, network_input={trainer.config.network_input}. Use its own "
-                "settings, or start from scratch."
-            ) from None
+    try:
+        for network in (trainer.generator, trainer.ema):
+            if network is not None:
+                network.load_state_dict({name: value.float() for name, value in weights.items()})
+    except RuntimeError:
+        wanted = trainer.config.network
+        raise InputError(
+            f"the model to start from is of another network than width={wanted.width}, "
+            f"dimensions={wanted.dimensions}, network_input={wanted.network_input}. Use its own settings, or start "
+            "from scratch."
+        ) from None
 
 
 class _Run:
@@ -161,32 +195,35 @@ class _Run:
         self.trainer, self.config, self.control, self.folder = trainer, trainer.config, control, folder
         self.held_out = list(held_out)[:VALIDATION_PAIRS]
         self.shown = (self.held_out or trainer.pairs)[0]
-        self.standing, self.first, self.saved = TrainingState(), 0, 0
+        self.state, self.first, self.saved = TrainingState(), 0, 0
         self.validation: dict[str, float] = {}
-        self.waited = 0.0
+        self.seconds_waited = 0.0
 
     @property
     def step(self) -> int:
-        return self.standing.step
+        return self.state.step
 
     def resume(self) -> Job[None]:
         """Go on from the newest checkpoint, if there is one."""
-        standing = load_newest(self.folder, self.trainer)
-        if standing.step:
-            yield Notice(f"resumed at step {standing.step}")
-            self.trainer.voxels_at_once = standing.voxels_at_once
-        self.standing, self.first, self.saved = standing, standing.step, standing.step
-        if standing.best is not None:
-            self.validation = {"rmse": standing.best.rmse, "ssim": standing.best.ssim}
+        self.state = load_newest(self.folder, self.trainer)
+        self.first = self.saved = self.step
+        if self.step:
+            yield Notice(f"resumed at step {self.step}")
+            self.trainer.voxels_at_once = self.state.voxels_at_once
+        if self.state.best is not None:
+            self.validation = {"rmse": self.state.best.rmse, "ssim": self.state.best.ssim}
 
     def go(self) -> Job[TrainedGenerator]:
         """Make the steps that are left."""
-        config, clock, reason = self.config, Clock(), ""
-        alone = self.control.processes.count == 1
-        self.trainer.stop = self.control.stop if alone else never
-        if self.step and self.held_out and self.standing.tested < self.step and self._due(config.validate_every):
-            yield from self._unless_stopped(self._validate)  # which a stop had cut short
-        while self.step < config.iterations and not self._asked_to_stop():
+        runtime, control, clock, reason = self.config.runtime, self.control, Clock(), ""
+        self.trainer.stop = control.stop if control.processes.count == 1 else never
+        if self.step and self.held_out and self.state.tested < self.step and self._due(runtime.validate_every):
+            with suppress(StoppedError):
+                yield self._validate()  # which a stop had cut short
+        while self.step < self.config.optimizer.iterations:
+            self.seconds_waited += wait(control.paused, control.stop)
+            if control.processes.agreed(control.stop, self.trainer.device):
+                break
             try:
                 self.trainer.step(self.step)
             except StoppedError:
@@ -195,69 +232,55 @@ class _Run:
                 reason = f"{error}; training has ended there. Start a new run with a lower learning_rate."
                 yield Notice(reason)
                 break
-            self.standing = replace(self.standing, step=self.step + 1)
+            self.state = replace(self.state, step=self.step + 1)
             yield from self._after_step(clock)
         if self.saved < self.step:
             self._save()
-        return self._result(clock.seconds - self.waited, reason)
-
-    def _asked_to_stop(self) -> bool:
-        self.waited += wait(self.control.paused, self.control.stop)
-        return self.control.processes.agreed(self.control.stop, self.trainer.device)
+        return self._result(clock.seconds - self.seconds_waited, reason)
 
     def _after_step(self, clock: Clock) -> Job[None]:
-        config, step = self.config, self.step
-        while self.trainer.notices:
-            yield Notice(self.trainer.notices.pop(0))
-        if self._due(config.log_every):
-            yield Metrics(step, {**self.trainer.recent(), "learning_rate": learning_rate(config, step - 1)})
-            done, total = step - self.first, config.iterations - self.first
-            progress = clock.progress(done, total, f"step {step} of {config.iterations}")
-            left = (clock.seconds - self.waited) * (total - done) / done
+        """Tell, show, test and save, each when it is due."""
+        runtime, step, trainer, control = self.config.runtime, self.step, self.trainer, self.control
+        while trainer.notices:
+            yield Notice(trainer.notices.pop(0))
+        if self._due(runtime.log_every):
+            yield Metrics(step, {**trainer.recent(), "learning_rate": learning_rate(self.config, step - 1)})
+            iterations = self.config.optimizer.iterations
+            done, total = step - self.first, iterations - self.first
+            progress = clock.progress(done, total, f"step {step} of {iterations}")
+            left = (clock.seconds - self.seconds_waited) * (total - done) / done
             yield replace(progress, seconds_left=left)
-        if self.control.preview_every and (step % self.control.preview_every == 0 or step == self.first + 1):
-            yield from self._unless_stopped(self._preview)
-        if self.held_out and self._due(config.validate_every):
-            yield from self._unless_stopped(self._validate)
-        if self._due(config.checkpoint_every):
+        every = control.preview_every
+        if every and (step % every == 0 or step == self.first + 1) and control.processes.is_first:
+            with suppress(StoppedError):
+                yield preview(
+                    step, trainer.generator, self.shown, self.config, trainer.device, trainer.dtype, control.stop
+                )
+        if self.held_out and self._due(runtime.validate_every):
+            with suppress(StoppedError):
+                yield self._validate()
+        if self._due(runtime.checkpoint_every):
             self._save()
 
     def _due(self, every: int) -> bool:
-        return self.step % every == 0 or self.step == self.config.iterations
+        return self.step % every == 0 or self.step == self.config.optimizer.iterations
 
-    def _unless_stopped(self, make: Callable[[], Job[None]]) -> Job[None]:
-        try:
-            yield from make()
-        except StoppedError:
-            return
-
-    def _preview(self) -> Job[None]:
-        trainer = self.trainer
-        if self.control.processes.is_first:
-            yield preview(
-                self.step, trainer.generator, self.shown, self.config, trainer.device, trainer.dtype, self.control.stop
-            )
-
-    # Tests on held-out pairs
-
-    def _validate(self) -> Job[None]:
-        trainer = self.trainer
-        found = {WEIGHTS: self._score(trainer.generator)}
-        if trainer.average is not None:
-            found[MEAN] = self._score(trainer.average)
-        of = min(found, key=lambda name: found[name][0])
-        rmse, ssim = found[of]
-        best = self.standing.best
+    def _validate(self) -> Metrics:
+        """Test the weights and their EMA on held-out pairs, and keep the best weights so far."""
+        trainer, processes = self.trainer, self.control.processes
+        networks = {WEIGHTS: trainer.generator} | ({} if trainer.ema is None else {EMA: trainer.ema})
+        scores = {kind: self._score(network) for kind, network in networks.items()}
+        kind = min(scores, key=lambda name: scores[name][0])
+        rmse, ssim = scores[kind]
+        best = self.state.best
         is_best = best is None or rmse <= best.rmse
         if is_best:
-            best = BestWeights(self.step, of, rmse, ssim)
-            network = trainer.generator if of == WEIGHTS else trainer.average
-            assert network is not None
-            if self.control.processes.is_first:
-                write_tensors(best_file(self.folder, best), network.state_dict(), {"step": str(self.step)})
-        self.standing = replace(self.standing, best=best, is_best=is_best, tested=self.step)
+            best = BestWeights(self.step, kind, rmse, ssim)
+            if processes.is_first:
+                write_tensors(best_file(self.folder, best), networks[kind].state_dict(), {"step": str(self.step)})
+        self.state = replace(self.state, best=best, is_best=is_best, tested=self.step)
         self.validation = {"rmse": rmse, "ssim": ssim}
-        yield Metrics(self.step, {"validation_rmse": rmse, "validation_ssim": ssim})
+        return Metrics(self.step, {"validation_rmse": rmse, "validation_ssim": ssim})
 
     def _score(self, generator: Generator) -> tuple[float, float]:
         """Mean RMSE and SSIM; each process takes a share of the pairs."""
@@ -269,30 +292,29 @@ class _Run:
         rmse, ssim = (processes.mean(total) * processes.count / len(self.held_out)).tolist()
         return rmse, ssim
 
-    # What is kept
-
     def _save(self) -> None:
-        self.standing = replace(self.standing, voxels_at_once=self.trainer.voxels_at_once)
+        self.state = replace(self.state, voxels_at_once=self.trainer.voxels_at_once)
         if self.control.processes.is_first:
-            save_checkpoint(self.folder, self.standing, self.trainer)
+            save_checkpoint(self.folder, self.state, self.trainer)
         self.control.processes.wait_for_all()
         self.saved = self.step
 
     def _result(self, seconds: float, reason: str) -> TrainedGenerator:
+        """Choose the weights to use: the best, or those of now where they are newer and not worse."""
         last = copy.deepcopy(self.trainer.generator).cpu().eval()
         generator, weights, scores = last, f"as after step {self.step}", {}
-        best = self.standing.best
+        best = self.state.best
         if best is not None:
             scores = self.validation
-            is_over = self.step == self.config.iterations or bool(reason)
-            if is_over or not self.standing.is_best:
+            is_over = self.step == self.config.optimizer.iterations or bool(reason)
+            if is_over or not self.state.is_best:
                 generator = copy.deepcopy(last)
                 generator.load_state_dict(load_file(best_file(self.folder, best)))
-                weights = f"{best.of} after step {best.step}, best on held-out pairs"
+                weights = f"{best.kind} after step {best.step}, best on held-out pairs"
                 scores = {"rmse": best.rmse, "ssim": best.ssim}
-            elif best.of == MEAN and self.trainer.average is not None:
-                generator = copy.deepcopy(self.trainer.average).cpu().eval()
-                weights = f"{MEAN} as after step {self.step}"
+            elif best.kind == EMA and self.trainer.ema is not None:
+                generator = copy.deepcopy(self.trainer.ema).cpu().eval()
+                weights = f"{EMA} as after step {self.step}"
         return TrainedGenerator(
             generator=generator,
             last=last,

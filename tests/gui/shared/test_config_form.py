@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QApplication, QLineEdit
 from napari_deep3d.core.config import RegisterConfig, SimulateConfig, TrainConfig
 from napari_deep3d.gui.shared.config_form import ConfigForm, FormRow
 
-FIELDS = SimulateConfig.model_fields | RegisterConfig.model_fields | TrainConfig.model_fields
+FIELDS = SimulateConfig.model_fields | RegisterConfig.model_fields | TrainConfig.flat_fields()
 WORDS = [("blur", "psf"), ("detail", "cross-correlation"), ("as they are", "plain-cross-correlation")]
 ROWS = {
     "pairs": FormRow("Pairs"),

@@ -15,11 +15,11 @@ from qtpy.QtWidgets import QFileDialog
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Progress, StoppedError
-from napari_deep3d.gui.shared.training_pairs import pair_name, unique_name
-from napari_deep3d.gui.train import kept_model
+from napari_deep3d.gui.shared.training_pairs import pair_name
 from napari_deep3d.gui.widget import MIN_WIDTH
 from napari_deep3d.io import write_stack
-from napari_deep3d.jobs.models import list_models, model_info, user_folder
+from napari_deep3d.jobs import models
+from napari_deep3d.jobs.models import list_models, model_info, unique_name, user_folder
 from napari_deep3d.jobs.run_folder import runs_folder, write_run
 from tests.helpers.gui import PLACE, SPACING_UM, FakeTraining, texture_pair, write_model
 from tests.helpers.train_panel import add_folder, call_it, curve, finish, names, start, wait_end
@@ -146,7 +146,7 @@ def test_choices_become_the_request(ready: Any, model: Any, qtbot: Any, training
     start(qtbot, ready, training)
     asked = training.asked[0]
     assert (asked["start"], asked["minutes"]) == ("", None)
-    assert asked["config"].model_dump(exclude_unset=True) == {
+    assert asked["config"].flat(only_given=True) == {
         "width": 8,
         "iterations": 50,
         "learning_rate": 2e-4,
@@ -159,7 +159,8 @@ def test_as_in_the_paper(ready: Any, qtbot: Any, training: FakeTraining) -> None
     ready.options.time.setCurrentText("as in the paper")
     start(qtbot, ready, training)
     config = training.asked[0]["config"]
-    assert (config.iterations, config.batch_size, config.patch) == (6000, 24, ((12, 256, 256),))
+    steps = config.optimizer
+    assert (steps.iterations, steps.batch_size, config.data.patch) == (6000, 24, ((12, 256, 256),))
     assert training.asked[0]["minutes"] is None
 
 
@@ -174,7 +175,7 @@ def test_folder_and_layers_are_mixed(ready: Any, model: Any, qtbot: Any, trainin
     pairs = training.asked[0]["pairs"]
     assert [pair.name for pair in pairs] == ["a.ome.tif", "b.ome.tif", "c.ome.tif", "pair"]
     assert pairs[1].widefield.shape == (9, 32, 40)
-    assert training.asked[0]["config"].held_out == ("pair",)
+    assert training.asked[0]["config"].data.held_out == ("pair",)
 
 
 def test_what_is_wrong_is_said_before_it_starts(ready: Any) -> None:
@@ -340,7 +341,7 @@ def test_a_model_that_cannot_be_listed_is_not_lost(
     def refuse(*_: Any, **__: Any) -> Any:
         raise InputError("cannot write there")
 
-    monkeypatch.setattr(kept_model, "import_model", refuse)
+    monkeypatch.setattr(models, "import_model", refuse)
     start(qtbot, ready, training)
     assert f"The model is in {runs_folder() / 'my model' / 'model.safetensors'}, but not" in ready.message.text()
     assert not ready.predict_button.isVisibleTo(ready)

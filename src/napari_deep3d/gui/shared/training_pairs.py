@@ -122,14 +122,6 @@ def source_of(members: Sequence[Member]) -> Path | list[LoadedPair]:
     return sorted((member.load() for member in members), key=lambda pair: pair.name)
 
 
-def unique_name(name: str, taken: Sequence[str]) -> str:
-    """A name that is not taken, however it is capitalised: ``cell``, ``cell 2``, ``cell 3``."""
-    known, number, found = {other.casefold() for other in taken}, 2, name
-    while found.casefold() in known:
-        found, number = f"{name} {number}", number + 1
-    return found
-
-
 def pair_name(layer_name: str) -> str:
     """Name of a pair from its wide-field layer's; it serves as a file name too.
 

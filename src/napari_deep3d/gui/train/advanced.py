@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QFileDialog, QPushButton
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.gui.shared.config_form import ConfigForm, FormRow
 from napari_deep3d.jobs.run_folder import runs_folder
-from napari_deep3d.jobs.train import FIXED_BY_START
+from napari_deep3d.jobs.train_plan import FIXED_BY_START
 
 ROWS = {
     "iterations": FormRow("Steps"),
@@ -35,7 +35,7 @@ class TrainAdvanced(ConfigForm):
     def __init__(self) -> None:
         self._chosen_folder: Path | None = None
         self.folder_button = QPushButton()
-        super().__init__(TrainConfig.model_fields, ROWS, {"Kept in": self.folder_button})
+        super().__init__(TrainConfig.flat_fields(), ROWS, {"Kept in": self.folder_button})
         self.folder_button.clicked.connect(self._on_folder)
         self._show_folder()
 

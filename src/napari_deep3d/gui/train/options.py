@@ -13,8 +13,8 @@ from napari_deep3d.core.errors import InputError
 from napari_deep3d.gui.shared.training_pairs import Member
 from napari_deep3d.gui.shared.widgets import AMBER, Choice, Line, make_form, stack_up
 from napari_deep3d.gui.train.advanced import TrainAdvanced
-from napari_deep3d.gui.train.kept_model import free_name, model_names
 from napari_deep3d.gui.train.run import TrainRequest
+from napari_deep3d.jobs.models import free_name, model_names
 
 SCRATCH = "scratch"
 PAPER, STEPS = "paper", "steps"

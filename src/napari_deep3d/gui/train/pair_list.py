@@ -20,8 +20,9 @@ from qtpy.QtWidgets import (
 )
 
 from napari_deep3d.gui.shared.texts import format_size
-from napari_deep3d.gui.shared.training_pairs import THUMBNAIL, Member, unique_name
+from napari_deep3d.gui.shared.training_pairs import THUMBNAIL, Member
 from napari_deep3d.gui.shared.widgets import stack_up
+from napari_deep3d.jobs.models import unique_name
 
 NAME, TEST = 0, 1
 ROW_HEIGHT, MAX_ROWS = 52, 4

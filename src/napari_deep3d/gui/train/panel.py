@@ -19,13 +19,12 @@ from napari_deep3d.gui.train.loss_plots import LossPlots
 from napari_deep3d.gui.train.options import TrainOptions
 from napari_deep3d.gui.train.pair_adder import PairAdder
 from napari_deep3d.gui.train.pair_list import PairList
-from napari_deep3d.gui.train.past_metrics import past_metrics
 from napari_deep3d.gui.train.plan import MakePlan, TrainingPlan
 from napari_deep3d.gui.train.preview_panel import PreviewPanel
 from napari_deep3d.gui.train.resume_bar import ResumeBar
 from napari_deep3d.gui.train.run import Train, TrainingEnd, TrainRequest, conclude, train_and_list
 from napari_deep3d.jobs.pairs import LoadedPair
-from napari_deep3d.jobs.run_folder import RunInfo, read_run
+from napari_deep3d.jobs.run_folder import RunInfo, read_metrics, read_run
 from napari_deep3d.jobs.train import train_model
 from napari_deep3d.jobs.train_plan import plan_training
 
@@ -161,8 +160,8 @@ class TrainPanel(QWidget):
 
     def _show_split(self) -> None:
         request, text = self._request, ""
-        if request is not None and not request.config.held_out and len(request.members) >= 3:
-            count = max(1, round(request.config.validation_share * len(request.members)))
+        count = 0 if request is None else request.config.data.number_held_out(len(request.members))
+        if request is not None and not request.config.data.held_out and count:
             which = "One pair, drawn at random, is" if count == 1 else f"{count} pairs, drawn at random, are"
             text = f"{which} kept for testing; tick 'Test only' to choose."
         self.split_line.show_text(text)
@@ -181,7 +180,7 @@ class TrainPanel(QWidget):
     def _resume(self, run: RunInfo) -> None:
         every = max(1, run.iterations // 60)
         self._begin(TrainRequest(run.path, run.name, config=run.config, preview_every=every))
-        for metrics in past_metrics(run.path, run.steps_done):
+        for metrics in read_metrics(run.path, run.steps_done):
             self.plots.add(metrics)
 
     def _on_resume_file(self) -> None:

@@ -7,14 +7,11 @@ from collections.abc import Callable
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 
-from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.gui.shared.latest import LatestResult
 from napari_deep3d.gui.shared.texts import format_memory, format_seconds
 from napari_deep3d.gui.shared.widgets import AMBER, RED, Line, stack_up
 from napari_deep3d.gui.shared.worker import Cancelled, Failed
 from napari_deep3d.gui.train.run import TrainRequest
-from napari_deep3d.jobs.models import model_info
-from napari_deep3d.jobs.train import FIXED_BY_START
 from napari_deep3d.jobs.train_plan import TrainPlan, plan_training
 
 MakePlan = Callable[..., TrainPlan]
@@ -61,12 +58,12 @@ class TrainingPlan(QWidget):
         config, start, minutes = request.config, request.start, request.minutes
         make_plan = self._make_plan
         key = (tuple(facts), config, start, minutes)
-        self._latest.ask(key, lambda: make_plan(facts, _decided(config, start), minutes=minutes))
+        self._latest.ask(key, lambda: make_plan(facts, config, start=start, minutes=minutes))
 
     def preview_every(self, request: TrainRequest) -> int:
         """Steps between pictures: one in some seconds, and at least twenty in all."""
         if self._plan is None:
-            return max(1, min(UNPLANNED, request.config.iterations // MIN_PREVIEWS))
+            return max(1, min(UNPLANNED, request.config.optimizer.iterations // MIN_PREVIEWS))
         in_time = round(PREVIEW_SECONDS / max(self._plan.seconds_per_step, 1e-6))
         return max(1, min(in_time, self._plan.iterations // MIN_PREVIEWS))
 
@@ -90,11 +87,3 @@ class TrainingPlan(QWidget):
             self.line.show_text(f"{end.device_label}, {time}")
             self.notices.show_text("\n".join(end.notices))
         self.ended.emit(not isinstance(end, Failed))
-
-
-def _decided(config: TrainConfig, start: str) -> TrainConfig:
-    """The settings with what the model to start from decides."""
-    if not start:
-        return config
-    info = model_info(start)
-    return config.model_copy(update={name: getattr(info, name) for name in FIXED_BY_START})

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from pydantic import model_validator
+from pydantic.fields import FieldInfo
 
-from napari_deep3d.core.config import Config
+from napari_deep3d.core.config.base import Config
 from napari_deep3d.core.errors import InputError
 
 
@@ -39,9 +40,23 @@ class SectionedConfig(Config):
         return {name: section for name, section in owners if found[name] == 1}
 
     @classmethod
+    def flat_fields(cls) -> dict[str, FieldInfo]:
+        """The fields that may be given by their own name: their bounds, defaults and descriptions."""
+        sections = cls.sections()
+        return {name: sections[section].model_fields[name] for name, section in cls.flat_names().items()}
+
+    @classmethod
     def known_names(cls) -> list[str]:
         """All names that may be given, in alphabetical order."""
         return sorted({*cls.model_fields, *cls.flat_names()})
+
+    def flat(self, *, only_given: bool = False) -> dict[str, Any]:
+        """The values of those fields by name; with ``only_given`` those that are no defaults, but were given."""
+        return {
+            name: getattr(getattr(self, section), name)
+            for name, section in self.flat_names().items()
+            if not only_given or name in getattr(self, section).model_fields_set
+        }
 
     @classmethod
     def nested(cls, values: Mapping[str, Any]) -> dict[str, Any]:
