@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -23,7 +24,7 @@ from napari_deep3d.nn.patches import DISTANCE_UNIT_UM
 from napari_deep3d.nn.receptive_field import TOLERANCE
 
 PAGE = " ".join((Path(__file__).parents[1] / "docs" / "method.md").read_text(encoding="utf-8").split())
-CONFIG = TrainConfig()
+CONFIG = SimpleNamespace(**TrainConfig().flat())
 
 
 def in_words(sizes: tuple[int, ...]) -> str:

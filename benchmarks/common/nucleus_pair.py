@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.ndimage as ndi
 
-from napari_deep3d.core.types import FloatArray
+from napari_deep3d.core import FloatArray
 
 CONFOCAL, WIDEFIELD = 0, 1
 SHIFT = (-2.3, 0.0, 3.6)

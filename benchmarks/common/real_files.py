@@ -11,8 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from napari_deep3d.core.box import Box
-from napari_deep3d.core.types import FloatArray, Spacing
+from napari_deep3d.core import Box, FloatArray, Spacing
 from napari_deep3d.io import open_stack
 
 Kind = Literal["confocal", "wide-field"]

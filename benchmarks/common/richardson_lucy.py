@@ -13,11 +13,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import scipy.fft
 
+from napari_deep3d.core import ComplexArray, FloatArray, Shape, Spacing, shape_of
 from napari_deep3d.core.evaluation.metrics import fit_scale, rmse
 from napari_deep3d.core.simulation.microscope import Microscope
 from napari_deep3d.core.simulation.psf import transfer_function, widefield_psf
-from napari_deep3d.core.types import ComplexArray, FloatArray, Shape, Spacing
-from napari_deep3d.core.volume import shape_of
 
 PAD: Shape = (24, 24, 24)
 MIN_SEEN = 0.01

@@ -11,9 +11,8 @@ from xml.etree import ElementTree
 import numpy as np
 import tifffile
 
+from napari_deep3d.core import FloatArray, Spacing, check_spacing
 from napari_deep3d.core.simulation.microscope import Microscope
-from napari_deep3d.core.types import FloatArray, Spacing
-from napari_deep3d.core.volume import check_spacing
 from napari_deep3d.io import open_stack
 
 CLEAR_UM = 1e5

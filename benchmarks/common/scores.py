@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from skimage.filters import threshold_otsu
 
 from benchmarks.common.tables import Row
+from napari_deep3d.core import FloatArray, intensity_range, normalise
 from napari_deep3d.core.evaluation.metrics import score
-from napari_deep3d.core.intensity import intensity_range, normalise
-from napari_deep3d.core.types import FloatArray
 
 PERCENTILES = (0.1, 99.9)
 MIN_STRUCTURE_VOXELS = 20

@@ -23,8 +23,7 @@ from benchmarks.common.real_files import real_files
 from benchmarks.common.scene_files import read_scene, read_voxels
 from benchmarks.common.tables import Row, markdown, write_rows
 from benchmarks.data.stack_statistics import STATISTICS, statistics
-from napari_deep3d.core.types import FloatArray, Spacing
-from napari_deep3d.core.volume import format_spacing
+from napari_deep3d.core import FloatArray, Spacing, format_spacing
 from napari_deep3d.jobs.pairs import CONFOCAL, WIDEFIELD, PairsFolder
 
 MICROSCOPES = {"wide-field": WIDEFIELD, "confocal": CONFOCAL}

@@ -9,7 +9,7 @@ import scipy.fft
 import scipy.ndimage as ndi
 import scipy.stats
 
-from napari_deep3d.core.types import DoubleArray, FloatArray, Spacing
+from napari_deep3d.core import DoubleArray, FloatArray, Spacing
 
 PATCH = 32
 SLOPE_BAND = (0.05, 0.5)

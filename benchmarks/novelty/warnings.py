@@ -25,10 +25,9 @@ from skimage.restoration import richardson_lucy
 
 from benchmarks.common.real_files import CORTEX_SPACING_UM, real_files
 from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
-from napari_deep3d.core.errors import InputError
+from napari_deep3d.core import InputError, Spacing
 from napari_deep3d.core.novelty.detector import NoveltyModel
 from napari_deep3d.core.novelty.explain import Novelty, assess
-from napari_deep3d.core.types import Spacing
 from napari_deep3d.jobs.models import model_info
 from napari_deep3d.jobs.novelty import fit_novelty_model
 from napari_deep3d.jobs.pairs import PairsFolder

@@ -26,10 +26,9 @@ import scipy.ndimage as ndi
 
 from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
 from napari_deep3d import predict
-from napari_deep3d.core.errors import InputError
+from napari_deep3d.core import FloatArray, InputError, Shape, Spacing
 from napari_deep3d.core.simulation.microscope import Microscope
 from napari_deep3d.core.simulation.psf import convolve, widefield_psf
-from napari_deep3d.core.types import FloatArray, Shape, Spacing
 
 SHAPE: Shape = (32, 128, 128)
 SPACING_UM: Spacing = (0.4, 0.16, 0.16)

@@ -23,9 +23,9 @@ from benchmarks.common.richardson_lucy import richardson_lucy
 from benchmarks.common.scores import scaled
 from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
 from napari_deep3d import predict
+from napari_deep3d.core import FloatArray, Spacing
 from napari_deep3d.core.evaluation.metrics import fit_scale, score
 from napari_deep3d.core.simulation.microscope import Microscope
-from napari_deep3d.core.types import FloatArray, Spacing
 from napari_deep3d.io import open_stack
 from napari_deep3d.jobs.figures import draw_comparison
 

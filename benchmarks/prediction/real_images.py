@@ -19,7 +19,7 @@ from benchmarks.common.real_files import ROOT, real_files
 from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
 from benchmarks.prediction.resolution import axial_resolution, lateral_resolution
 from napari_deep3d import predict
-from napari_deep3d.core.types import FloatArray, Spacing
+from napari_deep3d.core import FloatArray, Spacing
 from napari_deep3d.io import open_stack
 from napari_deep3d.jobs.figures import draw_comparison
 

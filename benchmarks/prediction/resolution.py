@@ -20,7 +20,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from napari_deep3d.core.types import DoubleArray, Spacing
+from napari_deep3d.core import DoubleArray, Spacing
 
 RADII = 200
 FILTERS = 20

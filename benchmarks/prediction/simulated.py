@@ -26,7 +26,7 @@ from benchmarks.common.scene_files import SceneFile, microscopes_of, read_scene,
 from benchmarks.common.scores import scaled, score_row, structures, summarise
 from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
 from napari_deep3d import predict
-from napari_deep3d.core.types import FloatArray
+from napari_deep3d.core import FloatArray
 from napari_deep3d.jobs.pairs import CONFOCAL, WIDEFIELD, PairsFolder
 
 ITERATIONS = (5, 10, 15, 20, 30, 40, 60)

@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
 from napari_deep3d import predict
-from napari_deep3d.core.types import Shape
+from napari_deep3d.core import Shape
 from napari_deep3d.data import THICK_WIDEFIELD
 from napari_deep3d.jobs.figures import draw_comparison
 

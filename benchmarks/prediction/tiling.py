@@ -22,12 +22,11 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
+from napari_deep3d.core import FloatArray, Shape, TileDone
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.evaluation.metrics import fit_scale, rmse, ssim
-from napari_deep3d.core.events import TileDone
 from napari_deep3d.core.resampling import ModelGrid
 from napari_deep3d.core.tiling import plan_tiles
-from napari_deep3d.core.types import FloatArray, Shape
 from napari_deep3d.jobs.models import find_model
 from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
 from napari_deep3d.nn.folded_network import FoldedNetwork, fold_norms, predict_and_measure

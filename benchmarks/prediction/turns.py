@@ -16,8 +16,8 @@ import torch
 from scipy.stats import spearmanr
 
 from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
+from napari_deep3d.core import intensity_range, normalise
 from napari_deep3d.core.evaluation.metrics import rmse, ssim
-from napari_deep3d.core.intensity import intensity_range, normalise
 from napari_deep3d.io import open_stack
 from napari_deep3d.jobs.models import find_model
 from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs

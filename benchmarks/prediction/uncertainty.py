@@ -31,10 +31,9 @@ from benchmarks.common.real_files import NUCLEUS, ROOT
 from benchmarks.common.scores import scaled
 from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
 from napari_deep3d import predict
+from napari_deep3d.core import FloatArray, normalise
 from napari_deep3d.core.evaluation.metrics import rmse, ssim
 from napari_deep3d.core.evaluation.uncertainty import Calibration
-from napari_deep3d.core.intensity import normalise
-from napari_deep3d.core.types import FloatArray
 from napari_deep3d.io import open_stack
 from napari_deep3d.jobs.calibrate import calibrate_on_folder
 from napari_deep3d.jobs.models import find_model

@@ -23,9 +23,8 @@ from skimage.registration import phase_cross_correlation
 from benchmarks.common.tables import Row, markdown, write_rows
 from benchmarks.registration.pairs import TEST_SEED, KnownPair, known_pair, real_samples, thick_pairs, thin_pairs
 from napari_deep3d import InputError, register
+from napari_deep3d.core import DoubleArray, Volume
 from napari_deep3d.core.registration.transform import corners_um
-from napari_deep3d.core.types import DoubleArray
-from napari_deep3d.core.volume import Volume
 
 BAND_PASS = (2, 6, 6)
 AXIAL, LATERAL = 0.25, 0.5

@@ -21,15 +21,13 @@ from benchmarks.registration.pairs import (
     thick_pairs,
     thin_pairs,
 )
-from napari_deep3d.core.events import drain, never
+from napari_deep3d.core import DoubleArray, Shape, Volume, drain, never
 from napari_deep3d.core.registration.coarse import coarse_lag, lag_range
 from napari_deep3d.core.registration.common_grid import common_grid
 from napari_deep3d.core.registration.confidence import Evidence, concentration
 from napari_deep3d.core.registration.register import fine_lag
 from napari_deep3d.core.registration.relative_psf import shift_maps
 from napari_deep3d.core.simulation.scene import SampleKind
-from napari_deep3d.core.types import DoubleArray, Shape
-from napari_deep3d.core.volume import Volume
 
 DIM_PHOTONS = (3.0, 8.0, 20.0, 50.0, 100.0)
 RIDGE = 0.02

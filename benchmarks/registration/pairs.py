@@ -17,14 +17,13 @@ import scipy.ndimage as ndi
 from scipy.spatial.transform import Rotation
 
 from benchmarks.common.real_files import SHARED
+from napari_deep3d.core import DoubleArray, FloatArray, Shape, Spacing, Volume
 from napari_deep3d.core.registration.transform import Transform
 from napari_deep3d.core.simulation import imaging as simulation
 from napari_deep3d.core.simulation.camera import expose
 from napari_deep3d.core.simulation.samples import SampleBounds
 from napari_deep3d.core.simulation.scattering import depths_um
 from napari_deep3d.core.simulation.scene import SampleKind, Scene, SceneBounds
-from napari_deep3d.core.types import DoubleArray, FloatArray, Shape, Spacing
-from napari_deep3d.core.volume import Volume
 from napari_deep3d.io import open_stack
 
 REAL_SAMPLES = ("cells3d/nuclei.tif", "neuron_fly_confocal.tif")

@@ -12,10 +12,8 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from napari_deep3d.core.box import Box
+from napari_deep3d.core import Box, Shape, Volume
 from napari_deep3d.core.resampling import Resampled, grid_for
-from napari_deep3d.core.types import Shape
-from napari_deep3d.core.volume import Volume
 from napari_deep3d.jobs.pairs import WRITTEN_SUFFIX, PairsFolder
 
 NATIVE_UM = (0.5, 0.2, 0.2)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_deep3d.api import predict, register, simulate, train
-    from napari_deep3d.core.errors import InputError
+    from napari_deep3d.core import InputError
 
 __all__ = ["InputError", "predict", "register", "simulate", "train"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "InputError":
-        from napari_deep3d.core.errors import InputError
+        from napari_deep3d.core import InputError
 
         return InputError
     if name in __all__:

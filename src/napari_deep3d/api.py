@@ -13,6 +13,7 @@ from typing import Any, Literal, TypedDict, Unpack, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_deep3d.core import Event, InputError, Shape, Spacing, Stop, Volume, drain, never
 from napari_deep3d.core.config import (
     PRESETS,
     Device,
@@ -25,13 +26,9 @@ from napari_deep3d.core.config import (
     TransformKind,
     merge,
 )
-from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.events import Event, Stop, drain, never
 from napari_deep3d.core.registration.register import register_volumes
 from napari_deep3d.core.registration.result import Registration
 from napari_deep3d.core.simulation.scene import SceneBounds
-from napari_deep3d.core.types import Shape, Spacing
-from napari_deep3d.core.volume import Volume
 from napari_deep3d.io import check_output, open_stack, write_stack
 from napari_deep3d.jobs.predict import Prediction, predict_volume
 from napari_deep3d.jobs.predict_file import FilePrediction, Times, predict_file, uncertainty_path

@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 import pooch
 
-from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.types import zyx
-from napari_deep3d.core.volume import Volume, check_spacing
+from napari_deep3d.core import InputError, Volume, check_spacing, zyx
 from napari_deep3d.data import THICK_CONFOCAL, THICK_WIDEFIELD
 from napari_deep3d.io import open_stack, write_stack
 from napari_deep3d.io.units import um_per_unit

@@ -22,7 +22,7 @@ import napari
 from qtpy.QtWidgets import QApplication
 
 from napari_deep3d.contributions import thick_pair
-from napari_deep3d.core.events import drain
+from napari_deep3d.core import drain
 from napari_deep3d.jobs.pairs import CONFOCAL
 
 SIZE = (1280, 800)

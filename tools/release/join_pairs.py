@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_deep3d.core.intensity import intensity_range
+from napari_deep3d.core import intensity_range
 from napari_deep3d.jobs.pairs import CONFOCAL, WIDEFIELD, LoadedPair, PairsFolder
 
 PERCENTILES = (0.1, 99.9)

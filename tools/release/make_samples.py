@@ -10,13 +10,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from napari_deep3d.core import FloatArray, Shape
 from napari_deep3d.core.simulation import samples
 from napari_deep3d.core.simulation.camera import Camera, Stage
 from napari_deep3d.core.simulation.imaging import take_images
 from napari_deep3d.core.simulation.microscope import Microscope
 from napari_deep3d.core.simulation.scattering import Tissue
 from napari_deep3d.core.simulation.scene import Scene, SceneBounds
-from napari_deep3d.core.types import FloatArray, Shape
 from napari_deep3d.data import THICK_CONFOCAL, THICK_WIDEFIELD
 from napari_deep3d.io import write_stack
 

@@ -14,7 +14,7 @@ from napari_deep3d.cli.predict import predict
 from napari_deep3d.cli.register import register
 from napari_deep3d.cli.simulate import simulate
 from napari_deep3d.cli.train import train
-from napari_deep3d.core.errors import InputError
+from napari_deep3d.core import InputError
 
 app = typer.Typer(
     name="napari-deep3d",

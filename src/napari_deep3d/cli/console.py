@@ -16,8 +16,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from napari_deep3d.core.events import Event, Job, Metrics, Notice, Stop, StoppedError, drain
-from napari_deep3d.core.events import Progress as ProgressEvent
+from napari_deep3d.core import Event, Job, Metrics, Notice, Stop, StoppedError, drain
+from napari_deep3d.core import Progress as ProgressEvent
 
 T = TypeVar("T")
 

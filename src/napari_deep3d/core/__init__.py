@@ -1,1 +1,100 @@
-"""The method without any framework: arrays and frozen settings in, arrays out."""
+"""Numpy, scipy and scikit-image: the method as plain functions on arrays.
+
+What every room needs is handed out here: stacks, boxes, events, errors, names of types.
+"""
+
+from napari_deep3d.core.box import Box
+from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.events import (
+    Clock,
+    Event,
+    Job,
+    Metrics,
+    Notice,
+    Pause,
+    Preview,
+    Progress,
+    Stop,
+    StoppedError,
+    TileDone,
+    drain,
+    mapped,
+    never,
+    tap,
+    wait,
+)
+from napari_deep3d.core.files import part_path, reason, writing
+from napari_deep3d.core.intensity import (
+    MAX_SATURATED,
+    NormalisedStack,
+    intensity_range,
+    is_flat,
+    measure_intensities,
+    normalise,
+    saturated_share,
+)
+from napari_deep3d.core.types import ComplexArray, DoubleArray, FloatArray, Shape, Spacing, Vector, zyx
+from napari_deep3d.core.volume import (
+    MIN_LATERAL,
+    MIN_PLANES,
+    LazyStack,
+    Stack,
+    Volume,
+    WritableStack,
+    all_finite,
+    check_spacing,
+    check_stack,
+    format_spacing,
+    read_box,
+    shape_of,
+)
+
+__all__ = [
+    "MAX_SATURATED",
+    "MIN_LATERAL",
+    "MIN_PLANES",
+    "Box",
+    "Clock",
+    "ComplexArray",
+    "DoubleArray",
+    "Event",
+    "FloatArray",
+    "InputError",
+    "Job",
+    "LazyStack",
+    "Metrics",
+    "NormalisedStack",
+    "Notice",
+    "Pause",
+    "Preview",
+    "Progress",
+    "Shape",
+    "Spacing",
+    "Stack",
+    "Stop",
+    "StoppedError",
+    "TileDone",
+    "Vector",
+    "Volume",
+    "WritableStack",
+    "all_finite",
+    "check_spacing",
+    "check_stack",
+    "drain",
+    "format_spacing",
+    "intensity_range",
+    "is_flat",
+    "mapped",
+    "measure_intensities",
+    "never",
+    "normalise",
+    "part_path",
+    "read_box",
+    "reason",
+    "saturated_share",
+    "shape_of",
+    "tap",
+    "wait",
+    "writing",
+    "zyx",
+]

@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 import scipy.ndimage as ndi
 
-from napari_deep3d.core.box import Box
-from napari_deep3d.core.types import FloatArray, Shape, Spacing, zyx
-from napari_deep3d.core.volume import LazyStack, Stack, read_box
+from napari_deep3d.core import Box, FloatArray, LazyStack, Shape, Spacing, Stack, read_box, zyx
 
 TOLERANCE = 0.02
 """Voxel sizes this close (as a share) to the range of the model are taken as they are."""

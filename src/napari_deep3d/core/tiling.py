@@ -14,9 +14,7 @@ from math import prod
 
 import numpy as np
 
-from napari_deep3d.core.box import Box
-from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.types import FloatArray, Shape, zyx
+from napari_deep3d.core import Box, FloatArray, InputError, Shape, zyx
 
 BLEND: Shape = (2, 8, 8)
 """Half width, in voxels, of the band in which neighbouring tiles are blended."""

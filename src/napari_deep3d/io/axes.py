@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.volume import LazyStack, Stack
+from napari_deep3d.core import InputError, LazyStack, Stack
 
 STACK_AXES = "TCZYX"
 _UNNAMED = "IQ"  # tifffile's letters for pages of which the file does not say what they are

@@ -12,7 +12,7 @@ import numpy as np
 import tifffile
 from numpy.typing import DTypeLike, NDArray
 
-from napari_deep3d.core.types import Spacing
+from napari_deep3d.core import Spacing
 
 _UM_PER_CM = 1e4
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
-from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.types import Spacing
+from napari_deep3d.core import InputError, Spacing
 from napari_deep3d.io.axes import StackView, stack_axes
 from napari_deep3d.io.stack_file import StackFile, stack_name
 from napari_deep3d.io.units import length_um, origin_or_zero, spacing_or_none

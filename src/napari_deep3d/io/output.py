@@ -6,8 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
-from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.files import reason
+from napari_deep3d.core import InputError, reason
 
 SUFFIXES = (".tif", ".tiff", ".zarr")
 

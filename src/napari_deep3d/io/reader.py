@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from napari_deep3d.core.errors import InputError
+from napari_deep3d.core import InputError
 from napari_deep3d.io.ome_zarr import open_ome_zarr
 from napari_deep3d.io.stack_file import StackFile
 from napari_deep3d.io.tiff import open_tiff

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.types import Spacing
-from napari_deep3d.core.volume import Volume
+from napari_deep3d.core import InputError, Spacing, Volume
 from napari_deep3d.io.axes import StackView
 
 

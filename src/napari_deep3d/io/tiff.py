@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tifffile
 
-from napari_deep3d.core.errors import InputError
+from napari_deep3d.core import InputError
 from napari_deep3d.io.axes import StackView, stack_axes
 from napari_deep3d.io.stack_file import StackFile, stack_name
 from napari_deep3d.io.tiff_check import check_planes, check_tiff

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from tifffile import TIFF, TiffFile, TiffFormat, TiffPageSeries
 
-from napari_deep3d.core.errors import InputError
+from napari_deep3d.core import InputError
 
 _KINDS = (
     (b"\x89PNG", "a PNG picture"),

@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 from tifffile import TiffFile, TiffTag, TiffTags
 
-from napari_deep3d.core.types import Spacing
+from napari_deep3d.core import Spacing
 from napari_deep3d.io.units import length_um, origin_or_zero, spacing_or_none
 
 

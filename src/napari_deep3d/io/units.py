@@ -7,9 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 
-from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.types import Spacing, zyx
-from napari_deep3d.core.volume import check_spacing
+from napari_deep3d.core import InputError, Spacing, check_spacing, zyx
 
 _FREQUENT = dict.fromkeys(("um", "µm", "micron", "microns", "micrometer", "micrometers"), 1.0) | dict.fromkeys(
     ("", "pixel", "pixels", "inch"), None

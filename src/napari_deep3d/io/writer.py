@@ -15,10 +15,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.files import part_path, reason
-from napari_deep3d.core.types import Spacing, zyx
-from napari_deep3d.core.volume import Stack, WritableStack, check_spacing
+from napari_deep3d.core import InputError, Spacing, Stack, WritableStack, check_spacing, part_path, reason, zyx
 from napari_deep3d.io.ome_tiff import MappedArray, create_ome_tiff
 from napari_deep3d.io.ome_zarr import create_ome_zarr
 from napari_deep3d.io.output import check_output, publish, remove

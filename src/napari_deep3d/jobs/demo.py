@@ -7,12 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from napari_deep3d.core import InputError, Job, Spacing, Stop, intensity_range, never, normalise
 from napari_deep3d.core.config import PredictConfig
-from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.evaluation.metrics import Score, score
-from napari_deep3d.core.events import Job, Stop, never
-from napari_deep3d.core.intensity import intensity_range, normalise
-from napari_deep3d.core.types import Spacing
 from napari_deep3d.data import THICK_CONFOCAL, THICK_WIDEFIELD
 from napari_deep3d.io import open_stack
 from napari_deep3d.jobs.figures import draw_comparison

@@ -9,13 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_deep3d.core.box import Box
-from napari_deep3d.core.files import writing
+from napari_deep3d.core import Box, Spacing, Volume, writing, zyx
 from napari_deep3d.core.registration.result import Registration
 from napari_deep3d.core.registration.transform import Transform
 from napari_deep3d.core.registration.warp import AlignedPair, resample
-from napari_deep3d.core.types import Spacing, zyx
-from napari_deep3d.core.volume import Volume
 
 DOTS_PER_INCH = 110
 COMPARED_INCHES = 3.2

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
-from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.files import writing
+from napari_deep3d.core import InputError, writing
 from napari_deep3d.data import MODELS
 
 if TYPE_CHECKING:

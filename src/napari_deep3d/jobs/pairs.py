@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.types import Shape, Spacing
-from napari_deep3d.core.volume import Stack, Volume, shape_of
+from napari_deep3d.core import InputError, Shape, Spacing, Stack, Volume, shape_of
 from napari_deep3d.io import open_stack, write_stack
 
 if TYPE_CHECKING:

@@ -8,13 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_deep3d.core import (
+    Clock,
+    Event,
+    Job,
+    Notice,
+    Progress,
+    Shape,
+    Spacing,
+    Stop,
+    StoppedError,
+    TileDone,
+    Volume,
+    WritableStack,
+    never,
+    tap,
+    zyx,
+)
 from napari_deep3d.core.config import PredictConfig
 from napari_deep3d.core.evaluation.uncertainty import SPREAD_RADIUS
-from napari_deep3d.core.events import Clock, Event, Job, Notice, Progress, Stop, StoppedError, TileDone, never, tap
 from napari_deep3d.core.novelty.explain import Novelty
 from napari_deep3d.core.tiling import BLEND
-from napari_deep3d.core.types import Shape, Spacing, zyx
-from napari_deep3d.core.volume import Volume, WritableStack
 from napari_deep3d.jobs.models import find_model
 from napari_deep3d.jobs.predict_input import Prepared, prepare
 

@@ -9,9 +9,8 @@ from typing import Literal
 
 import numpy as np
 
+from napari_deep3d.core import InputError, Job, Notice, Progress, Stop, never
 from napari_deep3d.core.config import PredictConfig
-from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.events import Job, Notice, Progress, Stop, never
 from napari_deep3d.io import StackWriter, check_output, open_stack
 from napari_deep3d.jobs.predict import Output, Prediction, predict
 from napari_deep3d.jobs.predict_input import Prepared, prepare

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from napari_deep3d.core import Shape, Spacing, Volume, format_spacing, zyx
 from napari_deep3d.core.config import PredictConfig
 from napari_deep3d.core.resampling import TOLERANCE, ModelGrid, grid_for, target_spacing
 from napari_deep3d.core.tiling import TilePlan, choose_tile, plan_tiles
-from napari_deep3d.core.types import Shape, Spacing, zyx
-from napari_deep3d.core.volume import Volume, format_spacing
 from napari_deep3d.jobs.models import model_info
 
 if TYPE_CHECKING:

@@ -8,16 +8,27 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from napari_deep3d.core import (
+    Clock,
+    Event,
+    InputError,
+    Job,
+    Notice,
+    Progress,
+    Spacing,
+    Stop,
+    StoppedError,
+    Volume,
+    mapped,
+    never,
+    writing,
+    zyx,
+)
 from napari_deep3d.core.config import RegisterConfig
-from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.events import Clock, Event, Job, Notice, Progress, Stop, StoppedError, mapped, never
-from napari_deep3d.core.files import writing
 from napari_deep3d.core.registration.register import register_volumes
 from napari_deep3d.core.registration.result import Registration
 from napari_deep3d.core.registration.transform import Transform
 from napari_deep3d.core.registration.warp import AlignedPair, align_pair
-from napari_deep3d.core.types import Spacing, zyx
-from napari_deep3d.core.volume import Volume
 from napari_deep3d.io import check_folder, open_stack
 from napari_deep3d.io.stack_file import stack_name
 from napari_deep3d.jobs.figures import draw_registration

@@ -9,12 +9,9 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, Field, ValidationError
 
-from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.files import writing
+from napari_deep3d.core import InputError, Volume, writing, zyx
 from napari_deep3d.core.registration.result import Registration, ShiftMap
 from napari_deep3d.core.registration.transform import Transform, centre_um
-from napari_deep3d.core.types import zyx
-from napari_deep3d.core.volume import Volume
 
 
 class _Notes(BaseModel):

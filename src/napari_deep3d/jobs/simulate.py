@@ -11,14 +11,11 @@ from typing import get_args
 
 import numpy as np
 
+from napari_deep3d.core import Clock, InputError, Job, Shape, Spacing, Stop, Volume, never
 from napari_deep3d.core.config import SimulateConfig
-from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.events import Clock, Job, Stop, never
 from napari_deep3d.core.simulation.imaging import simulate_pair
 from napari_deep3d.core.simulation.psf import MeasuredPsf
 from napari_deep3d.core.simulation.scene import SampleKind, SceneBounds
-from napari_deep3d.core.types import Shape, Spacing
-from napari_deep3d.core.volume import Volume
 from napari_deep3d.io import check_folder, open_stack
 from napari_deep3d.jobs.pairs import PairsFolder
 

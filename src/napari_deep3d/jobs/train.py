@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from napari_deep3d.core import InputError, Job, Notice, Pause, Shape, Stop, drain, never, tap
 from napari_deep3d.core.config import TrainConfig
-from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.events import Job, Notice, Pause, Stop, drain, never, tap
-from napari_deep3d.core.types import Shape
 from napari_deep3d.io import check_folder
 from napari_deep3d.jobs.calibrate import calibrate
 from napari_deep3d.jobs.models import check_name, find_model

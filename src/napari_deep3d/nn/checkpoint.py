@@ -17,8 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.files import writing
+from napari_deep3d.core import InputError, writing
 from napari_deep3d.nn.trainer import Trainer
 
 KEPT = 2

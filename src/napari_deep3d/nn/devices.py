@@ -8,7 +8,7 @@ import platform
 
 import torch
 
-from napari_deep3d.core.errors import InputError
+from napari_deep3d.core import InputError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 """Number formats by the names that users give them."""

@@ -18,10 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from napari_deep3d.core.box import Box
-from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.events import Job, Notice, Stop, StoppedError, never
-from napari_deep3d.core.types import FloatArray, Shape
+from napari_deep3d.core import Box, FloatArray, InputError, Job, Notice, Shape, Stop, StoppedError, never
 from napari_deep3d.nn.generator import EPSILON, STRIDE, Generator, ResidualBlock, norms
 from napari_deep3d.nn.inference import ReadBox, is_out_of_memory
 

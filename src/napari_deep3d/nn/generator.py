@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 (the name everybody uses)
 from torch import Tensor, nn
 
-from napari_deep3d.core.types import Shape, zyx
+from napari_deep3d.core import Shape, zyx
 
 Enlarging = Literal["linear", "nearest"]
 

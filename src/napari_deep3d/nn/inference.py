@@ -7,12 +7,21 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from napari_deep3d.core.box import Box
-from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.events import Clock, Job, Notice, Stop, StoppedError, TileDone, never
+from napari_deep3d.core import (
+    Box,
+    Clock,
+    FloatArray,
+    InputError,
+    Job,
+    Notice,
+    Shape,
+    Stop,
+    StoppedError,
+    TileDone,
+    never,
+)
 from napari_deep3d.core.resampling import ModelGrid
 from napari_deep3d.core.tiling import Tile, TilePlan
-from napari_deep3d.core.types import FloatArray, Shape
 
 Network = Callable[[FloatArray], FloatArray]
 """Normalised stack to prediction (Z, Y, X), or to prediction and its uncertainty (2, Z, Y, X)."""

@@ -9,13 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from safetensors import SafetensorError, safe_open
 
+from napari_deep3d.core import InputError, Shape, Spacing, check_spacing, writing
 from napari_deep3d.core.config import Percentiles
-from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.evaluation.uncertainty import Calibration
-from napari_deep3d.core.files import writing
 from napari_deep3d.core.novelty.detector import NoveltyModel
-from napari_deep3d.core.types import Shape, Spacing
-from napari_deep3d.core.volume import check_spacing
 
 if TYPE_CHECKING:
     from napari_deep3d.nn.generator import Generator

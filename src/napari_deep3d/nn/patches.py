@@ -8,12 +8,24 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_deep3d.core.box import Box
+from napari_deep3d.core import (
+    MAX_SATURATED,
+    MIN_LATERAL,
+    MIN_PLANES,
+    Box,
+    FloatArray,
+    InputError,
+    Shape,
+    Spacing,
+    Volume,
+    all_finite,
+    intensity_range,
+    is_flat,
+    normalise,
+    saturated_share,
+    zyx,
+)
 from napari_deep3d.core.config import TrainConfig
-from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.intensity import MAX_SATURATED, intensity_range, is_flat, normalise, saturated_share
-from napari_deep3d.core.types import FloatArray, Shape, Spacing, zyx
-from napari_deep3d.core.volume import MIN_LATERAL, MIN_PLANES, Volume, all_finite
 
 BLANK_LIGHT = (0.1, 60.0)
 """How uneven the light of a blank patch is, in standard deviations of its noise."""

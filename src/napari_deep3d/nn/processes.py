@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from napari_deep3d.core.events import Stop
+from napari_deep3d.core import Stop
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from napari_deep3d.core.types import FloatArray, Shape
+from napari_deep3d.core import FloatArray, Shape
 
 Network = Callable[[FloatArray], FloatArray]
 TOLERANCE = 0.02

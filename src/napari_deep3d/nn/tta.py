@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from napari_deep3d.core import FloatArray
 from napari_deep3d.core.evaluation.uncertainty import RAW, Calibration, Spread
-from napari_deep3d.core.types import FloatArray
 from napari_deep3d.nn.folded_network import FoldedNetwork
 from napari_deep3d.nn.generator import Generator
 

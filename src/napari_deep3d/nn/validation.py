@@ -7,13 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from napari_deep3d.core.box import Box
+from napari_deep3d.core import Box, FloatArray, Preview, Shape, Stop, TileDone, never
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.evaluation.metrics import rmse, ssim
-from napari_deep3d.core.events import Preview, Stop, TileDone, never
 from napari_deep3d.core.resampling import ModelGrid
 from napari_deep3d.core.tiling import plan_tiles
-from napari_deep3d.core.types import FloatArray, Shape
 from napari_deep3d.nn.folded_network import FoldedNetwork, sample_boxes
 from napari_deep3d.nn.generator import STRIDE, Generator
 from napari_deep3d.nn.inference import BoxPredictor, predict_tiles

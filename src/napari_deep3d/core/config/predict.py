@@ -6,9 +6,8 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from napari_deep3d.core import Spacing, check_spacing
 from napari_deep3d.core.config.base import Config, Device, Patch, Precision
-from napari_deep3d.core.types import Spacing
-from napari_deep3d.core.volume import check_spacing
 
 DEFAULT_MODEL = "generalist"
 

@@ -6,8 +6,8 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from napari_deep3d.core import Spacing
 from napari_deep3d.core.config.base import Config
-from napari_deep3d.core.types import Spacing
 
 RegisterMethod = Literal["psf", "cross-correlation", "plain-cross-correlation"]
 TransformKind = Literal["shift", "similarity", "affine"]

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import model_validator
 from pydantic.fields import FieldInfo
 
+from napari_deep3d.core import InputError
 from napari_deep3d.core.config.base import Config
-from napari_deep3d.core.errors import InputError
 
 
 class SectionedConfig(Config):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field, field_validator
 
+from napari_deep3d.core import Shape
 from napari_deep3d.core.config.base import Config, Patch
-from napari_deep3d.core.types import Shape
 
 
 class SimulateConfig(Config):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from skimage.metrics import structural_similarity
 
-from napari_deep3d.core.types import FloatArray
+from napari_deep3d.core import FloatArray
 
 
 def rmse(image: FloatArray, truth: FloatArray) -> float:

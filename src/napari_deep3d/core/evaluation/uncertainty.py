@@ -17,7 +17,7 @@ import scipy.ndimage as ndi
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from scipy.optimize import isotonic_regression, minimize
 
-from napari_deep3d.core.types import DoubleArray, FloatArray
+from napari_deep3d.core import DoubleArray, FloatArray
 
 SPREAD_WINDOW = 3
 """The spread of a voxel is taken over this many voxels along each axis: that of a few answers alone is noisy."""

@@ -29,9 +29,8 @@ import scipy.special
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from napari_deep3d.core.errors import InputError
+from napari_deep3d.core import DoubleArray, InputError
 from napari_deep3d.core.novelty.features import FEATURE_NAMES, Features
-from napari_deep3d.core.types import DoubleArray
 
 Numbers = tuple[float, ...]
 

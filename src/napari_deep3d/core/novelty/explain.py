@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from napari_deep3d.core import FloatArray, Spacing, Stack
 from napari_deep3d.core.novelty.detector import NoveltyModel
 from napari_deep3d.core.novelty.features import Features, measure_features, representative_part
-from napari_deep3d.core.types import FloatArray, Spacing
-from napari_deep3d.core.volume import Stack
 
 DOUBTFUL = 0.5
 """Distance from which on it is tried whether the stack is inverted or its axes are swapped."""

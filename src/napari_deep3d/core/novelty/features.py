@@ -21,9 +21,7 @@ import scipy.fft
 import scipy.ndimage
 from numpy.typing import NDArray
 
-from napari_deep3d.core.box import Box
-from napari_deep3d.core.types import DoubleArray, FloatArray, Spacing
-from napari_deep3d.core.volume import Stack, read_box, shape_of
+from napari_deep3d.core import Box, DoubleArray, FloatArray, Spacing, Stack, read_box, shape_of
 
 MAX_PLANES = 64
 MAX_LATERAL = 176

@@ -16,12 +16,26 @@ import scipy.ndimage as ndi
 from scipy.optimize import least_squares
 from scipy.spatial.transform import Rotation
 
-from napari_deep3d.core.box import Box
-from napari_deep3d.core.events import Clock, Job, Stop, StoppedError, drain, never
+from napari_deep3d.core import (
+    Box,
+    Clock,
+    DoubleArray,
+    FloatArray,
+    Job,
+    Shape,
+    Spacing,
+    Stack,
+    Stop,
+    StoppedError,
+    Vector,
+    drain,
+    never,
+    read_box,
+    shape_of,
+    zyx,
+)
 from napari_deep3d.core.registration.cross_spectrum import find_subpixel_shift, gather_spectra
 from napari_deep3d.core.registration.transform import Transform, centre_um, corners_um
-from napari_deep3d.core.types import DoubleArray, FloatArray, Shape, Spacing, Vector, zyx
-from napari_deep3d.core.volume import Stack, read_box, shape_of
 
 LinearKind = Literal["similarity", "affine"]
 

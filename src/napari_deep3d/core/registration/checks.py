@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.intensity import MAX_SATURATED, intensity_range, is_flat, saturated_share
-from napari_deep3d.core.volume import Volume, all_finite
+from napari_deep3d.core import MAX_SATURATED, InputError, Volume, all_finite, intensity_range, is_flat, saturated_share
 
 SOME_SATURATED = 0.005
 """Share of saturated voxels from which on the user is told."""

@@ -8,8 +8,7 @@ from math import ceil
 import numpy as np
 import scipy.fft
 
-from napari_deep3d.core.box import Box
-from napari_deep3d.core.events import Stop, StoppedError
+from napari_deep3d.core import Box, FloatArray, Shape, Stack, Stop, StoppedError, Vector, read_box, shape_of, zyx
 from napari_deep3d.core.registration.cross_spectrum import (
     Lag,
     correlation,
@@ -18,8 +17,6 @@ from napari_deep3d.core.registration.cross_spectrum import (
     highest_lag,
     whiten,
 )
-from napari_deep3d.core.types import FloatArray, Shape, Vector, zyx
-from napari_deep3d.core.volume import Stack, read_box, shape_of
 
 REDUCED: Shape = (160, 320, 320)
 """Sizes (Z, Y, X) of the reduced copies, at most."""

@@ -6,9 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from napari_deep3d.core import (
+    DoubleArray,
+    Shape,
+    Spacing,
+    Stack,
+    Vector,
+    Volume,
+    check_stack,
+    format_spacing,
+    shape_of,
+    zyx,
+)
 from napari_deep3d.core.resampling import Resampled, grid_for
-from napari_deep3d.core.types import DoubleArray, Shape, Spacing, Vector, zyx
-from napari_deep3d.core.volume import Stack, Volume, check_stack, format_spacing, shape_of
 
 SAME_SPACING = 1e-3
 """Voxel sizes that differ by no more than this share count as one."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_deep3d.core.types import DoubleArray, FloatArray
+from napari_deep3d.core import DoubleArray, FloatArray
 
 COEFFICIENTS = (-7.426, 2.222, -1.633, 1.702)
 """Of the logistic regression, for :meth:`Evidence.features`; ``benchmarks/registration/confidence.py`` fits them."""

@@ -30,10 +30,22 @@ from numpy.typing import NDArray
 from scipy.signal.windows import tukey
 from threadpoolctl import ThreadpoolController
 
-from napari_deep3d.core.box import Box
-from napari_deep3d.core.events import Clock, Job, Stop, StoppedError
-from napari_deep3d.core.types import ComplexArray, DoubleArray, FloatArray, Shape, Vector, zyx
-from napari_deep3d.core.volume import Stack, read_box, shape_of
+from napari_deep3d.core import (
+    Box,
+    Clock,
+    ComplexArray,
+    DoubleArray,
+    FloatArray,
+    Job,
+    Shape,
+    Stack,
+    Stop,
+    StoppedError,
+    Vector,
+    read_box,
+    shape_of,
+    zyx,
+)
 
 Lag = tuple[int, int, int]
 """Whole voxels (Z, Y, X) from a place in the confocal stack to the same place in the wide-field stack."""

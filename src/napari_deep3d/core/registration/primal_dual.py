@@ -22,8 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.fft
 
-from napari_deep3d.core.events import Stop, never
-from napari_deep3d.core.types import FloatArray, Spacing
+from napari_deep3d.core import FloatArray, Spacing, Stop, never
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from napari_deep3d.core import Clock, DoubleArray, Job, Shape, Stop, Volume, zyx
 from napari_deep3d.core.config import RegisterConfig
-from napari_deep3d.core.events import Clock, Job, Stop
 from napari_deep3d.core.registration.affine import MatchedBlock, fit_linear_map
 from napari_deep3d.core.registration.checks import check_pair
 from napari_deep3d.core.registration.coarse import LagRange, coarse_lag, lag_range
@@ -34,8 +34,6 @@ from napari_deep3d.core.registration.cross_spectrum import (
 from napari_deep3d.core.registration.relative_psf import psf_as_printed, shift_maps
 from napari_deep3d.core.registration.result import Registration
 from napari_deep3d.core.registration.transform import Transform, centre_um
-from napari_deep3d.core.types import DoubleArray, Shape, zyx
-from napari_deep3d.core.volume import Volume
 
 CHECK_OFFSET: Lag = (2, 2, 2)
 """Voxels (Z, Y, X) by which the tiles are cut elsewhere, to see whether the lag stays."""

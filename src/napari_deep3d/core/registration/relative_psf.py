@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from napari_deep3d.core.events import Job, Stop
-from napari_deep3d.core.intensity import intensity_range
+from napari_deep3d.core import DoubleArray, Job, Shape, Stop, intensity_range, zyx
 from napari_deep3d.core.registration.common_grid import CommonGrid
 from napari_deep3d.core.registration.cross_spectrum import (
     HIGH_PASS_SIGMA,
@@ -19,7 +18,6 @@ from napari_deep3d.core.registration.cross_spectrum import (
 )
 from napari_deep3d.core.registration.primal_dual import PsfProblem, solve
 from napari_deep3d.core.registration.result import ShiftMap
-from napari_deep3d.core.types import DoubleArray, Shape, zyx
 
 PSF_RADIUS: Shape = (8, 10, 10)
 """Lags (Z, Y, X) on either side of the peak on which the PSF is estimated."""

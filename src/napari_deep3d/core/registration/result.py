@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from napari_deep3d.core import DoubleArray, FloatArray, Spacing, Vector, zyx
 from napari_deep3d.core.registration.affine import MatchedBlock
 from napari_deep3d.core.registration.confidence import Evidence
 from napari_deep3d.core.registration.transform import Transform
-from napari_deep3d.core.types import DoubleArray, FloatArray, Spacing, Vector, zyx
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.types import DoubleArray, Shape, Spacing, Vector, zyx
+from napari_deep3d.core import DoubleArray, InputError, Shape, Spacing, Vector, zyx
 
 FORMAT_VERSION = 1
 

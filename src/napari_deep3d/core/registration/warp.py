@@ -9,12 +9,23 @@ import numpy as np
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
-from napari_deep3d.core.box import Box
-from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.events import Clock, Job, Stop, StoppedError, never
+from napari_deep3d.core import (
+    MIN_LATERAL,
+    MIN_PLANES,
+    Box,
+    Clock,
+    DoubleArray,
+    InputError,
+    Job,
+    Spacing,
+    Stop,
+    StoppedError,
+    Volume,
+    never,
+    read_box,
+    zyx,
+)
 from napari_deep3d.core.registration.transform import Transform, corners_um
-from napari_deep3d.core.types import DoubleArray, Spacing, zyx
-from napari_deep3d.core.volume import MIN_LATERAL, MIN_PLANES, Volume, read_box
 
 SLAB_PLANES = 8
 SPLINE_MARGIN = 10

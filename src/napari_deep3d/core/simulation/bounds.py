@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 import numpy as np
 from pydantic import AfterValidator, Field, FiniteFloat
 
-from napari_deep3d.core.types import DoubleArray
+from napari_deep3d.core import DoubleArray
 
 Limits = TypeVar("Limits", bound=tuple[float, float])
 K = TypeVar("K")

@@ -10,6 +10,7 @@ import scipy.ndimage as ndi
 from numpy.typing import NDArray
 from pydantic import Field
 
+from napari_deep3d.core import FloatArray
 from napari_deep3d.core.config import Config
 from napari_deep3d.core.simulation.bounds import (
     NonNegative,
@@ -22,7 +23,6 @@ from napari_deep3d.core.simulation.bounds import (
     log_uniform,
     uniform,
 )
-from napari_deep3d.core.types import FloatArray
 
 Counts = NDArray[np.uint16]
 BRIGHT_PERCENTILE = 99.9

@@ -26,8 +26,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from napari_deep3d.core.box import Box
-from napari_deep3d.core.errors import InputError
+from napari_deep3d.core import Box, DoubleArray, FloatArray, InputError, Shape, Spacing, Volume, zyx
 from napari_deep3d.core.simulation import samples
 from napari_deep3d.core.simulation.camera import expose, move
 from napari_deep3d.core.simulation.psf import (
@@ -40,8 +39,6 @@ from napari_deep3d.core.simulation.psf import (
 from napari_deep3d.core.simulation.samples import SampleBounds
 from napari_deep3d.core.simulation.scattering import confocal_loss, depths_um, scatter
 from napari_deep3d.core.simulation.scene import SampleKind, Scene, SceneBounds
-from napari_deep3d.core.types import DoubleArray, FloatArray, Shape, Spacing, zyx
-from napari_deep3d.core.volume import Volume
 
 DrawSample = Callable[[Shape], FloatArray]
 

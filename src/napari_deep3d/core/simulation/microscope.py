@@ -9,11 +9,10 @@ from typing import Self
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
+from napari_deep3d.core import FloatArray, InputError, Spacing
 from napari_deep3d.core.config import Config
-from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.simulation.bounds import PositiveRange, Range, Share, choose, happens, log_uniform, uniform
 from napari_deep3d.core.simulation.pupil import MODES, point_image
-from napari_deep3d.core.types import FloatArray, Spacing
 
 FINE_PIXELS = 189
 """Lateral window, in pixels fine enough for the lens; odd, so that the peak lies on a pixel."""

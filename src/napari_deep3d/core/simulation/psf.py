@@ -8,9 +8,8 @@ import numpy as np
 import scipy.fft
 import scipy.ndimage as ndi
 
+from napari_deep3d.core import ComplexArray, FloatArray, Shape, Spacing, shape_of
 from napari_deep3d.core.simulation.microscope import Microscope
-from napari_deep3d.core.types import ComplexArray, FloatArray, Shape, Spacing
-from napari_deep3d.core.volume import shape_of
 
 
 def widefield_psf(scope: Microscope, spacing_um: Spacing, planes: int) -> FloatArray:

@@ -15,7 +15,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from napari_deep3d.core.types import DoubleArray, FloatArray
+from napari_deep3d.core import DoubleArray, FloatArray
 
 MODES = ("oblique astigmatism", "astigmatism", "coma y", "coma x", "trefoil y", "trefoil x", "spherical")
 """The Zernike modes that a lens may have, Noll's numbers 5 to 11."""

@@ -21,9 +21,9 @@ import numpy as np
 import scipy.fft
 from pydantic import Field
 
+from napari_deep3d.core import DoubleArray, FloatArray, Spacing
 from napari_deep3d.core.config import Config
 from napari_deep3d.core.simulation.bounds import PositiveRange, Range, Share, happens, log_uniform, uniform
-from napari_deep3d.core.types import DoubleArray, FloatArray, Spacing
 
 
 @dataclass(frozen=True)

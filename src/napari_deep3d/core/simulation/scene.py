@@ -8,13 +8,13 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
+from napari_deep3d.core import Spacing
 from napari_deep3d.core.config import SectionedConfig
 from napari_deep3d.core.simulation.bounds import PositiveRange, Shares, choose, log_uniform, uniform
 from napari_deep3d.core.simulation.camera import Camera, CameraBounds, DetectorBounds, Stage, StageBounds
 from napari_deep3d.core.simulation.microscope import Microscope, OpticsBounds
 from napari_deep3d.core.simulation.samples import DrawnKind, SampleBounds
 from napari_deep3d.core.simulation.scattering import ScatteringBounds, Tissue
-from napari_deep3d.core.types import Spacing
 
 SampleKind = Literal[DrawnKind, "confocal"]
 

@@ -8,7 +8,7 @@ from napari.layers import Image
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QPushButton, QWidget
 
-from napari_deep3d.core.errors import InputError
+from napari_deep3d.core import InputError
 from napari_deep3d.gui.compare.side_by_side import SideBySide
 from napari_deep3d.gui.shared.layers import find_axes, full_data, image_layers, list_events
 from napari_deep3d.gui.shared.view_state import Orientation

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from napari_deep3d.core import Volume
 from napari_deep3d.core.config import PredictConfig
 from napari_deep3d.core.novelty.explain import Novelty
-from napari_deep3d.core.volume import Volume
 from napari_deep3d.gui.predict.session import Request, Session
 from napari_deep3d.gui.shared.latest import LatestResult
 from napari_deep3d.gui.shared.widgets import AMBER, Line

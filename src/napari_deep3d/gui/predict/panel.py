@@ -11,10 +11,8 @@ from qtpy.QtCore import Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QCheckBox, QPushButton, QWidget
 
+from napari_deep3d.core import Event, InputError, Notice, TileDone, Volume
 from napari_deep3d.core.config import PredictConfig
-from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.events import Event, Notice, TileDone
-from napari_deep3d.core.volume import Volume
 from napari_deep3d.gui.predict.advanced import PredictAdvanced
 from napari_deep3d.gui.predict.model_selector import ListModels, ModelSelector
 from napari_deep3d.gui.predict.novelty_warning import FindNovelty, NoveltyWarning

@@ -10,7 +10,7 @@ from napari.layers import Image
 from qtpy.QtCore import QObject
 from superqt.utils import QSignalThrottler
 
-from napari_deep3d.core.types import FloatArray
+from napari_deep3d.core import FloatArray
 from napari_deep3d.gui.shared.layers import METADATA_KEY, LayerAxes, contrast_limits, place
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from napari.layers import Image
 
-from napari_deep3d.core.events import Job, Stop, TileDone
+from napari_deep3d.core import Job, Stop, TileDone
 from napari_deep3d.gui.predict.result_layer import ResultLayer, UncertaintyLayer
 from napari_deep3d.gui.predict.session import Request
 from napari_deep3d.gui.shared.layers import LayerAxes

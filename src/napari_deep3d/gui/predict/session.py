@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from napari_deep3d.core import Volume
 from napari_deep3d.core.config import DEFAULT_MODEL, PredictConfig
-from napari_deep3d.core.volume import Volume
 from napari_deep3d.gui.shared.stack_selection import StackSelection
 
 

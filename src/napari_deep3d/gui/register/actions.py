@@ -12,10 +12,9 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 from superqt import QCollapsible
 
-from napari_deep3d.core.errors import InputError
+from napari_deep3d.core import InputError, Volume
 from napari_deep3d.core.registration.result import Registration
 from napari_deep3d.core.registration.warp import AlignedPair
-from napari_deep3d.core.volume import Volume
 from napari_deep3d.gui.register.adjustment import AdjustedRegistration
 from napari_deep3d.gui.register.aligned_layers import add_aligned, add_psf, channel_volume, other_channels
 from napari_deep3d.gui.shared.geometry import LayerPair

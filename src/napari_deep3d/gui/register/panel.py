@@ -10,12 +10,10 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QWidget
 
+from napari_deep3d.core import InputError, Job, Stop, Volume
 from napari_deep3d.core.config import RegisterConfig
-from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.events import Job, Stop
 from napari_deep3d.core.registration.register import register_volumes
 from napari_deep3d.core.registration.result import Registration
-from napari_deep3d.core.volume import Volume
 from napari_deep3d.gui.register.actions import ResultActions
 from napari_deep3d.gui.register.adjustment import AdjustedRegistration
 from napari_deep3d.gui.register.options import RegisterOptions

@@ -9,9 +9,7 @@ import numpy as np
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
-from napari_deep3d.core.box import Box
-from napari_deep3d.core.types import DoubleArray, FloatArray, Shape, Spacing, Vector, zyx
-from napari_deep3d.core.volume import LazyStack, Stack, read_box
+from napari_deep3d.core import Box, DoubleArray, FloatArray, LazyStack, Shape, Spacing, Stack, Vector, read_box, zyx
 
 MAX_VOXELS = 1_500_000
 """A larger plane is resampled at every second, third ... voxel only: it is for looking at."""

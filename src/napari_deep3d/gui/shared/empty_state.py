@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QPushButton, QWidget
 
 from napari_deep3d.contributions import thick_pair
-from napari_deep3d.core.errors import InputError
+from napari_deep3d.core import InputError
 from napari_deep3d.gui.shared.widgets import RED, Line, stack_up
 
 if TYPE_CHECKING:

@@ -13,10 +13,8 @@ from typing import Any
 import numpy as np
 from napari.layers import Image
 
-from napari_deep3d.core.errors import InputError
+from napari_deep3d.core import DoubleArray, InputError, Spacing, Volume
 from napari_deep3d.core.registration.transform import Transform
-from napari_deep3d.core.types import DoubleArray, Spacing
-from napari_deep3d.core.volume import Volume
 from napari_deep3d.gui.shared.layers import LayerAxes, place
 from napari_deep3d.io.units import um_per_unit
 

@@ -12,9 +12,7 @@ import numpy as np
 from napari.layers import Image, Layer
 from numpy.typing import NDArray
 
-from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.types import Spacing, zyx
-from napari_deep3d.core.volume import MIN_PLANES, LazyStack, Stack
+from napari_deep3d.core import MIN_PLANES, InputError, LazyStack, Spacing, Stack, zyx
 from napari_deep3d.io import open_stack
 from napari_deep3d.io.units import um_per_unit
 

@@ -9,7 +9,7 @@ from napari.layers import Image
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QPushButton, QWidget
 
-from napari_deep3d.core.errors import InputError
+from napari_deep3d.core import InputError
 from napari_deep3d.gui.shared.geometry import LayerPair, PlacedStack
 from napari_deep3d.gui.shared.layers import channel_axis, image_layers, split_channels
 from napari_deep3d.gui.shared.stack_selection import StackSelection, apply_spacing

@@ -9,7 +9,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QWidget
 from superqt.utils import signals_blocked
 
-from napari_deep3d.core.events import Event, Job, Progress, Stop
+from napari_deep3d.core import Event, Job, Progress, Stop
 from napari_deep3d.gui.shared.texts import format_progress
 from napari_deep3d.gui.shared.widgets import stack_up
 from napari_deep3d.gui.shared.worker import PauseSwitch, Run, close_all

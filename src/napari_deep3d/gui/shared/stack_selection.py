@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image, Layer
 from psygnal import Signal
 
-from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.types import Spacing, zyx
-from napari_deep3d.core.volume import Volume
+from napari_deep3d.core import InputError, Spacing, Volume, zyx
 from napari_deep3d.gui.shared.layers import FileFacts, LayerAxes, file_facts, find_axes, pick, set_spacing, spacing_of
 
 if TYPE_CHECKING:

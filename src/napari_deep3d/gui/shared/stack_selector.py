@@ -10,7 +10,7 @@ from napari.layers import Image
 from qtpy.QtWidgets import QSpinBox, QWidget
 from superqt.utils import signals_blocked
 
-from napari_deep3d.core.errors import InputError
+from napari_deep3d.core import InputError
 from napari_deep3d.gui.shared.layers import LayerAxes, full_data, image_layers, list_events
 from napari_deep3d.gui.shared.stack_selection import StackSelection
 from napari_deep3d.gui.shared.widgets import Choice, make_form, stack_up

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from napari_deep3d.core.events import Progress
-from napari_deep3d.core.types import Shape, Spacing
-from napari_deep3d.core.volume import Volume, format_spacing
+from napari_deep3d.core import Progress, Shape, Spacing, Volume, format_spacing
 
 
 def format_seconds(seconds: float) -> str:

@@ -11,9 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.events import Clock, Job, Stop, StoppedError
-from napari_deep3d.core.volume import Volume
+from napari_deep3d.core import Clock, InputError, Job, Stop, StoppedError, Volume
 from napari_deep3d.gui.shared.layers import contrast_limits
 from napari_deep3d.jobs.pairs import KINDS, LoadedPair, PairFacts, PairsFolder
 

@@ -6,8 +6,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QDoubleSpinBox, QPushButton, QWidget
 from superqt.utils import signals_blocked
 
-from napari_deep3d.core.types import Spacing
-from napari_deep3d.core.volume import format_spacing
+from napari_deep3d.core import Spacing, format_spacing
 from napari_deep3d.gui.shared.stack_selection import StackSelection
 from napari_deep3d.gui.shared.widgets import AMBER, Line, make_form, stack_up
 

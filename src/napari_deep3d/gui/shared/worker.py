@@ -17,8 +17,7 @@ from typing import Any, Literal, TypeVar
 from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, Signal
 
-from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.events import Event, Job, Stop, StoppedError
+from napari_deep3d.core import Event, InputError, Job, Stop, StoppedError
 from napari_deep3d.nn.inference import is_out_of_memory
 
 log = logging.getLogger(__name__)

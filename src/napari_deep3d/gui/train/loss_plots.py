@@ -11,7 +11,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 from superqt.utils import qthrottled
 
-from napari_deep3d.core.events import Metrics
+from napari_deep3d.core import Metrics
 from napari_deep3d.gui.shared.plot import Plot
 from napari_deep3d.gui.shared.widgets import stack_up
 

@@ -8,8 +8,8 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLineEdit, QWidget
 from superqt.utils import signals_blocked
 
+from napari_deep3d.core import InputError
 from napari_deep3d.core.config import DEFAULT_MODEL, PRESETS, TrainConfig, merge
-from napari_deep3d.core.errors import InputError
 from napari_deep3d.gui.shared.training_pairs import Member
 from napari_deep3d.gui.shared.widgets import AMBER, Choice, Line, make_form, stack_up
 from napari_deep3d.gui.train.advanced import TrainAdvanced

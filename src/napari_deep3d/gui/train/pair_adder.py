@@ -12,7 +12,7 @@ from napari.layers import Image
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
-from napari_deep3d.core.events import Event, Job, Progress, Stop
+from napari_deep3d.core import Event, Job, Progress, Stop
 from napari_deep3d.gui.shared.geometry import LayerPair
 from napari_deep3d.gui.shared.pair_selector import PairSelector, guess_pair
 from napari_deep3d.gui.shared.training_pairs import Member, make_member, pair_name, read_folder, unlike

@@ -10,8 +10,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFileDialog, QPushButton, QWidget
 
-from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.events import Event, Metrics, Notice, Preview
+from napari_deep3d.core import Event, InputError, Metrics, Notice, Preview
 from napari_deep3d.gui.shared.run_button import RunButton
 from napari_deep3d.gui.shared.widgets import AMBER, RED, Line, stack_up
 from napari_deep3d.gui.shared.worker import Cancelled, Failed

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image, Layer
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_deep3d.core.events import Preview
+from napari_deep3d.core import Preview
 from napari_deep3d.gui.compare.side_by_side import SideBySide
 from napari_deep3d.gui.shared.layers import TEMPORARY, contrast_limits
 from napari_deep3d.gui.shared.view_state import SECTIONS, Before, Orientation

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from napari_deep3d.core import InputError, Job, Pause, Stop
 from napari_deep3d.core.config import TrainConfig
-from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.events import Job, Pause, Stop
 from napari_deep3d.gui.shared.texts import format_seconds
 from napari_deep3d.gui.shared.training_pairs import Member, source_of
 from napari_deep3d.gui.shared.worker import Cancelled, Failed

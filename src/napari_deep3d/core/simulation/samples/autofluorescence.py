@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
+from napari_deep3d.core import FloatArray, Shape, Spacing
 from napari_deep3d.core.config import Config
 from napari_deep3d.core.simulation.bounds import PositiveRange, Range, Share, ShareRange, log_uniform
 from napari_deep3d.core.simulation.samples.canvas import Canvas
-from napari_deep3d.core.types import FloatArray, Shape, Spacing
 
 MAX_GRANULES = 5000
 

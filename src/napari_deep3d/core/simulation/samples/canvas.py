@@ -7,12 +7,11 @@ from typing import Self
 
 import numpy as np
 
-from napari_deep3d.core.box import Box
+from napari_deep3d.core import Box, DoubleArray, FloatArray, Shape, Spacing, zyx
 from napari_deep3d.core.simulation.samples.ellipsoids import BodyBounds, ellipsoid_distance
 from napari_deep3d.core.simulation.samples.noise import smooth_noise
 from napari_deep3d.core.simulation.samples.paths import Growth, Stems, grow, wander
 from napari_deep3d.core.simulation.samples.rasterize import Tubes, draw_balls, draw_tubes
-from napari_deep3d.core.types import DoubleArray, FloatArray, Shape, Spacing, zyx
 
 WELL_INSIDE = (0.2, 0.8)
 """Where, as shares of the field, the first of several random places lies."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import Field
 
+from napari_deep3d.core import DoubleArray
 from napari_deep3d.core.simulation.bounds import NonNegative, Positive, PositiveRange, Share, ShareRange
 from napari_deep3d.core.simulation.samples.canvas import Canvas
 from napari_deep3d.core.simulation.samples.ellipsoids import BodyBounds
-from napari_deep3d.core.types import DoubleArray
 
 SOMA_EDGE_UM = 0.15
 """Width of a soma's edge, at least; that of a lateral voxel, if larger."""

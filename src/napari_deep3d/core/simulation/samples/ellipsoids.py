@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from napari_deep3d.core.box import Box
+from napari_deep3d.core import Box, DoubleArray, FloatArray, Spacing
 from napari_deep3d.core.config import Config
 from napari_deep3d.core.simulation.bounds import NonNegative, PositiveRange
-from napari_deep3d.core.types import DoubleArray, FloatArray, Spacing
 
 
 class BodyBounds(Config):

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from napari_deep3d.core import FloatArray, Shape, Spacing
 from napari_deep3d.core.config import Config
 from napari_deep3d.core.simulation.samples.autofluorescence import AutofluorescenceBounds
 from napari_deep3d.core.simulation.samples.beads import BeadsBounds, draw_beads
@@ -20,7 +21,6 @@ from napari_deep3d.core.simulation.samples.nuclei import NucleiBounds, draw_nucl
 from napari_deep3d.core.simulation.samples.puncta import PunctaBounds, draw_puncta
 from napari_deep3d.core.simulation.samples.real import ConfocalBounds
 from napari_deep3d.core.simulation.samples.tissue import TissueBounds, draw_tissue
-from napari_deep3d.core.types import FloatArray, Shape, Spacing
 
 DrawnKind = Literal["nuclei", "neurons", "glia", "filaments", "membranes", "puncta", "tissue", "beads"]
 

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 from scipy.spatial import KDTree
 
+from napari_deep3d.core import DoubleArray, FloatArray
 from napari_deep3d.core.simulation.bounds import Positive, PositiveRange, Range, Share, ShareRange, log_uniform
 from napari_deep3d.core.simulation.samples.canvas import Canvas
 from napari_deep3d.core.simulation.samples.ellipsoids import BodyBounds
-from napari_deep3d.core.types import DoubleArray, FloatArray
 
 Numbers = TypeVar("Numbers", NDArray[np.int32], FloatArray)
 

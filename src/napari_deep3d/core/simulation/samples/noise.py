@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.ndimage as ndi
 
-from napari_deep3d.core.types import DoubleArray, FloatArray, Shape, Spacing
+from napari_deep3d.core import DoubleArray, FloatArray, Shape, Spacing
 
 GRID_PER_GRAIN = 0.8
 """Step of the coarse grid on which noise is drawn, in standard deviations of its grains."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import Field
 
+from napari_deep3d.core import DoubleArray, FloatArray, Spacing
 from napari_deep3d.core.simulation.bounds import (
     CountRange,
     Positive,
@@ -18,7 +19,6 @@ from napari_deep3d.core.simulation.bounds import (
 )
 from napari_deep3d.core.simulation.samples.canvas import Canvas
 from napari_deep3d.core.simulation.samples.ellipsoids import BodyBounds, ellipsoid_distance
-from napari_deep3d.core.types import DoubleArray, FloatArray, Spacing
 
 MAX_NUCLEI = 700
 MARGIN_RADII = 0.5

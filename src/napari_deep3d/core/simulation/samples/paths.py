@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from napari_deep3d.core import DoubleArray
 from napari_deep3d.core.simulation.samples.rasterize import Tubes
-from napari_deep3d.core.types import DoubleArray
 
 POINT_STEP = 0.5
 """Distance of the points of a path, in the smallest side of a voxel."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
+from napari_deep3d.core import DoubleArray
 from napari_deep3d.core.config import Config
 from napari_deep3d.core.simulation.bounds import (
     CountRange,
@@ -18,7 +19,6 @@ from napari_deep3d.core.simulation.bounds import (
 )
 from napari_deep3d.core.simulation.samples.canvas import Canvas
 from napari_deep3d.core.simulation.samples.paths import directions, wander
-from napari_deep3d.core.types import DoubleArray
 
 COUNT = (30, 120_000)
 """Fewest and most spots."""

@@ -14,7 +14,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_deep3d.core.types import DoubleArray, FloatArray, Spacing
+from napari_deep3d.core import DoubleArray, FloatArray, Spacing
 
 THIN = 0.6
 """Radius in lateral voxels below which a structure is thinner than a voxel."""

@@ -7,11 +7,10 @@ import scipy.ndimage as ndi
 from numpy.typing import NDArray
 from pydantic import Field
 
-from napari_deep3d.core.box import Box
+from napari_deep3d.core import Box, FloatArray, Shape, Spacing
 from napari_deep3d.core.config import Config
 from napari_deep3d.core.simulation.bounds import PercentileRange, PositiveRange
 from napari_deep3d.core.simulation.samples.noise import interpolate
-from napari_deep3d.core.types import FloatArray, Shape, Spacing
 
 BRIGHT_PERCENTILE = 99.8
 BRIGHTEST = 1.5

@@ -8,13 +8,13 @@ import numpy as np
 import scipy.ndimage as ndi
 from pydantic import Field
 
+from napari_deep3d.core import FloatArray, zyx
 from napari_deep3d.core.config import Config
 from napari_deep3d.core.simulation.bounds import NonNegative, Positive, PositiveRange, Share, ShareRange, log_uniform
 from napari_deep3d.core.simulation.samples.canvas import Canvas
 from napari_deep3d.core.simulation.samples.noise import interpolate
 from napari_deep3d.core.simulation.samples.paths import directions
 from napari_deep3d.core.simulation.samples.rasterize import Tubes
-from napari_deep3d.core.types import FloatArray, zyx
 
 Part = Callable[[Canvas], None]
 MAX_HOLES = 30
