@@ -63,9 +63,7 @@ class RunButton(QWidget):
         self._can_pause, self._closing_seconds = bool(pause_tip), closing_seconds
         self._is_allowed, self._progress = True, ""
         self._on_end: Callable[[Any], None] | None = None
-        runs = self._runs = set[Run]()
-        # holds neither the button nor a job, and so no stack, that has ended
-        self.destroyed.connect(lambda: close_all(runs, closing_seconds))
+        self._runs = set[Run]()
         self.paused = PauseSwitch()
         self.button, self.pause_button, self.bar = QPushButton(), QPushButton(PAUSE), QProgressBar()
         self.button.clicked.connect(self._on_button)

@@ -49,8 +49,7 @@ class PairAdder(QWidget):
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
-        runs = self._runs = set[Run]()
-        self.destroyed.connect(lambda: close_all(runs))  # holds no run, and so no stack, that has ended
+        self._runs = set[Run]()
         self.folder_button, self.layers_button = QPushButton("Add folder..."), QPushButton("Add layers...")
         self.folder_button.setToolTip(FOLDER_TIP)
         self.folder_button.clicked.connect(self._on_folder)
