@@ -28,10 +28,8 @@ class Simulated:
 
     Attributes
     ----------
-    output : path
-        The folder.
-    pairs : int
-        Number of finished pairs.
+    output, pairs : path, int
+        The folder, and the number of its finished pairs.
     shape : tuple of int
         Voxels (Z, Y, X) of each of them.
     spacing_um : list of tuple of float
