@@ -40,6 +40,8 @@ from napari_deep3d.core.simulation.samples import SampleBounds
 from napari_deep3d.core.simulation.scattering import confocal_loss, depths_um, scatter
 from napari_deep3d.core.simulation.scene import SampleKind, Scene, SceneBounds
 
+__all__ = ["MeasuredPsf", "SampleKind", "Scene", "SceneBounds", "SimulatedPair", "simulate_pair", "take_images"]
+
 DrawSample = Callable[[Shape], FloatArray]
 
 MARGIN_UM = (6.0, 5.0, 5.0)
