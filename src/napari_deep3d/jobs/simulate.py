@@ -13,9 +13,7 @@ import numpy as np
 
 from napari_deep3d.core import Clock, InputError, Job, Shape, Spacing, Stop, Volume, never
 from napari_deep3d.core.config import SimulateConfig
-from napari_deep3d.core.simulation.imaging import simulate_pair
-from napari_deep3d.core.simulation.psf import MeasuredPsf
-from napari_deep3d.core.simulation.scene import SampleKind, SceneBounds
+from napari_deep3d.core.simulation.imaging import MeasuredPsf, SampleKind, SceneBounds, simulate_pair
 from napari_deep3d.io import check_folder, open_stack
 from napari_deep3d.jobs.pairs import PairsFolder
 
@@ -28,10 +26,8 @@ class Simulated:
 
     Attributes
     ----------
-    output : path
-        The folder.
-    pairs : int
-        Number of finished pairs.
+    output, pairs : path, int
+        The folder, and the number of its finished pairs.
     shape : tuple of int
         Voxels (Z, Y, X) of each of them.
     spacing_um : list of tuple of float

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import AfterValidator, Field, FiniteFloat
 
 from napari_deep3d.core import DoubleArray
+from napari_deep3d.core.config import Config
 
 Limits = TypeVar("Limits", bound=tuple[float, float])
 K = TypeVar("K")
@@ -41,6 +42,10 @@ CountRange = Annotated[tuple[Count, Count], AfterValidator(_rising)]
 PercentileRange = Annotated[tuple[Percentile, Percentile], AfterValidator(_rising)]
 Shares = Annotated[dict[K, Share], AfterValidator(_above_zero)]
 """How often each of several is drawn; the shares need not add up to 1."""
+
+
+class Bounds(Config):
+    """Bounds of random choices: ranges are uniform, those marked *log* uniform in their logarithm."""
 
 
 def uniform(rng: np.random.Generator, bounds: tuple[float, float]) -> float:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from napari_deep3d.core import FloatArray
-from napari_deep3d.core.config import Config
 from napari_deep3d.core.simulation.bounds import (
+    Bounds,
     NonNegative,
     PositiveRange,
     Range,
@@ -92,7 +92,7 @@ class Stage:
     drift_px: float = 0.0
 
 
-class CameraBounds(Config):
+class CameraBounds(Bounds):
     """Bounds of the random choices in the wide-field camera and its light."""
 
     photons: PositiveRange = Field((50.0, 5000.0), description="photons of the brightest wide-field voxels, log")
@@ -127,7 +127,7 @@ class CameraBounds(Config):
         )
 
 
-class StageBounds(Config):
+class StageBounds(Bounds):
     """Bounds of the random choices in what happens while a stack is taken."""
 
     bleaching: Share = Field(0.4, description="share of scenes that bleach while the stack is taken")
@@ -146,7 +146,7 @@ class StageBounds(Config):
         )
 
 
-class DetectorBounds(Config):
+class DetectorBounds(Bounds):
     """Bounds of the random choices in the confocal microscope's detector and laser."""
 
     confocal_photons: PositiveRange = Field(
@@ -191,22 +191,7 @@ def illumination(rng: np.random.Generator, shape: tuple[int, int], camera: Camer
 
 
 def expose(rng: np.random.Generator, image: FloatArray, camera: Camera) -> Counts:
-    """Record a noise-free image.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of the noise.
-    image : array of float32, axes (Z, Y, X)
-        Light at each voxel, in any unit; the camera's ``photons`` set its scale.
-    camera : Camera
-        What it is recorded with.
-
-    Returns
-    -------
-    array of uint16, axes (Z, Y, X)
-        Camera counts.
-    """
+    """Counts of a noise-free image, axes (Z, Y, X), whose light is in any unit: ``camera.photons`` set its scale."""
     field = (image.shape[1], image.shape[2])
     light = image * illumination(rng, field, camera)
     bright = max(float(np.percentile(light, BRIGHT_PERCENTILE)), float(np.finfo(np.float32).tiny))

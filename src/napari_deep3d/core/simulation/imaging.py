@@ -40,6 +40,8 @@ from napari_deep3d.core.simulation.samples import SampleBounds
 from napari_deep3d.core.simulation.scattering import confocal_loss, depths_um, scatter
 from napari_deep3d.core.simulation.scene import SampleKind, Scene, SceneBounds
 
+__all__ = ["MeasuredPsf", "SampleKind", "Scene", "SceneBounds", "SimulatedPair", "simulate_pair", "take_images"]
+
 DrawSample = Callable[[Shape], FloatArray]
 
 MARGIN_UM = (6.0, 5.0, 5.0)
@@ -94,10 +96,8 @@ def simulate_pair(
         Numbers that fix every random choice; the same seed gives the same pair.
     shape : tuple of int
         Voxels (Z, Y, X) of the pair.
-    confocal_stacks : sequence of Volume
-        Real confocal stacks to take a part of the samples from.
-    measured_psfs : sequence of MeasuredPsf
-        Measured wide-field PSFs that a part of the scenes has.
+    confocal_stacks, measured_psfs
+        Real confocal stacks, and measured wide-field PSFs, that a part of the pairs is made with.
     kind : str, optional
         Kind of sample; drawn if not given.
     bounds : SceneBounds, optional
@@ -132,18 +132,14 @@ def take_images(
     measured: MeasuredPsf | None = None,
     bounds: SampleBounds | None = None,
 ) -> SimulatedPair:
-    """Take both images of a sample.
+    """Take both images of a sample of some voxels (Z, Y, X), which ``draw`` draws on a field of the given shape.
 
     Parameters
     ----------
     rng : numpy.random.Generator
         Source of the sample's place and of the noise.
-    scene : Scene
-        Microscopes, tissue and light.
-    shape : tuple of int
-        Voxels (Z, Y, X) of the pair.
-    draw : callable
-        Draws the sample on a field of the given shape (Z, Y, X).
+    scene, shape, draw
+        Microscopes, tissue and light; the pair's voxels; what draws the sample.
     measured : MeasuredPsf, optional
         A measured wide-field PSF instead of a computed one.
     bounds : SampleBounds, optional
@@ -186,27 +182,14 @@ def place_sample(
     draw: DrawSample,
     bounds: SampleBounds,
 ) -> tuple[FloatArray, DoubleArray]:
-    """Put a slab of the scene's thickness somewhere into the field.
+    """Put a slab of the scene's thickness somewhere into a field (Z, Y, X) around the box of the stack.
 
     A slab thicker than the field fills it, and the field may then lie anywhere within it.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of the slab's place and of its autofluorescence.
-    scene : Scene
-        Kind and thickness of the sample, voxel size, tissue.
-    field, inner
-        Voxels (Z, Y, X) of the field, and the box of the stack within it.
-    draw : callable
-        Draws the sample on voxels of the given shape (Z, Y, X).
-    bounds : SampleBounds
-        Bounds of the autofluorescence.
 
     Returns
     -------
     sample : array of float32, axes (Z, Y, X)
-        Density over the field.
+        Density over the field, with autofluorescence within ``bounds``.
     depths : array of float64, axis (Z,)
         Depth of every plane of the field below the sample's surface in um.
 
@@ -247,23 +230,10 @@ def place_sample(
 def form_images(
     sample: FloatArray, scene: Scene, depths: DoubleArray, measured: MeasuredPsf | None = None
 ) -> tuple[FloatArray, FloatArray]:
-    """Noise-free wide-field and confocal images of a sample.
+    """Noise-free wide-field and confocal images of a sample, both of its shape, axes (Z, Y, X).
 
-    Parameters
-    ----------
-    sample : array of float32, axes (Z, Y, X)
-        Density.
-    scene : Scene
-        Microscopes and tissue.
-    depths : array of float64, axis (Z,)
-        Depth of each plane below the surface in um.
-    measured : MeasuredPsf, optional
-        A measured wide-field PSF instead of a computed one.
-
-    Returns
-    -------
-    widefield, confocal : array of float32, axes (Z, Y, X)
-        Both of the sample's shape.
+    ``depths`` are those of the planes below the surface in um, axis (Z,); a measured wide-field PSF takes the place of
+    a computed one.
     """
     scope, spacing_um, planes = scene.microscope, scene.spacing_um, len(sample)
     emerging = scatter(sample, scene.tissue, spacing_um, depths)

@@ -10,8 +10,16 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from napari_deep3d.core import FloatArray, InputError, Spacing
-from napari_deep3d.core.config import Config
-from napari_deep3d.core.simulation.bounds import PositiveRange, Range, Share, choose, happens, log_uniform, uniform
+from napari_deep3d.core.simulation.bounds import (
+    Bounds,
+    PositiveRange,
+    Range,
+    Share,
+    choose,
+    happens,
+    log_uniform,
+    uniform,
+)
 from napari_deep3d.core.simulation.pupil import MODES, point_image
 
 FINE_PIXELS = 189
@@ -82,7 +90,7 @@ class Microscope:
         return least + 1 - least % 2
 
 
-class ObjectiveBounds(Config):
+class ObjectiveBounds(Bounds):
     """A kind of wide-field objective."""
 
     share: Share = Field(description="share of scenes")
@@ -96,7 +104,7 @@ class ObjectiveBounds(Config):
         return self
 
 
-class OpticsBounds(Config):
+class OpticsBounds(Bounds):
     """Bounds of the random choices in the microscopes and in the voxels that people choose for them."""
 
     objectives: dict[str, ObjectiveBounds] = Field(

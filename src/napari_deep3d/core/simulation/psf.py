@@ -16,16 +16,8 @@ def widefield_psf(scope: Microscope, spacing_um: Spacing, planes: int) -> FloatA
     """PSF of the wide-field microscope, axes (Z, Y, X), sum 1, odd sizes; pixels gather the light on their area.
 
     A lens loses no light by defocus, so every plane has the same sum: what would leave the window comes back evenly
-    from all around, as the blur from far away does.
-
-    Parameters
-    ----------
-    scope : Microscope
-        The microscope.
-    spacing_um : tuple of float
-        Voxel size (Z, Y, X) in um; y and x are taken to be equal.
-    planes : int
-        Odd number of planes; twice the depth of a stack minus one holds all its blur.
+    from all around, as the blur from far away does. Pixels are taken to be square. ``planes`` is odd; twice the depth
+    of a stack minus one holds all its blur.
     """
     psf = _binned(scope.fine_psf(spacing_um, planes), scope.fineness(spacing_um))
     return np.asarray(psf / psf.sum(), dtype=np.float32)
@@ -118,14 +110,9 @@ class MeasuredPsf:
     spacing_um: Spacing
 
     def on_grid(self, spacing_um: Spacing, planes: int) -> FloatArray:
-        """The PSF on other voxels: background taken off, its peak in the middle, every plane the same light, sum 1.
+        """The PSF on voxels of another size in um: background taken off, its peak in the middle, sum 1.
 
-        Parameters
-        ----------
-        spacing_um : tuple of float
-            Voxel size wanted (Z, Y, X) in um.
-        planes : int
-            Odd number of planes; those beyond the measured ones get their light spread evenly.
+        Every plane has the same light. ``planes`` is odd; those beyond the measured ones get theirs spread evenly.
         """
         image = np.asarray(self.data, dtype=np.float32)
         image = np.maximum(image - np.median(image), 0)

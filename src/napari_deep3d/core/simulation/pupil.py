@@ -53,18 +53,12 @@ def point_image(
 
     Parameters
     ----------
-    pixels : int
-        Odd number of pixels along y and x.
-    pixel_um : float
-        Their size in um.
+    pixels, pixel_um
+        Odd number of pixels along y and x, and their size in um.
     heights_um : array of float, axis (Z,)
         Distances of the planes from the focus in um.
-    numerical_aperture : float
-        Of the lens.
-    immersion_index, sample_index : float
-        Refractive indices of both media.
-    wavelength_um : float
-        Vacuum wavelength in um.
+    numerical_aperture, immersion_index, sample_index, wavelength_um : float
+        Of the lens, refractive indices of both media, and vacuum wavelength in um.
     depth_um : float
         Depth of the focus in the sample in um, counted from the depth for which the lens is corrected.
     aberrations : sequence of float
@@ -90,30 +84,23 @@ def point_image(
     cosine = np.sqrt(np.maximum(1 - (na / sample_index) ** 2, 0.0))
     falloff = np.sqrt(cosine) if excitation else 1 / np.sqrt(np.maximum(cosine, 1e-3))
     pupil = np.where(inside, falloff, 0) * np.exp(1j * phase)
-    fields = [(pupil * part).astype(np.complex64) for part in _polarisations(cosine, na / sample_index, phi)]
+    sine, cos_phi, sin_phi = na / sample_index, np.cos(phi), np.sin(phi)
+    polarisations = (  # on the camera along x and y, of dipoles along x, y and z; the mixed ones of x and y are equal
+        (1, cosine * cos_phi**2 + sin_phi**2),
+        (2, (cosine - 1) * sin_phi * cos_phi),
+        (1, cosine * sin_phi**2 + cos_phi**2),
+        (1, sine * cos_phi),
+        (1, sine * sin_phi),
+    )
+    fields = [(weight, (pupil * part).astype(np.complex64)) for weight, part in polarisations]
     image = np.zeros((len(heights_um), pixels, pixels), dtype=np.float32)
     for plane, height in zip(image, heights_um, strict=True):
         defocus = np.exp(1j * np.where(inside, along * height, 0)).astype(np.complex64)
-        for field, weight in zip(fields, WEIGHTS, strict=True):
+        for weight, field in fields:
             wave = scipy.fft.ifft2(field * defocus, overwrite_x=True)
             plane += weight * (wave.real**2 + wave.imag**2)
     image /= image.sum(axis=(1, 2), keepdims=True)
     return np.asarray(scipy.fft.fftshift(image, axes=(1, 2)), dtype=np.float32)
-
-
-WEIGHTS = (1, 2, 1, 1, 1)
-"""How often each of the :func:`_polarisations` counts: the mixed one stands for two that are equal."""
-
-
-def _polarisations(cosine: DoubleArray, sine: DoubleArray, phi: DoubleArray) -> list[DoubleArray]:
-    """Fields along x and y on the camera of dipoles along x, y and z; two of them are equal and left out once."""
-    return [
-        cosine * np.cos(phi) ** 2 + np.sin(phi) ** 2,
-        (cosine - 1) * np.sin(phi) * np.cos(phi),
-        cosine * np.sin(phi) ** 2 + np.cos(phi) ** 2,
-        sine * np.cos(phi),
-        sine * np.sin(phi),
-    ]
 
 
 def spherical_phase(
@@ -121,21 +108,8 @@ def spherical_phase(
 ) -> DoubleArray:
     """Phase per um of depth that a mismatch of indices brings, less the part that a shift of focus makes up for.
 
-    Parameters
-    ----------
-    na : array of float64, axes (Y, X)
-        Numerical aperture, n sin(theta), of each point of the pupil.
-    inside : array of bool, axes (Y, X)
-        Whether the lens takes the light of each point.
-    immersion_index, sample_index : float
-        Refractive indices of both media.
-    wavelength_um : float
-        Vacuum wavelength in um.
-
-    Returns
-    -------
-    array of float64, axes (Y, X)
-        Radians per um; 0 outside the lens.
+    Radians per um, axes (Y, X), 0 outside the lens. ``na`` is the numerical aperture n sin(theta) of each point of the
+    pupil, ``inside`` whether the lens takes its light; both have the axes (Y, X).
     """
     wavenumber = 2 * np.pi / wavelength_um
     in_sample = wavenumber * np.sqrt(np.maximum(sample_index**2 - na**2, 0.0))

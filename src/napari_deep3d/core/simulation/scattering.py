@@ -22,8 +22,7 @@ import scipy.fft
 from pydantic import Field
 
 from napari_deep3d.core import DoubleArray, FloatArray, Spacing
-from napari_deep3d.core.config import Config
-from napari_deep3d.core.simulation.bounds import PositiveRange, Range, Share, happens, log_uniform, uniform
+from napari_deep3d.core.simulation.bounds import Bounds, PositiveRange, Range, Share, happens, log_uniform, uniform
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Tissue:
         return not np.isfinite(self.mean_free_path_um) and not np.isfinite(self.absorption_um)
 
 
-class ScatteringBounds(Config):
+class ScatteringBounds(Bounds):
     """Bounds of the random choices in what tissue does to light."""
 
     scattering: Share = Field(0.75, description="share of scenes that scatter")
@@ -95,17 +94,7 @@ def depths_um(planes: int, step_um: float, deep_end_last: bool) -> DoubleArray:
 
 
 def modulation(k: DoubleArray, depth_um: float, tissue: Tissue) -> DoubleArray:
-    """Share of the lateral modulation that leaves the tissue, M(k, d).
-
-    Parameters
-    ----------
-    k : array of float
-        Spatial frequencies in radians per um, of any shape.
-    depth_um : float
-        Depth of the light's source, in um.
-    tissue : Tissue
-        What the light passes through.
-    """
+    """Share M(k, d) of the lateral modulation that leaves the tissue; k in radians per um, of any shape."""
     if not np.isfinite(tissue.mean_free_path_um) or depth_um <= 0:
         return np.ones_like(k)
     a = (1 - tissue.anisotropy) / np.sqrt(tissue.anisotropy)
@@ -117,18 +106,9 @@ def modulation(k: DoubleArray, depth_um: float, tissue: Tissue) -> DoubleArray:
 
 
 def scatter(sample: FloatArray, tissue: Tissue, spacing_um: Spacing, depths: DoubleArray) -> FloatArray:
-    """The sample as its light leaves the tissue towards a camera.
+    """The sample as its light leaves the tissue towards a camera, axes (Z, Y, X); its lateral borders are periodic.
 
-    Parameters
-    ----------
-    sample : array of float32, axes (Z, Y, X)
-        Density; its lateral borders are periodic.
-    tissue : Tissue
-        What the light passes through.
-    spacing_um : tuple of float
-        Voxel size (Z, Y, X) in um.
-    depths : array of float, axis (Z,)
-        Depth of each plane below the surface in um.
+    ``depths`` are those of the planes below the surface in um, axis (Z,).
     """
     if tissue.is_clear:
         return sample

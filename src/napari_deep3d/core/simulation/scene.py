@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 import numpy as np
@@ -25,12 +25,8 @@ class Scene:
 
     Attributes
     ----------
-    kind : str
-        Kind of sample.
-    spacing_um : tuple of float
-        Voxel size (Z, Y, X) in um.
-    thickness_um : float
-        Thickness of the sample in um.
+    kind, spacing_um, thickness_um
+        Kind of sample, voxel size (Z, Y, X) and thickness of the sample in um.
     microscope, tissue, camera, stage
         Both microscopes, what the light passes through, and how the wide-field stack is recorded.
     confocal : Camera
@@ -54,12 +50,8 @@ class Scene:
 
     def description(self) -> dict[str, object]:
         """As plain values, for a file; what is infinite is 1e6."""
-        tissue = replace(
-            self.tissue,
-            mean_free_path_um=min(self.tissue.mean_free_path_um, 1e6),
-            absorption_um=min(self.tissue.absorption_um, 1e6),
-        )
-        return asdict(replace(self, tissue=tissue))
+        tissue = {name: min(value, 1e6) for name, value in asdict(self.tissue).items()}
+        return asdict(self) | {"tissue": tissue}
 
 
 class SceneBounds(SectionedConfig):

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from napari_deep3d.core.simulation import samples
 from napari_deep3d.core.simulation.samples.canvas import Canvas
-from napari_deep3d.core.simulation.samples.noise import smooth_noise
 from napari_deep3d.core.simulation.samples.nuclei import chromatin, draw_nuclei
 from napari_deep3d.core.types import FloatArray, Shape, Spacing
 
@@ -27,7 +26,7 @@ EXTREMES = {
 }
 
 
-def check(sample: samples.Array, shape: Shape) -> None:
+def check(sample: FloatArray, shape: Shape) -> None:
     assert sample.shape == shape
     assert sample.dtype == np.float32
     assert np.isfinite(sample).all()
@@ -75,7 +74,7 @@ def test_autofluorescence_has_mean_one(spacing_um: Spacing) -> None:
 @pytest.mark.parametrize("grain_um", [0.05, 0.5, 1.5])
 def test_noise_has_its_deviation_and_its_grain(grain_um: float) -> None:
     step = 0.1
-    noise = smooth_noise(np.random.default_rng(0), (120, 120, 120), (step, step, step), grain_um)
+    noise = Canvas.blank(np.random.default_rng(0), (120, 120, 120), (step, step, step)).noise(grain_um)
     sigma = np.sqrt(grain_um**2 + step**2 / 12)
     assert noise.std() == pytest.approx((grain_um / sigma) ** 1.5, rel=0.2)
     alike = np.mean(noise[:, :, 3:] * noise[:, :, :-3]) / noise.var()

@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from napari_deep3d.core.config import Config
-from napari_deep3d.core.simulation.bounds import PositiveRange, Range, Share, log_uniform
+from napari_deep3d.core.simulation.bounds import Bounds, PositiveRange, Range, Share, log_uniform
 from napari_deep3d.core.simulation.samples.canvas import Canvas
-from napari_deep3d.core.simulation.samples.ellipsoids import squared_distance
 
 MAX_BEADS = 5000
 BLUR_UM = 0.2
@@ -18,7 +16,7 @@ MIN_HOLLOW_UM = 1.0
 """Radius below which a bead is solid."""
 
 
-class BeadsBounds(Config):
+class BeadsBounds(Bounds):
     """Bounds of the random choices in samples of beads."""
 
     radius_um: PositiveRange = Field((0.05, 4.0), description="radius, log")
@@ -49,6 +47,6 @@ def draw_beads(canvas: Canvas, bounds: BeadsBounds) -> None:
     for centre, outer, value in zip(centres[hollow], radii[hollow], bright[hollow], strict=True):
         box = canvas.box_around(centre, outer + edge_um)
         if box is not None:
-            distance_um = np.sqrt(squared_distance(box, canvas.spacing_um, centre))
+            distance_um = np.sqrt(canvas.squared_distance(box, centre))
             ball, hole = (np.clip((r - distance_um) / edge_um + 0.5, 0, 1) for r in (outer, outer - shell_um))
             canvas.lighten(box, (value * (ball - hole)).astype(np.float32))

@@ -9,8 +9,7 @@ from pydantic import Field
 
 from napari_deep3d.core import DoubleArray
 from napari_deep3d.core.simulation.bounds import NonNegative, Positive, PositiveRange, Share, ShareRange
-from napari_deep3d.core.simulation.samples.canvas import Canvas
-from napari_deep3d.core.simulation.samples.ellipsoids import BodyBounds
+from napari_deep3d.core.simulation.samples.canvas import BodyBounds, Canvas
 
 SOMA_EDGE_UM = 0.15
 """Width of a soma's edge, at least; that of a lateral voxel, if larger."""
@@ -37,19 +36,11 @@ class CellBounds(BodyBounds):
 
 @dataclass(frozen=True)
 class Somata:
-    """Cell bodies.
+    """Cell bodies; arrays have an entry for each."""
 
-    Attributes
-    ----------
-    centres_um : array of float64, axes (cells, 3)
-        Centres (Z, Y, X) in um.
-    radii_um, brightness : array of float64, axis (cells,)
-        Mean radius in um, and density.
-    """
-
-    centres_um: DoubleArray
-    radii_um: DoubleArray
-    brightness: DoubleArray
+    centres_um: DoubleArray  # (cells, 3), Z, Y, X in um
+    radii_um: DoubleArray  # mean radius
+    brightness: DoubleArray  # density
 
 
 def draw_somata(canvas: Canvas, somata: Somata, bounds: CellBounds) -> None:

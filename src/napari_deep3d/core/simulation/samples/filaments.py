@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from napari_deep3d.core.config import Config
 from napari_deep3d.core.simulation.bounds import (
+    Bounds,
     CountRange,
     NonNegative,
     Positive,
@@ -16,15 +16,13 @@ from napari_deep3d.core.simulation.bounds import (
     ShareRange,
     log_uniform,
 )
-from napari_deep3d.core.simulation.samples.canvas import Canvas
-from napari_deep3d.core.simulation.samples.paths import MAX_POINTS, directions, unit
-from napari_deep3d.core.simulation.samples.rasterize import Tubes
+from napari_deep3d.core.simulation.samples.canvas import MAX_POINTS, Canvas, Tubes, directions, unit
 
 MAX_CELLS, CELL_MARGIN_UM = 120, 8.0
 MAX_FILAMENTS, MAX_BUNDLES, MAX_COLLAGEN = 6000, 3000, 150
 
 
-class FilamentsBounds(Config):
+class FilamentsBounds(Bounds):
     """Bounds of the random choices in samples of filaments."""
 
     mixed_chance: Share = Field(0.25, description="share of the samples with two of microtubules, actin and collagen")

@@ -6,10 +6,8 @@ import numpy as np
 from pydantic import Field
 
 from napari_deep3d.core.simulation.bounds import CountRange, Positive, PositiveRange, Range, Share, log_uniform
-from napari_deep3d.core.simulation.samples.canvas import Canvas
+from napari_deep3d.core.simulation.samples.canvas import Canvas, Growth, Stems, directions
 from napari_deep3d.core.simulation.samples.cells import STEM_PLACE, CellBounds, Somata, draw_somata
-from napari_deep3d.core.simulation.samples.ellipsoids import squared_distance
-from napari_deep3d.core.simulation.samples.paths import Growth, Stems, directions
 
 MAX_CELLS, MARGIN_UM = 45, 15.0
 """Cells drawn at most; how far outside the field some of them lie."""
@@ -46,24 +44,29 @@ def draw_glia(canvas: Canvas, bounds: GliaBounds) -> None:
     Some samples are bushy: around each cell stands a fine haze of processes.
     """
     rng = canvas.rng
+
+    # 1. The cells, in bushy samples each in a ball of fine grains that fades towards its surface.
     expected = np.prod(canvas.field_um + 2 * MARGIN_UM) / log_uniform(rng, bounds.um3_per_cell)
     centres = canvas.places(int(np.clip(rng.poisson(expected), 1, MAX_CELLS)), MARGIN_UM)
     brightness = log_uniform(rng, bounds.brightness, len(centres))
-    radii = rng.uniform(*bounds.soma_um) * rng.uniform(*bounds.soma_size, len(centres))
-    somata = Somata(centres, radii, brightness)
+    somata = Somata(centres, rng.uniform(*bounds.soma_um) * rng.uniform(*bounds.soma_size, len(centres)), brightness)
     if rng.random() < bounds.bushy_chance:
-        _draw_bushes(canvas, somata, bounds)
+        grains = canvas.noise(rng.uniform(*bounds.bush_grain_um))
+        grains = np.clip(grains + np.float32(0.3), 0, None) ** 2
+        strength = rng.uniform(*bounds.bush_strength)
+        for centre, bright in zip(centres, brightness, strict=True):
+            radius = rng.uniform(*bounds.bush_um)
+            box = canvas.box_around(centre, radius)
+            if box is not None:
+                envelope = np.clip(1 - canvas.squared_distance(box, centre, radius), 0, 1).astype(np.float32)
+                canvas.lighten(box, np.float32(strength * bright) * envelope * grains[box])
     draw_somata(canvas, somata, bounds)
-    _draw_processes(canvas, somata, bounds)
 
-
-def _draw_processes(canvas: Canvas, somata: Somata, bounds: GliaBounds) -> None:
-    """Draw the cells' branching processes, in some samples with end feet."""
-    rng, count = canvas.rng, len(somata.centres_um)
-    cell = np.repeat(np.arange(count), rng.integers(*bounds.processes, count, endpoint=True))
+    # 2. Their processes, in some samples with end feet.
+    cell = np.repeat(np.arange(len(centres)), rng.integers(*bounds.processes, len(centres), endpoint=True))
     direction = directions(rng, len(cell))
-    start = somata.centres_um[cell] + STEM_PLACE * somata.radii_um[cell, None] * direction
-    stems = Stems(start, direction, log_uniform(rng, bounds.process_um, len(cell)), somata.brightness[cell])
+    start = centres[cell] + STEM_PLACE * somata.radii_um[cell, None] * direction
+    stems = Stems(start, direction, log_uniform(rng, bounds.process_um, len(cell)), brightness[cell])
     growth = Growth(
         bounds.length_um,
         levels=int(rng.integers(*bounds.levels, endpoint=True)),
@@ -83,18 +86,3 @@ def _draw_processes(canvas: Canvas, somata: Somata, bounds: GliaBounds) -> None:
     if rng.random() < bounds.foot_chance:
         ends = trees[-1].path_um[:, -1]
         canvas.balls(ends, rng.uniform(*bounds.foot_um, len(ends)), trees[-1].brightness)
-
-
-def _draw_bushes(canvas: Canvas, somata: Somata, bounds: GliaBounds) -> None:
-    """Draw a ball of fine grains around each cell that fades towards its surface."""
-    rng = canvas.rng
-    grains = canvas.noise(rng.uniform(*bounds.bush_grain_um))
-    grains = np.clip(grains + np.float32(0.3), 0, None) ** 2
-    strength = rng.uniform(*bounds.bush_strength)
-    for centre, brightness in zip(somata.centres_um, somata.brightness, strict=True):
-        radius = rng.uniform(*bounds.bush_um)
-        box = canvas.box_around(centre, radius)
-        if box is not None:
-            distance = squared_distance(box, canvas.spacing_um, centre, radius)
-            envelope = np.clip(1 - distance, 0, 1).astype(np.float32)
-            canvas.lighten(box, np.float32(strength * brightness) * envelope * grains[box])

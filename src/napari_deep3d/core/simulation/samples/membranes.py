@@ -11,8 +11,7 @@ from scipy.spatial import KDTree
 
 from napari_deep3d.core import DoubleArray, FloatArray
 from napari_deep3d.core.simulation.bounds import Positive, PositiveRange, Range, Share, ShareRange, log_uniform
-from napari_deep3d.core.simulation.samples.canvas import Canvas
-from napari_deep3d.core.simulation.samples.ellipsoids import BodyBounds
+from napari_deep3d.core.simulation.samples.canvas import BodyBounds, Canvas
 
 Numbers = TypeVar("Numbers", NDArray[np.int32], FloatArray)
 
@@ -47,12 +46,22 @@ class MembranesBounds(BodyBounds):
 
 def draw_membranes(canvas: Canvas, bounds: MembranesBounds) -> None:
     """Stained membranes: curved borders 0.1 to 0.4 um thick of cells that fill the field, and hollow vesicles."""
-    rng = canvas.rng
+    rng, spacing_um = canvas.rng, canvas.spacing_um
     sheets = rng.random() < bounds.sheet_chance
     if sheets:
         canvas.density[:] += _borders(canvas, bounds)
     if not sheets or rng.random() < bounds.shell_chance:
-        _draw_vesicles(canvas, bounds)
+        count = int(np.clip(canvas.field_um.prod() / log_uniform(rng, bounds.um3_per_shell), 1, MAX_SHELLS))
+        thickness, width = rng.uniform(*bounds.thickness_um), np.float32(np.mean(spacing_um))
+        for centre in canvas.places(count):
+            semi = log_uniform(rng, bounds.shell_um) * rng.uniform(*bounds.shell_stretch, 3)
+            box = canvas.box_around(centre, 1.3 * float(semi.max()) + max(spacing_um))
+            if box is None:
+                continue
+            from_wall = np.abs(canvas.ellipsoid(box, centre, semi, bounds) - 1) * np.float32(semi.mean())
+            covered = np.minimum((thickness / 2 + width / 2 - from_wall) / width, np.minimum(1, thickness / width))
+            brightness = np.float32(rng.uniform(*bounds.shell_brightness))
+            canvas.lighten(box, covered.astype(np.float32).clip(0) * brightness)
     patches = canvas.noise(rng.uniform(*bounds.patch_grain_um))
     canvas.density[:] *= np.exp(np.float32(rng.uniform(*bounds.patch_contrast)) * patches)
 
@@ -111,27 +120,11 @@ def _two_nearest(
     nearest: NDArray[np.int32],
     block: NDArray[np.int_],
 ) -> tuple[FloatArray, FloatArray, NDArray[np.int32], NDArray[np.int32]]:
-    """The two cells nearest to each voxel in the stretched space.
+    """Squared distances to the two cells nearest to each voxel, and which cells they are, axes (Z, Y, X).
 
-    Parameters
-    ----------
-    seeds : array of float64, axes (cells, 3)
-        Centres in um.
-    stretch : array of float64, axis (3,)
-        Size of all cells along each axis, in their radius.
-    place : list of three arrays of float32, axes (Z, Y, X)
-        Position of each voxel in um.
-    nearest : array of int32, axes (block along Z, along Y, along X, candidate)
-        Cells to compare for the voxels of each block.
-    block : array of int, axis (3,)
-        Voxels of a block along each axis.
-
-    Returns
-    -------
-    first, second : array of float32, axes (Z, Y, X)
-        Squared distances to both in the stretched space.
-    closest, other : array of int32, axes (Z, Y, X)
-        Which cells they are.
+    ``seeds`` (cells, 3) are centres and ``place`` the position of each voxel along each axis, both in um; distances
+    are divided by ``stretch`` (3,). Of each block of voxels, ``nearest`` (along Z, along Y, along X, candidate) names
+    the cells to compare.
     """
     shape = place[0].shape
     first, second = np.full(shape, np.inf, np.float32), np.full(shape, np.inf, np.float32)
@@ -157,20 +150,3 @@ def _repeated(values: Numbers, shape: tuple[int, ...], block: NDArray[np.int_]) 
     for axis in range(3):
         values = values.repeat(block[axis], axis).take(np.arange(shape[axis]), axis)
     return values
-
-
-def _draw_vesicles(canvas: Canvas, bounds: MembranesBounds) -> None:
-    """Draw hollow vesicles, each with a wall as thin as the borders'."""
-    rng, spacing_um = canvas.rng, canvas.spacing_um
-    count = int(np.clip(canvas.field_um.prod() / log_uniform(rng, bounds.um3_per_shell), 1, MAX_SHELLS))
-    thickness = rng.uniform(*bounds.thickness_um)
-    for centre in canvas.places(count):
-        semi = log_uniform(rng, bounds.shell_um) * rng.uniform(*bounds.shell_stretch, 3)
-        box = canvas.box_around(centre, 1.3 * float(semi.max()) + max(spacing_um))
-        if box is None:
-            continue
-        from_wall = np.abs(canvas.ellipsoid(box, centre, semi, bounds) - 1) * np.float32(semi.mean())
-        width = np.float32(np.mean(spacing_um))
-        covered = np.minimum((thickness / 2 + width / 2 - from_wall) / width, np.minimum(1, thickness / width))
-        brightness = np.float32(rng.uniform(*bounds.shell_brightness))
-        canvas.lighten(box, covered.astype(np.float32).clip(0) * brightness)

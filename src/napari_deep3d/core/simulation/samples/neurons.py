@@ -17,10 +17,8 @@ from napari_deep3d.core.simulation.bounds import (
     ShareRange,
     log_uniform,
 )
-from napari_deep3d.core.simulation.samples.canvas import Canvas
+from napari_deep3d.core.simulation.samples.canvas import Canvas, Growth, Stems, Tubes, directions, unit
 from napari_deep3d.core.simulation.samples.cells import STEM_PLACE, CellBounds, Somata, draw_somata
-from napari_deep3d.core.simulation.samples.paths import Growth, Stems, directions, unit
-from napari_deep3d.core.simulation.samples.rasterize import Tubes
 
 MAX_NEURONS, MARGIN_UM = 60, 10.0
 """Neurons drawn at most; how far outside the field some of them lie."""
@@ -88,14 +86,33 @@ def draw_neurons(canvas: Canvas, bounds: NeuronsBounds) -> None:
     Brightness varies from cell to cell, so that dim neurites pass beside bright somata.
     """
     rng, field_um = canvas.rng, canvas.field_um
+
+    # 1. Neurons.
     room_um3 = np.prod(field_um + 2 * MARGIN_UM)
     expected = room_um3 / log_uniform(rng, bounds.um3_per_neuron)
     centres = canvas.places(int(np.clip(rng.poisson(expected), 0, MAX_NEURONS)), MARGIN_UM)
     if len(centres) > 0:
         radii = rng.uniform(*bounds.soma_um, len(centres))
         _draw_cells(canvas, Somata(centres, radii, log_uniform(rng, bounds.brightness, len(centres))), bounds)
-    fibres = float(log_uniform(rng, bounds.fibres_per_um3) * room_um3)
-    _draw_fibres(canvas, int(np.clip(fibres, *FIBRES)), bounds)
+
+    # 2. Thin passing fibres, in most samples with swellings.
+    fibres = int(np.clip(float(log_uniform(rng, bounds.fibres_per_um3) * room_um3), *FIBRES))
+    length = rng.uniform(*bounds.fibre_length_um, fibres)
+    begin = canvas.places(fibres, MARGIN_UM)
+    begin[: FIBRES[0] // 2] = canvas.places(FIBRES[0] // 2)  # a small field shows some, too
+    away = directions(rng, fibres, flat=bounds.fibre_flatness)
+    path = canvas.paths(begin, away, length, rng.uniform(*bounds.fibre_bend), bounds.fibre_persistence_um)
+    fibres = len(path)
+    radii = log_uniform(rng, bounds.fibre_um, fibres)[:, None] * np.ones(path.shape[1])
+    if rng.random() < bounds.varicosity_chance:
+        along = np.linspace(0, 1, path.shape[1]) * length[:fibres, None]
+        gap = rng.uniform(*bounds.varicosity_gap_um, (fibres, 1))
+        phase = (along / gap + rng.uniform(0, 1, (fibres, 1)) + 0.15 * np.sin(along / 2.3)) % 1 - 0.5
+        swelling = np.exp(-0.5 * (phase * gap / VARICOSITY_LENGTH_UM) ** 2)
+        radii *= 1 + (rng.uniform(*bounds.varicosity_size, (fibres, 1)) - 1) * swelling
+    canvas.tubes(Tubes(path, np.minimum(radii, MAX_FIBRE_UM), log_uniform(rng, bounds.fibre_brightness, fibres)))
+
+    # 3. Puncta.
     if rng.random() < bounds.puncta_chance:
         count = int(min(1 + log_uniform(rng, bounds.puncta_per_um3) * field_um.prod(), MAX_PUNCTA))
         radii = rng.uniform(*bounds.punctum_um, count)
@@ -160,26 +177,6 @@ def _stems(
     start = somata.centres_um[cell] + STEM_PLACE * somata.radii_um[cell, None] * direction
     dimmer = rng.uniform(*bounds.dendrite_brightness, len(cell))
     return Stems(start, direction, log_uniform(rng, radius_um, len(cell)), somata.brightness[cell] * dimmer)
-
-
-def _draw_fibres(canvas: Canvas, count: int, bounds: NeuronsBounds) -> None:
-    """Draw thin passing fibres, in most samples with swellings."""
-    rng = canvas.rng
-    length = rng.uniform(*bounds.fibre_length_um, count)
-    begin = canvas.places(count, MARGIN_UM)
-    begin[: FIBRES[0] // 2] = canvas.places(FIBRES[0] // 2)  # a small field shows some, too
-    away = directions(rng, count, flat=bounds.fibre_flatness)
-    path = canvas.paths(begin, away, length, rng.uniform(*bounds.fibre_bend), bounds.fibre_persistence_um)
-    count = len(path)
-    radii = log_uniform(rng, bounds.fibre_um, count)[:, None] * np.ones(path.shape[1])
-    if rng.random() < bounds.varicosity_chance:
-        along = np.linspace(0, 1, path.shape[1]) * length[:count, None]
-        gap = rng.uniform(*bounds.varicosity_gap_um, (count, 1))
-        phase = (along / gap + rng.uniform(0, 1, (count, 1)) + 0.15 * np.sin(along / 2.3)) % 1 - 0.5
-        swelling = np.exp(-0.5 * (phase * gap / VARICOSITY_LENGTH_UM) ** 2)
-        radii *= 1 + (rng.uniform(*bounds.varicosity_size, (count, 1)) - 1) * swelling
-    bright = log_uniform(rng, bounds.fibre_brightness, count)
-    canvas.tubes(Tubes(path, np.minimum(radii, MAX_FIBRE_UM), bright))
 
 
 def _draw_spines(canvas: Canvas, dendrites: Tubes, bounds: NeuronsBounds) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from pydantic import Field
@@ -17,8 +17,7 @@ from napari_deep3d.core.simulation.bounds import (
     ShareRange,
     log_uniform,
 )
-from napari_deep3d.core.simulation.samples.canvas import Canvas
-from napari_deep3d.core.simulation.samples.ellipsoids import BodyBounds, ellipsoid_distance
+from napari_deep3d.core.simulation.samples.canvas import BodyBounds, Canvas
 
 MAX_NUCLEI = 700
 MARGIN_RADII = 0.5
@@ -97,6 +96,8 @@ def draw_nuclei(canvas: Canvas, bounds: NucleiBounds) -> None:
     Their number ranges from one to dense tissue; they lie evenly or in clusters that touch; their brightness varies.
     """
     rng = canvas.rng
+
+    # 1. What all of them share.
     dents = canvas.noise(rng.uniform(*bounds.dent_grain_um))
     dents *= np.float32(rng.uniform(*bounds.dent))
     even = rng.random() < bounds.even_chance
@@ -111,11 +112,25 @@ def draw_nuclei(canvas: Canvas, bounds: NucleiBounds) -> None:
         brightness=(bounds.even_brightness * high, high) if even else (low, high),
         mitosis=rng.uniform(*bounds.mitosis),
     )
-    for centre in _centres(canvas, look.radius_um, bounds):
-        if rng.random() < look.mitosis:
-            _draw_mitosis(canvas, look, centre, bounds)
-        else:
-            _draw_nucleus(canvas, look, centre, bounds)
+
+    # 2. Their centres: a single one, evenly spread ones, or clusters.
+    margin = MARGIN_RADII * look.radius_um
+    room = np.prod(canvas.field_um + 2 * margin) / (4 * look.radius_um**3)
+    if room < SINGLE_ROOM and rng.random() < bounds.single_chance:
+        centres = canvas.places(1)
+    else:
+        count = int(np.clip(rng.uniform(*bounds.filling) * room, 1, MAX_NUCLEI))
+        centres = canvas.places(count, margin)
+        if count > 2 and rng.random() < bounds.cluster_chance:
+            per_cluster = int(rng.integers(*bounds.per_cluster, endpoint=True))
+            middles = canvas.places(max(1, count // per_cluster))
+            spread = bounds.cluster_spread * look.radius_um * per_cluster ** (1 / 3) * rng.standard_normal((count, 3))
+            centres[1:] = middles[rng.integers(0, len(middles), count)][1:] + spread[1:]
+
+    # 3. Draw one after the other, as far as there is room.
+    for centre in centres:
+        draw = _draw_mitosis if rng.random() < look.mitosis else _draw_nucleus
+        draw(canvas, look, centre, bounds)
 
 
 def chromatin(canvas: Canvas, bounds: NucleiBounds) -> FloatArray:
@@ -130,23 +145,6 @@ def chromatin(canvas: Canvas, bounds: NucleiBounds) -> FloatArray:
         spots = canvas.noise(rng.uniform(*bounds.spot_grain_um))
         texture *= 1 + np.float32(rng.uniform(*bounds.spot_strength)) * np.clip(spots - 1.2, 0, 1.2)
     return np.asarray(texture / texture.mean(dtype=np.float64), dtype=np.float32)
-
-
-def _centres(canvas: Canvas, radius_um: float, bounds: NucleiBounds) -> DoubleArray:
-    """Centres (N, 3) in um: a single one, evenly spread ones, or clusters."""
-    rng = canvas.rng
-    margin = MARGIN_RADII * radius_um
-    room = np.prod(canvas.field_um + 2 * margin) / (4 * radius_um**3)
-    if room < SINGLE_ROOM and rng.random() < bounds.single_chance:
-        return canvas.places(1)
-    count = int(np.clip(rng.uniform(*bounds.filling) * room, 1, MAX_NUCLEI))
-    centres = canvas.places(count, margin)
-    if count > 2 and rng.random() < bounds.cluster_chance:
-        per_cluster = int(rng.integers(*bounds.per_cluster, endpoint=True))
-        middles = canvas.places(max(1, count // per_cluster))
-        spread = bounds.cluster_spread * radius_um * per_cluster ** (1 / 3) * rng.standard_normal((count, 3))
-        centres[1:] = middles[rng.integers(0, len(middles), count)][1:] + spread[1:]
-    return centres
 
 
 def _draw_nucleus(canvas: Canvas, look: _Appearance, centre_um: DoubleArray, bounds: NucleiBounds) -> None:
@@ -208,6 +206,6 @@ def _draw_mitosis(canvas: Canvas, look: _Appearance, centre_um: DoubleArray, bou
         angle = np.random.default_rng(seed).uniform(0, np.pi)
         axis = np.array((np.cos(tilt), -np.sin(tilt) * np.sin(angle), -np.sin(tilt) * np.cos(angle)))
         centre = centre_um + side * axis
-        body = ellipsoid_distance(own, box, canvas.spacing_um, centre, semi, bounds, tilt_rad=tilt)
+        body = replace(canvas, rng=own).ellipsoid(box, centre, semi, bounds, tilt)
         plate = _filled(body * look.dents[box] ** 2, float(semi.min()), canvas.spacing_um)
         canvas.lighten(box, plate * np.sqrt(look.texture[box]) * brightness)

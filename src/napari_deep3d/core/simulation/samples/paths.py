@@ -17,61 +17,29 @@ MAX_POINTS = 1_500_000
 
 @dataclass(frozen=True)
 class Stems:
-    """Where trees begin.
+    """Where trees begin; arrays have an entry for each stem."""
 
-    Attributes
-    ----------
-    start_um, direction : array of float64, axes (stems, 3)
-        Points in um and unit vectors; the last axis is Z, Y, X.
-    radius_um, brightness : array of float64, axis (stems,)
-        Radius in um and density of the first branch.
-    """
-
-    start_um: DoubleArray
-    direction: DoubleArray
-    radius_um: DoubleArray
+    start_um: DoubleArray  # points (stems, 3), Z, Y, X in um
+    direction: DoubleArray  # unit vectors (stems, 3)
+    radius_um: DoubleArray  # of the first branch
     brightness: DoubleArray
 
 
 @dataclass(frozen=True)
 class Growth:
-    """How trees grow; ranges are drawn from for every branch.
+    """How trees grow; ranges are drawn from for every branch."""
 
-    Attributes
-    ----------
-    length_um : tuple of float
-        Range of the first branches' length in um.
-    levels : int
-        Generations of branches after the first.
-    forks : tuple of int
-        Range of the branches that leave each branch.
-    forks_at_end : float
-        Share of the branches that leave at their parent's end; the others leave on its way.
-    fork_place : tuple of float
-        Range of the place where these leave, as a share of the parent's length.
-    taper : tuple of float
-        Range of a branch's last radius as a share of its first.
-    fork_radius : tuple of float
-        Range of a branch's first radius as a share of its parent's there.
-    bend, persistence_um : float
-        Strength of the turns and their distance in um, see :func:`wander`.
-    spread : float
-        Standard deviation of a new branch's direction against its parent's.
-    shrink : float
-        Length of each generation as a share of that of the one before.
-    """
-
-    length_um: tuple[float, float]
-    levels: int
-    forks: tuple[int, int]
-    forks_at_end: float
-    fork_place: tuple[float, float]
-    taper: tuple[float, float]
-    fork_radius: tuple[float, float]
-    bend: float
+    length_um: tuple[float, float]  # range of the first branches' length
+    levels: int  # generations of branches after the first
+    forks: tuple[int, int]  # range of the branches that leave each branch
+    forks_at_end: float  # share of the branches that leave at their parent's end; the others leave on its way
+    fork_place: tuple[float, float]  # range of the place where these leave, as a share of the parent's length
+    taper: tuple[float, float]  # range of a branch's last radius as a share of its first
+    fork_radius: tuple[float, float]  # range of a branch's first radius as a share of its parent's there
+    bend: float  # strength of the turns, and their distance
     persistence_um: float
-    spread: float
-    shrink: float
+    spread: float  # standard deviation of a new branch's direction against its parent's
+    shrink: float  # length of each generation as a share of that of the one before
 
 
 def unit(vectors: DoubleArray) -> DoubleArray:
@@ -102,13 +70,11 @@ def wander(
     finest_um : float
         Smallest side of a voxel in um, which sets the number of points.
     start_um, direction : array of float64, axes (paths, 3)
-        First points in um and unit vectors; the last axis is Z, Y, X.
+        First points (Z, Y, X) in um and unit vectors.
     length_um : array of float64, axis (paths,)
         Lengths in um.
-    bend : float
-        Strength of the turns against the direction.
-    persistence_um : float
-        Distance between turns in um.
+    bend, persistence_um : float
+        Strength of the turns against the direction, and their distance in um.
 
     Returns
     -------
@@ -131,21 +97,9 @@ def wander(
 
 
 def grow(rng: np.random.Generator, finest_um: float, stems: Stems, growth: Growth) -> list[Tubes]:
-    """Grow trees from their stems.
+    """Grow trees from their stems, one entry for each generation of branches.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Source of the random choices.
-    finest_um : float
-        Smallest side of a voxel in um, which sets the number of points.
-    stems, growth
-        Where the trees begin, and how they grow.
-
-    Returns
-    -------
-    list of Tubes
-        One entry for each generation of branches.
+    ``finest_um`` is the smallest side of a voxel in um, which sets the number of points.
     """
     grown = []
     for level in range(growth.levels + 1):

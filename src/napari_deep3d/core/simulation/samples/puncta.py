@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field
 
-from napari_deep3d.core import DoubleArray
-from napari_deep3d.core.config import Config
 from napari_deep3d.core.simulation.bounds import (
+    Bounds,
     CountRange,
     NonNegative,
     Positive,
@@ -17,8 +16,7 @@ from napari_deep3d.core.simulation.bounds import (
     ShareRange,
     log_uniform,
 )
-from napari_deep3d.core.simulation.samples.canvas import Canvas
-from napari_deep3d.core.simulation.samples.paths import directions, wander
+from napari_deep3d.core.simulation.samples.canvas import Canvas, directions, wander
 
 COUNT = (30, 120_000)
 """Fewest and most spots."""
@@ -27,7 +25,7 @@ PATH_GRID_UM = 1.0
 """Voxels for which the points of unseen neurites are close enough."""
 
 
-class PunctaBounds(Config):
+class PunctaBounds(Bounds):
     """Bounds of the random choices in samples of puncta."""
 
     radius_um: PositiveRange = Field((0.05, 0.5), description="radius of a sample's spots, log; each is cut to this")
@@ -56,44 +54,32 @@ def draw_puncta(canvas: Canvas, bounds: PunctaBounds) -> None:
     radius = float(log_uniform(rng, bounds.radius_um))
     per_um3 = min(float(log_uniform(rng, bounds.per_um3)), bounds.max_filling / (4 / 3 * np.pi * radius**3))
     count = int(np.clip(per_um3 * field_um.prod(), *COUNT))
-    centres = (_evenly, _in_clusters, _on_cells, _along_neurites)[rng.integers(4)](canvas, count, bounds)
-    stray = rng.random(len(centres)) < rng.uniform(*bounds.stray)
+
+    # 1. Their places (count, 3) in um.
+    arrangement = ("evenly", "in clusters", "on cells", "along neurites")[rng.integers(4)]
+    if arrangement == "evenly":
+        centres = canvas.places(count)
+    elif arrangement == "in clusters":
+        middles = canvas.places(max(1, count // int(rng.integers(*bounds.per_cluster, endpoint=True))))
+        spread = rng.uniform(*bounds.cluster_um) * rng.standard_normal((count, 3))
+        centres = middles[rng.integers(0, len(middles), count)] + spread
+    elif arrangement == "on cells":
+        cells = int(np.clip(np.prod(field_um + 10.0) / log_uniform(rng, bounds.um3_per_body), 1, MAX_BODIES))
+        middles, semi_um = canvas.places(cells, 5.0), rng.uniform(*bounds.body_um, (cells, 3))
+        cell = rng.integers(0, cells, count)
+        centres = middles[cell] + semi_um[cell] * directions(rng, count)
+    else:
+        neurites = max(1, count // int(rng.integers(*bounds.per_course, endpoint=True)))
+        length = rng.uniform(*bounds.course_length_um, neurites)
+        begin, away = canvas.places(neurites, 5.0), directions(rng, neurites, bounds.course_flatness)
+        path = wander(rng, PATH_GRID_UM, begin, away, length, bounds.course_bend, bounds.course_persistence_um)
+        which, at = rng.integers(0, len(path), count), rng.integers(0, path.shape[1], count)
+        centres = path[which, at] + bounds.course_width_um * rng.standard_normal((count, 3))
+    stray = rng.random(count) < rng.uniform(*bounds.stray)
     stray[0] = True  # the first one is well inside the field
     centres[stray] = canvas.places(int(stray.sum()))
-    radii = radius * np.exp(rng.uniform(*bounds.size_spread) * rng.standard_normal(len(centres)))
-    bright = np.exp(rng.uniform(*bounds.brightness_spread) * rng.standard_normal(len(centres)))
+
+    # 2. Their sizes and brightness.
+    radii = radius * np.exp(rng.uniform(*bounds.size_spread) * rng.standard_normal(count))
+    bright = np.exp(rng.uniform(*bounds.brightness_spread) * rng.standard_normal(count))
     canvas.balls(centres, np.clip(radii, *bounds.radius_um), bright)
-
-
-def _evenly(canvas: Canvas, count: int, _bounds: PunctaBounds) -> DoubleArray:
-    """Places (count, 3) in um anywhere."""
-    return canvas.places(count)
-
-
-def _in_clusters(canvas: Canvas, count: int, bounds: PunctaBounds) -> DoubleArray:
-    """Places (count, 3) in um around the middles of clusters."""
-    rng = canvas.rng
-    middles = canvas.places(max(1, count // int(rng.integers(*bounds.per_cluster, endpoint=True))))
-    spread = rng.uniform(*bounds.cluster_um) * rng.standard_normal((count, 3))
-    return np.asarray(middles[rng.integers(0, len(middles), count)] + spread)
-
-
-def _on_cells(canvas: Canvas, count: int, bounds: PunctaBounds) -> DoubleArray:
-    """Places (count, 3) in um on the surfaces of ellipsoids."""
-    rng = canvas.rng
-    expected = np.prod(canvas.field_um + 10.0) / log_uniform(rng, bounds.um3_per_body)
-    cells = int(np.clip(expected, 1, MAX_BODIES))
-    middles, semi_um = canvas.places(cells, 5.0), rng.uniform(*bounds.body_um, (cells, 3))
-    cell = rng.integers(0, cells, count)
-    return np.asarray(middles[cell] + semi_um[cell] * directions(rng, count))
-
-
-def _along_neurites(canvas: Canvas, count: int, bounds: PunctaBounds) -> DoubleArray:
-    """Places (count, 3) in um beside random paths."""
-    rng = canvas.rng
-    neurites = max(1, count // int(rng.integers(*bounds.per_course, endpoint=True)))
-    length = rng.uniform(*bounds.course_length_um, neurites)
-    begin, away = canvas.places(neurites, 5.0), directions(rng, neurites, bounds.course_flatness)
-    path = wander(rng, PATH_GRID_UM, begin, away, length, bounds.course_bend, bounds.course_persistence_um)
-    which, at = rng.integers(0, len(path), count), rng.integers(0, path.shape[1], count)
-    return np.asarray(path[which, at] + bounds.course_width_um * rng.standard_normal((count, 3)))

@@ -26,36 +26,17 @@ CHUNK = 300_000
 
 @dataclass(frozen=True)
 class Tubes:
-    """Many tubes of the same number of points.
+    """Many tubes of the same number of points."""
 
-    Attributes
-    ----------
-    path_um : array of float64, axes (tubes, points, 3)
-        Points along each tube in um, the last axis Z, Y, X.
-    radii_um : array of float64, axes (tubes, points)
-        Radius at each point in um.
-    brightness : array of float64, axis (tubes,)
-        Density inside each tube.
-    """
-
-    path_um: DoubleArray
-    radii_um: DoubleArray
-    brightness: DoubleArray
+    path_um: DoubleArray  # points (tubes, points, 3) along each tube, Z, Y, X in um
+    radii_um: DoubleArray  # (tubes, points)
+    brightness: DoubleArray  # density inside each tube (tubes,)
 
 
 def draw_tubes(density: FloatArray, spacing_um: Spacing, tubes: Tubes) -> None:
-    """Draw tubes.
+    """Draw tubes, whose points should be no further apart than half a voxel, into a density, axes (Z, Y, X).
 
     Tubes thicker than a voxel do not add up where they cross; thinner ones do, each with its cross section.
-
-    Parameters
-    ----------
-    density : array of float32, axes (Z, Y, X)
-        What is drawn into.
-    spacing_um : tuple of float
-        Voxel size (Z, Y, X) in um.
-    tubes : Tubes
-        Their points should be no further apart than half a voxel.
     """
     step = np.array(spacing_um)
     ahead = np.gradient(tubes.path_um, axis=1)
@@ -79,18 +60,9 @@ def draw_tubes(density: FloatArray, spacing_um: Spacing, tubes: Tubes) -> None:
 def draw_balls(
     density: FloatArray, spacing_um: Spacing, centres_um: DoubleArray, radii_um: DoubleArray, brightness: DoubleArray
 ) -> None:
-    """Draw balls; those thinner than a voxel fill their voxels by their volume, and add up.
+    """Draw balls into a density, axes (Z, Y, X); those thinner than a voxel fill it by their volume, and add up.
 
-    Parameters
-    ----------
-    density : array of float32, axes (Z, Y, X)
-        What is drawn into.
-    spacing_um : tuple of float
-        Voxel size (Z, Y, X) in um.
-    centres_um : array of float64, axes (balls, 3)
-        Centres (Z, Y, X) in um.
-    radii_um, brightness : array of float64, axis (balls,)
-        Radii in um, and density inside each ball.
+    Centres have the axes (balls, 3), radii and brightness (density inside) the axis (balls,).
     """
     step = np.array(spacing_um)
     near = _near(density, step, centres_um, radii_um)
@@ -104,19 +76,7 @@ def draw_balls(
 
 
 def splat(density: FloatArray, spacing_um: Spacing, points_um: DoubleArray, mass_um3: DoubleArray) -> None:
-    """Add points, each shared among the eight voxels around it.
-
-    Parameters
-    ----------
-    density : array of float32, axes (Z, Y, X)
-        What is added to.
-    spacing_um : tuple of float
-        Voxel size (Z, Y, X) in um.
-    points_um : array of float64, axes (points, 3)
-        Places (Z, Y, X) in um.
-    mass_um3 : array of float64, axis (points,)
-        Brightness times volume in cubic um.
-    """
+    """Add points (N, 3), each shared among the eight voxels around it; mass is brightness times cubic um, axis (N,)."""
     step = np.array(spacing_um)
     value = (mass_um3 / step.prod()).astype(np.float32)
     below, share, inside = [], [], []  # per axis, for the lower and the upper neighbour
@@ -156,10 +116,8 @@ def _stamp_balls(
 
     Parameters
     ----------
-    density : array of float32, axes (Z, Y, X)
-        What is drawn into.
-    step : array of float64, axis (3,)
-        Voxel size (Z, Y, X) in um.
+    density, step
+        What is drawn into, axes (Z, Y, X), and its voxel size in um.
     centres_um, radii_um, brightness : array of float64, axes (N, 3), (N,), (N,)
         The balls.
     upright : array of float64, axis (N,)

@@ -8,16 +8,15 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from napari_deep3d.core import Box, FloatArray, Shape, Spacing
-from napari_deep3d.core.config import Config
-from napari_deep3d.core.simulation.bounds import PercentileRange, PositiveRange
-from napari_deep3d.core.simulation.samples.noise import interpolate
+from napari_deep3d.core.simulation.bounds import Bounds, PercentileRange, PositiveRange
+from napari_deep3d.core.simulation.samples.canvas import interpolate
 
 BRIGHT_PERCENTILE = 99.8
 BRIGHTEST = 1.5
 """Largest value before the gamma."""
 
 
-class ConfocalBounds(Config):
+class ConfocalBounds(Bounds):
     """Bounds of the random choices in samples taken from real confocal stacks."""
 
     magnification: PositiveRange = Field((0.7, 1.4), description="size of the structures in their true size")
@@ -35,14 +34,14 @@ def from_confocal(
     stack_spacing_um: Spacing | None,
     bounds: ConfocalBounds,
 ) -> FloatArray:
-    """A random piece of a real confocal stack taken as the sample: its own background removed, turned and mirrored.
+    """A random piece of a real confocal stack as the sample: its own background removed, turned and mirrored.
 
     Where the piece is larger than the stack, the stack is mirrored on.
 
     Parameters
     ----------
-    rng : numpy.random.Generator
-        Source of the random choices.
+    rng, bounds
+        Source of the random choices, and their bounds.
     shape, spacing_um
         Voxels (Z, Y, X) of the sample and their size in um.
     stack : array, axes (Z, Y, X)
@@ -50,8 +49,6 @@ def from_confocal(
     stack_spacing_um : tuple of float or None
         Its voxel size (Z, Y, X) in um: the piece then has its true size, up to a random magnification. None takes it
         voxel by voxel.
-    bounds : ConfocalBounds
-        Bounds of the random choices.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Tissue: several kinds of structure in one volume."""
+"""Tissue: several kinds of structure in one volume, and the light of the tissue itself."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ import numpy as np
 import scipy.ndimage as ndi
 from pydantic import Field
 
-from napari_deep3d.core import FloatArray, zyx
-from napari_deep3d.core.config import Config
-from napari_deep3d.core.simulation.bounds import NonNegative, Positive, PositiveRange, Share, ShareRange, log_uniform
-from napari_deep3d.core.simulation.samples.canvas import Canvas
-from napari_deep3d.core.simulation.samples.noise import interpolate
-from napari_deep3d.core.simulation.samples.paths import directions
-from napari_deep3d.core.simulation.samples.rasterize import Tubes
+from napari_deep3d.core import FloatArray, Shape, Spacing, zyx
+from napari_deep3d.core.simulation.bounds import (
+    Bounds,
+    NonNegative,
+    Positive,
+    PositiveRange,
+    Range,
+    Share,
+    ShareRange,
+    log_uniform,
+)
+from napari_deep3d.core.simulation.samples.canvas import Canvas, Tubes, directions, interpolate
 
 Part = Callable[[Canvas], None]
-MAX_HOLES = 30
+MAX_HOLES, MAX_GRANULES = 30, 5000
 HOLE_MARGIN_UM = 10.0
 """How far outside the field some vessels lie."""
 COARSE_UM = 1.0
@@ -26,7 +31,7 @@ REGION_CONTRAST = 3.0
 """Steepness of the change from sparse to dense regions, per standard deviation of the noise that makes them."""
 
 
-class TissueBounds(Config):
+class TissueBounds(Bounds):
     """Bounds of the random choices in samples of tissue, besides those of the kinds that it mixes."""
 
     three_chance: Share = Field(0.3, description="share of the samples that mix three kinds; the others mix two")
@@ -42,6 +47,22 @@ class TissueBounds(Config):
     hole_bend: NonNegative = Field(0.3, description="how strongly the vessels turn")
     hole_persistence_um: Positive = Field(30.0, description="distance between turns of the vessels")
     um3_per_hole: PositiveRange = Field((50_000.0, 1_000_000.0), description="volume per vessel, log")
+
+
+class AutofluorescenceBounds(Bounds):
+    """Bounds of the random choices in the light of the tissue itself."""
+
+    grain_um: PositiveRange = Field((1.0, 8.0), description="of each of two grain sizes, log")
+    contrast: Range = Field(
+        (0.1, 0.6), description="standard deviation of the logarithm of the diffuse light, for each of both"
+    )
+    granule_chance: Share = Field(0.6, description="share of the scenes with autofluorescence that have granules")
+    granule_radius_um: PositiveRange = Field((0.15, 0.5), description="radius of the granules")
+    granules_per_um3: PositiveRange = Field((1e-5, 2e-3), description="density of the granules, log")
+    granule_brightness: PositiveRange = Field(
+        (3.0, 30.0), description="of a scene's granules in units of the mean diffuse light"
+    )
+    granule_dimming: ShareRange = Field((0.3, 1.0), description="of each granule in that of its scene")
 
 
 def draw_tissue(canvas: Canvas, parts: Sequence[Part], bounds: TissueBounds) -> None:
@@ -62,28 +83,24 @@ def draw_tissue(canvas: Canvas, parts: Sequence[Part], bounds: TissueBounds) -> 
         regions = lowest + (1 - lowest) / (1 + np.exp(np.float32(-REGION_CONTRAST) * waves))
         density += part.density * np.asarray(regions, dtype=np.float32) / np.float32(bright)
 
-    # 2. Diffuse light in and around cells.
+    # 2. Diffuse light in and around cells: even near structures, none far from them.
     if rng.random() < bounds.haze_chance:
-        density += np.float32(rng.uniform(*bounds.haze)) * _haze(canvas, rng.uniform(*bounds.body_um))
+        haze, reach_um = np.float32(rng.uniform(*bounds.haze)), rng.uniform(*bounds.body_um)
+        spacing_um = np.array(canvas.spacing_um)
+        ratio = np.maximum(1, COARSE_UM / spacing_um).astype(int)
+        padded = np.pad(density, [(0, -n % r) for n, r in zip(canvas.shape, ratio, strict=True)], mode="edge")
+        split = [k for n, r in zip(padded.shape, ratio, strict=True) for k in (n // r, r)]
+        coarse = padded.reshape(split).mean(axis=(1, 3, 5))
+        near = ndi.gaussian_filter(coarse, reach_um / (spacing_um * ratio), mode="nearest")
+        near = 1 - np.exp(-near / max(float(near.mean()), 1e-6))
+        middles = [(np.arange(n) - (r - 1) / 2) / r for n, r in zip(canvas.shape, ratio, strict=True)]
+        density += haze * interpolate(np.asarray(near, dtype=np.float32), middles)
 
     # 3. Empty vessels, unless they leave nothing.
     if rng.random() < bounds.hole_chance:
         emptied = density * (1 - _vessels(canvas, bounds))
         if emptied.any():
             density[:] = emptied
-
-
-def _haze(canvas: Canvas, reach_um: float) -> FloatArray:
-    """Where cells are, axes (Z, Y, X): about 1 near structures, 0 beyond ``reach_um``, smooth."""
-    spacing_um = np.array(canvas.spacing_um)
-    ratio = np.maximum(1, COARSE_UM / spacing_um).astype(int)
-    padded = np.pad(canvas.density, [(0, -n % r) for n, r in zip(canvas.shape, ratio, strict=True)], mode="edge")
-    split = [k for n, r in zip(padded.shape, ratio, strict=True) for k in (n // r, r)]
-    coarse = padded.reshape(split).mean(axis=(1, 3, 5))
-    near = ndi.gaussian_filter(coarse, reach_um / (spacing_um * ratio), mode="nearest")
-    near = 1 - np.exp(-near / max(float(near.mean()), 1e-6))
-    middles = [(np.arange(n) - (r - 1) / 2) / r for n, r in zip(canvas.shape, ratio, strict=True)]
-    return interpolate(np.asarray(near, dtype=np.float32), middles)
 
 
 def _vessels(canvas: Canvas, bounds: TissueBounds) -> FloatArray:
@@ -102,3 +119,25 @@ def _vessels(canvas: Canvas, bounds: TissueBounds) -> FloatArray:
     coarse.tubes(Tubes(path, radii, np.ones(count)))
     places = [np.arange(n) * d / s for n, d, s in zip(canvas.shape, canvas.spacing_um, step, strict=True)]
     return np.minimum(interpolate(coarse.density, places), 1)
+
+
+def draw_autofluorescence(
+    rng: np.random.Generator, shape: Shape, spacing_um: Spacing, bounds: AutofluorescenceBounds
+) -> FloatArray:
+    """Light of unstained tissue, axes (Z, Y, X), zero or more, mean 1: smooth grains, often with bright granules.
+
+    The granules (lipofuscin, 0.3 to 1 um across) are sparse and their share of the light is random.
+    """
+    granules = Canvas.blank(rng, shape, spacing_um)
+    log_light = np.zeros(shape, dtype=np.float32)
+    for grain_um in log_uniform(rng, bounds.grain_um, 2):
+        log_light += np.float32(rng.uniform(*bounds.contrast)) * granules.noise(float(grain_um))
+    light = np.exp(log_light)
+    light /= light.mean()
+    if rng.random() < bounds.granule_chance:
+        expected = log_uniform(rng, bounds.granules_per_um3) * granules.field_um.prod()
+        count = int(np.clip(expected, 1, MAX_GRANULES))
+        bright = rng.uniform(*bounds.granule_brightness) * rng.uniform(*bounds.granule_dimming, count)
+        granules.balls(granules.places(count), rng.uniform(*bounds.granule_radius_um, count), bright)
+        light += granules.density
+    return np.asarray(light / light.mean(dtype=np.float64), dtype=np.float32)
