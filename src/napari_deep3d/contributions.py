@@ -10,8 +10,7 @@ import pooch
 
 from napari_deep3d.core import InputError, Volume, check_spacing, zyx
 from napari_deep3d.data import THICK_CONFOCAL, THICK_WIDEFIELD
-from napari_deep3d.io import open_stack, write_stack
-from napari_deep3d.io.units import um_per_unit
+from napari_deep3d.io import open_stack, um_per_unit, write_stack
 
 LayerData = tuple[Any, dict[str, Any], str]
 """What napari makes a layer of: the voxels, the layer's properties, and the kind of layer."""
@@ -67,12 +66,9 @@ def write_image(path: str, data: Any, properties: dict[str, Any]) -> list[str]:
 
     Parameters
     ----------
-    path : str
-        File to write; napari has asked whether it may be replaced.
-    data : array
-        Voxels; axes (Z, Y, X), after axes of length one.
-    properties : dict
-        The layer's, as napari gives them: ``scale``, ``translate``, ``units``, ``name``, ``metadata``.
+    path : str; file to write; napari has asked whether it may be replaced
+    data : array; voxels; axes (Z, Y, X), after axes of length one
+    properties : dict; the layer's, as napari gives them: ``scale``, ``translate``, ``units``, ``name``, ``metadata``
 
     Returns
     -------

@@ -42,15 +42,7 @@ _NEEDED = {256, 257, 258, 259, 270, 273, 277, 279, 282, 283, 322, 323, 324, 325,
 
 
 def check_tiff(path: Path) -> None:
-    """Refuse a file that is empty, no TIFF, or lacks directories or what they point at.
-
-    Raises
-    ------
-    InputError
-        With what the file is instead.
-    OSError
-        If it cannot be read at all.
-    """
+    """Refuse (InputError) a file that is empty, no TIFF, or lacks directories or what they point at."""
     size = path.stat().st_size
     if size == 0:
         raise InputError(f"{path} is empty (0 bytes); a TIFF stack is needed. Copy or export it again.")
@@ -68,13 +60,7 @@ def check_tiff(path: Path) -> None:
 
 
 def check_planes(path: Path, tif: TiffFile, series: TiffPageSeries) -> None:
-    """Refuse a file that lacks planes, or voxels of planes, which it says it has.
-
-    Raises
-    ------
-    InputError
-        If it is cut off, or one of several files of which others are missing.
-    """
+    """Refuse (InputError) a file that lacks planes it says it has: cut off, or other files of its set are missing."""
     planes = math.prod(n for axis, n in zip(series.axes, series.shape, strict=True) if axis not in "YXS")
     # ImageJ's large files have one directory for all planes: just the description tells how many there are.
     stated = int((tif.imagej_metadata or {}).get("images", 1)) if tif.is_imagej else 1
