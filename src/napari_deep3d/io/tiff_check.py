@@ -51,8 +51,12 @@ def check_tiff(path: Path) -> None:
         layout = _LAYOUTS.get(head[:4])
         if layout is None:
             file.seek(0)
+            start = file.read(512)
+            is_text = all(32 <= byte < 127 or byte in b"\t\r\n" for byte in start)
+            unknown = "text" if is_text else f"something else (it starts with {start[:4].hex(' ')})"
+            kind = next((kind for magic, kind in _KINDS if start.startswith(magic)), unknown)
             raise InputError(
-                f"{path} is not a TIFF file but {_kind(file.read(512))}. "
+                f"{path} is not a TIFF file but {kind}. "
                 "Give a stack saved as TIFF; renaming a file does not convert it."
             )
         if any(end > size for end in _ends(file, layout, head)):
@@ -109,12 +113,3 @@ def _ends(file: BinaryIO, layout: TiffFormat, head: bytes) -> Iterator[int]:
             length = items * struct.calcsize(TIFF.DATA_FORMATS.get(kind, ""))
             if tag in _NEEDED and length > len(value):  # a shorter value stands in the entry itself
                 yield number(value) + length
-
-
-def _kind(head: bytes) -> str:
-    for magic, kind in _KINDS:
-        if head.startswith(magic):
-            return kind
-    if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in head):
-        return "text"
-    return f"something else (it starts with {head[:4].hex(' ')})"
