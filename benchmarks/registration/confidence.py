@@ -2,7 +2,7 @@
 
 Usage: python -m benchmarks.registration.confidence
 
-Seeds are those of tuning, apart from the tests. Copy what it prints to core/registration/confidence.py.
+Seeds are those of tuning, apart from the tests. Copy what it prints to core/registration/result.py.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from benchmarks.registration.pairs import (
 from napari_deep3d.core import DoubleArray, Shape, Volume, drain, never
 from napari_deep3d.core.registration.coarse import coarse_lag, lag_range
 from napari_deep3d.core.registration.common_grid import common_grid
-from napari_deep3d.core.registration.confidence import Evidence, concentration
 from napari_deep3d.core.registration.register import fine_lag
 from napari_deep3d.core.registration.relative_psf import shift_maps
+from napari_deep3d.core.registration.result import Evidence, concentration
 from napari_deep3d.core.simulation.scene import SampleKind
 
 DIM_PHOTONS = (3.0, 8.0, 20.0, 50.0, 100.0)

@@ -26,8 +26,7 @@ from napari_deep3d.core.config import (
     TransformKind,
     merge,
 )
-from napari_deep3d.core.registration.register import register_volumes
-from napari_deep3d.core.registration.result import Registration
+from napari_deep3d.core.registration import Registration, register_volumes
 from napari_deep3d.core.simulation.scene import SceneBounds
 from napari_deep3d.io import check_output, open_stack, write_stack
 from napari_deep3d.jobs.predict import Prediction, predict_volume
@@ -93,39 +92,36 @@ class TrainSettings(TypedDict, total=False):
     seed: int
 
 
+class RunOptions(TypedDict, total=False):
+    """Options of a run that are no settings."""
+
+    overwrite: bool
+    on_event: OnEvent | None
+    stop: Stop
+
+
+class PredictOptions(PredictSettings, RunOptions, total=False):
+    """Keywords of :func:`predict`."""
+
+    channel: int | None
+    time: Times
+
+
+class RegisterOptions(RegisterSettings, RunOptions, total=False):
+    """Keywords of :func:`register`."""
+
+    confocal_channel: int | None
+    widefield_channel: int | None
+    confocal_spacing_um: Spacing | None
+    widefield_spacing_um: Spacing | None
+
+
 @overload
-def predict(
-    stack: Array,
-    output: File | None = None,
-    *,
-    overwrite: bool = False,
-    on_event: OnEvent | None = None,
-    stop: Stop = never,
-    **settings: Unpack[PredictSettings],
-) -> Prediction: ...
+def predict(stack: File, output: File, **options: Unpack[PredictOptions]) -> FilePrediction: ...
 @overload
-def predict(
-    stack: File,
-    output: None = None,
-    *,
-    channel: int | None = None,
-    time: int | None = None,
-    on_event: OnEvent | None = None,
-    stop: Stop = never,
-    **settings: Unpack[PredictSettings],
-) -> Prediction: ...
+def predict(stack: Array, output: File | None = None, **options: Unpack[PredictOptions]) -> Prediction: ...
 @overload
-def predict(
-    stack: File,
-    output: File,
-    *,
-    channel: int | None = None,
-    time: Times = None,
-    overwrite: bool = False,
-    on_event: OnEvent | None = None,
-    stop: Stop = never,
-    **settings: Unpack[PredictSettings],
-) -> FilePrediction: ...
+def predict(stack: File, output: None = None, **options: Unpack[PredictOptions]) -> Prediction: ...
 def predict(
     stack: Array | File,
     output: File | None = None,
@@ -141,35 +137,25 @@ def predict(
 
     Parameters
     ----------
-    stack : array, axes (Z, Y, X), or str or Path
-        Wide-field stack, or the file that holds it.
+    stack : array, axes (Z, Y, X), or str or Path; wide-field stack, or the file that holds it
     output : str or Path, optional
         File to write: ``.tif``, ``.tiff`` or ``.zarr``. From a file it is written tile by tile, so that neither
         has to fit into memory. With ``uncertainty`` the uncertainty goes into a second file beside it.
-    channel : int, optional
-        Which one of a file that holds several, counted from 0.
+    channel : int, optional; which one of a file that holds several, counted from 0
     time : int or "all", optional
         Which time point of a file that holds several, counted from 0; ``"all"`` needs an ``output``.
-    overwrite : bool
-        Whether ``output`` may be replaced.
+    overwrite : bool; whether ``output`` may be replaced
     on_event : callable, optional
         Called with each event (:mod:`napari_deep3d.core.events`): progress, notices, finished tiles.
-    stop : callable
-        Called all the time; when it returns true, the prediction ends and keeps what is finished.
-    model : str
-        Name of a model, or a model file.
-    spacing_um : (float, float, float), optional
-        Voxel size (Z, Y, X) in um. An array needs it; of a file it replaces what the file states.
-    device : "auto", "cpu", "cuda" or "mps"
-        Where to compute.
-    precision : "auto", "float32", "bfloat16" or "float16"
-        Number format of the network.
-    tile : "auto" or (int, int, int)
-        Voxels (Z, Y, X) predicted at a time; by default as many as free memory allows.
-    memory_bytes : int, optional
-        Memory to stay within, at least 128 MB.
-    uncertainty : bool
-        Whether to tell, too, the absolute error to expect in each voxel; it takes four times as long.
+    stop : callable; called all the time; when it returns true, the prediction ends and keeps what is finished
+    **settings
+        model : name of a model, or a model file
+        spacing_um : voxel size (Z, Y, X) in um; an array needs it, of a file it replaces what the file states
+        device : where to compute: "auto", "cpu", "cuda" or "mps"
+        precision : number format of the network: "auto", "float32", "bfloat16" or "float16"
+        tile : voxels (Z, Y, X) predicted at a time; "auto" for as many as free memory allows
+        memory_bytes : memory to stay within, at least 128 MB
+        uncertainty : whether to tell the absolute error to expect in each voxel, which takes four times as long
 
     Returns
     -------
@@ -210,32 +196,11 @@ def predict(
 
 @overload
 def register(
-    confocal: Array | File,
-    widefield: Array | File,
-    output: None = None,
-    *,
-    confocal_channel: int | None = None,
-    widefield_channel: int | None = None,
-    confocal_spacing_um: Spacing | None = None,
-    widefield_spacing_um: Spacing | None = None,
-    on_event: OnEvent | None = None,
-    stop: Stop = never,
-    **settings: Unpack[RegisterSettings],
+    confocal: Array | File, widefield: Array | File, output: None = None, **options: Unpack[RegisterOptions]
 ) -> Registration: ...
 @overload
 def register(
-    confocal: File,
-    widefield: File,
-    output: File,
-    *,
-    confocal_channel: int | None = None,
-    widefield_channel: int | None = None,
-    confocal_spacing_um: Spacing | None = None,
-    widefield_spacing_um: Spacing | None = None,
-    overwrite: bool = False,
-    on_event: OnEvent | None = None,
-    stop: Stop = never,
-    **settings: Unpack[RegisterSettings],
+    confocal: File, widefield: File, output: File, **options: Unpack[RegisterOptions]
 ) -> RegisteredPair | RegisteredFolder: ...
 def register(
     confocal: Array | File,
@@ -257,24 +222,16 @@ def register(
     ----------
     confocal, widefield : array, axes (Z, Y, X), or str or Path
         The stacks, files that hold them, or two folders of files with the same names.
-    output : str or Path, optional
-        Pairs folder to write the aligned pairs to; from files and folders alone.
-    confocal_channel, widefield_channel : int, optional
-        Which channel of a file that holds several, counted from 0.
+    output : str or Path, optional; pairs folder to write the aligned pairs to; from files and folders alone
+    confocal_channel, widefield_channel : int, optional; which channel of a file that holds several, counted from 0
     confocal_spacing_um, widefield_spacing_um : (float, float, float), optional
         Voxel size (Z, Y, X) in um; needed for arrays and for files that do not state it.
-    overwrite : bool
-        Whether files of the pair may be replaced.
-    on_event, stop : callable, optional
-        As in :func:`predict`.
-    method : "psf", "cross-correlation" or "plain-cross-correlation"
-        What the alignment is told by.
-    preset : "default" or "paper"
-        ``"paper"``: Eq. 3 as printed, whole voxels; it fails on thick samples and is for comparison.
-    transform : "shift", "similarity" or "affine"
-        What may differ between the stacks besides blur.
-    max_shift_um : (float, float, float), optional
-        Largest shift (Z, Y, X) in um; by default all that leaves a third of the stacks in common.
+    overwrite, on_event, stop : as in :func:`predict`
+    **settings
+        method : what tells the alignment: "psf", "cross-correlation" or "plain-cross-correlation"
+        preset : "default", or "paper": Eq. 3 as printed, whole voxels; it fails on thick samples, for comparison
+        transform : what may differ besides blur: "shift", "similarity" or "affine"
+        max_shift_um : largest shift (Z, Y, X) in um; by default all that leaves a third of the stacks in common
 
     Returns
     -------
@@ -298,23 +255,20 @@ def register(
         (widefield, widefield_channel, widefield_spacing_um),
     )
     if output is None:
-        own, other = (_stack_of(stack, channel, spacing) for stack, channel, spacing in given)
+        own, other = (
+            StackSource(Path(stack), channel, spacing).volume()
+            if isinstance(stack, str | Path)
+            else Volume(np.asarray(stack), spacing)
+            for stack, channel, spacing in given
+        )
         return drain(register_volumes(own, other, config, stop), on_event)
-    if not isinstance(confocal, str | Path) or not isinstance(widefield, str | Path):
+    files = [StackSource(Path(stack), channel, um) for stack, channel, um in given if isinstance(stack, str | Path)]
+    if len(files) < len(given):
         raise InputError("a pair is written from files alone. Save the arrays first, or leave the output out.")
-    sources = (
-        StackSource(Path(confocal), confocal_channel, confocal_spacing_um),
-        StackSource(Path(widefield), widefield_channel, widefield_spacing_um),
-    )
-    if all(source.is_folder_of_stacks for source in sources):
-        return drain(register_folders(*sources, output, config, overwrite=overwrite, stop=stop), on_event)
-    return drain(register_pair(*sources, output, config, overwrite=overwrite, stop=stop), on_event)
-
-
-def _stack_of(stack: Array | File, channel: int | None, spacing_um: Spacing | None) -> Volume:
-    if isinstance(stack, str | Path):
-        return StackSource(Path(stack), channel, spacing_um).volume()
-    return Volume(np.asarray(stack), spacing_um)
+    first, second = files
+    if first.is_folder_of_stacks and second.is_folder_of_stacks:
+        return drain(register_folders(first, second, output, config, overwrite=overwrite, stop=stop), on_event)
+    return drain(register_pair(first, second, output, config, overwrite=overwrite, stop=stop), on_event)
 
 
 def simulate(
@@ -336,26 +290,14 @@ def simulate(
 
     Parameters
     ----------
-    output : str or Path
-        The pairs folder: ``widefield/NAME`` and ``confocal/NAME``.
-    pairs : int
-        Number of pairs.
-    shape : (int, int, int)
-        Voxels (Z, Y, X) of each pair.
-    seed : int
-        Start of the random numbers; the same seed gives the same pairs.
-    kind : str
-        Kind of all samples; by default a mixture.
-    confocal_stacks : sequence of str or Path
-        Files of real confocal stacks to take samples from.
-    psfs : sequence of str or Path
-        Files of measured wide-field PSFs.
-    bounds : SceneBounds, optional
-        The bounds of every random choice, as an object whose fields a type checker knows.
-    overwrite : bool
-        Whether files of a folder in use may be replaced.
-    on_event, stop : callable, optional
-        As in :func:`predict`.
+    output : str or Path; the pairs folder: ``widefield/NAME`` and ``confocal/NAME``
+    pairs, shape : int, (int, int, int); number of pairs, and voxels (Z, Y, X) of each
+    seed : int; start of the random numbers; the same seed gives the same pairs
+    kind : str; kind of all samples; by default a mixture
+    confocal_stacks, psfs : sequences of str or Path
+        Files of real confocal stacks to take samples from, and of measured wide-field PSFs.
+    bounds : SceneBounds, optional; the bounds of every random choice, as an object whose fields a type checker knows
+    overwrite, on_event, stop : as in :func:`predict`; overwrite for files of a folder in use
     **changes
         Single bounds, which go before those of ``bounds``: any field of
         :class:`napari_deep3d.core.simulation.scene.SceneBounds`, such as ``photons=(500, 2000)`` or
@@ -401,22 +343,13 @@ def train(
 
     Parameters
     ----------
-    pairs : str or Path
-        Pairs folder to read.
-    run : str or Path
-        Run folder to write: settings, metrics, checkpoints and the model.
-    preset : "laptop" or "paper"
-        Where the settings start from.
-    name : str
-        Name of the model; the run folder's by default.
-    start : str
-        Model or model file to go on from; from scratch by default.
-    minutes : float, optional
-        How long it may take, instead of a number of steps.
-    resume : bool
-        Whether to continue the run from its newest checkpoint, with its own settings.
-    on_event, stop : callable, optional
-        As in :func:`predict`; other events are metrics and previews.
+    pairs, run : str or Path
+        Pairs folder to read, and run folder to write: settings, metrics, checkpoints and the model.
+    preset : "laptop" or "paper"; where the settings start from
+    name, start : str; name of the model, the run folder's by default; and a model or model file to go on from
+    minutes : float, optional; how long it may take, instead of a number of steps
+    resume : bool; whether to continue the run from its newest checkpoint, with its own settings
+    on_event, stop : as in :func:`predict`; other events are metrics and previews
     **settings
         Any field of :class:`TrainSettings`; :class:`napari_deep3d.core.config.TrainConfig` says what each means.
 
@@ -436,13 +369,7 @@ def train(
 
 
 def train_config(preset: str, *settings: Mapping[str, Any]) -> TrainConfig:
-    """Settings of a training: those of a preset, changed by further ones, later ones winning.
-
-    Raises
-    ------
-    InputError
-        If there is no such preset, or a setting cannot be used.
-    """
+    """Settings of a training: those of a preset, changed by further ones, later ones winning."""
     if preset not in PRESETS:
         raise InputError(f"there is no preset {preset!r}; {', '.join(PRESETS)} are allowed. Choose one of them.")
     return merge(TrainConfig, PRESETS[preset], *settings)

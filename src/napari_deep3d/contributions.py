@@ -10,8 +10,7 @@ import pooch
 
 from napari_deep3d.core import InputError, Volume, check_spacing, zyx
 from napari_deep3d.data import THICK_CONFOCAL, THICK_WIDEFIELD
-from napari_deep3d.io import open_stack, write_stack
-from napari_deep3d.io.units import um_per_unit
+from napari_deep3d.io import open_stack, um_per_unit, write_stack
 
 LayerData = tuple[Any, dict[str, Any], str]
 """What napari makes a layer of: the voxels, the layer's properties, and the kind of layer."""
@@ -25,19 +24,10 @@ TIMEOUT_SECONDS = 20
 
 
 def thick_pair() -> list[LayerData]:
-    """Return the simulated thick sample as a wide-field and a confocal microscope would show it.
-
-    Returns
-    -------
-    list of LayerData
-        Wide-field, then confocal, axes (Z, Y, X), with voxel size in um.
-    """
+    """Return a simulated thick sample: wide-field, then confocal, axes (Z, Y, X), with voxel size in um."""
     widefield = open_stack(THICK_WIDEFIELD).volume()
     confocal = open_stack(THICK_CONFOCAL).volume()
-    return [
-        _layer(widefield, "thick sample, wide-field"),
-        _layer(confocal, "thick sample, confocal", visible=False),
-    ]
+    return [_layer(widefield, "thick sample, wide-field"), _layer(confocal, "thick sample, confocal", visible=False)]
 
 
 def nucleus_pair() -> list[LayerData]:
@@ -46,38 +36,24 @@ def nucleus_pair() -> list[LayerData]:
     The stacks are not registered: the wide-field one lies about 1.1 um off in z and 1.8 um in x. The voxel size is
     that of the file's tags; its notes of the acquisition give half as much laterally, from before it was reduced.
 
-    Returns
-    -------
-    list of LayerData
-        Wide-field, then confocal, axes (Z, Y, X), with voxel size in um.
-
     Raises
     ------
     InputError
         If the file can be neither found in the cache nor downloaded whole.
     """
     stack = open_stack(_download(NUCLEUS_URL, NUCLEUS_SHA256, "nucleus_confocal_widefield.tif"))
-    names = ((1, "nucleus, wide-field"), (0, "nucleus, confocal"))
-    volumes = [stack.volume(channel=channel) for channel, _ in names]
-    return [_layer(volumes[0], names[0][1]), _layer(volumes[1], names[1][1], visible=False)]
+    widefield, confocal = stack.volume(channel=1), stack.volume(channel=0)
+    return [_layer(widefield, "nucleus, wide-field"), _layer(confocal, "nucleus, confocal", visible=False)]
 
 
 def write_image(path: str, data: Any, properties: dict[str, Any]) -> list[str]:
-    """Save an image layer as OME-TIFF or OME-Zarr with voxel size and position; napari's own writer drops them.
+    """Save an image layer as OME-TIFF or OME-Zarr with voxel size and position, which napari's own writer drops.
 
     Parameters
     ----------
-    path : str
-        File to write; napari has asked whether it may be replaced.
-    data : array
-        Voxels; axes (Z, Y, X), after axes of length one.
-    properties : dict
-        The layer's, as napari gives them: ``scale``, ``translate``, ``units``, ``name``, ``metadata``.
-
-    Returns
-    -------
-    list of str
-        The file written.
+    path : str; file to write; napari has asked whether it may be replaced
+    data : array of voxels, axes (Z, Y, X), after axes of length one
+    properties : dict; the layer's, as napari gives them: ``scale``, ``translate``, ``units``, ``name``, ``metadata``
 
     Raises
     ------

@@ -104,10 +104,10 @@ def test_ctrl_c_works_again_afterwards(run: Run, press: list[int], recording: Pa
 
 BREAK_WHILE_SHOWING = """
 from napari_deep3d.cli import console, main
-def show(display, event, *_):
+def show(event, *_):
     if getattr(event, "done", 0):
         raise KeyboardInterrupt
-console.Display._show = show
+console.show = show
 main()
 """
 

@@ -6,9 +6,7 @@ import json
 import math
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import TypeVar
 
@@ -24,73 +22,50 @@ T = TypeVar("T")
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
-@dataclass
-class Interruption:
-    """Whether Ctrl-C was pressed; the first press asks the job to finish, the second one breaks off."""
+def run(start: Callable[[Stop], Job[T]]) -> T:
+    """Run the job that ``start`` makes with its ``stop``, and show its events on standard error.
 
-    asked: bool = False
+    On a terminal they are shown as a bar, elsewhere as lines. The first Ctrl-C, or a polite request to end (SIGTERM),
+    asks the job to finish; the second one breaks off.
+    """
+    asked = False
 
-    def stop(self) -> bool:
-        """Whether to stop."""
-        return self.asked
-
-    def _handle(self, _number: int, _frame: FrameType | None) -> None:
-        if self.asked:
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
             raise KeyboardInterrupt
-        self.asked = True
+        asked = True
         print("stopping; press Ctrl-C again to break off", file=sys.stderr)  # noqa: T201
 
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Listen to Ctrl-C and to a polite request to end (SIGTERM)."""
-        old = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in old.items():
-                signal.signal(number, handler)
-
-
-@dataclass
-class Display:
-    """Shows the events of a job on standard error: a bar on a terminal, lines elsewhere."""
-
-    console: Console = field(default_factory=lambda: Console(stderr=True, highlight=False))
-
-    def run(self, job: Job[T]) -> T:
-        """Run a job to its end, showing its events."""
-        columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=self.console, transient=True) as bar:
+    console = Console(stderr=True, highlight=False)
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    old = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with Progress(*columns, console=console, transient=True) as bar:
             task = bar.add_task("starting", total=None)
-            return drain(job, lambda event: self._show(event, bar, task))
-
-    def _show(self, event: Event, bar: Progress, task: TaskID) -> None:
-        if isinstance(event, ProgressEvent):
-            bar.update(task, completed=event.done, total=event.total or None, description=event.message)
-            if not self.console.is_terminal and event.done:
-                left = "" if event.seconds_left is None else f", {event.seconds_left:.0f} s left"
-                self.console.print(f"{event.message}{left}", markup=False, soft_wrap=True)
-        elif isinstance(event, Notice):
-            self.console.print(f"note: {event.message}", markup=False, soft_wrap=True)
-        elif isinstance(event, Metrics):
-            figures = "  ".join(f"{name} {value:.4g}" for name, value in event.values.items())
-            self.console.print(f"step {event.step}: {figures}", markup=False, soft_wrap=True)
+            return drain(start(lambda: asked), lambda event: show(event, console, bar, task))
+    except StoppedError:
+        raise typer.Exit(INTERRUPTED) from None
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
 
 
-def run(start: Callable[[Stop], Job[T]]) -> T:
-    """Run a job to its end, showing its events; Ctrl-C asks it to finish.
-
-    Parameters
-    ----------
-    start : callable
-        Makes the job, which polls the ``stop`` that it is given.
-    """
-    interruption = Interruption()
-    with interruption.listening():
-        try:
-            return Display().run(start(interruption.stop))
-        except StoppedError:
-            raise typer.Exit(INTERRUPTED) from None
+def show(event: Event, console: Console, bar: Progress, task: TaskID) -> None:
+    """Show an event: progress on the bar and, where the console is no terminal, as a line; the rest as lines."""
+    line = ""
+    if isinstance(event, ProgressEvent):
+        bar.update(task, completed=event.done, total=event.total or None, description=event.message)
+        if not console.is_terminal and event.done:
+            left = "" if event.seconds_left is None else f", {event.seconds_left:.0f} s left"
+            line = f"{event.message}{left}"
+    elif isinstance(event, Notice):
+        line = f"note: {event.message}"
+    elif isinstance(event, Metrics):
+        figures = "  ".join(f"{name} {value:.4g}" for name, value in event.values.items())
+        line = f"step {event.step}: {figures}"
+    if line:
+        console.print(line, markup=False, soft_wrap=True)
 
 
 def end(complete: bool) -> None:

@@ -32,21 +32,10 @@ def demo(
 
 
 def show_result(prediction: Path, on_screen: bool, start: Callable[[list[str]], object] = subprocess.Popen) -> str:
-    """Show the demo in napari: on the screen, or without one as a picture of the window.
+    """Show a prediction in napari: on the screen, or without one as a picture of the window.
 
-    Parameters
-    ----------
-    prediction : Path
-        The file that the demo wrote.
-    on_screen : bool
-        Whether a window can be opened.
-    start : callable
-        Starts a program, for a window on the screen.
-
-    Returns
-    -------
-    str
-        ``opened``, the picture's path, or why there is none.
+    ``start`` starts a program, for a window on the screen. Returned is ``opened``, the picture's path, or why there is
+    none.
     """
     command = [sys.executable, "-m", "napari_deep3d.gui.demo_window", str(prediction)]
     if on_screen:

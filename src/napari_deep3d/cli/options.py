@@ -19,18 +19,9 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output 
 
 
 def setting(config: type[Config], name: str, note: str = "", *, flag: str | None = None) -> Any:
-    """Make the option of a setting; its help is the config's description and, of a word, those allowed.
+    """Make the option of a setting, or of a ``flag`` without a value.
 
-    Parameters
-    ----------
-    config : type of Config
-        The settings.
-    name : str
-        Which of them.
-    note : str
-        What else the help says, because the option differs from the setting.
-    flag : str, optional
-        Name of an option without a value.
+    Its help is the config's description and, of a word, those allowed; then ``note``, where the option differs.
     """
     field = config.model_fields[name]
     text, allowed = field.description or name, get_args(field.annotation)

@@ -42,25 +42,13 @@ def simulate(
     from napari_deep3d.jobs.simulate import simulate_pairs
 
     bounds = merge(SceneBounds, *given)
+    stacks, psfs = confocal or (), psf or ()
     made = run(
         lambda stop: simulate_pairs(
-            output,
-            chosen,
-            confocal_stacks=confocal or (),
-            psfs=psf or (),
-            bounds=bounds,
-            overwrite=overwrite,
-            stop=stop,
+            output, chosen, confocal_stacks=stacks, psfs=psfs, bounds=bounds, overwrite=overwrite, stop=stop
         )
     )
-    report(
-        {
-            "output": str(made.output),
-            "pairs": made.pairs,
-            "shape": list(made.shape),
-            "spacing_um": [list(spacing) for spacing in made.spacing_um],
-            "seed": made.seed,
-        },
-        as_json,
-    )
+    spacings = [list(spacing) for spacing in made.spacing_um]
+    place = {"output": str(made.output), "pairs": made.pairs, "shape": list(made.shape), "spacing_um": spacings}
+    report(place | {"seed": made.seed}, as_json)
     end(made.pairs == chosen.pairs)

@@ -11,8 +11,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from napari_deep3d.core import InputError, Spacing
-from napari_deep3d.io.axes import StackView, stack_axes
-from napari_deep3d.io.stack_file import StackFile, stack_name
+from napari_deep3d.io.stack_file import StackFile, StackView, stack_axes, stack_name
 from napari_deep3d.io.units import length_um, origin_or_zero, spacing_or_none
 
 if TYPE_CHECKING:
@@ -35,8 +34,8 @@ def open_ome_zarr(path: Path) -> StackFile:
     """
     import zarr
 
-    name = stack_name(path)
-    group = _group(path)
+    # 1. The image and its finest level.
+    name, group = stack_name(path), _group(path)
     metadata = _ome_attributes(group)
     if "bioformats2raw.layout" in metadata and "multiscales" not in metadata:
         group = _group(path / "0")
@@ -51,8 +50,25 @@ def open_ome_zarr(path: Path) -> StackFile:
         raise _damaged(path, f"its level {level.path!r} does not have the {len(multiscale.axes)} axes listed")
     axes = "".join(axis.name[:1].upper() for axis in multiscale.axes)  # z, y, x, c, t; also "channel"
     data = StackView(array, stack_axes(axes, array.shape, array.dtype, name), name=name)
-    spacing_um, origin_um = _placement(multiscale, axes)
-    return StackFile(path, name, data, spacing_um, origin_um, _channel_names(metadata))
+
+    # 2. Voxel size and position. A level's transformations come first, then those of the whole image:
+    #    position p = s2 (s1 i + t1) + t2.
+    scale, shift = np.ones(array.ndim), np.zeros(array.ndim)
+    for step in (*level.coordinateTransformations, *(multiscale.coordinateTransformations or ())):
+        if step.type == "scale":
+            scale, shift = scale * step.scale, shift * step.scale
+        else:
+            shift = shift + step.translation
+    along = [(axes.index(letter), multiscale.axes[axes.index(letter)].unit) for letter in "ZYX"]
+    spacing_um = spacing_or_none([length_um(scale[i], unit) for i, unit in along])
+    origin_um = origin_or_zero([length_um(shift[i], unit) for i, unit in along])
+
+    # 3. Names of channels.
+    omero = metadata.get("omero")
+    channels = omero.get("channels") if isinstance(omero, Mapping) else None
+    channels = channels if isinstance(channels, list) else []
+    names = tuple(str(c.get("label") or "") if isinstance(c, Mapping) else "" for c in channels)
+    return StackFile(path, name, data, spacing_um, origin_um, names)
 
 
 def _group(path: Path) -> zarr.Group:
@@ -98,36 +114,6 @@ def _multiscale(path: Path, metadata: dict[str, Any]) -> v04.Multiscale | v05.Mu
 
 def _damaged(path: Path, reason: str) -> InputError:
     return InputError(f"{path} is not valid OME-Zarr: {reason}. Copy or export it again.")
-
-
-def _placement(multiscale: v04.Multiscale | v05.Multiscale, axes: str) -> tuple[Spacing | None, Spacing]:
-    """Voxel size and position in um along Z, Y, X of the finest level.
-
-    A level's transformations come first, then those of the whole image: position p = s2 (s1 i + t1) + t2.
-    """
-    scale, shift = np.ones(len(multiscale.axes)), np.zeros(len(multiscale.axes))
-    for steps in (
-        multiscale.datasets[0].coordinateTransformations,
-        multiscale.coordinateTransformations or (),
-    ):
-        for step in steps:
-            if step.type == "scale":
-                scale, shift = scale * step.scale, shift * step.scale
-            else:
-                shift = shift + step.translation
-    places = [axes.index(letter) for letter in "ZYX"]
-    units = [multiscale.axes[i].unit for i in places]
-    sizes = [length_um(scale[i], unit) for i, unit in zip(places, units, strict=True)]
-    positions = [length_um(shift[i], unit) for i, unit in zip(places, units, strict=True)]
-    return spacing_or_none(sizes), origin_or_zero(positions)
-
-
-def _channel_names(metadata: dict[str, Any]) -> tuple[str, ...]:
-    omero = metadata.get("omero")
-    channels = omero.get("channels") if isinstance(omero, Mapping) else None
-    if not isinstance(channels, list):
-        return ()
-    return tuple(str(c.get("label") or "") if isinstance(c, Mapping) else "" for c in channels)
 
 
 def create_ome_zarr(

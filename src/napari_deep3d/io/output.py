@@ -16,10 +16,8 @@ def check_output(path: str | Path, overwrite: bool = False) -> Path:
 
     Parameters
     ----------
-    path : str or Path
-        A name ending in ``.tif``, ``.tiff`` (also ``.ome.tif``) or ``.zarr`` (also ``.ome.zarr``).
-    overwrite : bool
-        Whether a stack of that name may be replaced.
+    path : str or Path; a name ending in ``.tif``, ``.tiff`` (also ``.ome.tif``) or ``.zarr`` (also ``.ome.zarr``)
+    overwrite : bool; whether a stack of that name may be replaced
 
     Raises
     ------
@@ -81,13 +79,7 @@ def remove(path: Path) -> None:
 
 
 def publish(part: Path, path: Path, overwrite: bool) -> None:
-    """Give a finished result its name.
-
-    Raises
-    ------
-    InputError
-        If the name was taken meanwhile, or the system refuses; the result is then kept under its hidden name.
-    """
+    """Give a finished result its name; if that fails (InputError), it is kept under its hidden name."""
     old = path.with_name(f".{path.name}.old-{os.getpid()}")
     try:
         if path.exists():

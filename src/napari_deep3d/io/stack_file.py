@@ -1,12 +1,83 @@
-"""An opened file."""
+"""An opened file: its voxels, still on disk, brought from whatever order of axes to T, C, Z, Y, X."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from napari_deep3d.core import InputError, Spacing, Volume
-from napari_deep3d.io.axes import StackView
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from napari_deep3d.core import InputError, LazyStack, Spacing, Stack, Volume
+
+STACK_AXES = "TCZYX"
+_UNNAMED = "IQ"  # tifffile's letters for pages of which the file does not say what they are
+
+
+class StackView(LazyStack):
+    """A stored array seen with other axes; indexing reads just the box asked for, as a new array.
+
+    Parameters
+    ----------
+    source, axes : the stored array (a memory map or a Zarr array), and a letter for each of its axes
+    order : str; the letters of this view's axes; one that ``source`` lacks has length 1
+    fixed : mapping of str to int, optional
+        Index along each axis of ``source`` that is not in ``order``; 0 if not given.
+    name : str; what to call the stack in an error
+    """
+
+    def __init__(
+        self,
+        source: Stack,
+        axes: str,
+        order: str = STACK_AXES,
+        *,
+        fixed: Mapping[str, int] | None = None,
+        name: str = "stack",
+    ) -> None:
+        self._source, self._axes, self._order = source, axes, order
+        self._fixed, self._name = dict(fixed or {}), name
+
+    @property
+    def source(self) -> Stack:
+        """The stored array."""
+        return self._source
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of voxels along each axis of the order."""
+        sizes = dict(zip(self._axes, self._source.shape, strict=True))
+        return tuple(sizes.get(axis, 1) for axis in self._order)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Kind of number, in the processor's byte order."""
+        return np.dtype(self._source.dtype).newbyteorder("=")
+
+    def at(self, **fixed: int) -> StackView:
+        """Hold each named axis at an index, and drop it."""
+        order = "".join(axis for axis in self._order if axis not in fixed)
+        return StackView(self._source, self._axes, order, fixed=self._fixed | fixed, name=self._name)
+
+    def _read(self, box: tuple[slice, ...]) -> NDArray[Any]:
+        """Read a box, axes as in the order, as a new array."""
+        by_axis = {axis: slice(index, index + 1) for axis, index in self._fixed.items()}
+        by_axis |= dict(zip(self._order, box, strict=True))
+        try:
+            stored = np.asarray(self._source[tuple(by_axis.get(axis, slice(0, 1)) for axis in self._axes)])
+        except MemoryError:
+            raise
+        except Exception as error:  # a damaged chunk raises whatever its decoder raises
+            raise InputError(
+                f"a part of {self._name} cannot be read ({error}). The file may be damaged: "
+                "copy it again from where it was acquired, or export it again."
+            ) from error
+        kept = [self._axes.index(axis) for axis in self._order if axis in self._axes]
+        dropped = tuple(i for i in range(stored.ndim) if i not in kept)
+        voxels = stored.transpose(*kept, *dropped).reshape([span.stop - span.start for span in box])
+        return np.array(voxels, dtype=self.dtype, order="C")
 
 
 @dataclass(frozen=True)
@@ -15,18 +86,13 @@ class StackFile:
 
     Attributes
     ----------
-    path : Path
-        The file, or the OME-Zarr folder.
-    name : str
-        Its name without the ending.
-    data : StackView
-        The voxels, always with the five axes T, C, Z, Y, X; indexing reads just the box asked for.
+    path : Path; the file, or the OME-Zarr folder
+    name : str; its name without the ending
+    data : StackView; the voxels, always with the five axes T, C, Z, Y, X; indexing reads just the box asked for
     spacing_um : (float, float, float) or None
         Voxel size in um along Z, Y, X; None if the file does not state all of it.
-    origin_um : (float, float, float)
-        Position of the first voxel in um along Z, Y, X; 0 where the file states none.
-    channel_names : tuple of str
-        A name for each channel, empty where the file has none.
+    origin_um : (float, float, float); position of the first voxel in um along Z, Y, X; 0 where the file states none
+    channel_names : tuple of str; a name for each channel, empty where the file has none
     """
 
     path: Path
@@ -53,10 +119,7 @@ class StackFile:
     def volume(self, channel: int | None = None, time: int | None = None) -> Volume:
         """One channel and time point as a stack, axes Z, Y, X, its voxels still on disk.
 
-        Parameters
-        ----------
-        channel, time : int, optional
-            Counted from 0; may be left out where there is only one.
+        Each is counted from 0, and may be left out where there is only one.
 
         Raises
         ------
@@ -91,6 +154,55 @@ class StackFile:
         names = ", ".join(f"{i}: {name}" if name else f"{i}" for i, name in enumerate(self.channel_names))
         channels = f"{self.n_channels} channels ({names})" if self.n_channels > 1 else "1 channel"
         return f"{channels} and {self.n_times} time point{'s' if self.n_times > 1 else ''}"
+
+
+def stack_axes(axes: str, shape: Sequence[int], dtype: DTypeLike, name: str) -> str:
+    """A file's axes with Z for pages that it does not name, or an InputError why it is no z-stack of grey values.
+
+    Refused are RGB, a single plane, planes said to be time points or channels, axes of no known meaning, and voxels
+    that are complex, boolean or no numbers. Axes of length 1 keep any other letter.
+
+    Parameters
+    ----------
+    axes, shape : a letter for each axis, as tifffile names them, and the number of voxels along each
+    dtype : kind of number
+    name : what the user calls the file
+    """
+    long = [axis for axis, size in zip(axes, shape, strict=True) if size > 1]
+    if "S" in long:
+        raise InputError(
+            f"{name} is an RGB photo; one grey value per voxel is needed. "
+            "Split its colours (Fiji: Image > Color > Split Channels) and save the one with the signal."
+        )
+    if np.dtype(dtype).kind not in "uif":
+        raise InputError(
+            f"{name} holds {np.dtype(dtype)} voxels; integers or floating-point numbers are needed. "
+            "Save it as 8-bit, 16-bit or 32-bit grey values."
+        )
+    unnamed = [i for i, axis in enumerate(axes) if axis in _UNNAMED and shape[i] > 1]
+    if len(unnamed) == 1 and "Z" not in long:
+        long[long.index(axes[unnamed[0]])] = "Z"
+        axes = axes.replace("Z", "z")  # one of length 1, if any
+        axes = axes[: unnamed[0]] + "Z" + axes[unnamed[0] + 1 :]
+    unknown = [axis for axis in long if axis not in STACK_AXES]
+    if unknown or len(set(long)) < len(long):
+        raise InputError(
+            f"{name} has axes {axes} of {tuple(shape)} voxels, of which {', '.join(unknown)} cannot be used; "
+            "time T, channel C and Z, Y, X are allowed. Save one position as OME-TIFF with its axes named."
+        )
+    if "Z" not in long:
+        sizes = dict(zip(axes, shape, strict=True))
+        for axis, word in (("T", "time points"), ("C", "channels")):
+            if sizes.get(axis, 1) > 1:
+                raise InputError(
+                    f"{name} holds {sizes[axis]} {word} of a single plane; a z-stack is needed. If these are the "
+                    "planes of a stack, enter them as Slices (Fiji: Image > Properties) and save the file."
+                )
+        raise InputError(
+            f"{name} is a single plane of {sizes.get('Y', 1)} x {sizes.get('X', 1)} pixels; a z-stack of planes "
+            "is needed. Give the file that holds all planes."
+        )
+    return axes
 
 
 def stack_name(path: Path) -> str:

@@ -42,15 +42,7 @@ _NEEDED = {256, 257, 258, 259, 270, 273, 277, 279, 282, 283, 322, 323, 324, 325,
 
 
 def check_tiff(path: Path) -> None:
-    """Refuse a file that is empty, no TIFF, or lacks directories or what they point at.
-
-    Raises
-    ------
-    InputError
-        With what the file is instead.
-    OSError
-        If it cannot be read at all.
-    """
+    """Refuse (InputError) a file that is empty, no TIFF, or lacks directories or what they point at."""
     size = path.stat().st_size
     if size == 0:
         raise InputError(f"{path} is empty (0 bytes); a TIFF stack is needed. Copy or export it again.")
@@ -59,8 +51,12 @@ def check_tiff(path: Path) -> None:
         layout = _LAYOUTS.get(head[:4])
         if layout is None:
             file.seek(0)
+            start = file.read(512)
+            is_text = all(32 <= byte < 127 or byte in b"\t\r\n" for byte in start)
+            unknown = "text" if is_text else f"something else (it starts with {start[:4].hex(' ')})"
+            kind = next((kind for magic, kind in _KINDS if start.startswith(magic)), unknown)
             raise InputError(
-                f"{path} is not a TIFF file but {_kind(file.read(512))}. "
+                f"{path} is not a TIFF file but {kind}. "
                 "Give a stack saved as TIFF; renaming a file does not convert it."
             )
         if any(end > size for end in _ends(file, layout, head)):
@@ -68,13 +64,7 @@ def check_tiff(path: Path) -> None:
 
 
 def check_planes(path: Path, tif: TiffFile, series: TiffPageSeries) -> None:
-    """Refuse a file that lacks planes, or voxels of planes, which it says it has.
-
-    Raises
-    ------
-    InputError
-        If it is cut off, or one of several files of which others are missing.
-    """
+    """Refuse (InputError) a file that lacks planes it says it has: cut off, or other files of its set are missing."""
     planes = math.prod(n for axis, n in zip(series.axes, series.shape, strict=True) if axis not in "YXS")
     # ImageJ's large files have one directory for all planes: just the description tells how many there are.
     stated = int((tif.imagej_metadata or {}).get("images", 1)) if tif.is_imagej else 1
@@ -123,12 +113,3 @@ def _ends(file: BinaryIO, layout: TiffFormat, head: bytes) -> Iterator[int]:
             length = items * struct.calcsize(TIFF.DATA_FORMATS.get(kind, ""))
             if tag in _NEEDED and length > len(value):  # a shorter value stands in the entry itself
                 yield number(value) + length
-
-
-def _kind(head: bytes) -> str:
-    for magic, kind in _KINDS:
-        if head.startswith(magic):
-            return kind
-    if all(32 <= byte < 127 or byte in b"\t\r\n" for byte in head):
-        return "text"
-    return f"something else (it starts with {head[:4].hex(' ')})"

@@ -19,11 +19,8 @@ _METRIC = {"meter", "angstrom"}
 def um_per_unit(unit: object) -> float | None:
     """Micrometres in one unit of length; None if it is none, such as ``pixel``.
 
-    Parameters
-    ----------
-    unit : str, pint.Unit or None
-        As OME, ImageJ or OME-Zarr write it, metric only: an inch in a file is one of paper. Or the unit of a napari
-        layer, which may be any length.
+    A unit is a text, as OME, ImageJ or OME-Zarr write it, metric only: an inch in a file is one of paper. Or the
+    ``pint.Unit`` of a napari layer, which may be any length.
     """
     if isinstance(unit, str):
         return _um_per_written_unit(unit)
@@ -62,16 +59,13 @@ def length_um(value: object, unit: object) -> float | None:
 
 
 def spacing_or_none(sizes_um: Sequence[float | None]) -> Spacing | None:
-    """Return a file's voxel size in um, axes Z, Y, X; None where a size is missing or cannot be true.
+    """Return a file's voxel size in um, axes Z, Y, X; None where a size is missing or wrong (0, negative, a kilometre).
 
-    A part of a voxel size is of no use, and a wrong one (0, negative, a kilometre) is as good as none: the
-    user is then asked for it.
+    A part of a voxel size is of no use: the user is then asked for it.
     """
     known = [size for size in sizes_um if size is not None]
-    if len(known) != 3:
-        return None
     try:
-        return check_spacing(known)
+        return check_spacing(known) if len(known) == 3 else None
     except InputError:
         return None
 

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from napari_deep3d.core import InputError, Spacing, Stack, WritableStack, check_spacing, part_path, reason, zyx
-from napari_deep3d.io.ome_tiff import MappedArray, create_ome_tiff
 from napari_deep3d.io.ome_zarr import create_ome_zarr
 from napari_deep3d.io.output import check_output, publish, remove
+from napari_deep3d.io.tiff import MappedArray, create_ome_tiff
 
 _PLANES_AT_ONCE = 16
 
@@ -31,20 +31,13 @@ class StackWriter:
 
     Parameters
     ----------
-    path
-        The name of the result.
-    shape
-        Number of voxels along (Z, Y, X) or (T, Z, Y, X).
-    spacing_um, origin_um
-        Voxel size, and position of the first voxel, in um along (Z, Y, X).
-    channel_name
-        What the voxels show.
-    overwrite
-        Whether a stack of that name may be replaced.
-    description
-        How the result came about: values that JSON can hold.
-    dtype
-        Kind of number.
+    path : the name of the result
+    shape : number of voxels along (Z, Y, X) or (T, Z, Y, X)
+    spacing_um, origin_um : voxel size, and position of the first voxel, in um along (Z, Y, X)
+    channel_name : what the voxels show
+    overwrite : whether a stack of that name may be replaced
+    description : how the result came about: values that JSON can hold
+    dtype : kind of number
 
     Attributes
     ----------
@@ -148,8 +141,7 @@ def write_stack(
 
     Parameters
     ----------
-    path, spacing_um, origin_um, channel_name, overwrite, description
-        As for :class:`StackWriter`.
+    path, spacing_um, origin_um, channel_name, overwrite, description : as for :class:`StackWriter`
     data
         The voxels, axes (Z, Y, X) or (T, Z, Y, X), real numbers. Half-precision is written as float32 and
         64-bit integers as float64, exact below 2**53: OME-TIFF has neither.

@@ -10,9 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_deep3d.core import Box, Spacing, Volume, writing, zyx
-from napari_deep3d.core.registration.result import Registration
-from napari_deep3d.core.registration.transform import Transform
-from napari_deep3d.core.registration.warp import AlignedPair, resample
+from napari_deep3d.core.registration import AlignedPair, Registration, Transform, resample
 
 DOTS_PER_INCH = 110
 COMPARED_INCHES = 3.2

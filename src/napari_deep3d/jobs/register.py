@@ -25,12 +25,8 @@ from napari_deep3d.core import (
     zyx,
 )
 from napari_deep3d.core.config import RegisterConfig
-from napari_deep3d.core.registration.register import register_volumes
-from napari_deep3d.core.registration.result import Registration
-from napari_deep3d.core.registration.transform import Transform
-from napari_deep3d.core.registration.warp import AlignedPair, align_pair
-from napari_deep3d.io import check_folder, open_stack
-from napari_deep3d.io.stack_file import stack_name
+from napari_deep3d.core.registration import AlignedPair, Registration, Transform, align_pair, register_volumes
+from napari_deep3d.io import check_folder, open_stack, stack_name
 from napari_deep3d.jobs.figures import draw_registration
 from napari_deep3d.jobs.pairs import KINDS, SUFFIXES, WRITTEN_SUFFIX, PairsFolder
 from napari_deep3d.jobs.registration_file import save_transform

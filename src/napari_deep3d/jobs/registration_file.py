@@ -10,8 +10,7 @@ import numpy as np
 from pydantic import BaseModel, Field, ValidationError
 
 from napari_deep3d.core import InputError, Volume, writing, zyx
-from napari_deep3d.core.registration.result import Registration, ShiftMap
-from napari_deep3d.core.registration.transform import Transform, centre_um
+from napari_deep3d.core.registration import Registration, ShiftMap, Transform, centre_um
 
 
 class _Notes(BaseModel):

@@ -46,10 +46,8 @@ class Novelty:
 
     Attributes
     ----------
-    distance
-        Above 1 the stack is unlike.
-    reasons
-        In what, the worst first; empty if it is like those.
+    distance : above 1 the stack is unlike
+    reasons : in what, the worst first; empty if it is like those
     """
 
     distance: float
@@ -177,12 +175,9 @@ def assess(stack: Stack, spacing_um: Spacing, model: NoveltyModel) -> Novelty:
 
     Parameters
     ----------
-    stack
-        Axes (Z, Y, X); a bounded part of it is read.
-    spacing_um
-        Voxel size (Z, Y, X) in um.
-    model
-        How the stacks look that the model was trained on.
+    stack : axes (Z, Y, X); a bounded part of it is read
+    spacing_um : voxel size (Z, Y, X) in um
+    model : how the stacks look that the model was trained on
     """
     part = representative_part(stack)
     features = measure_features(part, spacing_um)

@@ -59,18 +59,14 @@ ROBUST_WIDTHS = (100.0, 30.0, 10.0, 3.0)
 
 @dataclass(frozen=True)
 class MatchedBlock:
-    """A part of the confocal stack and where it lies.
+    """A part of the confocal stack and where it lies, (Z, Y, X) in um.
 
     Attributes
     ----------
-    centre_um
-        Its middle, (Z, Y, X) in um from the first voxel.
-    shift_um
-        Measured shift to the wide-field stack.
-    prominence
-        How sharply it matched; blocks below 14 are not used.
-    residual_um
-        Measured shift minus that of the fitted map.
+    centre_um : its middle, from the first voxel
+    shift_um : measured shift to the wide-field stack
+    prominence : how sharply it matched; blocks below 14 are not used
+    residual_um : measured shift minus that of the fitted map
     """
 
     centre_um: Vector
@@ -116,18 +112,10 @@ def fit_linear_map(
 
     Parameters
     ----------
-    confocal, widefield
-        Stacks, axes (Z, Y, X), of equal voxel size.
-    step_um
-        Their voxel size.
-    offset_um
-        Shift in um that a lag of 0 stands for.
-    lag
-        Of the whole stack, in voxels.
-    kind
-        What the map may be.
-    stop
-        Asked between blocks; raises StoppedError.
+    confocal, widefield, step_um : stacks, axes (Z, Y, X), and the voxel size of both
+    offset_um : shift in um that a lag of 0 stands for
+    lag : of the whole stack, in voxels
+    stop : asked between blocks; raises StoppedError
 
     Returns
     -------
@@ -135,9 +123,17 @@ def fit_linear_map(
         The map between the stacks' positions, the blocks behind it, and what the user should know.
     """
     step, shape = np.array(step_um), shape_of(confocal)
-    boxes = _block_boxes(shape)
 
-    # 1. Measure the blocks' shifts and fit a map through them, three times; each time the blocks are seen through the
+    # 1. Blocks spread evenly over the stack, up to its borders.
+    spans = []
+    for size, block, least, most in zip(shape, BLOCK, MIN_BLOCK, MAX_BLOCKS, strict=True):
+        length = min(size, max(least, min(block, round(size / 2))))
+        count = min(most, max(1, int(np.ceil(1.5 * size / length)) - 1))
+        starts = np.linspace(0, size - length, count).round().astype(int) if count > 1 else [(size - length) // 2]
+        spans.append([slice(int(start), int(start) + length) for start in starts])
+    boxes = [Box(*parts) for parts in product(*spans)]
+
+    # 2. Measure the blocks' shifts and fit a map through them, three times; each time the blocks are seen through the
     #    map so far, first as a shift alone.
     found = _LinearMap(np.eye(3), lag * step, np.array(centre_um(shape, step_um)))
     clock = Clock()
@@ -147,14 +143,14 @@ def fit_linear_map(
         for index, box in enumerate(boxes):
             if stop():
                 raise StoppedError
-            block = _match_block(confocal, widefield, box, found, step, reach, by_shift=number == 0)
-            if block is not None:
-                measured.append(block)
+            matched = _match_block((confocal, widefield), step, box, found, reach, by_shift=number == 0)
+            if matched is not None:
+                measured.append(matched)
             yield clock.progress(number * len(boxes) + index + 1, len(BLOCK_REACHES) * len(boxes), "comparing parts")
         if len(measured) >= MIN_MATCHED_BLOCKS:
             found = _fit_blocks(measured, found.middle, step, kind)
 
-    # 2. From the grid that both stacks are seen on to the stacks' own positions, and what the blocks are off by.
+    # 3. From the grid that both stacks are seen on to the stacks' own positions, and what the blocks are off by.
     matrix = np.eye(4)
     matrix[:3, :3], matrix[:3, 3] = found.linear, found.offset
     fitted = Transform.from_array(matrix)
@@ -176,42 +172,14 @@ def fit_linear_map(
     return fitted.moved(offset_um.tolist()), blocks, notices
 
 
-def _block_boxes(shape: Shape) -> list[Box]:
-    """Blocks spread evenly over the stack, up to its borders."""
-    spans = []
-    for size, block, least, most in zip(shape, BLOCK, MIN_BLOCK, MAX_BLOCKS, strict=True):
-        length = min(size, max(least, min(block, round(size / 2))))
-        count = min(most, max(1, int(np.ceil(1.5 * size / length)) - 1))
-        starts = np.linspace(0, size - length, count).round().astype(int) if count > 1 else [(size - length) // 2]
-        spans.append([slice(int(start), int(start) + length) for start in starts])
-    return [Box(*parts) for parts in product(*spans)]
-
-
 def _match_block(
-    confocal: Stack,
-    widefield: Stack,
-    box: Box,
-    guess: _LinearMap,
-    step: DoubleArray,
-    reach: Shape,
-    *,
-    by_shift: bool,
+    stacks: tuple[Stack, Stack], step: DoubleArray, box: Box, guess: _LinearMap, reach: Shape, *, by_shift: bool
 ) -> _BlockShift | None:
-    """Measure the shift of one block, or return None if it does not match or lies outside the wide-field stack.
+    """Shift of a block of the confocal stack, at most ``reach`` voxels from a guess; None if none is found.
 
-    Parameters
-    ----------
-    confocal, widefield, step
-        The stacks and their voxel size (Z, Y, X) in um.
-    box
-        The block, in the confocal stack.
-    guess
-        Where it may lie.
-    reach
-        Largest lag (Z, Y, X), in voxels, from there.
-    by_shift
-        Whether the wide-field block is read at the guess's whole-voxel shift instead of through the map.
+    The wide-field stack is read through the map of the guess, or ``by_shift`` at the guess's whole-voxel shift.
     """
+    confocal, widefield = stacks
     # 1. Read the wide-field stack where the block should lie.
     centre = np.array([(part.start + part.stop - 1) / 2 for part in box]) * step
     expected = guess.middle + guess.shift + guess.linear @ (centre - guess.middle) - centre

@@ -1,4 +1,4 @@
-"""Two stacks of different voxel sizes on voxels of one size."""
+"""Two stacks made ready to be compared: checked, and on voxels of one size."""
 
 from __future__ import annotations
 
@@ -7,21 +7,60 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_deep3d.core import (
+    MAX_SATURATED,
     DoubleArray,
+    InputError,
     Shape,
     Spacing,
     Stack,
     Vector,
     Volume,
+    all_finite,
     check_stack,
     format_spacing,
+    intensity_range,
+    is_flat,
+    saturated_share,
     shape_of,
     zyx,
 )
 from napari_deep3d.core.resampling import Resampled, grid_for
 
+SOME_SATURATED = 0.005
+"""Share of saturated voxels from which on the user is told."""
 SAME_SPACING = 1e-3
 """Voxel sizes that differ by no more than this share count as one."""
+
+
+def check_pair(confocal: Volume, widefield: Volume) -> list[str]:
+    """Refuse (InputError) stacks that cannot be registered; return what the user should know about the others."""
+    notices = []
+    for kind, volume in (("confocal", confocal), ("wide-field", widefield)):
+        if volume.spacing_um is None:
+            raise InputError(
+                f"the {kind} stack {volume.name} has no voxel size in micrometres; without it the two stacks cannot be "
+                "brought to one scale. Give it as Z,Y,X in um, or save the file with its voxel size."
+            )
+        if not all_finite(volume.data):
+            raise InputError(
+                f"the {kind} stack {volume.name} holds voxels that are no numbers (NaN or infinite). Remove those "
+                "planes, or export the stack again."
+            )
+        bounds = intensity_range(volume.data, (0, 100))
+        if is_flat(bounds):
+            raise InputError(
+                f"the {kind} stack {volume.name} is constant (every voxel is {bounds[0]:g}): nothing to align. "
+                "Choose another channel or file."
+            )
+        share = saturated_share(volume.data, bounds[1])
+        if share > MAX_SATURATED:
+            raise InputError(
+                f"{share:.0%} of the {kind} stack {volume.name} is saturated (at its largest value, {bounds[1]:g}); at "
+                f"most {MAX_SATURATED:.0%} is allowed. Acquire it again with less light or exposure."
+            )
+        if share > SOME_SATURATED:
+            notices.append(f"{share:.1%} of the {kind} stack is saturated; structure is lost there.")
+    return notices
 
 
 @dataclass(frozen=True)
@@ -30,12 +69,9 @@ class CommonGrid:
 
     Attributes
     ----------
-    confocal, widefield
-        The stacks, axes (Z, Y, X); resampled when read, where their own voxels are finer.
-    step_um
-        The voxel size.
-    offset_um
-        Shift, (Z, Y, X) in um, that a lag of 0 stands for: the grids' first voxels need not lie on the stacks' own.
+    confocal, widefield : the stacks, axes (Z, Y, X); resampled when read, where their own voxels are finer
+    step_um : the voxel size
+    offset_um : shift (Z, Y, X) that a lag of 0 stands for: the grids' first voxels need not lie on the stacks' own
     """
 
     confocal: Stack
@@ -54,25 +90,14 @@ class CommonGrid:
 
 
 def common_grid(confocal: Volume, widefield: Volume) -> CommonGrid:
-    """See two stacks with voxel size on one grid: of each axis the coarser step.
-
-    Raises
-    ------
-    InputError
-        If one of them has too few voxels of that size.
-    """
+    """See two stacks with voxel size on one grid; raises InputError if one has too few voxels of that size."""
     own = (confocal.require_spacing_um(), widefield.require_spacing_um())
     step = zyx(a if abs(a / b - 1) < SAME_SPACING else max(a, b) for a, b in zip(*own, strict=True))
-    stacks: list[Stack] = []
-    firsts = []
-    for volume, spacing in zip((confocal, widefield), own, strict=True):
-        zoom = np.array(spacing) / step
-        if np.allclose(zoom, 1, atol=SAME_SPACING):
-            stacks.append(volume.data)
-            firsts.append(np.zeros(3))
-        else:
-            stacks.append(Resampled(volume.data, grid_for(volume.shape, spacing, step)))
-            firsts.append((np.array(step) - spacing) / 2)
-    for kind, stack, volume in zip(("confocal", "wide-field"), stacks, (confocal, widefield), strict=True):
+    stacks, firsts = list[Stack](), []
+    for kind, volume, spacing in zip(("confocal", "wide-field"), (confocal, widefield), own, strict=True):
+        is_same = np.allclose(np.array(spacing) / step, 1, atol=SAME_SPACING)
+        stack = volume.data if is_same else Resampled(volume.data, grid_for(volume.shape, spacing, step))
         check_stack(stack, f"the {kind} stack {volume.name}, on voxels of {format_spacing(step)},")
+        stacks.append(stack)
+        firsts.append(np.zeros(3) if is_same else (np.array(step) - spacing) / 2)
     return CommonGrid(stacks[0], stacks[1], step, firsts[1] - firsts[0])

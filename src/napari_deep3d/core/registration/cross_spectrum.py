@@ -83,14 +83,10 @@ class CrossSpectra:
 
     Attributes
     ----------
-    shape
-        Voxels (Z, Y, X) of the Fourier grid; the spectra are those of a real FFT of it.
-    cross, confocal, widefield
-        The three sums.
-    lag
-        Whole-voxel lag at which the tiles were cut; lags in the spectra come on top of it.
-    is_whole
-        Whether all tiles were taken.
+    shape : voxels (Z, Y, X) of the Fourier grid; the spectra are those of a real FFT of it
+    cross, confocal, widefield : the three sums
+    lag : whole-voxel lag at which the tiles were cut; lags in the spectra come on top of it
+    is_whole : whether all tiles were taken
     """
 
     shape: Shape
@@ -116,20 +112,13 @@ def gather_spectra(
 
     Parameters
     ----------
-    confocal, widefield : stacks, axes (Z, Y, X)
-        Of equal voxel size; read tile by tile.
-    lag : whole voxels (Z, Y, X)
-        How much further the wide-field tile lies than the confocal one.
-    tile : voxels (Z, Y, X)
-        Largest tile.
-    max_tiles : int, optional
-        Take so many tiles at most, evenly spread; all of them if not given.
-    faded : bool
-        Whether tiles are made free of their mean and faded out, so that their borders leave no trace.
-    padding : voxels (Z, Y, X)
-        Zeros behind each tile: lags up to so many do not wrap around.
-    stop
-        Asked before each tile; raises StoppedError.
+    confocal, widefield : axes (Z, Y, X), of equal voxel size; read tile by tile
+    lag : how much further the wide-field tile lies than the confocal one
+    tile : size of the largest tile in voxels (Z, Y, X)
+    max_tiles : take so many tiles at most, evenly spread; all of them if not given
+    faded : whether tiles are made free of their mean and faded out, so that their borders leave no trace
+    padding : zeros (Z, Y, X) behind each tile: lags up to so many voxels do not wrap around
+    stop : asked before each tile; raises StoppedError
     """
     boxes = shared_boxes(shape_of(confocal), shape_of(widefield), lag)
     if boxes is None:
@@ -242,14 +231,10 @@ class Shells:
 
     Attributes
     ----------
-    labels
-        Shell of each frequency on the grid, axes (Z, Y, X).
-    coherence
-        Share of amplitude that varies together, 0 to 1, for each shell.
-    weight
-        The weight of maximum likelihood for the cross spectrum, for each shell.
-    inverse_noise
-        One over the power of what is in the wide-field stack and not explained by the confocal one, for each shell.
+    labels : shell of each frequency on the grid, axes (Z, Y, X)
+    coherence : share of amplitude that varies together, 0 to 1, for each shell
+    weight : the weight of maximum likelihood for the cross spectrum, for each shell
+    inverse_noise : one over the power, for each shell, of what the wide-field stack holds beyond the confocal one
     """
 
     labels: NDArray[np.int32]
@@ -264,10 +249,7 @@ class Shells:
 
 @lru_cache(maxsize=4)
 def shell_labels(shape: Shape) -> NDArray[np.int32]:
-    """Number of the shell of each frequency; read-only.
-
-    Shells are narrower towards low frequencies, where spectra are steep.
-    """
+    """Number of each frequency's shell, narrower towards low ones, where spectra are steep; read-only."""
     kz, ky, kx = frequencies(shape)
     axial = np.minimum(np.sqrt(np.abs(kz) / 0.5) * AXIAL_SHELLS, AXIAL_SHELLS - 1).astype(np.int32)
     lateral = np.minimum(np.sqrt(np.hypot(ky, kx) / np.sqrt(0.5)) * LATERAL_SHELLS, LATERAL_SHELLS - 1).astype(np.int32)
@@ -306,14 +288,10 @@ class SubpixelShift:
 
     Attributes
     ----------
-    lag
-        Voxels (Z, Y, X), on top of the lag at which the tiles were cut.
-    prominence
-        Height of the match at the lag over the usual height (root mean square) elsewhere.
-    deviation
-        Standard deviation of the lag in voxels (Z, Y, X) that the coherence allows (Cramer-Rao).
-    shells
-        The weights that led to it.
+    lag : voxels (Z, Y, X), on top of the lag at which the tiles were cut
+    prominence : height of the match at the lag over the usual height (root mean square) elsewhere
+    deviation : standard deviation of the lag in voxels (Z, Y, X) that the coherence allows (Cramer-Rao)
+    shells : the weights that led to it
     """
 
     lag: DoubleArray
@@ -323,15 +301,7 @@ class SubpixelShift:
 
 
 def find_subpixel_shift(spectra: CrossSpectra, reach: Shape = LAG_REACH) -> SubpixelShift:
-    """Find the lag of maximum likelihood.
-
-    Parameters
-    ----------
-    spectra
-        Of the two stacks.
-    reach : voxels (Z, Y, X)
-        Largest lag, either way, to consider.
-    """
+    """Find the lag of maximum likelihood, up to ``reach`` voxels (Z, Y, X) either way."""
     shape = spectra.shape
     high = zyx(min(r, (n - 1) // 2) for r, n in zip(reach, shape, strict=True))
     low = zyx(-r for r in high)

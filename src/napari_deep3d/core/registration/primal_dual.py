@@ -27,12 +27,9 @@ from napari_deep3d.core import FloatArray, Spacing, Stop, never
 
 @dataclass(frozen=True)
 class Gradient:
-    """Forward differences along Z, Y, X divided by the voxel's size: the K of the total variation.
+    """Forward differences divided by a voxel's size, ``step``, along (Z, Y, X): the K of the total variation.
 
-    Attributes
-    ----------
-    step
-        Size of a voxel along (Z, Y, X) in any one unit; only ratios matter to the shape of the result.
+    The size may be in any unit; only ratios matter to the shape of the result.
     """
 
     step: Spacing
@@ -62,10 +59,7 @@ class Gradient:
 class WindowBlur:
     """The matrix H: convolution with an autocorrelation, restricted to a window of lags.
 
-    Parameters
-    ----------
-    autocorrelation
-        On lags up to twice the window's radius, axes (Z, Y, X), odd sizes, symmetric, lag 0 in the middle.
+    The autocorrelation is symmetric, on lags up to twice the window's radius, axes (Z, Y, X), lag 0 in the middle.
     """
 
     def __init__(self, autocorrelation: FloatArray) -> None:
@@ -121,16 +115,11 @@ class PsfProblem:
 
     Attributes
     ----------
-    cross
-        b: cross-correlation of confocal and wide-field stack, axes (Z, Y, X), odd sizes, lag 0 in the middle.
-    auto
-        Autocorrelation of the confocal stack on lags up to twice the window's radius.
-    smoothness, energy
-        lambda/2 and mu.
-    step
-        Size of a voxel along (Z, Y, X), for the gradient.
-    non_negative
-        Whether f >= 0: light is never negative. The paper does not ask for it.
+    cross : b: cross-correlation of confocal and wide-field stack, axes (Z, Y, X), odd sizes, lag 0 in the middle
+    auto : autocorrelation of the confocal stack on lags up to twice the window's radius
+    smoothness, energy : lambda/2 and mu
+    step : size of a voxel along (Z, Y, X), for the gradient
+    non_negative : whether f >= 0: light is never negative; the paper does not ask for it
     """
 
     cross: FloatArray
@@ -157,10 +146,7 @@ def step_sizes(blur_norm: float, squared_norm: float) -> tuple[float, float]:
 def solve(problem: PsfProblem, iterations: int, stop: Stop = never) -> FloatArray:
     """Estimate the PSF on the window, axes (Z, Y, X); stopped early it returns the estimate so far.
 
-    Raises
-    ------
-    ValueError
-        If the autocorrelation does not reach twice as far as the window.
+    Raises ValueError if the autocorrelation does not reach twice as far as the window.
     """
     if tuple(2 * n - 1 for n in problem.cross.shape) != problem.auto.shape:
         raise ValueError(f"autocorrelation {problem.auto.shape} does not fit the window {problem.cross.shape}")

@@ -18,10 +18,8 @@ import numpy as np
 from napari_deep3d.core import Clock, DoubleArray, Job, Shape, Stop, Volume, zyx
 from napari_deep3d.core.config import RegisterConfig
 from napari_deep3d.core.registration.affine import MatchedBlock, fit_linear_map
-from napari_deep3d.core.registration.checks import check_pair
 from napari_deep3d.core.registration.coarse import LagRange, coarse_lag, lag_range
-from napari_deep3d.core.registration.common_grid import CommonGrid, common_grid
-from napari_deep3d.core.registration.confidence import FAIR, HIGH, Evidence, concentration, confidence_of
+from napari_deep3d.core.registration.common_grid import CommonGrid, check_pair, common_grid
 from napari_deep3d.core.registration.cross_spectrum import (
     CrossSpectra,
     Lag,
@@ -32,7 +30,14 @@ from napari_deep3d.core.registration.cross_spectrum import (
     shared_boxes,
 )
 from napari_deep3d.core.registration.relative_psf import psf_as_printed, shift_maps
-from napari_deep3d.core.registration.result import Registration
+from napari_deep3d.core.registration.result import (
+    FAIR,
+    HIGH,
+    Evidence,
+    Registration,
+    concentration,
+    confidence_of,
+)
 from napari_deep3d.core.registration.transform import Transform, centre_um
 
 CHECK_OFFSET: Lag = (2, 2, 2)
@@ -45,21 +50,13 @@ MIN_SHARED_VOXELS: Shape = (3, 8, 8)
 
 
 def register_volumes(confocal: Volume, widefield: Volume, config: RegisterConfig, stop: Stop) -> Job[Registration]:
-    """Find where a confocal stack lies in a wide-field stack.
+    """Find where a confocal stack lies in a wide-field stack; where nothing can be trusted, ``refusal`` says so.
 
     Parameters
     ----------
-    confocal, widefield
-        Stacks of one sample, axes (Z, Y, X); shapes and voxel sizes may differ.
-    config
-        Method, kind of transform, and largest shift.
-    stop
-        Asked between tiles.
-
-    Returns
-    -------
-    Registration
-        With ``refusal`` set where nothing can be trusted.
+    confocal, widefield : stacks of one sample, axes (Z, Y, X); shapes and voxel sizes may differ
+    config : method, kind of transform, and largest shift
+    stop : asked between tiles
 
     Raises
     ------
@@ -175,11 +172,8 @@ def _refusal(confidence: float, lag: DoubleArray, searched: LagRange, config: Re
         if not low - 0.5 < value < high + 0.5
     ]
     if at_border and confidence >= FAIR:
-        limit = (
-            "the largest shift allowed"
-            if config.max_shift_um
-            else "a shift that leaves a third of the stacks in common"
-        )
+        limit = "a shift that leaves a third of the stacks in common"
+        limit = "the largest shift allowed" if config.max_shift_um else limit
         where = f"at or beyond {limit}, along {', '.join(at_border)}"
         return f"The best match lies {where}. Allow a larger shift, or crop the stacks."
     if confidence >= FAIR:

@@ -39,18 +39,9 @@ class ShiftMaps(NamedTuple):
 
 
 def shift_maps(grids: CommonGrid, spectra: CrossSpectra, estimate: SubpixelShift, stop: Stop) -> ShiftMaps:
-    """PSF, filtered and plain cross-correlation around a lag.
+    """PSF, filtered and plain cross-correlation around the lag that was found from the spectra, with its weights.
 
-    Parameters
-    ----------
-    grids
-        Both stacks on voxels of one size.
-    spectra
-        Of the two stacks.
-    estimate
-        The lag that was found from these spectra, with its weights.
-    stop
-        Asked between iterations; the PSF so far is returned.
+    ``stop`` is asked between iterations; the PSF so far is returned.
     """
     shape, lag = spectra.shape, estimate.lag
     radius = zyx(max(1, min(r, (n - 1) // 4)) for r, n in zip(PSF_RADIUS, shape, strict=True))

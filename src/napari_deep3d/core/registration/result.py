@@ -1,4 +1,10 @@
-"""What a registration found: the transform, how sure it is, and the curves that show why."""
+"""What a registration found: the transform, how sure it is, and the curves that show why.
+
+How sure is a chance learned from simulated pairs of which the shift is known: a logistic regression on the logarithms
+of three numbers, how far the match stands out of those at other shifts (prominence), whether it stays where it is when
+the tiles are cut elsewhere (drift), and whether the point spread function between the stacks has one sharp peak
+(concentration).
+"""
 
 from __future__ import annotations
 
@@ -8,8 +14,55 @@ import numpy as np
 
 from napari_deep3d.core import DoubleArray, FloatArray, Spacing, Vector, zyx
 from napari_deep3d.core.registration.affine import MatchedBlock
-from napari_deep3d.core.registration.confidence import Evidence
 from napari_deep3d.core.registration.transform import Transform
+
+COEFFICIENTS = (-7.426, 2.222, -1.633, 1.702)
+"""Of the logistic regression, for :meth:`Evidence.features`; ``benchmarks/registration/confidence.py`` fits them."""
+
+HIGH, FAIR = 0.9, 0.5
+"""A confidence from which a shift can be used as it is, and one below which it is refused."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What speaks for and against a lag.
+
+    Attributes
+    ----------
+    prominence : height of the match over its usual height (root mean square) at other lags
+    drift : how far the lag moves, in voxels (Z, Y, X), when the tiles are cut two voxels off: a lag that follows the
+        cut was found from the tiles' own borders, not from the sample
+    concentration : share of the PSF's light that lies at its peak, 0 to 1: of stacks that do not match it is spread out
+    """
+
+    prominence: float
+    drift: DoubleArray
+    concentration: float
+
+    def report(self) -> dict[str, object]:
+        """Plain values for a JSON file."""
+        drift = [float(v) for v in self.drift]
+        return {"prominence": self.prominence, "drift_voxels": drift, "concentration": self.concentration}
+
+    def features(self) -> DoubleArray:
+        """Numbers of similar size for the regression: a constant, then prominence, drift and concentration."""
+        drift = float(np.clip(self.drift.max(), 0.1, 4.0))
+        return np.array([1.0, *np.log((max(self.prominence, 1.0), drift, np.clip(self.concentration, 0.02, 1.0)))])
+
+
+def concentration(psf: FloatArray) -> float:
+    """Share of a PSF's light, axes (Z, Y, X), within two voxels of its maximum along each axis; 0 if it is empty."""
+    total = float(psf.sum())
+    if total <= 0:
+        return 0.0
+    peak = np.unravel_index(int(psf.argmax()), psf.shape)
+    near = tuple(slice(max(0, int(p) - 2), int(p) + 3) for p in peak)
+    return float(psf[near].sum()) / total
+
+
+def confidence_of(evidence: Evidence) -> float:
+    """Chance, 0 to 1, that a lag is right within half a voxel along each axis."""
+    return float(1 / (1 + np.exp(-np.dot(COEFFICIENTS, evidence.features()))))
 
 
 @dataclass(frozen=True)
@@ -26,12 +79,9 @@ class ShiftMap:
 
     Attributes
     ----------
-    values
-        Axes (Z, Y, X), odd sizes.
-    step_um
-        Distance of neighbouring shifts, (Z, Y, X) in um.
-    centre_um
-        Shift of the middle value, (Z, Y, X) in um.
+    values : axes (Z, Y, X), odd sizes
+    step_um : distance of neighbouring shifts, (Z, Y, X) in um
+    centre_um : shift of the middle value, (Z, Y, X) in um
     """
 
     values: FloatArray = field(repr=False)
@@ -56,30 +106,18 @@ class Registration:
 
     Attributes
     ----------
-    transform
-        From positions in the confocal stack to positions in the wide-field stack.
-    shift_um
-        How far the middle of the confocal stack moves, (Z, Y, X) in um.
-    shift_voxels
-        The same in voxels of the wide-field stack: what is at index i of the confocal stack is at i + shift.
-    confidence
-        Chance, 0 to 1, that the shift is right within half a voxel along each axis.
-    refusal
-        Why this should not be used, or empty.
-    method
-        What found it: that of the settings (:attr:`RegisterConfig.resolved_method`), "by hand", or "from a file".
-    evidence
-        What the confidence was worked out from; None for one that was read from a file.
-    psf
-        The point spread function between the stacks (the paper's Eq. 3), for every shift near the one found.
-    filtered_correlation, plain_correlation
-        Cross-correlation of the stacks, without their slow parts and as they are.
-    blocks
-        Shifts of parts of the stack, where more than a shift of the whole was asked for.
-    notices
-        Sentences that the user should read.
-    seconds
-        Time it took.
+    transform : from positions in the confocal stack to positions in the wide-field stack
+    shift_um : how far the middle of the confocal stack moves, (Z, Y, X) in um
+    shift_voxels : the same in voxels of the wide-field stack: what is at index i of the confocal stack is at i + shift
+    confidence : chance, 0 to 1, that the shift is right within half a voxel along each axis
+    refusal : why this should not be used, or empty
+    method : what found it: that of the settings (:attr:`RegisterConfig.resolved_method`), "by hand", or "from a file"
+    evidence : what the confidence was worked out from; None for one that was read from a file
+    psf : the point spread function between the stacks (the paper's Eq. 3), for every shift near the one found
+    filtered_correlation, plain_correlation : cross-correlation of the stacks, without their slow parts and as they are
+    blocks : shifts of parts of the stack, where more than a shift of the whole was asked for
+    notices : sentences that the user should read
+    seconds : time it took
     """
 
     transform: Transform

@@ -16,27 +16,16 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True)
 class Transform:
-    """Map from positions in the confocal stack to positions in the wide-field stack.
+    """Map between positions (Z, Y, X) in um, each from the centre of its stack's own first voxel.
 
-    Positions are (Z, Y, X) in um from the centre of each stack's own first voxel.
-
-    Attributes
-    ----------
-    matrix_um
-        4 x 4, homogeneous: ``wide-field position = matrix_um @ (z, y, x, 1)``.
+    ``matrix_um`` is 4 x 4, homogeneous: ``wide-field position = matrix_um @ (confocal z, y, x, 1)``.
     """
 
     matrix_um: tuple[tuple[float, float, float, float], ...]
 
     @classmethod
     def from_array(cls, matrix: NDArray[Any]) -> Self:
-        """Build from a 4 x 4 array.
-
-        Raises
-        ------
-        InputError
-            If it is no invertible affine 4 x 4 matrix of finite numbers.
-        """
+        """Build from a 4 x 4 array; InputError if it is no invertible affine matrix of finite numbers."""
         values = np.asarray(matrix, dtype=np.float64)
         affine = values.shape == (4, 4) and np.isfinite(values).all() and np.allclose(values[3], (0, 0, 0, 1))
         if not affine or abs(np.linalg.det(values)) < 1e-6:
@@ -100,13 +89,7 @@ class Transform:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """Read what :meth:`to_dict` wrote; other entries are ignored.
-
-        Raises
-        ------
-        InputError
-            If it is something else, or of a newer version.
-        """
+        """Read what :meth:`to_dict` wrote, other entries ignored; InputError for anything else or a newer version."""
         if not isinstance(values, Mapping) or values.get("format") != "napari-deep3d transform":
             raise InputError("this is no registration of napari-deep3d; give a .json that register or Save wrote.")
         if values.get("version") != FORMAT_VERSION:

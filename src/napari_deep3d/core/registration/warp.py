@@ -40,12 +40,9 @@ class AlignedPair:
 
     Attributes
     ----------
-    confocal, widefield
-        Voxels, axes (Z, Y, X), of one shape; each of its own kind of number.
-    spacing_um
-        Voxel size of both.
-    region
-        The box of the wide-field stack that they show.
+    confocal, widefield : voxels, axes (Z, Y, X), of one shape; each of its own kind of number
+    spacing_um : voxel size of both
+    region : the box of the wide-field stack that they show
     """
 
     confocal: NDArray[Any] = field(repr=False)
@@ -68,12 +65,9 @@ def align_pair(confocal: Volume, widefield: Volume, transform: Transform, stop: 
 
     Parameters
     ----------
-    confocal, widefield
-        Stacks with voxel size, axes (Z, Y, X).
-    transform
-        From confocal to wide-field positions.
-    stop
-        Asked between slabs; raises StoppedError.
+    confocal, widefield : stacks with voxel size, axes (Z, Y, X)
+    transform : from confocal to wide-field positions
+    stop : asked between slabs; raises StoppedError
 
     Raises
     ------
@@ -103,13 +97,7 @@ def align_pair(confocal: Volume, widefield: Volume, transform: Transform, stop: 
 
 
 def shared_region(confocal: Volume, widefield: Volume, transform: Transform) -> Box:
-    """Box of the wide-field stack, in its voxels, that the confocal stack shows whole.
-
-    Raises
-    ------
-    InputError
-        If it is smaller than a stack must be.
-    """
+    """Box of the wide-field stack that the confocal stack shows whole; InputError if smaller than a stack must be."""
     spacing = np.array(widefield.require_spacing_um())
     ends = transform.apply(corners_um(confocal.shape, confocal.require_spacing_um())).reshape(2, 2, 2, 3) / spacing
     low, high = np.zeros(3, dtype=int), np.zeros(3, dtype=int)
@@ -127,17 +115,7 @@ def shared_region(confocal: Volume, widefield: Volume, transform: Transform) -> 
 
 
 def resample(confocal: Volume, matrix: DoubleArray, region: Box) -> NDArray[Any]:
-    """Voxels of a stack on a box of another index grid.
-
-    Parameters
-    ----------
-    confocal
-        The stack, axes (Z, Y, X).
-    matrix
-        4 x 4, from indices of the other grid to indices of the stack.
-    region
-        The box of the other grid.
-    """
+    """Voxels of a stack on a box of another index grid, from whose indices ``matrix`` (4 x 4) leads to the stack's."""
     linear = matrix[:3, :3]
     origin = linear @ region.start + matrix[:3, 3]
     size = region.shape

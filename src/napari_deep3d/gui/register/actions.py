@@ -13,8 +13,7 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 from superqt import QCollapsible
 
 from napari_deep3d.core import InputError, Volume
-from napari_deep3d.core.registration.result import Registration
-from napari_deep3d.core.registration.warp import AlignedPair
+from napari_deep3d.core.registration import AlignedPair, Registration
 from napari_deep3d.gui.register.adjustment import AdjustedRegistration
 from napari_deep3d.gui.register.aligned_layers import add_aligned, add_psf, channel_volume, other_channels
 from napari_deep3d.gui.shared.geometry import LayerPair

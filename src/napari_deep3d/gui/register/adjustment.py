@@ -8,9 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from napari_deep3d.core import Spacing, Vector, zyx
-from napari_deep3d.core.registration.confidence import FAIR, HIGH
-from napari_deep3d.core.registration.result import Registration, moved_by_hand
-from napari_deep3d.core.registration.transform import Transform
+from napari_deep3d.core.registration import FAIR, HIGH, Registration, Transform, moved_by_hand
 
 NEARLY_CERTAIN = 0.995
 """A confidence above it is shown as ``> 0.99``."""

@@ -9,12 +9,11 @@ import numpy as np
 from napari.layers import Image, Layer
 
 from napari_deep3d.core import DoubleArray, Volume
-from napari_deep3d.core.registration.result import Registration
-from napari_deep3d.core.registration.warp import AlignedPair
+from napari_deep3d.core.registration import AlignedPair, Registration
 from napari_deep3d.gui.register.overlay import CONFOCAL_COLOUR, WIDEFIELD_COLOUR
 from napari_deep3d.gui.shared.geometry import LayerPair, place_part
 from napari_deep3d.gui.shared.layers import METADATA_KEY, contrast_limits, find_axes, full_data, image_layers, pick
-from napari_deep3d.io.units import um_per_unit
+from napari_deep3d.io import um_per_unit
 
 if TYPE_CHECKING:
     from napari import Viewer

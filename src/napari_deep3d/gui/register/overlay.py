@@ -9,7 +9,7 @@ import numpy as np
 from napari.layers import Image
 
 from napari_deep3d.core import DoubleArray, zyx
-from napari_deep3d.core.registration.transform import Transform
+from napari_deep3d.core.registration import Transform
 from napari_deep3d.gui.register.resampled_view import ResampledView, square_edges
 from napari_deep3d.gui.shared.geometry import LayerPair, PlacedStack
 from napari_deep3d.gui.shared.layers import TEMPORARY, contrast_limits, place

@@ -12,8 +12,7 @@ from qtpy.QtWidgets import QWidget
 
 from napari_deep3d.core import InputError, Job, Stop, Volume
 from napari_deep3d.core.config import RegisterConfig
-from napari_deep3d.core.registration.register import register_volumes
-from napari_deep3d.core.registration.result import Registration
+from napari_deep3d.core.registration import Registration, register_volumes
 from napari_deep3d.gui.register.actions import ResultActions
 from napari_deep3d.gui.register.adjustment import AdjustedRegistration
 from napari_deep3d.gui.register.options import RegisterOptions

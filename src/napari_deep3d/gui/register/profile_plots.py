@@ -10,7 +10,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_deep3d.core import Vector
-from napari_deep3d.core.registration.result import Curve, Registration
+from napari_deep3d.core.registration import Curve, Registration
 from napari_deep3d.gui.shared.plot import Plot
 from napari_deep3d.gui.shared.widgets import stack_up
 

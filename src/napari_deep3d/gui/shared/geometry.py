@@ -14,9 +14,9 @@ import numpy as np
 from napari.layers import Image
 
 from napari_deep3d.core import DoubleArray, InputError, Spacing, Volume
-from napari_deep3d.core.registration.transform import Transform
+from napari_deep3d.core.registration import Transform
 from napari_deep3d.gui.shared.layers import LayerAxes, place
-from napari_deep3d.io.units import um_per_unit
+from napari_deep3d.io import um_per_unit
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,8 +13,7 @@ from napari.layers import Image, Layer
 from numpy.typing import NDArray
 
 from napari_deep3d.core import MIN_PLANES, InputError, LazyStack, Spacing, Stack, zyx
-from napari_deep3d.io import open_stack
-from napari_deep3d.io.units import um_per_unit
+from napari_deep3d.io import open_stack, um_per_unit
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_deep3d.core.registration.confidence import Evidence, concentration, confidence_of
+from napari_deep3d.core.registration.result import Evidence, concentration, confidence_of
 
 few = settings(deadline=None, max_examples=80)
 prominences = st.floats(1.5, 300)

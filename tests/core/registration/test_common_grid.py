@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.registration.checks import check_pair
+from napari_deep3d.core.registration.common_grid import check_pair
 from napari_deep3d.core.types import Spacing
 from napari_deep3d.core.volume import Volume
 
