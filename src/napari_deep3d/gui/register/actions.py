@@ -14,7 +14,6 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 from superqt import QCollapsible
 
 from napari_deep3d.core import InputError, Volume
-from napari_deep3d.core.registration.result import Registration
 from napari_deep3d.core.registration.warp import AlignedPair
 from napari_deep3d.gui.register.adjustment import AdjustedRegistration
 from napari_deep3d.gui.register.overlay import CONFOCAL_COLOUR, WIDEFIELD_COLOUR
@@ -118,7 +117,7 @@ class ResultActions(QWidget):
         self._aligned = None
         self.clear_message()
         align = partial(align_stacks, stacks, pair.widefield.volume, adjusted.registration.transform)
-        finish = partial(self._on_applied, pair, channels, adjusted.registration)
+        finish = partial(self._on_applied, pair, channels, adjusted)
         self.apply.start(f"Deep3D aligns {confocal.layer.name}", align, finish)
         self.busy_changed.emit()
 
@@ -126,7 +125,7 @@ class ResultActions(QWidget):
         self,
         pair: LayerPair,
         channels: list[Image],
-        registration: Registration,
+        adjusted: AdjustedRegistration,
         end: list[AlignedPair] | Failed | Cancelled,
     ) -> None:
         if isinstance(end, Failed):
@@ -135,7 +134,7 @@ class ResultActions(QWidget):
             self.message.show_text("Stopped.", "")
         else:
             self.applied.emit()
-            added = add_aligned(self._viewer, pair, channels, end, registration)
+            added = add_aligned(self._viewer, pair, channels, end, adjusted)
             self.message.show_text(f"{len(added)} aligned layers were added; the stacks themselves are hidden.", "")
             widefield, confocal = pair.widefield.layer.name, pair.confocal.layer.name
             self._aligned = LoadedPair(
@@ -154,7 +153,7 @@ class ResultActions(QWidget):
 
     def _on_psf(self) -> None:
         if self._pair is not None and self._adjusted is not None:
-            add_psf(self._viewer, self._pair, self._adjusted.estimate)
+            add_psf(self._viewer, self._pair, self._adjusted)
 
     def _on_save(self) -> None:
         if self._pair is None or self._adjusted is None:
@@ -204,7 +203,7 @@ def add_aligned(
     pair: LayerPair,
     channels: Sequence[Image],
     aligned: Sequence[AlignedPair],
-    registration: Registration,
+    adjusted: AdjustedRegistration,
 ) -> list[Image]:
     """Add the aligned pair and other channels as layers, where the wide-field layer lies, and hide what was aligned.
 
@@ -222,7 +221,7 @@ def add_aligned(
             colormap=colour,
             blending="additive",
             contrast_limits=contrast_limits(data),
-            metadata={METADATA_KEY: registration.report()},
+            metadata={METADATA_KEY: adjusted.registration.report()},
             **properties,
         )
         source.visible = False
@@ -230,11 +229,11 @@ def add_aligned(
     return added
 
 
-def add_psf(viewer: Viewer, pair: LayerPair, registration: Registration) -> Image:
-    """Add the PSF as a layer, at true scale, in the middle of what is seen now."""
+def add_psf(viewer: Viewer, pair: LayerPair, adjusted: AdjustedRegistration) -> Image:
+    """Add the PSF of the estimate as a layer, at true scale, in the middle of what is seen now."""
     # 1. Its size, in um where an axis has a length
     inserted, properties = place_part(pair.widefield, (0.0, 0.0, 0.0))
-    psf = registration.psf
+    psf = adjusted.estimate.psf
     data = np.expand_dims(psf.values, inserted)
     scale = np.ones(data.ndim)
     scale[[axis for axis in range(data.ndim) if axis not in inserted]] = psf.step_um
@@ -255,5 +254,5 @@ def add_psf(viewer: Viewer, pair: LayerPair, registration: Registration) -> Imag
         axis_labels=properties["axis_labels"],
         colormap="gray",
         contrast_limits=(0.0, float(psf.values.max()) or 1.0),
-        metadata={METADATA_KEY: registration.report()},
+        metadata={METADATA_KEY: adjusted.estimate.report()},
     )

@@ -49,7 +49,7 @@ class ResampledView(LazyStack):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the layer."""
+        """Number of voxels along each axis of the layer."""
         return self._shape
 
     @property

@@ -11,8 +11,6 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QApplication, QGridLayout, QLabel, QPushButton, QWidget
 
-from napari_deep3d.core import Vector
-from napari_deep3d.core.registration.result import Curve, Registration
 from napari_deep3d.gui.register.adjustment import AdjustedRegistration
 from napari_deep3d.gui.shared.plot import Plot
 from napari_deep3d.gui.shared.widgets import AMBER, RED, Line, stack_up
@@ -105,7 +103,7 @@ class ShiftReadout(QWidget):
         self.no_profiles.show_text("" if adjusted.has_profiles else NO_PROFILES)
         self.plots.setVisible(adjusted.has_profiles)
         if adjusted.has_profiles:
-            self.plots.show_profiles(adjusted.estimate, registration.shift_um)
+            self.plots.show_profiles(adjusted)
         self.back_button.setEnabled(adjusted.is_adjusted)
 
     def _adjust(self, change: Callable[[AdjustedRegistration], AdjustedRegistration]) -> None:
@@ -115,12 +113,13 @@ class ShiftReadout(QWidget):
 
 
 class ProfilePlot(Plot):
-    """One plot; its items are made once."""
+    """The profiles along one axis (0, 1, 2 for Z, Y, X); the plot's items are made once."""
 
     moved = Signal(float)  # the shift in um to which the marker was dragged or that was clicked
 
-    def __init__(self, axis: str) -> None:
-        super().__init__(f"shift along {axis} (um)", HEIGHT)
+    def __init__(self, axis: int) -> None:
+        super().__init__(f"shift along {'zyx'[axis]} (um)", HEIGHT)
+        self._axis = axis
         self.hideAxis("left")
         bottom = self.getAxis("bottom")
         bottom.setStyle(tickTextOffset=1)
@@ -136,8 +135,13 @@ class ProfilePlot(Plot):
         self.marker.sigDragged.connect(lambda line: self.moved.emit(float(line.value())))
         self.scene().sigMouseClicked.connect(self._on_click)
 
-    def show_curves(self, psf: Curve, filtered: Curve, plain: Curve, shift_um: float) -> None:
-        """Show curves, and the marker at a shift."""
+    def show_profiles(self, adjusted: AdjustedRegistration) -> None:
+        """Show the profiles through the estimated peak, and the marker at the shift as it stands."""
+        # The profiles stay when the peak is moved: each is scaled to its own largest value, so one through a place
+        # beside the peak would make noise look like peaks.
+        estimate, shift_um = adjusted.estimate, adjusted.registration.shift_um[self._axis]
+        maps = (estimate.psf, estimate.filtered_correlation, estimate.plain_correlation)
+        psf, filtered, plain = (values.profile(self._axis, estimate.shift_um) for values in maps)
         for item, curve in ((self.psf, psf), (self.filtered, filtered), (self.plain, plain)):
             item.setData(curve.shift_um, curve.values)
         ends = (min(float(psf.shift_um[0]), shift_um), max(float(psf.shift_um[-1]), shift_um))
@@ -159,7 +163,7 @@ class ProfilePlots(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.plots = [ProfilePlot(axis) for axis in "zyx"]
+        self.plots = [ProfilePlot(axis) for axis in range(3)]
         legend = QLabel(LEGEND)
         legend.setWordWrap(True)
         legend.setToolTip(LEGEND_TIP)
@@ -168,11 +172,7 @@ class ProfilePlots(QWidget):
             plot.moved.connect(partial(self.moved.emit, axis))
         stack_up(self, *self.plots, legend).setSpacing(2)
 
-    def show_profiles(self, estimate: Registration, shift_um: Vector) -> None:
-        """Show the profiles through the estimated peak, and the markers at a shift."""
-        # The profiles stay when the peak is moved: each is scaled to its own largest value, so one through a place
-        # beside the peak would make noise look like peaks.
-        maps = (estimate.psf, estimate.filtered_correlation, estimate.plain_correlation)
-        for axis, plot in enumerate(self.plots):
-            psf, filtered, plain = (values.profile(axis, estimate.shift_um) for values in maps)
-            plot.show_curves(psf, filtered, plain, shift_um[axis])
+    def show_profiles(self, adjusted: AdjustedRegistration) -> None:
+        """Show the profiles of a registration, and its shift."""
+        for plot in self.plots:
+            plot.show_profiles(adjusted)
