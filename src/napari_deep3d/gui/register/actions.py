@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari.layers import Image
+import numpy as np
+from napari.layers import Image, Layer
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 from superqt import QCollapsible
 
 from napari_deep3d.core import InputError, Volume
-from napari_deep3d.core.registration import AlignedPair, Registration
+from napari_deep3d.core.registration import AlignedPair
 from napari_deep3d.gui.register.adjustment import AdjustedRegistration
-from napari_deep3d.gui.register.aligned_layers import add_aligned, add_psf, channel_volume, other_channels
-from napari_deep3d.gui.shared.geometry import LayerPair
+from napari_deep3d.gui.register.overlay import CONFOCAL_COLOUR, WIDEFIELD_COLOUR
+from napari_deep3d.gui.shared.geometry import LayerPair, place_part
+from napari_deep3d.gui.shared.layers import METADATA_KEY, contrast_limits, find_axes, full_data, image_layers, pick
 from napari_deep3d.gui.shared.run_button import RunButton
 from napari_deep3d.gui.shared.training_pairs import pair_name
 from napari_deep3d.gui.shared.widgets import RED, LayerChecklist, Line, stack_up
 from napari_deep3d.gui.shared.worker import Cancelled, Failed
+from napari_deep3d.io.units import um_per_unit
 from napari_deep3d.jobs.pairs import LoadedPair
 from napari_deep3d.jobs.register import align_stacks
 from napari_deep3d.jobs.registration_file import load_transform, save_transform
@@ -34,24 +37,12 @@ APPLY_TIP = "Two new layers whose voxels lie on each other; the stacks themselve
 
 
 class ResultActions(QWidget):
-    """Buttons for a registration, and a line that says what they did.
+    """Buttons for a registration, and a line that says what they did."""
 
-    Attributes
-    ----------
-    loaded
-        Signal, with a Registration that was read from a file.
-    applied
-        Signal: the aligned pair is there and its layers are added next; the overlay should leave.
-    busy_changed
-        Signal: alignment began or ended.
-    pair_added
-        Signal, with a LoadedPair that is to be trained on.
-    """
-
-    loaded = Signal(object)
-    applied = Signal()
-    busy_changed = Signal()
-    pair_added = Signal(object)
+    loaded = Signal(object)  # a Registration that was read from a file
+    applied = Signal()  # the aligned pair is there and its layers are added next; the overlay should leave
+    busy_changed = Signal()  # alignment began or ended
+    pair_added = Signal(object)  # a LoadedPair that is to be trained on
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
@@ -114,24 +105,27 @@ class ResultActions(QWidget):
         pair, adjusted = self._pair, self._adjusted
         if pair is None or adjusted is None:
             return
-        channels = self.channels.ticked()
+        confocal, channels = pair.confocal, self.channels.ticked()
+        stacks = [confocal.volume]
         try:
-            stacks = [pair.confocal.volume, *(channel_volume(layer, pair) for layer in channels)]
+            for layer in channels:
+                data = pick(layer, find_axes(layer, confocal.axes.zyx[0]), confocal.index)
+                stacks.append(Volume(data, confocal.volume.spacing_um, name=layer.name))
         except InputError as error:
             self.message.show_text(str(error), RED)
             return
         self._aligned = None
         self.clear_message()
         align = partial(align_stacks, stacks, pair.widefield.volume, adjusted.registration.transform)
-        finish = partial(self._on_applied, pair, channels, adjusted.registration)
-        self.apply.start(f"Deep3D aligns {pair.confocal.layer.name}", align, finish)
+        finish = partial(self._on_applied, pair, channels, adjusted)
+        self.apply.start(f"Deep3D aligns {confocal.layer.name}", align, finish)
         self.busy_changed.emit()
 
     def _on_applied(
         self,
         pair: LayerPair,
         channels: list[Image],
-        registration: Registration,
+        adjusted: AdjustedRegistration,
         end: list[AlignedPair] | Failed | Cancelled,
     ) -> None:
         if isinstance(end, Failed):
@@ -140,9 +134,14 @@ class ResultActions(QWidget):
             self.message.show_text("Stopped.", "")
         else:
             self.applied.emit()
-            added = add_aligned(self._viewer, pair, channels, end, registration)
+            added = add_aligned(self._viewer, pair, channels, end, adjusted)
             self.message.show_text(f"{len(added)} aligned layers were added; the stacks themselves are hidden.", "")
-            self._aligned = _loaded(pair, end[0])
+            widefield, confocal = pair.widefield.layer.name, pair.confocal.layer.name
+            self._aligned = LoadedPair(
+                pair_name(widefield),
+                Volume(end[0].widefield, end[0].spacing_um, name=widefield),
+                Volume(end[0].confocal, end[0].spacing_um, name=confocal),
+            )
         self.busy_changed.emit()
 
     def _on_train(self) -> None:
@@ -154,7 +153,7 @@ class ResultActions(QWidget):
 
     def _on_psf(self) -> None:
         if self._pair is not None and self._adjusted is not None:
-            add_psf(self._viewer, self._pair, self._adjusted.estimate)
+            add_psf(self._viewer, self._pair, self._adjusted)
 
     def _on_save(self) -> None:
         if self._pair is None or self._adjusted is None:
@@ -191,10 +190,69 @@ def _button(text: str, tip: str, on_click: Callable[[], None]) -> QPushButton:
     return button
 
 
-def _loaded(pair: LayerPair, aligned: AlignedPair) -> LoadedPair:
-    """The aligned stacks as a pair to train on."""
-    widefield, confocal = (
-        Volume(data, aligned.spacing_um, name=stack.layer.name)
-        for data, stack in ((aligned.widefield, pair.widefield), (aligned.confocal, pair.confocal))
+def other_channels(layers: Sequence[Layer], pair: LayerPair) -> list[Image]:
+    """Layers of the confocal layer's shape, such as its other channels."""
+    shape = full_data(pair.confocal.layer).shape
+    both = (pair.confocal.layer, pair.widefield.layer)
+    candidates = [layer for layer in image_layers(layers) if layer not in both and not layer.rgb]
+    return [layer for layer in candidates if full_data(layer).shape == shape and METADATA_KEY not in layer.metadata]
+
+
+def add_aligned(
+    viewer: Viewer,
+    pair: LayerPair,
+    channels: Sequence[Image],
+    aligned: Sequence[AlignedPair],
+    adjusted: AdjustedRegistration,
+) -> list[Image]:
+    """Add the aligned pair and other channels as layers, where the wide-field layer lies, and hide what was aligned.
+
+    ``aligned`` holds the confocal stack, then each of the ``channels``.
+    """
+    widefield, confocal = pair.widefield.layer, pair.confocal.layer
+    inserted, properties = place_part(pair.widefield, aligned[0].origin_um)
+    sources = [(widefield, aligned[0].widefield, WIDEFIELD_COLOUR), (confocal, aligned[0].confocal, CONFOCAL_COLOUR)]
+    sources += [(layer, part.confocal, layer.colormap) for layer, part in zip(channels, aligned[1:], strict=True)]
+    added = []
+    for source, data, colour in sources:
+        layer = viewer.add_image(
+            np.expand_dims(data, inserted),
+            name=f"{source.name} (aligned)",
+            colormap=colour,
+            blending="additive",
+            contrast_limits=contrast_limits(data),
+            metadata={METADATA_KEY: adjusted.registration.report()},
+            **properties,
+        )
+        source.visible = False
+        added.append(layer)
+    return added
+
+
+def add_psf(viewer: Viewer, pair: LayerPair, adjusted: AdjustedRegistration) -> Image:
+    """Add the PSF of the estimate as a layer, at true scale, in the middle of what is seen now."""
+    # 1. Its size, in um where an axis has a length
+    inserted, properties = place_part(pair.widefield, (0.0, 0.0, 0.0))
+    psf = adjusted.estimate.psf
+    data = np.expand_dims(psf.values, inserted)
+    scale = np.ones(data.ndim)
+    scale[[axis for axis in range(data.ndim) if axis not in inserted]] = psf.step_um
+    # 2. The middle of the picture, in the same units
+    dims, camera = viewer.dims, viewer.scene.camera
+    middle = np.array(dims.point, dtype=np.float64)
+    for axis, place in zip(dims.displayed, camera.center[-dims.ndisplay :], strict=True):
+        middle[axis] = place
+    for axis, unit in enumerate(viewer.layers.extent.units or ()):
+        middle[axis] *= um_per_unit(unit) or 1.0
+    # 3. The layer
+    return viewer.add_image(
+        data,
+        name=f"PSF ({pair.widefield.layer.name})",
+        scale=scale,
+        translate=middle[-data.ndim :] - (np.array(data.shape) - 1) / 2 * scale,
+        units=["um" if axis not in inserted else properties["units"][axis] for axis in range(data.ndim)],
+        axis_labels=properties["axis_labels"],
+        colormap="gray",
+        contrast_limits=(0.0, float(psf.values.max()) or 1.0),
+        metadata={METADATA_KEY: adjusted.estimate.report()},
     )
-    return LoadedPair(pair_name(pair.widefield.layer.name), widefield, confocal)

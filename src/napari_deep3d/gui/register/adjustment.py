@@ -7,8 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from napari_deep3d.core import Spacing, Vector, zyx
-from napari_deep3d.core.registration import FAIR, HIGH, Registration, Transform, moved_by_hand
+from napari_deep3d.core import DoubleArray, Spacing, Vector, zyx
+from napari_deep3d.core.registration import FAIR, HIGH, Registration, moved_by_hand
 
 NEARLY_CERTAIN = 0.995
 """A confidence above it is shown as ``> 0.99``."""
@@ -16,20 +16,10 @@ NEARLY_CERTAIN = 0.995
 
 @dataclass(frozen=True, eq=False)
 class AdjustedRegistration:
-    """A registration and its adjustment by hand.
-
-    Attributes
-    ----------
-    estimate : Registration
-        What was found, or read from a file.
-    widefield_um : tuple of float
-        Voxel size of the wide-field stack, (Z, Y, X) in um.
-    by_um : tuple of float
-        How far it was moved by hand, (Z, Y, X) in um.
-    """
+    """What was found or read from a file, and how far it was moved by hand; (Z, Y, X) in um."""
 
     estimate: Registration
-    widefield_um: Spacing
+    widefield_um: Spacing  # voxel size of the wide-field stack
     by_um: Vector = (0.0, 0.0, 0.0)
 
     @property
@@ -70,7 +60,7 @@ class AdjustedRegistration:
         """One line: ``Shift z -1.12 um, y 0.00 um, x 0.93 um; confidence high (0.97)``."""
         sizes = (round(um, 2) + 0.0 for um in self.registration.shift_um)  # + 0.0: no minus before zero
         shift = ", ".join(f"{axis} {um:.2f} um" for axis, um in zip("zyx", sizes, strict=True))
-        linear = "" if self.estimate.transform.is_shift else f"; {linear_text(self.estimate.transform)}"
+        linear = "" if self.estimate.transform.is_shift else f"; {linear_text(self.estimate.transform.matrix)}"
         if self.registration.method == "by hand":
             return f"Shift {shift}{linear}; set by hand"
         confidence = self.estimate.confidence
@@ -79,9 +69,9 @@ class AdjustedRegistration:
         return f"Shift {shift}{linear}; confidence {word} ({number})"
 
 
-def linear_text(transform: Transform) -> str:
+def linear_text(matrix: DoubleArray) -> str:
     """Rotation and magnification for people: ``turned by 0.5 degrees, magnified 1.012``."""
-    left, sizes, right = np.linalg.svd(transform.matrix[:3, :3])
+    left, sizes, right = np.linalg.svd(matrix[:3, :3])
     rotation = left @ right
     degrees = np.degrees(np.arccos(np.clip((np.trace(rotation) - 1) / 2, -1, 1)))
     stretch = np.diag(right.T @ np.diag(sizes) @ right)

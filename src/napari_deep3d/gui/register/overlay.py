@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from napari.layers import Image
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
+from superqt.utils import signals_blocked
 
 from napari_deep3d.core import DoubleArray, zyx
 from napari_deep3d.core.registration import Transform
@@ -14,6 +17,7 @@ from napari_deep3d.gui.register.resampled_view import ResampledView, square_edge
 from napari_deep3d.gui.shared.geometry import LayerPair, PlacedStack
 from napari_deep3d.gui.shared.layers import TEMPORARY, contrast_limits, place
 from napari_deep3d.gui.shared.view_state import Before, Orientation, cut
+from napari_deep3d.gui.shared.widgets import Choice, make_form, stack_up
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -22,6 +26,11 @@ OverlayStyle = Literal["colours", "checkerboard"]
 WIDEFIELD_COLOUR, CONFOCAL_COLOUR = "green", "magenta"
 CHANGED = ("colormap", "blending", "affine")
 """Attributes of the pair's layers that the overlay changes."""
+BEFORE_KEY = "B"
+STYLE_TIP = (
+    "Wide-field green on confocal magenta: white where both are. In a checkerboard edges go on from square to square"
+)
+SHOW, LEAVE = "Show overlay", "Back to normal view"
 
 
 @dataclass(frozen=True)
@@ -38,11 +47,6 @@ class Overlay:
 
     A shift is shown by the confocal layer's affine: nothing is computed. What napari cannot draw, which is a
     checkerboard and a turned stack, is shown by temporary layers whose planes are resampled when they are looked at.
-
-    Parameters
-    ----------
-    viewer : Viewer
-        Where the pair is drawn.
     """
 
     def __init__(self, viewer: Viewer) -> None:
@@ -60,15 +64,25 @@ class Overlay:
 
     def show(self, pair: LayerPair, transform: Transform, look: OverlayLook) -> None:
         """Show a pair as a transform puts it."""
-        is_new = self._before is None
+        viewer, is_new = self._viewer, self._before is None
         if is_new:
-            self._enter(pair)
+            before = self._before = Before(viewer)
+            self._present = pair.present_transform()
+            for layer in viewer.layers:
+                before.note(layer, CHANGED if layer in (pair.confocal.layer, pair.widefield.layer) else ())
+                layer.visible = False
+            for stack, colour in ((pair.widefield, WIDEFIELD_COLOUR), (pair.confocal, CONFOCAL_COLOUR)):
+                stack.layer.colormap, stack.layer.blending = colour, "additive"
+                stack.layer.contrast_limits = contrast_limits(stack.volume.data)
+            bar = viewer.canvas.overlays.scale_bar
+            bar.visible, bar.gridded = True, False
+            viewer.dims.events.ndisplay.connect(self._refresh)
         elif self._pair is not pair:  # perhaps another channel or time point: other voxels
             self._remove_resampled()
         orientation, self._look, self._pair = self._look.orientation, look, pair
         if is_new or orientation != look.orientation:
-            cut(self._viewer, pair.widefield.axes, pair.widefield.layer.ndim, look.orientation)
-            self._viewer.fit_to_view(layers=[pair.widefield.layer])
+            cut(viewer, pair.widefield.axes, pair.widefield.layer.ndim, look.orientation)
+            viewer.fit_to_view(layers=[pair.widefield.layer])
         self._transform = transform
         self._refresh()
 
@@ -79,19 +93,6 @@ class Overlay:
             self._viewer.dims.events.ndisplay.disconnect(self._refresh)
             self._remove_resampled()
             before.restore()
-
-    def _enter(self, pair: LayerPair) -> None:
-        before = self._before = Before(self._viewer)
-        self._present = pair.present_transform()
-        for layer in self._viewer.layers:
-            before.note(layer, CHANGED if layer in (pair.confocal.layer, pair.widefield.layer) else ())
-            layer.visible = False
-        for stack, colour in ((pair.widefield, WIDEFIELD_COLOUR), (pair.confocal, CONFOCAL_COLOUR)):
-            stack.layer.colormap, stack.layer.blending = colour, "additive"
-            stack.layer.contrast_limits = contrast_limits(stack.volume.data)
-        bar = self._viewer.canvas.overlays.scale_bar
-        bar.visible, bar.gridded = True, False
-        self._viewer.dims.events.ndisplay.connect(self._refresh)
 
     def _refresh(self, _event: object = None) -> None:
         if self._pair is None or self._before is None:
@@ -117,11 +118,10 @@ class Overlay:
         self._show_resampled(pair, pair.confocal, to_confocal, resamples_confocal, is_checkerboard)
         widefield.visible, confocal.visible = not is_checkerboard, not resamples_confocal
 
-    # Temporary layers: made when they are first needed
-
     def _show_resampled(
         self, pair: LayerPair, stack: PlacedStack, matrix: DoubleArray, is_shown: bool, is_checkerboard: bool
     ) -> None:
+        """Show or hide the temporary layer that shows a stack on the wide-field stack's voxels."""
         layer, view = self._resampled.get(stack.layer, (None, None))
         if layer is not None and layer not in self._viewer.layers:  # the user removed it
             layer, view = None, None
@@ -129,37 +129,80 @@ class Overlay:
             if layer is not None:
                 layer.visible = False
             return
+        field = pair.widefield
         if layer is None or view is None:
-            layer, view = self._resampled[stack.layer] = self._add_resampled(pair.widefield, stack)
-        field = pair.widefield.volume
-        edges = square_edges(field.shape, field.require_spacing_um()) if is_checkerboard else None
+            shape, properties = place(field.layer, field.axes, field.index)
+            first, limits = field.axes.zyx[0], stack.layer.contrast_limits
+            view = ResampledView(stack.volume.data, shape, zyx(axis - first for axis in field.axes.zyx), limits[0])
+            selected = set(self._viewer.layers.selection)
+            layer = self._viewer.add_image(
+                view,
+                name=f"{stack.layer.name} (overlay)",
+                contrast_limits=limits,
+                colormap=stack.layer.colormap,
+                blending="additive",
+                metadata={TEMPORARY: True},
+                rgb=False,
+                multiscale=False,
+                visible=False,
+                **properties,
+            )
+            self._viewer.layers.selection = selected
+            self._resampled[stack.layer] = layer, view
+        edges = square_edges(field.volume.shape, field.volume.require_spacing_um()) if is_checkerboard else None
         if view.change(matrix, edges, shows_odd_squares=stack is pair.confocal) or not layer.visible:
             layer.visible = True
             layer.refresh(extent=False)
-
-    def _add_resampled(self, field: PlacedStack, stack: PlacedStack) -> tuple[Image, ResampledView]:
-        """Add a temporary layer that shows a stack on the wide-field stack's voxels."""
-        shape, properties = place(field.layer, field.axes, field.index)
-        first, limits = field.axes.zyx[0], stack.layer.contrast_limits
-        view = ResampledView(stack.volume.data, shape, zyx(axis - first for axis in field.axes.zyx), limits[0])
-        selected = set(self._viewer.layers.selection)
-        layer = self._viewer.add_image(
-            view,
-            name=f"{stack.layer.name} (overlay)",
-            contrast_limits=limits,
-            colormap=stack.layer.colormap,
-            blending="additive",
-            metadata={TEMPORARY: True},
-            rgb=False,
-            multiscale=False,
-            visible=False,
-            **properties,
-        )
-        self._viewer.layers.selection = selected
-        return layer, view
 
     def _remove_resampled(self) -> None:
         for layer, _ in self._resampled.values():
             if layer in self._viewer.layers:
                 self._viewer.layers.remove(layer)
         self._resampled = {}
+
+
+class OverlayControls(QWidget):
+    """Two choices and two buttons."""
+
+    look_changed = Signal()  # another look was chosen
+    toggled = Signal()  # the overlay is to be shown, or left
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.orientation = Choice("x-z shows the depth, where the stacks differ most")
+        self.orientation.fill([(name, name) for name in ("x-z", "x-y", "y-z")], "x-z")
+        self.orientation.currentIndexChanged.connect(self._on_look)
+        self.overlay_style = Choice(STYLE_TIP)
+        self.overlay_style.fill([("green / magenta", "colours"), ("checkerboard", "checkerboard")], "colours")
+        self.overlay_style.currentIndexChanged.connect(self._on_look)
+        self.before = QPushButton(f"Before ({BEFORE_KEY})")
+        self.before.setCheckable(True)
+        self.before.setToolTip(f"Flip between the stacks as they were and as they are registered (key {BEFORE_KEY})")
+        self.before.toggled.connect(self._on_look)
+        self.toggle_button = QPushButton(SHOW)
+        self.toggle_button.clicked.connect(self.toggled)
+        row = QHBoxLayout()
+        row.addWidget(self.before)
+        row.addWidget(self.toggle_button)
+        stack_up(self, make_form({"View": self.orientation, "Overlay": self.overlay_style}), row)
+
+    def look(self) -> OverlayLook:
+        """Return what is chosen."""
+        return OverlayLook(self.orientation.currentData(), self.overlay_style.currentData(), self.before.isChecked())
+
+    def flip(self) -> None:
+        """Flip between before and after."""
+        self.before.toggle()
+
+    def show_state(self, is_active: bool) -> None:
+        """Fit the buttons to whether the overlay is on."""
+        self.toggle_button.setText(LEAVE if is_active else SHOW)
+        self.before.setEnabled(is_active)
+
+    def show_after(self) -> None:
+        """Choose the stacks as they are registered, without emitting :attr:`look_changed`."""
+        with signals_blocked(self.before):
+            self.before.setChecked(False)
+
+    def _on_look(self, _value: object = None) -> None:
+        self.look_changed.emit()

@@ -8,30 +8,44 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QKeySequence, QShortcut
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QDoubleSpinBox, QWidget
 
 from napari_deep3d.core import InputError, Job, Stop, Volume
 from napari_deep3d.core.config import RegisterConfig
 from napari_deep3d.core.registration import Registration, register_volumes
 from napari_deep3d.gui.register.actions import ResultActions
 from napari_deep3d.gui.register.adjustment import AdjustedRegistration
-from napari_deep3d.gui.register.options import RegisterOptions
-from napari_deep3d.gui.register.overlay import Overlay
-from napari_deep3d.gui.register.overlay_controls import BEFORE_KEY, OverlayControls
+from napari_deep3d.gui.register.overlay import BEFORE_KEY, Overlay, OverlayControls
 from napari_deep3d.gui.register.shift_readout import ShiftReadout
+from napari_deep3d.gui.shared.config_form import ConfigForm, FormRow
 from napari_deep3d.gui.shared.empty_state import EmptyState
 from napari_deep3d.gui.shared.geometry import LayerPair
 from napari_deep3d.gui.shared.pair_selector import PairSelector
 from napari_deep3d.gui.shared.run_button import RunButton
-from napari_deep3d.gui.shared.widgets import RED, Line, stack_up
+from napari_deep3d.gui.shared.widgets import RED, Choice, Line, let_wheel_scroll_panel, make_form, stack_up
 from napari_deep3d.gui.shared.worker import Cancelled, Failed
 
 if TYPE_CHECKING:
     from napari import Viewer
 
-
 Register = Callable[[Volume, Volume, RegisterConfig, Stop], Job[Registration]]
 """Makes the job of a registration; takes what :func:`register_volumes` takes."""
+TRANSFORMS = [
+    ("shift only", "shift"),
+    ("shift, rotation and magnification", "similarity"),
+    ("all linear changes", "affine"),
+]
+METHODS = FormRow(
+    "Method",
+    "Leave it at PSF; the others are for comparison (cross-correlation)",
+    choices=[
+        ("blur between the stacks (PSF)", "psf"),
+        ("match of the fine structure", "cross-correlation"),
+        ("match of the stacks as they are", "plain-cross-correlation"),
+    ],
+)
+NO_LIMIT_UM = 10_000.0
+"""As far as a config allows: no limit along an axis where another one has one."""
 
 
 class RegisterPanel(QWidget):
@@ -40,23 +54,13 @@ class RegisterPanel(QWidget):
     Parameters
     ----------
     viewer : Viewer
-        The napari viewer.
     register : callable
         What the panel calls to register two stacks.
-
-    Attributes
-    ----------
-    overlay_entered
-        Signal: the overlay is about to be shown; other views should leave first.
-    result_shown
-        Signal, with the last widget that belongs to a new registration: it should come into view.
-    pair_added
-        Signal, with a LoadedPair that is to be trained on.
     """
 
-    overlay_entered = Signal()
-    result_shown = Signal(object)
-    pair_added = Signal(object)
+    overlay_entered = Signal()  # the overlay is about to be shown; other views should leave first
+    result_shown = Signal(object)  # the last widget of a new registration: it should come into view
+    pair_added = Signal(object)  # a LoadedPair that is to be trained on
 
     def __init__(self, viewer: Viewer, *, register: Register = register_volumes) -> None:
         super().__init__()
@@ -90,12 +94,13 @@ class RegisterPanel(QWidget):
 
     def refresh(self) -> None:
         """Show what follows from the choices."""
-        pair = self.chooser.pair()
-        if pair is None or self._pair is None or _grids(pair) != _grids(self._pair):
-            self._forget()
+        old, pair = self._pair, self.chooser.pair()
+        if pair is None or old is None or _grids(pair) != _grids(old):  # the registration belongs to other stacks
+            self._adjusted = None
+            self._clear_messages()
+            self.leave_overlay()
             self._pair = pair
-        elif _indices(pair) != _indices(self._pair):  # another channel or time point
-            old = self._pair
+        elif (pair.confocal.index, pair.widefield.index) != (old.confocal.index, old.widefield.index):
             self._pair = LayerPair(old.confocal.at_index_of(pair.confocal), old.widefield.at_index_of(pair.widefield))
             if self.overlay.is_active:
                 self._show_overlay()
@@ -130,12 +135,6 @@ class RegisterPanel(QWidget):
         self.estimate.allow(self._pair is not None and not is_aligning)
         self.controls.show_state(self.overlay.is_active)
         self.result_actions.show_state(self._pair, self._adjusted, self.estimate.is_running)
-
-    def _forget(self) -> None:
-        """Drop a registration that belongs to other stacks."""
-        self._adjusted = None
-        self._clear_messages()
-        self.leave_overlay()
 
     def _clear_messages(self) -> None:
         self.message.show_text("")
@@ -217,6 +216,36 @@ def _grids(pair: LayerPair | None) -> object:
     return None if pair is None else (pair.confocal.grid, pair.widefield.grid)
 
 
-def _indices(pair: LayerPair) -> object:
-    """Which channels and time points of the layers the stacks are."""
-    return pair.confocal.index, pair.widefield.index
+class RegisterOptions(QWidget):
+    """How to register: what may differ between the stacks; folded: the method, and how far to look."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.transform = Choice("Shift only is right for two microscopes on one stand; rotation needs large stacks")
+        self.transform.fill(TRANSFORMS, "shift")
+        self.max_shift_z, self.max_shift_xy = _max_shift_field("z"), _max_shift_field("x, y")
+        limits = {"Shift z up to": self.max_shift_z, "Shift x, y up to": self.max_shift_xy}
+        self.advanced = ConfigForm(RegisterConfig.model_fields, {"method": METHODS}, limits)
+        stack_up(self, make_form({"Allow for": self.transform}), self.advanced)
+
+    def config(self) -> RegisterConfig:
+        """Return the choices as a checked config."""
+        z_um, xy_um = self.max_shift_z.value() or NO_LIMIT_UM, self.max_shift_xy.value() or NO_LIMIT_UM
+        is_limited = min(z_um, xy_um) < NO_LIMIT_UM
+        return RegisterConfig.checked(
+            transform=self.transform.currentData(),
+            max_shift_um=(z_um, xy_um, xy_um) if is_limited else None,
+            **self.advanced.values(),
+        )
+
+
+def _max_shift_field(axis: str) -> QDoubleSpinBox:
+    field = QDoubleSpinBox()
+    field.setRange(0, 1000)
+    field.setMinimumWidth(90)
+    field.setDecimals(1)
+    field.setSpecialValueText("no limit")
+    field.setSuffix(" um")
+    field.setToolTip(f"Set it along {axis} if you know how far the stacks can be apart, and the estimate is wrong")
+    let_wheel_scroll_panel(field)
+    return field

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import scipy.ndimage as ndi
-from numpy.typing import NDArray
 
 from napari_deep3d.core import Box, DoubleArray, FloatArray, LazyStack, Shape, Spacing, Stack, Vector, read_box, zyx
 
@@ -23,8 +22,7 @@ class ResampledView(LazyStack):
 
     Parameters
     ----------
-    stack : Stack
-        What is seen, axes (Z, Y, X).
+    stack : Stack, axes (Z, Y, X)
     shape : tuple of int
         Of the layer: the Z, Y, X of the stack on whose voxels it is seen, and any number of axes of length 1.
     zyx_axes : tuple of int
@@ -33,15 +31,6 @@ class ResampledView(LazyStack):
         Value where the stack ends, and in the squares of a checkerboard that are left out.
     max_voxels : int
         A plane of more voxels is resampled at every second, third ... voxel only.
-
-    Attributes
-    ----------
-    matrix : array of float64, (4, 4)
-        From indices of the other stack to indices of this one.
-    square_edges : tuple of float, or None
-        Edges of a checkerboard's squares in voxels along (Z, Y, X); None shows everything.
-    shows_odd_squares : bool
-        Which of the squares are shown.
     """
 
     def __init__(
@@ -74,19 +63,32 @@ class ResampledView(LazyStack):
         return int(np.prod(self.shape))
 
     def change(self, matrix: DoubleArray, square_edges: Vector | None, shows_odd_squares: bool) -> bool:
-        """Set how it is seen; return whether that is new."""
+        """Set how it is seen; return whether that is new.
+
+        Parameters
+        ----------
+        matrix : array of float64, (4, 4)
+            From indices of the other stack to indices of this one.
+        square_edges : tuple of float, or None
+            Edges of a checkerboard's squares in voxels along (Z, Y, X); None shows everything.
+        shows_odd_squares : bool
+        """
         is_new = self.square_edges != square_edges or not np.array_equal(self.matrix, matrix)
         self.matrix, self.square_edges, self.shows_odd_squares = matrix, square_edges, shows_odd_squares
         return is_new
 
     def _read(self, box: tuple[slice, ...]) -> FloatArray:
         wanted = Box(*(box[axis] for axis in self._zyx_axes))
-        if wanted.shape == zyx(self.shape[axis] for axis in self._zyx_axes):
-            values = np.broadcast_to(self.empty, wanted.shape)  # on its way to 3D, where the layer is hidden
-        else:
-            values = self._resample(wanted)
-            if self.square_edges is not None:
-                values = np.where(self._is_shown(wanted, self.square_edges), values, self.empty)
+        is_3d = wanted.shape == zyx(self.shape[axis] for axis in self._zyx_axes)
+        # napari asks for all on its way to 3D, where the layer is hidden
+        values = np.broadcast_to(self.empty, wanted.shape) if is_3d else self._resample(wanted)
+        if not is_3d and self.square_edges is not None:
+            parity = np.zeros((1, 1, 1), dtype=int)
+            for axis, part in enumerate(wanted):
+                if wanted.shape[axis] > 1:
+                    squares = (np.arange(part.start, part.stop) // self.square_edges[axis]).astype(int)
+                    parity = parity + np.expand_dims(squares, [i for i in range(3) if i != axis])
+            values = np.where(parity % 2 == self.shows_odd_squares, values, self.empty)
         return values.reshape([part.stop - part.start for part in box])
 
     def _resample(self, box: Box) -> FloatArray:
@@ -113,15 +115,6 @@ class ResampledView(LazyStack):
         for axis in np.flatnonzero(steps > 1):
             values = values.repeat(steps[axis], axis=axis).take(range(box.shape[axis]), axis=axis)
         return values
-
-    def _is_shown(self, box: Box, edges: Vector) -> NDArray[np.bool_]:
-        """Which voxels of a plane lie in the squares that are shown; broadcasts to the box."""
-        parity = np.zeros((1, 1, 1), dtype=int)
-        for axis, part in enumerate(box):
-            if box.shape[axis] > 1:
-                squares = (np.arange(part.start, part.stop) // edges[axis]).astype(int)
-                parity = parity + np.expand_dims(squares, [i for i in range(3) if i != axis])
-        return np.asarray(parity % 2 == self.shows_odd_squares)
 
 
 def square_edges(shape: Shape, spacing_um: Spacing) -> Vector:

@@ -5,14 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import pyqtgraph as pg
+from pyqtgraph.GraphicsScene.mouseEvents import MouseClickEvent
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QKeySequence, QShortcut
-from qtpy.QtWidgets import QApplication, QGridLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QApplication, QGridLayout, QLabel, QPushButton, QWidget
 
 from napari_deep3d.gui.register.adjustment import AdjustedRegistration
-from napari_deep3d.gui.register.profile_plots import ProfilePlots
+from napari_deep3d.gui.shared.plot import Plot
 from napari_deep3d.gui.shared.widgets import AMBER, RED, Line, stack_up
 
+HEIGHT, AXIS_HEIGHT = 98, 32
+LABEL_OVERHANG = 5
+"""Pixels by which pyqtgraph draws an axis label below its axis."""
+PSF_COLOUR, FILTERED_COLOUR, PLAIN_COLOUR = "#ff9d2e", "#9a9a9a", "#7f868f"
+MARKER_COLOUR = "#4fa3ff"
+LEGEND = (
+    f'<span style="color:{PSF_COLOUR}">&#9644; blur between the stacks (PSF)</span><br>'
+    f'<span style="color:{FILTERED_COLOUR}">&#9644; match of fine detail</span> &nbsp; '
+    f'<span style="color:{PLAIN_COLOUR}">- - plain match</span><br>'
+    f'<span style="color:{MARKER_COLOUR}">&#10074; the shift: drag it, or click in a plot</span>'
+)
+LEGEND_TIP = (
+    "The highest point of the orange curve is the shift. One sharp peak can be trusted; several, or a flat curve, "
+    "cannot. Grey: cross-correlation of both stacks, without (solid) and with (dashed) their out-of-focus haze."
+)
 NO_PROFILES = "Read from a file, which keeps no profiles; estimate the shift to see them."
 NUDGES = (
     ("← x", "Left", 2, -1),
@@ -29,20 +46,9 @@ NUDGE_TIP = "Move the confocal stack by one wide-field voxel, with Shift by a te
 
 
 class NudgeButtons(QWidget):
-    """Six buttons that move the shift in small steps, and the same by keys.
+    """Six buttons that move the shift in small steps, and the same by keys while ``key_area`` has the focus."""
 
-    Parameters
-    ----------
-    key_area : QWidget
-        The keys work while this widget, or one in it, has the focus.
-
-    Attributes
-    ----------
-    nudged
-        Signal, with the axis (0, 1, 2 for Z, Y, X) and the step in wide-field voxels.
-    """
-
-    nudged = Signal(int, float)
+    nudged = Signal(int, float)  # the axis (0, 1, 2 for Z, Y, X) and the step in wide-field voxels
 
     def __init__(self, key_area: QWidget) -> None:
         super().__init__()
@@ -69,15 +75,9 @@ class NudgeButtons(QWidget):
 
 
 class ShiftReadout(QWidget):
-    """The shift in words, the plots, and what moves it.
+    """The shift in words, the plots, and what moves it."""
 
-    Attributes
-    ----------
-    adjusted
-        Signal, with the :class:`AdjustedRegistration` as the user moved it.
-    """
-
-    adjusted = Signal(object)
+    adjusted = Signal(object)  # the AdjustedRegistration as the user moved it
 
     def __init__(self) -> None:
         super().__init__()
@@ -90,11 +90,8 @@ class ShiftReadout(QWidget):
         self.nudge.nudged.connect(lambda axis, voxels: self._adjust(lambda shown: shown.nudged(axis, voxels)))
         self.back_button = QPushButton("Back to the estimate")
         self.back_button.clicked.connect(lambda: self._adjust(AdjustedRegistration.unadjusted))
-        stack_up(
-            self,
-            *(self.shift, self.refusal, self.notices, self.no_profiles),
-            *(self.plots, self.nudge, self.back_button),
-        )
+        lines = (self.shift, self.refusal, self.notices, self.no_profiles)
+        stack_up(self, *lines, self.plots, self.nudge, self.back_button)
 
     def show_registration(self, adjusted: AdjustedRegistration) -> None:
         """Show a registration as it stands."""
@@ -106,10 +103,76 @@ class ShiftReadout(QWidget):
         self.no_profiles.show_text("" if adjusted.has_profiles else NO_PROFILES)
         self.plots.setVisible(adjusted.has_profiles)
         if adjusted.has_profiles:
-            self.plots.show_profiles(adjusted.estimate, registration.shift_um)
+            self.plots.show_profiles(adjusted)
         self.back_button.setEnabled(adjusted.is_adjusted)
 
     def _adjust(self, change: Callable[[AdjustedRegistration], AdjustedRegistration]) -> None:
         if self._shown is not None:
             self.show_registration(change(self._shown))
             self.adjusted.emit(self._shown)
+
+
+class ProfilePlot(Plot):
+    """The profiles along one axis (0, 1, 2 for Z, Y, X); the plot's items are made once."""
+
+    moved = Signal(float)  # the shift in um to which the marker was dragged or that was clicked
+
+    def __init__(self, axis: int) -> None:
+        super().__init__(f"shift along {'zyx'[axis]} (um)", HEIGHT)
+        self._axis = axis
+        self.hideAxis("left")
+        bottom = self.getAxis("bottom")
+        bottom.setStyle(tickTextOffset=1)
+        bottom.setHeight(AXIS_HEIGHT)
+        self.getPlotItem().layout.setContentsMargins(0, 0, 0, LABEL_OVERHANG)
+        self.plain = self.plot(pen=pg.mkPen(PLAIN_COLOUR, width=1, style=Qt.PenStyle.DashLine))
+        self.filtered = self.plot(pen=pg.mkPen(FILTERED_COLOUR, width=1.5))
+        self.psf = self.plot(pen=pg.mkPen(PSF_COLOUR, width=2.5))
+        self.marker = pg.InfiniteLine(
+            angle=90, movable=True, pen=pg.mkPen(MARKER_COLOUR, width=2), hoverPen=pg.mkPen(MARKER_COLOUR, width=4)
+        )
+        self.addItem(self.marker)
+        self.marker.sigDragged.connect(lambda line: self.moved.emit(float(line.value())))
+        self.scene().sigMouseClicked.connect(self._on_click)
+
+    def show_profiles(self, adjusted: AdjustedRegistration) -> None:
+        """Show the profiles through the estimated peak, and the marker at the shift as it stands."""
+        # The profiles stay when the peak is moved: each is scaled to its own largest value, so one through a place
+        # beside the peak would make noise look like peaks.
+        estimate, shift_um = adjusted.estimate, adjusted.registration.shift_um[self._axis]
+        maps = (estimate.psf, estimate.filtered_correlation, estimate.plain_correlation)
+        psf, filtered, plain = (values.profile(self._axis, estimate.shift_um) for values in maps)
+        for item, curve in ((self.psf, psf), (self.filtered, filtered), (self.plain, plain)):
+            item.setData(curve.shift_um, curve.values)
+        ends = (min(float(psf.shift_um[0]), shift_um), max(float(psf.shift_um[-1]), shift_um))
+        self.marker.setBounds(ends)
+        self.marker.setValue(shift_um)
+        self.setXRange(*ends, padding=0.02)
+        lowest = min(float(curve.values.min()) for curve in (psf, filtered, plain))
+        self.setYRange(min(0.0, lowest), 1.0, padding=0.08)
+
+    def _on_click(self, event: MouseClickEvent) -> None:
+        if event.button() == Qt.MouseButton.LeftButton:
+            self.moved.emit(float(self.getViewBox().mapSceneToView(event.scenePos()).x()))
+
+
+class ProfilePlots(QWidget):
+    """What tells the shift, along z, y and x, with a marker in each plot that can be dragged."""
+
+    moved = Signal(int, float)  # the axis (0, 1, 2 for Z, Y, X) and the shift in um along it that the user chose
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.plots = [ProfilePlot(axis) for axis in range(3)]
+        legend = QLabel(LEGEND)
+        legend.setWordWrap(True)
+        legend.setToolTip(LEGEND_TIP)
+        for axis, plot in enumerate(self.plots):
+            plot.setToolTip(LEGEND_TIP)
+            plot.moved.connect(partial(self.moved.emit, axis))
+        stack_up(self, *self.plots, legend).setSpacing(2)
+
+    def show_profiles(self, adjusted: AdjustedRegistration) -> None:
+        """Show the profiles of a registration, and its shift."""
+        for plot in self.plots:
+            plot.show_profiles(adjusted)

@@ -5,16 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QLineEdit, QWidget
+from qtpy.QtWidgets import QFileDialog, QLineEdit, QPushButton, QWidget
 from superqt.utils import signals_blocked
 
 from napari_deep3d.core import InputError
 from napari_deep3d.core.config import DEFAULT_MODEL, PRESETS, TrainConfig, merge
+from napari_deep3d.gui.shared.config_form import ConfigForm, FormRow
 from napari_deep3d.gui.shared.training_pairs import Member
 from napari_deep3d.gui.shared.widgets import AMBER, Choice, Line, make_form, stack_up
-from napari_deep3d.gui.train.advanced import TrainAdvanced
 from napari_deep3d.gui.train.run import TrainRequest
 from napari_deep3d.jobs.models import free_name, model_names
+from napari_deep3d.jobs.run_folder import runs_folder
+from napari_deep3d.jobs.train_plan import FIXED_BY_START
 
 SCRATCH = "scratch"
 PAPER, STEPS = "paper", "steps"
@@ -30,16 +32,26 @@ TIME_TIP = (
     "The speed is measured first. 15 min shows whether it works, 2 h is for good results; the paper's setting needs a "
     "GPU; the number of steps stands under Advanced"
 )
+ROWS = {
+    "iterations": FormRow("Steps"),
+    "weight_l1": FormRow("Difference (L1)"),
+    "weight_gan": FormRow("Realism (GAN)"),
+    "weight_vgg": FormRow("Texture (VGG)"),
+    "learning_rate": FormRow("Learning rate", decimals=5),
+    "batch_size": FormRow("Patches a step"),
+    "width": FormRow("Width"),
+    "dimensions": FormRow("Dimensions"),
+    "network_input": FormRow("Network sees"),
+    "z_step": FormRow("Plane step"),
+    "device": FormRow("Device"),
+    "precision": FormRow("Precision"),
+    "seed": FormRow("Random seed"),
+}
+FIXED_TIP = "The model to start from decides it"
 
 
 class TrainOptions(QWidget):
-    """A form, and a folded section.
-
-    Attributes
-    ----------
-    changed
-        Signal: a choice was changed.
-    """
+    """A form, and a folded section."""
 
     changed = Signal()
 
@@ -120,3 +132,39 @@ class TrainOptions(QWidget):
         except InputError:  # the request says so
             pass
         self.name_hint.show_text(hint)
+
+
+class TrainAdvanced(ConfigForm):
+    """The settings that few need, made from the config's fields, and where trainings are kept.
+
+    Only what differs from the defaults becomes part of the config.
+    """
+
+    def __init__(self) -> None:
+        self._chosen_folder: Path | None = None
+        self.folder_button = QPushButton()
+        super().__init__(TrainConfig.flat_fields(), ROWS, {"Kept in": self.folder_button})
+        self.folder_button.clicked.connect(self._on_folder)
+        self._show_folder()
+
+    @property
+    def folder(self) -> Path:
+        """Where trainings are kept, each in a folder of its own."""
+        return self._chosen_folder or runs_folder()
+
+    def fix(self, starts_from_model: bool, sets_steps: bool) -> None:
+        """Disable what a model to start from decides, and the number of steps unless it is to be set."""
+        for name in self.fields.keys() & set(FIXED_BY_START):
+            self.enable(name, not starts_from_model, FIXED_TIP)
+        self.enable("iterations", sets_steps)
+
+    def _on_folder(self) -> None:
+        name = QFileDialog.getExistingDirectory(self, "Folder of trainings", str(self.folder))
+        if name:
+            self._chosen_folder = Path(name)
+            self._show_folder()
+            self.changed.emit()
+
+    def _show_folder(self) -> None:
+        self.folder_button.setText("default folder" if self._chosen_folder is None else self._chosen_folder.name)
+        self.folder_button.setToolTip(f"Each training keeps its state and its pairs in a folder in {self.folder}")

@@ -13,7 +13,6 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
 from napari_deep3d.core import Event, Job, Progress, Stop
-from napari_deep3d.gui.shared.geometry import LayerPair
 from napari_deep3d.gui.shared.pair_selector import PairSelector, guess_pair
 from napari_deep3d.gui.shared.training_pairs import Member, make_member, pair_name, read_folder, unlike
 from napari_deep3d.gui.shared.widgets import AMBER, RED, Line, stack_up
@@ -34,18 +33,10 @@ FOLDER_TIP = "A folder that holds two, 'widefield' and 'confocal'; both stacks o
 
 
 class PairAdder(QWidget):
-    """Buttons that add pairs; files are read in a worker.
+    """Buttons that add pairs; files are read in a worker."""
 
-    Attributes
-    ----------
-    found
-        Signal, with a list of Members that are to go on the list.
-    removal_requested
-        Signal: the selected pairs are to be taken off the list.
-    """
-
-    found = Signal(object)
-    removal_requested = Signal()
+    found = Signal(object)  # a list of Members that are to go on the list
+    removal_requested = Signal()  # the selected pairs are to be taken off the list
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
@@ -113,8 +104,12 @@ class PairAdder(QWidget):
             different = unlike(pair.widefield.volume, pair.confocal.volume)
             problem = different[:1].upper() + different[1:]
             is_usable = not problem
-            if is_usable and not _on_each_other(pair):
-                problem = APART
+            if is_usable:  # are both drawn in the same place, to a voxel's half?
+                size_um = np.array(pair.widefield.volume.require_spacing_um())
+                corners = np.array([[0, 0, 0, 1], [*pair.widefield.volume.shape * size_um, 1]]).T
+                moved = (np.asarray(pair.present_transform().matrix) @ corners - corners)[:3]
+                if not (np.abs(moved).max(axis=1) < 0.5 * size_um).all():
+                    problem = APART
         self.hint.show_text(problem)
         self.add_button.setEnabled(is_usable)
 
@@ -143,12 +138,3 @@ def guess_registered(images: list[Image]) -> tuple[Image | None, Image | None]:
     """Tell the layers of a registered pair by their names: the newest aligned ones, if there are any."""
     aligned = [layer for layer in reversed(images) if "(aligned)" in layer.name]
     return guess_pair(aligned if len(aligned) > 1 else images)
-
-
-def _on_each_other(pair: LayerPair) -> bool:
-    """Whether both layers are drawn in the same place, to a voxel's half."""
-    matrix = pair.present_transform().matrix
-    far = np.array([*pair.widefield.volume.shape]) * pair.widefield.volume.require_spacing_um()
-    corners = np.array([[0, 0, 0, 1], [*far, 1]]).T
-    moved = (np.asarray(matrix) @ corners - corners)[:3]
-    return bool((np.abs(moved).max(axis=1) < 0.5 * np.array(pair.widefield.volume.require_spacing_um())).all())

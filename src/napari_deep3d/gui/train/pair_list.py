@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QIcon, QImage, QKeySequence, QPixmap, QShortcut
 from qtpy.QtWidgets import (
@@ -42,17 +40,9 @@ class PairRow(NamedTuple):
 
 
 class PairList(QWidget):
-    """The pairs, one a row.
+    """The pairs, one a row."""
 
-    Attributes
-    ----------
-    changed
-        Signal: a pair came or went, or was ticked.
-    rows
-        The rows from top to bottom.
-    """
-
-    changed = Signal()
+    changed = Signal()  # a pair came or went, or was ticked
 
     def __init__(self) -> None:
         super().__init__()
@@ -113,7 +103,9 @@ class PairList(QWidget):
         if spacing_um is not None and spacing_um[1] == spacing_um[2]:
             voxels = f"z {spacing_um[0]:.3g}, xy {spacing_um[2]:.3g} um"
         item = QTreeWidgetItem(self.tree, [f"{member.name}\n{size}\n{voxels}", ""])
-        item.setIcon(NAME, QIcon(_pixmap(member.picture)))
+        (rows, columns), grey = member.picture.shape, member.picture.tobytes()  # QImage needs them until the copy
+        image = QImage(grey, columns, rows, columns, QImage.Format.Format_Grayscale8).copy()
+        item.setIcon(NAME, QIcon(QPixmap.fromImage(image)))
         item.setToolTip(NAME, f"{member.name}\n{facts}\n{member.folder or 'from layers'}")
         item.setToolTip(TEST, TEST_TIP)
         item.setSizeHint(NAME, QSize(0, ROW_HEIGHT))
@@ -132,9 +124,3 @@ class PairList(QWidget):
         count = len(self.rows)
         self._header_item.setText(NAME, f"{'1 pair' if count == 1 else f'{count} pairs'}: wide-field | confocal")
         self.tree.setFixedHeight(self._header.sizeHint().height() + ROW_HEIGHT * min(max(count, 1), MAX_ROWS) + 4)
-
-
-def _pixmap(picture: NDArray[np.uint8]) -> QPixmap:
-    rows, columns = picture.shape
-    voxels = picture.tobytes()
-    return QPixmap.fromImage(QImage(voxels, columns, rows, columns, QImage.Format.Format_Grayscale8).copy())

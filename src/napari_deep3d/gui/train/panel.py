@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QFileDialog, QPushButton, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
 from napari_deep3d.core import Event, InputError, Metrics, Notice, Preview
 from napari_deep3d.gui.shared.run_button import RunButton
 from napari_deep3d.gui.shared.widgets import AMBER, RED, Line, stack_up
-from napari_deep3d.gui.shared.worker import Cancelled, Failed
 from napari_deep3d.gui.train.loss_plots import LossPlots
 from napari_deep3d.gui.train.options import TrainOptions
 from napari_deep3d.gui.train.pair_adder import PairAdder
 from napari_deep3d.gui.train.pair_list import PairList
 from napari_deep3d.gui.train.plan import MakePlan, TrainingPlan
 from napari_deep3d.gui.train.preview_panel import PreviewPanel
-from napari_deep3d.gui.train.resume_bar import ResumeBar
-from napari_deep3d.gui.train.run import Train, TrainingEnd, TrainRequest, conclude, train_and_list
-from napari_deep3d.jobs.pairs import LoadedPair
-from napari_deep3d.jobs.run_folder import RunInfo, read_metrics, read_run
+from napari_deep3d.gui.train.run import AnyEnd, Train, TrainRequest, conclude, train_and_list
+from napari_deep3d.jobs.run_folder import RunInfo, list_unfinished, read_metrics, read_run
 from napari_deep3d.jobs.train import train_model
 from napari_deep3d.jobs.train_plan import plan_training
 
@@ -49,36 +48,25 @@ class TrainPanel(QWidget):
     Parameters
     ----------
     viewer : Viewer
-        The napari viewer.
     train, plan : callable
         What the panel calls: makes the job of a training, plans one.
-
-    Attributes
-    ----------
-    preview_entered
-        Signal: the preview is about to be shown; other views should leave first.
-    model_added
-        Signal: there is a new model on the list.
-    predict_requested
-        Signal, with the name of a model to predict with.
-    shown_below
-        Signal, with a widget that should come into view.
     """
 
-    preview_entered = Signal()
-    model_added = Signal()
-    predict_requested = Signal(str)
-    shown_below = Signal(object)
+    preview_entered = Signal()  # the preview is about to be shown; other views should leave first
+    model_added = Signal()  # there is a new model on the list
+    predict_requested = Signal(str)  # the name of a model to predict with
+    shown_below = Signal(object)  # a widget that should come into view
 
     def __init__(self, viewer: Viewer, *, train: Train = train_model, plan: MakePlan = plan_training) -> None:
         super().__init__()
-        self._viewer, self._train = viewer, train
+        self._train = train
         self._request: TrainRequest | None = None
         self._model = ""
         self.resume_bar, self.empty, self.summary = ResumeBar(), Line(), Line()
         self.resume_bar.resume_requested.connect(self._resume)
         self.empty.show_text(EMPTY)
         self.pairs, self.adder, self.options = PairList(), PairAdder(viewer), TrainOptions()
+        self.add_pair = self.adder.add_pair
         self.adder.found.connect(self.pairs.add)
         self.adder.removal_requested.connect(self.pairs.remove_selected)
         self.pairs.changed.connect(self.refresh)
@@ -112,12 +100,9 @@ class TrainPanel(QWidget):
         )
         self.refresh()
 
-    def add_pair(self, pair: LoadedPair) -> None:
-        """Put a registered pair on the list."""
-        self.adder.add_pair(pair)
-
     def refresh(self) -> None:
         """Show what follows from the choices."""
+        # 1. What is seen
         members, is_running = self.pairs.members(), self.run_button.is_running
         self.empty.setVisible(not members)
         self.pairs.setVisible(bool(members))
@@ -129,6 +114,7 @@ class TrainPanel(QWidget):
         self.resume_button.setVisible(not is_running)
         self.predict_button.setVisible(bool(self._model) and not is_running)
         self.run_button.setVisible(bool(members) or is_running)
+        # 2. What is asked for, or why it cannot be
         self._request = None
         problem = ""
         if members and not is_running:
@@ -137,7 +123,13 @@ class TrainPanel(QWidget):
             except InputError as error:
                 problem = str(error)
         self.problem.show_text(problem)
-        self._show_split()
+        # 3. What will be kept for testing, and the plan
+        request, split = self._request, ""
+        count = 0 if request is None else request.config.data.number_held_out(len(request.members))
+        if request is not None and not request.config.data.held_out and count:
+            which = "One pair, drawn at random, is" if count == 1 else f"{count} pairs, drawn at random, are"
+            split = f"{which} kept for testing; tick 'Test only' to choose."
+        self.split_line.show_text(split)
         self.plan.show_request(self._request)
         self.run_button.allow(self._request is not None)
 
@@ -156,14 +148,6 @@ class TrainPanel(QWidget):
         self.plan.shut_down()
         self.run_button.close_run()
         self.preview.drop()
-
-    def _show_split(self) -> None:
-        request, text = self._request, ""
-        count = 0 if request is None else request.config.data.number_held_out(len(request.members))
-        if request is not None and not request.config.data.held_out and count:
-            which = "One pair, drawn at random, is" if count == 1 else f"{count} pairs, drawn at random, are"
-            text = f"{which} kept for testing; tick 'Test only' to choose."
-        self.split_line.show_text(text)
 
     def _on_planned(self, is_possible: bool) -> None:
         self.run_button.allow(is_possible and self._request is not None)
@@ -194,7 +178,10 @@ class TrainPanel(QWidget):
         if self.run_button.is_running:
             return
         self._model = ""
-        self.summary.show_text(_summary(request))
+        count = len(request.members)
+        pairs = "1 pair" if count == 1 else f"{count} pairs"
+        summary = f"Training {request.name!r} on {pairs}, from {request.start or 'scratch'}."
+        self.summary.show_text(f"Going on with {request.name!r}." if request.resumes else summary)
         self.message.show_text("", "")
         self.resume_bar.offer(None)
         self.options.fold()
@@ -216,7 +203,7 @@ class TrainPanel(QWidget):
         self.preview.drop()  # the stack to predict from should be seen
         self.predict_requested.emit(self._model)
 
-    def _on_ended(self, request: TrainRequest, end: TrainingEnd | Failed | Cancelled) -> None:
+    def _on_ended(self, request: TrainRequest, end: AnyEnd) -> None:
         outcome = conclude(request, end)
         self._model = outcome.model
         self.preview.end()
@@ -229,9 +216,42 @@ class TrainPanel(QWidget):
         self.shown_below.emit(self.preview if self.preview.steps else self.message)
 
 
-def _summary(request: TrainRequest) -> str:
-    if request.resumes:
-        return f"Going on with {request.name!r}."
-    count = len(request.members)
-    pairs = "1 pair" if count == 1 else f"{count} pairs"
-    return f"Training {request.name!r} on {pairs}, from {request.start or 'scratch'}."
+class ResumeBar(QWidget):
+    """Offers to go on with a training that was begun earlier; hidden where there is none."""
+
+    resume_requested = Signal(object)  # the RunInfo of the training to go on with
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._run: RunInfo | None = None
+        self.line = Line(AMBER)
+        self.resume, self.dismiss = QPushButton("Resume"), QPushButton("Dismiss")
+        self.resume.setToolTip("Go on from there, with the same pairs and settings")
+        self.dismiss.setToolTip("Hide this; the training stays on disk, and 'Resume a run...' finds it")
+        self.resume.clicked.connect(self._on_resume)
+        self.dismiss.clicked.connect(lambda: self.offer(None))
+        row = QHBoxLayout()
+        row.addWidget(self.resume)
+        row.addWidget(self.dismiss)
+        stack_up(self, self.line, row)
+        self.offer(next(iter(list_unfinished()), None))
+
+    def offer(self, run: RunInfo | None) -> None:
+        """Offer a training, or none."""
+        self._run = run
+        text = "" if run is None else f"An unfinished training: {run.name}, step {run.steps_done} of {run.iterations}."
+        self.line.show_text(text)
+        self.line.setToolTip("" if run is None else str(run.path))
+        self.setVisible(run is not None)
+
+    def offer_folder(self, folder: Path | None) -> None:
+        """Offer the training of a run folder, if it can go on."""
+        run = None
+        if folder is not None:
+            with suppress(InputError):
+                run = read_run(folder)
+        self.offer(None if run is None or run.complete else run)
+
+    def _on_resume(self) -> None:
+        if self._run is not None:
+            self.resume_requested.emit(self._run)

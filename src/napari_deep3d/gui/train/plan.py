@@ -12,9 +12,10 @@ from napari_deep3d.gui.shared.texts import format_memory, format_seconds
 from napari_deep3d.gui.shared.widgets import AMBER, RED, Line, stack_up
 from napari_deep3d.gui.shared.worker import Cancelled, Failed
 from napari_deep3d.gui.train.run import TrainRequest
-from napari_deep3d.jobs.train_plan import TrainPlan, plan_training
+from napari_deep3d.jobs.train_plan import TrainPlan
 
 MakePlan = Callable[..., TrainPlan]
+"""Plans a training; takes what :func:`plan_training` takes."""
 PREVIEW_SECONDS, MIN_PREVIEWS = 10.0, 20
 UNPLANNED = 20
 """Steps between pictures while it is not known how long one takes."""
@@ -24,21 +25,11 @@ class TrainingPlan(QWidget):
     """The plan in a line, and what the user should know.
 
     It is made in a worker, since it asks torch for its devices, and importing torch takes seconds.
-
-    Parameters
-    ----------
-    make_plan : callable
-        Makes the plan; takes what :func:`plan_training` takes.
-
-    Attributes
-    ----------
-    ended
-        Signal, with whether a training as requested is possible.
     """
 
-    ended = Signal(bool)
+    ended = Signal(bool)  # whether a training as requested is possible
 
-    def __init__(self, make_plan: MakePlan = plan_training) -> None:
+    def __init__(self, make_plan: MakePlan) -> None:
         super().__init__()
         self._make_plan = make_plan
         self._plan: TrainPlan | None = None

@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_deep3d.core import Preview
 from napari_deep3d.gui.compare.side_by_side import SideBySide
 from napari_deep3d.gui.shared.layers import TEMPORARY, contrast_limits
-from napari_deep3d.gui.shared.view_state import SECTIONS, Before, Orientation
+from napari_deep3d.gui.shared.view_state import SECTIONS, Orientation
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -26,15 +26,9 @@ NAMES = {
 
 
 class PreviewView(QObject):
-    """Three layers in the viewer, which go when the view is left.
+    """Three layers in the viewer, which go when the view is left."""
 
-    Attributes
-    ----------
-    left
-        Signal: the user took one of its layers away, so the view was left.
-    """
-
-    left = Signal()
+    left = Signal()  # the user took one of its layers away, so the view was left
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
@@ -62,7 +56,9 @@ class PreviewView(QObject):
         if orientation != self._orientation:
             self._orientation = orientation
             self._side_by_side.show(self._layers, orientation, "layers")
-            self._go_to_middle(SECTIONS[orientation][0])
+            layer, dims, axis = self._layers[0], self._viewer.dims, SECTIONS[orientation][0]
+            middle = layer.data_to_world([size // 2 for size in layer.data.shape])
+            dims.set_point(dims.ndim - 3 + axis, float(middle[axis]))
 
     def leave(self) -> None:
         """Put the view back as it was; the layers are hidden, and taken away a moment later."""
@@ -76,7 +72,17 @@ class PreviewView(QObject):
         viewer = self._viewer
         viewer.layers.selection = {layer for layer in self._selected if layer in viewer.layers}
         self._selected = set()
-        QTimer.singleShot(REMOVAL_MS, lambda: _remove(viewer, leaving, before))
+
+        def remove() -> None:
+            # napari moves the view when layers go, so that is put back again
+            is_as_before = before is not None and before.is_seen()
+            for layer in leaving:
+                if layer in viewer.layers:
+                    viewer.layers.remove(layer)
+            if before is not None and is_as_before:
+                before.restore_view()
+
+        QTimer.singleShot(REMOVAL_MS, remove)
 
     def _enter(self, preview: Preview) -> None:
         viewer = self._viewer
@@ -98,12 +104,6 @@ class PreviewView(QObject):
             self._layers.append(layer)
         self._removed.connect(self._on_removed)
 
-    def _go_to_middle(self, axis: int) -> None:
-        """Show the middle plane along Z, Y or X."""
-        layer, dims = self._layers[0], self._viewer.dims
-        middle = layer.data_to_world([size // 2 for size in layer.data.shape])
-        dims.set_point(dims.ndim - 3 + axis, float(middle[axis]))
-
     def _on_removed(self, event: Any) -> None:
         if event.value in self._layers:
             QTimer.singleShot(REMOVAL_MS, self._on_lost)
@@ -112,13 +112,3 @@ class PreviewView(QObject):
         if self.is_active:
             self.leave()
             self.left.emit()
-
-
-def _remove(viewer: Viewer, layers: list[Image], before: Before | None) -> None:
-    """Take layers away; napari moves the view when it does, so that is put back again."""
-    is_as_before = before is not None and before.is_seen()
-    for layer in layers:
-        if layer in viewer.layers:
-            viewer.layers.remove(layer)
-    if before is not None and is_as_before:
-        before.restore_view()

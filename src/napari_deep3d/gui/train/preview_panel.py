@@ -24,15 +24,9 @@ SECTIONS = [("x-z (depth)", "x-z"), ("x-y", "x-y")]
 
 
 class PreviewPanel(QWidget):
-    """A slider through the steps, the section, and a button that shows or hides the preview.
+    """A slider through the steps, the section, and a button that shows or hides the preview."""
 
-    Attributes
-    ----------
-    entered
-        Signal: the preview is about to be shown; other views should leave first.
-    """
-
-    entered = Signal()
+    entered = Signal()  # the preview is about to be shown; other views should leave first
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()

@@ -29,31 +29,15 @@ REMEDIES = {
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """What a training works on, fixed and checked before its thread starts.
+    """What a training works on, fixed and checked before its thread starts."""
 
-    Attributes
-    ----------
-    run : Path
-        Its folder.
-    name, start : str
-        Name of the new model; the model it begins from, empty for none.
-    config : TrainConfig
-        Settings.
-    minutes : float, optional
-        How long it may take, if not a number of steps is set.
-    members : tuple of Member
-        The pairs; empty to go on with those of an earlier run.
-    preview_every : int
-        Steps between pictures of the test region.
-    """
-
-    run: Path
-    name: str
-    start: str = ""
+    run: Path  # its folder
+    name: str  # of the new model
+    start: str = ""  # the model it begins from, empty for none
     config: TrainConfig = field(default_factory=TrainConfig)
-    minutes: float | None = None
-    members: tuple[Member, ...] = ()
-    preview_every: int = 0
+    minutes: float | None = None  # how long it may take, if not a number of steps is set
+    members: tuple[Member, ...] = ()  # the pairs; empty to go on with those of an earlier run
+    preview_every: int = 0  # steps between pictures of the test region
 
     @property
     def resumes(self) -> bool:
@@ -68,6 +52,9 @@ class TrainingEnd:
     result: TrainResult
     model: str
     problem: str = ""
+
+
+AnyEnd = TrainingEnd | Failed | Cancelled
 
 
 @dataclass(frozen=True)
@@ -101,28 +88,25 @@ def train_and_list(request: TrainRequest, train: Train, paused: Pause, stop: Sto
         return TrainingEnd(result, "", str(error))
 
 
-def conclude(request: TrainRequest, end: TrainingEnd | Failed | Cancelled) -> TrainOutcome:
+def conclude(request: TrainRequest, end: AnyEnd) -> TrainOutcome:
     """Say how a training ended."""
-    if isinstance(end, TrainingEnd):
-        return _describe(end)
-    try:
-        steps = read_run(request.run).steps_done
-    except InputError:
-        steps = 0
-    kept = f"Step {steps} is kept: Resume goes on from there." if steps else "Nothing was kept."
-    resumable = request.run if steps else None
-    if isinstance(end, Cancelled):
-        return TrainOutcome(f"Stopped. {kept}", "stopped", resumable=resumable)
-    parts = [end.sentence("The training"), kept if end.kind != "input" or steps else "", REMEDIES[end.kind]]
-    return TrainOutcome(" ".join(filter(None, parts)), "failed", resumable=resumable)
-
-
-def _describe(end: TrainingEnd) -> TrainOutcome:
-    result = end.result
+    # 1. Without a model: what is kept of it
+    if not isinstance(end, TrainingEnd):
+        try:
+            steps = read_run(request.run).steps_done
+        except InputError:
+            steps = 0
+        kept = f"Step {steps} is kept: Resume goes on from there." if steps else "Nothing was kept."
+        resumable = request.run if steps else None
+        if isinstance(end, Cancelled):
+            return TrainOutcome(f"Stopped. {kept}", "stopped", resumable=resumable)
+        parts = [end.sentence("The training"), kept if end.kind != "input" or steps else "", REMEDIES[end.kind]]
+        return TrainOutcome(" ".join(filter(None, parts)), "failed", resumable=resumable)
+    # 2. With a model: how far it came, and how good it is
+    result, scores = end.result, end.result.validation
     is_stopped = not result.complete and not result.reason
     figures = f"{result.iterations_per_second:.2g} steps/s"
-    if result.validation:
-        scores = result.validation
+    if scores:
         figures += f", on the test pairs RMSE {scores['rmse']:.3g}, SSIM {scores['ssim']:.3g}"
     if is_stopped:
         first = f"Stopped at step {result.iterations} after {format_seconds(result.seconds)}, {figures}."
@@ -130,6 +114,7 @@ def _describe(end: TrainingEnd) -> TrainOutcome:
         first = f"Ended early at step {result.iterations}: {result.reason}"
     else:
         first = f"Done in {format_seconds(result.seconds)}: {result.iterations} steps, {figures}."
+    # 3. Where the model is
     if not end.model:
         listed = f"The model is in {result.model}, but not on the list: {end.problem}"
     elif is_stopped:
