@@ -1,9 +1,28 @@
 """Numpy, scipy and scikit-image: the method as plain functions on arrays.
 
-What every room needs is handed out here: stacks, boxes, events, errors, names of types.
+What every room needs is handed out here: stacks, boxes, settings, events, errors, types.
 """
 
 from napari_deep3d.core.box import Box
+from napari_deep3d.core.config import (
+    DEFAULT_MODEL,
+    PRESETS,
+    Config,
+    Device,
+    Patch,
+    Percentiles,
+    Precision,
+    PredictConfig,
+    RegisterConfig,
+    RegisterMethod,
+    SectionedConfig,
+    SimulateConfig,
+    TrainConfig,
+    TransformKind,
+    merge,
+    parse_assignments,
+    read_toml,
+)
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import (
     Clock,
@@ -50,12 +69,16 @@ from napari_deep3d.core.volume import (
 )
 
 __all__ = [
+    "DEFAULT_MODEL",
     "MAX_SATURATED",
     "MIN_LATERAL",
     "MIN_PLANES",
+    "PRESETS",
     "Box",
     "Clock",
     "ComplexArray",
+    "Config",
+    "Device",
     "DoubleArray",
     "Event",
     "FloatArray",
@@ -65,15 +88,25 @@ __all__ = [
     "Metrics",
     "NormalisedStack",
     "Notice",
+    "Patch",
     "Pause",
+    "Percentiles",
+    "Precision",
+    "PredictConfig",
     "Preview",
     "Progress",
+    "RegisterConfig",
+    "RegisterMethod",
+    "SectionedConfig",
     "Shape",
+    "SimulateConfig",
     "Spacing",
     "Stack",
     "Stop",
     "StoppedError",
     "TileDone",
+    "TrainConfig",
+    "TransformKind",
     "Vector",
     "Volume",
     "WritableStack",
@@ -86,10 +119,13 @@ __all__ = [
     "is_flat",
     "mapped",
     "measure_intensities",
+    "merge",
     "never",
     "normalise",
+    "parse_assignments",
     "part_path",
     "read_box",
+    "read_toml",
     "reason",
     "saturated_share",
     "shape_of",

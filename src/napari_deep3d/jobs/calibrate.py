@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_deep3d.core import Box, FloatArray, Shape, Stop, StoppedError, never
-from napari_deep3d.core.config import Precision, TrainConfig
+from napari_deep3d.core import Box, FloatArray, Precision, Shape, Stop, StoppedError, TrainConfig, never
 from napari_deep3d.core.evaluation.uncertainty import Calibration, fit_calibration_to_pairs
 from napari_deep3d.jobs.models import find_model
 from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_deep3d.core import Spacing, Volume
-from napari_deep3d.core.config import PredictConfig
+from napari_deep3d.core import PredictConfig, Spacing, Volume
 from napari_deep3d.core.novelty.detector import MIN_STACKS, NoveltyModel
 from napari_deep3d.core.novelty.explain import Novelty, assess
 from napari_deep3d.core.novelty.features import measure_features, representative_part

@@ -13,6 +13,7 @@ from napari_deep3d.core import (
     Event,
     Job,
     Notice,
+    PredictConfig,
     Progress,
     Shape,
     Spacing,
@@ -25,7 +26,6 @@ from napari_deep3d.core import (
     tap,
     zyx,
 )
-from napari_deep3d.core.config import PredictConfig
 from napari_deep3d.core.evaluation.uncertainty import SPREAD_RADIUS
 from napari_deep3d.core.novelty.explain import Novelty
 from napari_deep3d.core.tiling import BLEND

@@ -9,8 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from napari_deep3d.core import InputError, Job, Notice, Progress, Stop, never
-from napari_deep3d.core.config import PredictConfig
+from napari_deep3d.core import InputError, Job, Notice, PredictConfig, Progress, Stop, never
 from napari_deep3d.io import StackWriter, check_output, open_stack
 from napari_deep3d.jobs.predict import Output, Prediction, predict
 from napari_deep3d.jobs.predict_input import Prepared, prepare

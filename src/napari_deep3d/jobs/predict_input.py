@@ -7,8 +7,16 @@ from math import prod
 
 import numpy as np
 
-from napari_deep3d.core import Box, FloatArray, InputError, NormalisedStack, Volume, is_flat, measure_intensities
-from napari_deep3d.core.config import PredictConfig
+from napari_deep3d.core import (
+    Box,
+    FloatArray,
+    InputError,
+    NormalisedStack,
+    PredictConfig,
+    Volume,
+    is_flat,
+    measure_intensities,
+)
 from napari_deep3d.core.novelty.explain import Novelty
 from napari_deep3d.jobs.novelty import compare_with_training_data
 from napari_deep3d.jobs.predict_plan import PredictionPlan, plan_prediction

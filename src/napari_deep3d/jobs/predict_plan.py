@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from napari_deep3d.core import Shape, Spacing, Volume, format_spacing, zyx
-from napari_deep3d.core.config import PredictConfig
+from napari_deep3d.core import PredictConfig, Shape, Spacing, Volume, format_spacing, zyx
 from napari_deep3d.core.resampling import TOLERANCE, ModelGrid, grid_for, target_spacing
 from napari_deep3d.core.tiling import TilePlan, choose_tile, plan_tiles
 from napari_deep3d.jobs.models import model_info

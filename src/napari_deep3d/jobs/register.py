@@ -15,6 +15,7 @@ from napari_deep3d.core import (
     Job,
     Notice,
     Progress,
+    RegisterConfig,
     Spacing,
     Stop,
     StoppedError,
@@ -24,7 +25,6 @@ from napari_deep3d.core import (
     writing,
     zyx,
 )
-from napari_deep3d.core.config import RegisterConfig
 from napari_deep3d.core.registration.register import register_volumes
 from napari_deep3d.core.registration.result import Registration
 from napari_deep3d.core.registration.transform import Transform

@@ -12,8 +12,7 @@ from pathlib import Path
 import platformdirs
 import tomli_w
 
-from napari_deep3d.core import Event, InputError, Metrics, reason, writing
-from napari_deep3d.core.config import TrainConfig, read_toml
+from napari_deep3d.core import Event, InputError, Metrics, TrainConfig, read_toml, reason, writing
 
 FORMAT_VERSION = 3
 RUN_FILE, CONFIG_FILE, METRICS_FILE = "run.toml", "config.toml", "metrics.csv"

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from napari_deep3d.core import InputError, Job, Notice, Pause, Shape, Stop, drain, never, tap
-from napari_deep3d.core.config import TrainConfig
+from napari_deep3d.core import InputError, Job, Notice, Pause, Shape, Stop, TrainConfig, drain, never, tap
 from napari_deep3d.io import check_folder
 from napari_deep3d.jobs.calibrate import calibrate
 from napari_deep3d.jobs.models import check_name, find_model

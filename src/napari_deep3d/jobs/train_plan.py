@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from napari_deep3d.core import InputError, Job, Notice, Progress, Stop, StoppedError
-from napari_deep3d.core.config import TrainConfig
+from napari_deep3d.core import InputError, Job, Notice, Progress, Stop, StoppedError, TrainConfig
 from napari_deep3d.jobs.models import model_info
 from napari_deep3d.jobs.pairs import PairFacts
 from napari_deep3d.jobs.predict_plan import free_memory

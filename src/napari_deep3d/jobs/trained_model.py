@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_deep3d.core import Box, InputError, Shape, Spacing, zyx
-from napari_deep3d.core.config import TrainConfig
+from napari_deep3d.core import Box, InputError, Shape, Spacing, TrainConfig, zyx
 from napari_deep3d.jobs.novelty import fit_novelty_model
 from napari_deep3d.jobs.run_folder import GO_ON_REMEDY, LAST_FILE, MODEL_FILE
 

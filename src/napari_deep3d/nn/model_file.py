@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from safetensors import SafetensorError, safe_open
 
-from napari_deep3d.core import InputError, Shape, Spacing, check_spacing, writing
-from napari_deep3d.core.config import Percentiles
+from napari_deep3d.core import InputError, Percentiles, Shape, Spacing, check_spacing, writing
 from napari_deep3d.core.evaluation.uncertainty import Calibration
 from napari_deep3d.core.novelty.detector import NoveltyModel
 

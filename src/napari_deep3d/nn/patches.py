@@ -17,6 +17,7 @@ from napari_deep3d.core import (
     InputError,
     Shape,
     Spacing,
+    TrainConfig,
     Volume,
     all_finite,
     intensity_range,
@@ -25,7 +26,6 @@ from napari_deep3d.core import (
     saturated_share,
     zyx,
 )
-from napari_deep3d.core.config import TrainConfig
 
 BLANK_LIGHT = (0.1, 60.0)
 """How uneven the light of a blank patch is, in standard deviations of its noise."""

@@ -14,8 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from napari_deep3d.core import InputError, Stop, StoppedError, never
-from napari_deep3d.core.config import TrainConfig
+from napari_deep3d.core import InputError, Stop, StoppedError, TrainConfig, never
 from napari_deep3d.nn.devices import choose_device, choose_precision
 from napari_deep3d.nn.discriminator import Discriminator
 from napari_deep3d.nn.folded_network import stopping

@@ -14,8 +14,19 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from napari_deep3d.core import Clock, InputError, Job, Metrics, Notice, Pause, Stop, StoppedError, never, wait
-from napari_deep3d.core.config import TrainConfig
+from napari_deep3d.core import (
+    Clock,
+    InputError,
+    Job,
+    Metrics,
+    Notice,
+    Pause,
+    Stop,
+    StoppedError,
+    TrainConfig,
+    never,
+    wait,
+)
 from napari_deep3d.nn.checkpoint import (
     BestWeights,
     TrainingState,

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from napari_deep3d.core import Box, FloatArray, Preview, Shape, Stop, TileDone, never
-from napari_deep3d.core.config import TrainConfig
+from napari_deep3d.core import Box, FloatArray, Preview, Shape, Stop, TileDone, TrainConfig, never
 from napari_deep3d.core.evaluation.metrics import rmse, ssim
 from napari_deep3d.core.resampling import ModelGrid
 from napari_deep3d.core.tiling import plan_tiles
