@@ -24,23 +24,3 @@ from napari_deep3d.core.config.steps import (
     TransformKind,
 )
 from napari_deep3d.core.config.train import PRESETS, TrainConfig
-
-__all__ = [
-    "DEFAULT_MODEL",
-    "PRESETS",
-    "Config",
-    "Device",
-    "Patch",
-    "Percentiles",
-    "Precision",
-    "PredictConfig",
-    "RegisterConfig",
-    "RegisterMethod",
-    "SectionedConfig",
-    "SimulateConfig",
-    "TrainConfig",
-    "TransformKind",
-    "merge",
-    "parse_assignments",
-    "read_toml",
-]
