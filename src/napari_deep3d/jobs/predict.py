@@ -30,7 +30,7 @@ from napari_deep3d.core.evaluation.uncertainty import SPREAD_RADIUS
 from napari_deep3d.core.novelty.explain import Novelty
 from napari_deep3d.core.tiling import BLEND
 from napari_deep3d.jobs.models import find_model
-from napari_deep3d.jobs.predict_input import Prepared, prepare
+from napari_deep3d.jobs.predict_plan import Prepared, prepare
 
 if TYPE_CHECKING:
     from napari_deep3d.nn.inference import Network, TilingSummary

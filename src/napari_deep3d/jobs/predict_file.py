@@ -12,7 +12,7 @@ import numpy as np
 from napari_deep3d.core import InputError, Job, Notice, PredictConfig, Progress, Stop, never
 from napari_deep3d.io import StackWriter, check_output, open_stack
 from napari_deep3d.jobs.predict import Output, Prediction, predict
-from napari_deep3d.jobs.predict_input import Prepared, prepare
+from napari_deep3d.jobs.predict_plan import Prepared, prepare
 
 Times = int | Literal["all"] | None
 SHOWN = ("confocal-like", "uncertainty")

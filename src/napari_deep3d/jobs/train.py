@@ -11,7 +11,6 @@ import psutil
 
 from napari_deep3d.core import InputError, Job, Notice, Pause, Shape, Stop, TrainConfig, drain, never, tap
 from napari_deep3d.io import check_folder
-from napari_deep3d.jobs.calibrate import calibrate
 from napari_deep3d.jobs.models import check_name, find_model
 from napari_deep3d.jobs.pairs import WRITTEN_SUFFIX, LoadedPair, PairsFolder, hold_in_memory, prepare_pairs
 from napari_deep3d.jobs.run_folder import (
@@ -24,7 +23,7 @@ from napari_deep3d.jobs.run_folder import (
     write_run,
 )
 from napari_deep3d.jobs.train_plan import fit_to_time, settings_from_start, voxels_at_once
-from napari_deep3d.jobs.trained_model import save_trained, voxel_sizes
+from napari_deep3d.jobs.trained_model import calibrate, save_trained, voxel_sizes
 
 if TYPE_CHECKING:
     from napari_deep3d.nn.processes import Processes
@@ -117,9 +116,8 @@ def train_model(
     StoppedError
         If it was stopped before there was anything to keep.
     """
-    from napari_deep3d.nn.devices import choose_device, device_label, release_memory
+    from napari_deep3d.nn.devices import choose_device, device_label, release_memory, training_precision
     from napari_deep3d.nn.processes import joined
-    from napari_deep3d.nn.trainer import training_precision
     from napari_deep3d.nn.training import Control, split_pairs, train_generator
 
     # 1. What was asked for; a run that is resumed says so itself.

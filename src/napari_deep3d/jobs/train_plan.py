@@ -111,9 +111,8 @@ def plan_training(
         raise InputError("there is no pair to train on; at least one registered pair is needed.")
     import torch
 
-    from napari_deep3d.nn.devices import choose_device, device_label
+    from napari_deep3d.nn.devices import choose_device, device_label, training_precision
     from napari_deep3d.nn.patches import patch_sizes
-    from napari_deep3d.nn.trainer import training_precision
 
     # 1. Settings, device and number format.
     if start:

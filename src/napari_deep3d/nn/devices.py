@@ -8,7 +8,7 @@ import platform
 
 import torch
 
-from napari_deep3d.core import InputError
+from napari_deep3d.core import InputError, TrainConfig
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 """Number formats by the names that users give them."""
@@ -64,6 +64,14 @@ def choose_precision(device: torch.device, name: str = "auto") -> torch.dtype:
     if device.type == "mps":
         return torch.float16
     return torch.bfloat16 if cpu_has_bfloat16() else torch.float32
+
+
+def training_precision(device: torch.device, config: TrainConfig) -> torch.dtype:
+    """Number format of a training: bfloat16 or float32; float16 would need its losses scaled."""
+    dtype = choose_precision(device, config.runtime.precision)
+    if dtype == torch.float16 and config.runtime.precision == "float16":
+        raise InputError("training in float16 is not supported; choose auto, bfloat16 or float32.")
+    return torch.float32 if dtype == torch.float16 else dtype
 
 
 def cpu_has_bfloat16() -> bool:

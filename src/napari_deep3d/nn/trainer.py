@@ -15,12 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from napari_deep3d.core import InputError, Stop, StoppedError, TrainConfig, never
-from napari_deep3d.nn.devices import choose_device, choose_precision
-from napari_deep3d.nn.discriminator import Discriminator
+from napari_deep3d.nn.devices import choose_device, training_precision
 from napari_deep3d.nn.folded_network import stopping
 from napari_deep3d.nn.generator import CHANNELS_IN, Generator
 from napari_deep3d.nn.inference import is_out_of_memory
-from napari_deep3d.nn.losses import PerceptualLoss, discriminator_loss, generator_loss, l1_loss
+from napari_deep3d.nn.losses import Discriminator, PerceptualLoss, discriminator_loss, generator_loss, l1_loss
 from napari_deep3d.nn.patches import Batch, TrainingPair, draw_batch
 from napari_deep3d.nn.processes import Processes
 
@@ -308,11 +307,3 @@ def rate_share(config: TrainConfig, step: int) -> float:
 def learning_rate(config: TrainConfig, step: int) -> float:
     """Learning rate of the generator at a step."""
     return config.optimizer.learning_rate * rate_share(config, step)
-
-
-def training_precision(device: torch.device, config: TrainConfig) -> torch.dtype:
-    """Number format of a training: bfloat16 or float32; float16 would need its losses scaled."""
-    dtype = choose_precision(device, config.runtime.precision)
-    if dtype == torch.float16 and config.runtime.precision == "float16":
-        raise InputError("training in float16 is not supported; choose auto, bfloat16 or float32.")
-    return torch.float32 if dtype == torch.float16 else dtype
