@@ -8,11 +8,11 @@ import scipy.ndimage as ndi
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_deep3d.core.box import Box
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Event, Notice, Progress, StoppedError, TileDone, drain, never
 from napari_deep3d.core.resampling import ModelGrid
 from napari_deep3d.core.tiling import plan_tiles
+from napari_deep3d.core.types import Box
 from napari_deep3d.nn.inference import (
     BoxPredictor,
     SeamMeter,

@@ -3,7 +3,6 @@
 What every room needs is handed out here: stacks, boxes, settings, events, errors, types.
 """
 
-from napari_deep3d.core.box import Box
 from napari_deep3d.core.config import (
     DEFAULT_MODEL,
     PRESETS,
@@ -52,7 +51,7 @@ from napari_deep3d.core.intensity import (
     normalise,
     saturated_share,
 )
-from napari_deep3d.core.types import ComplexArray, DoubleArray, FloatArray, Shape, Spacing, Vector, zyx
+from napari_deep3d.core.types import Box, ComplexArray, DoubleArray, FloatArray, Shape, Spacing, Vector, zyx
 from napari_deep3d.core.volume import (
     MIN_LATERAL,
     MIN_PLANES,

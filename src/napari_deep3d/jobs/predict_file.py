@@ -23,16 +23,8 @@ SHOWN = ("confocal-like", "uncertainty")
 class FilePrediction:
     """Where a prediction was written, and how it was made.
 
-    Attributes
-    ----------
-    output : Path
-        The file or folder.
-    shape : tuple of int
-        Its voxels (Z, Y, X) or (T, Z, Y, X).
-    prediction : Prediction
-        Without voxels; of a series that of the last time point, times summed.
-    uncertainty : Path or None
-        The file beside it, if the uncertainty was asked for.
+    ``shape`` is (Z, Y, X) or (T, Z, Y, X); ``prediction`` is without voxels, of a series that of the last time point,
+    times summed; ``uncertainty`` is the file beside it, if it was asked for.
     """
 
     output: Path

@@ -7,7 +7,6 @@ from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
-import psutil
 
 from napari_deep3d.core import (
     Box,
@@ -54,24 +53,18 @@ class PredictionPlan:
     ----------
     model : ModelInfo
         What the model's file says of itself.
-    spacing_um : tuple of float
-        Voxel size of the stack (Z, Y, X).
+    spacing_um, resampled_um : tuple of float
+        Voxel size of the stack (Z, Y, X), and the one it is brought to for the model; None if it stays as it is.
     device, device_label, precision : str
         Where and in which number format to compute; the label is for the user.
     tile, halo : tuple of int
         Voxels (Z, Y, X) of a tile's core, on the stack's grid, and around it, on the model's grid.
-    tiles : int
-        Number of tiles.
-    seconds : float
-        A rough estimate of the time.
-    resampled_um : tuple of float or None
-        Voxel size that the stack is brought to for the model; None if it stays as it is.
+    tiles, seconds : int, float
+        Number of tiles, and a rough estimate of the time.
     notices : tuple of str
         Sentences for the user.
-    grid : ModelGrid
-        The stack's grid and the model's.
-    layout : TilePlan
-        The tiles.
+    grid, layout : ModelGrid, TilePlan
+        The stack's grid and the model's, and the tiles.
     """
 
     model: ModelInfo
@@ -92,10 +85,7 @@ class PredictionPlan:
 def plan_prediction(volume: Volume, config: PredictConfig) -> PredictionPlan:
     """Decide device, voxel size and tiles for a stack, without reading or computing.
 
-    Raises
-    ------
-    InputError
-        If the stack has no voxel size, or model or device cannot be used.
+    InputError if the stack has no voxel size, or model or device cannot be used.
     """
     from napari_deep3d.nn.devices import choose_device, choose_precision, device_label
     from napari_deep3d.nn.tta import AUGMENTATIONS
@@ -159,6 +149,7 @@ def _cheapest_tile(
     """The core that needs the least computing among those whose tiles fit into memory, in voxels of the stack."""
     import torch
 
+    from napari_deep3d.nn.devices import free_memory
     from napari_deep3d.nn.generator import STRIDE
 
     memory = memory_bytes or free_memory(device) * FREE_SHARE
@@ -168,22 +159,10 @@ def _cheapest_tile(
     return zyx(min(n, max(1, round(c / zoom))) for n, c, zoom in zip(shape, core, grid.zoom, strict=True))
 
 
-def free_memory(device: torch.device) -> int:
-    """Bytes that can be used now."""
-    if device.type == "cuda":
-        import torch
-
-        return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available)
-
-
 def novelty_of(volume: Volume, config: PredictConfig) -> Novelty | None:
     """Compare a stack with those that the chosen model was trained on; None if the model says nothing of them.
 
-    Raises
-    ------
-    InputError
-        If there is no such model, or the stack has no voxel size.
+    InputError if there is no such model, or the stack has no voxel size.
     """
     return compare_with_training_data(
         volume, config.spacing_um or volume.require_spacing_um(), model_info(config.model)
@@ -201,20 +180,8 @@ def compare_with_training_data(volume: Volume, spacing_um: Spacing, info: ModelI
 class Prepared:
     """A stack that is ready to be predicted: what was decided and measured beforehand, once.
 
-    Attributes
-    ----------
-    volume : Volume
-        The wide-field stack.
-    config : PredictConfig
-        What the user chose.
-    plan : PredictionPlan
-        Device, grid and tiles.
-    intensity_range : tuple of float
-        Intensities of the stack that become 0 and 1.
-    not_finite : int
-        Number of voxels that are NaN or infinite; the network sees background there.
-    novelty : Novelty or None
-        How far the stack is from those that the model was trained on; None if the model does not say.
+    The intensities ``intensity_range`` become 0 and 1; ``not_finite`` voxels are NaN or infinite, the network sees
+    background there; ``novelty`` is how far the stack is from those of the training, None if the model does not say.
     """
 
     volume: Volume
@@ -257,14 +224,8 @@ class Prepared:
 def prepare(volume: Volume, config: PredictConfig) -> Prepared:
     """Plan the prediction of a stack, check and measure its voxels, and compare it with the training data.
 
-    Each voxel is read once; beyond :data:`MAX_HELD_VOXELS` once plane by plane, and the part that stands for the
-    stack in the comparison once more.
-
-    Raises
-    ------
-    InputError
-        If the stack has no voxel size, no finite voxel or only voxels that are alike, or model or device cannot be
-        used.
+    Each voxel is read once; beyond :data:`MAX_HELD_VOXELS` once plane by plane, and the part that stands for the stack
+    in the comparison once more. InputError as :func:`plan_prediction`, or without a finite voxel or any structure.
     """
     plan = plan_prediction(volume, config)
     held = volume

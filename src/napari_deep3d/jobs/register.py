@@ -173,12 +173,7 @@ def align_stacks(
 ) -> Job[list[AlignedPair]]:
     """Align several stacks of one microscope, such as its channels, by the same transform.
 
-    Raises
-    ------
-    InputError
-        If the stacks share too little.
-    StoppedError
-        If it was stopped.
+    InputError if the stacks share too little, StoppedError if it was stopped.
     """
     clock, pairs = Clock(), list[AlignedPair]()
     for confocal in confocals:
@@ -203,12 +198,8 @@ def register_folders(
 ) -> Job[RegisteredFolder]:
     """Register every pair of two folders, files of the same name together; a pair that fails does not stop the rest.
 
-    Also writes ``registration/summary.csv``, a row a pair, the least sure first.
-
-    Raises
-    ------
-    InputError
-        If the folders hold no two files of one name.
+    Also writes ``registration/summary.csv``, a row a pair, the least sure first. InputError if the folders hold no two
+    files of one name.
     """
     pairs, alone = _pair_up(confocal.path, widefield.path)
     for name in sorted(alone):
@@ -274,12 +265,7 @@ def _files(folder: PairsFolder, name: str) -> list[Path]:
 
 
 def _write(
-    folder: PairsFolder,
-    name: str,
-    pair: AlignedPair,
-    registration: Registration,
-    confocal: Volume,
-    widefield: Volume,
+    folder: PairsFolder, name: str, pair: AlignedPair, registration: Registration, confocal: Volume, widefield: Volume
 ) -> None:
     """Write all files of a pair, or none: what is new is removed if one of them fails."""
     *stacks, record, picture = _files(folder, name)
@@ -307,7 +293,7 @@ def _write(
 
 
 class _Notes(BaseModel):
-    """What a file says besides the transform; all of it may be missing."""
+    """What a registration's file says besides the transform; all of it may be missing."""
 
     confidence: float = Field(0.0, ge=0, le=1)
     method: str = "from a file"
@@ -317,12 +303,9 @@ class _Notes(BaseModel):
 
 
 def save_transform(path: Path, registration: Registration, overwrite: bool = False) -> Path:
-    """Write a registration; the name gets the ending .json if it has none.
+    """Write a registration, whole or not at all; the name gets the ending .json if it has none.
 
-    Raises
-    ------
-    InputError
-        If there is a file of that name and it is not to be replaced, or the folder cannot be written to.
+    InputError if a file of that name is not to be replaced, or the folder cannot be written to.
     """
     final = path if path.suffix else path.with_suffix(".json")
     if final.exists() and not (overwrite and final == path):
@@ -333,13 +316,7 @@ def save_transform(path: Path, registration: Registration, overwrite: bool = Fal
 
 
 def load_transform(path: Path, confocal: Volume, widefield: Volume) -> Registration:
-    """Read a registration for a pair; the profiles are not kept in files.
-
-    Raises
-    ------
-    InputError
-        If it cannot be read, or is no registration.
-    """
+    """Read a registration for a pair, without the profiles; InputError if it cannot be read, or is no registration."""
     try:
         values: Any = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -26,7 +26,7 @@ from napari_deep3d.core import (
 from napari_deep3d.core.evaluation.uncertainty import Calibration, fit_calibration_to_pairs
 from napari_deep3d.core.novelty.detector import MIN_STACKS, NoveltyModel
 from napari_deep3d.core.novelty.features import measure_features, representative_part
-from napari_deep3d.jobs.models import find_model
+from napari_deep3d.jobs.models import open_model
 from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
 from napari_deep3d.jobs.run_folder import GO_ON_REMEDY, LAST_FILE, MODEL_FILE
 
@@ -57,21 +57,8 @@ def save_trained(
 ) -> None:
     """Write the model to use and the last one to the run folder.
 
-    Parameters
-    ----------
-    folder : Path
-        The run folder.
-    trained, pairs, config : TrainedGenerator, sequence of TrainingPair, TrainConfig
-        What was trained, on what, and how.
-    name, start : str
-        Name of the model, and of the one that it began from; empty for none.
-    uncertainty : Calibration or None
-        How the error to expect of it is told, if that was learned.
-
-    Raises
-    ------
-    InputError
-        If they cannot be written.
+    ``start`` is the model that the training began from, empty for none; ``uncertainty`` is how the error to expect is
+    told, if that was learned. InputError if they cannot be written.
     """
     from napari_deep3d.nn.model_file import ModelInfo, save_model
 
@@ -107,13 +94,7 @@ def save_trained(
 
 
 def voxel_sizes(pairs: Sequence[TrainingPair]) -> tuple[Spacing, Spacing, Spacing]:
-    """Smallest, middle and largest voxel size of the pairs, axis by axis.
-
-    Raises
-    ------
-    InputError
-        If no pair states it.
-    """
+    """Smallest, middle and largest voxel size of the pairs, axis by axis; InputError if no pair states it."""
     known = [pair.spacing_um for pair in pairs if pair.spacing_um is not None]
     if not known:
         raise InputError(
@@ -179,27 +160,11 @@ def calibrate(
     box: Shape | None = None,
     stop: Stop = never,
 ) -> Calibration | None:
-    """Fit the expected error of a generator to pairs.
+    """Fit the expected error of a generator to pairs that it was not trained on.
 
-    Parameters
-    ----------
-    generator : Generator
-        The trained network; not changed.
-    pairs : sequence of TrainingPair
-        Pairs that it was not trained on.
-    config : TrainConfig
-        Says what the network sees of a pair.
-    device, dtype : torch.device, torch.dtype
-        Where and in which number format to predict.
-    box : tuple of int, optional
-        Most voxels (Z, Y, X) in the middle of each pair that are predicted, at once; all by default.
-    stop : function without arguments
-        Asked between layers.
-
-    Returns
-    -------
-    Calibration or None
-        None without pairs, when stopped, and for a network that sees a single plane, since it knows no turned stacks.
+    Of each pair the middle, at most ``box`` voxels (Z, Y, X), is predicted at once; all by default. ``stop`` is asked
+    between layers. None without pairs, when stopped, and for a network that sees a single plane, since it knows no
+    turned stacks.
     """
     from napari_deep3d.nn.folded_network import FoldedNetwork
     from napari_deep3d.nn.patches import network_input
@@ -221,26 +186,13 @@ def calibrate(
 
 
 def calibrate_on_folder(model: str | Path, folder: str | Path, precision: Precision = "auto") -> Calibration | None:
-    """Fit the expected error of a model to all voxels of the pairs of a folder.
+    """Fit the expected error of a model (name or file) to all voxels of a pairs folder that it was not trained on.
 
-    Parameters
-    ----------
-    model : str or Path
-        Name or file of the model; a calibration that it has does not matter.
-    folder : str or Path
-        Pairs folder; the model was not trained on these pairs.
-    precision : str
-        Number format of the network.
-
-    Returns
-    -------
-    Calibration or None
-        None for a network that sees a single plane.
+    None for a network that sees a single plane. A calibration that the model has does not matter.
     """
     from napari_deep3d.nn.devices import choose_device, choose_precision
-    from napari_deep3d.nn.model_file import load_model
 
-    generator, info = load_model(find_model(str(model)))
+    generator, info = open_model(str(model))
     seen = {"dimensions": info.dimensions, "network_input": info.network_input, "z_step": info.z_step}
     pairs = prepare_pairs(PairsFolder(folder).load(), info.percentiles)
     device = choose_device("auto")

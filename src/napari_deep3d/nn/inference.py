@@ -41,18 +41,15 @@ class BoxPredictor:
     Attributes
     ----------
     network : callable
-        Normalised stack (Z, Y, X) to prediction, or to prediction and uncertainty; raises an out-of-memory error
-        of any kind where it must.
+        Raises an out-of-memory error of any kind where it must.
     read : callable
         Reads what the network sees of a box of the model's grid.
     grid : ModelGrid
         The stack's grid and the model's.
-    halo : tuple of int
-        Voxels of the model's grid (Z, Y, X) that the network must see around a box.
-    stride : tuple of int
-        The network's boxes start and stop at multiples of this, in voxels of the model's grid (Z, Y, X).
+    halo, stride : tuple of int
+        Voxels of the model's grid (Z, Y, X): those seen around a box; and boxes start and stop at multiples of these.
     limit : float
-        Boxes that hold as many voxels with their halo are not tried: memory did not suffice for them.
+        Boxes of as many voxels, halo included, are not tried: memory did not suffice for them.
     notices : list of str
         Sentences for the user, to be taken away by whoever shows them.
     """
@@ -148,18 +145,9 @@ class SeamMeter:
 
 @dataclass(frozen=True)
 class TilingSummary:
-    """What a tiled prediction found out about itself.
+    """What a tiled prediction found out: tiles done, how much neighbours differ (:class:`SeamMeter`), mean uncertainty.
 
-    Attributes
-    ----------
-    tiles_done : int
-        Number of tiles that were predicted.
-    mismatch : float
-        How much neighbouring tiles differ, as of :class:`SeamMeter`.
-    mean_uncertainty : float or None
-        Mean over the voxels of these tiles; None without uncertainty.
-    stopped : bool
-        Whether tiles are missing because the user asked to stop.
+    ``mean_uncertainty`` is None where none was asked for; ``stopped`` says that tiles are missing.
     """
 
     tiles_done: int = 0
@@ -168,26 +156,11 @@ class TilingSummary:
     stopped: bool = False
 
 
-def predict_tiles(
-    predictor: Callable[[Box], FloatArray],
-    plan: TilePlan,
-    *,
-    stop: Stop = never,
-) -> Job[TilingSummary]:
+def predict_tiles(predictor: Callable[[Box], FloatArray], plan: TilePlan, *, stop: Stop = never) -> Job[TilingSummary]:
     """Predict all tiles of a plan, yielding each as values to add to a result that starts at zero.
 
-    Parameters
-    ----------
-    predictor : callable
-        Predicts a box of the result, (Z, Y, X), or it and its uncertainty, (2, Z, Y, X).
-    plan : TilePlan
-        The tiles.
-    stop : callable
-        Asked between tiles. A tile that raises StoppedError is left out.
-
-    Yields
-    ------
-    TileDone, Notice, Progress
+    ``predictor`` predicts a box of the result, (Z, Y, X), or it and its uncertainty, (2, Z, Y, X). ``stop`` is asked
+    between tiles; a tile that raises StoppedError is left out.
     """
     clock, seams = Clock(), SeamMeter()
     done, stopped = 0, False
@@ -222,17 +195,17 @@ def predict_tiles(
 def measure_halo(network: Network, stack: FloatArray, candidates: tuple[Sequence[int], ...]) -> Shape:
     """The smallest halo per axis (Z, Y, X) among candidates that reproduces the uncut prediction.
 
-    For each axis the stack is cut in the middle, and the prediction of the half is compared with that of the
-    whole at growing distance from the cut; y and x share the larger figure.
+    For each axis the stack is cut in the middle, and the prediction of the half is compared with that of the whole at
+    growing distance from the cut; y and x share the larger figure.
 
     Parameters
     ----------
-    network : function
-        Maps a normalised stack (Z, Y, X) to its prediction, with fixed norm statistics.
+    network : callable
+        With fixed norm statistics.
     stack : array, axes (Z, Y, X) or (C, Z, Y, X)
-        What the network sees of a normalised wide-field stack.
+        What the network sees of a stack.
     candidates : sequences of int
-        Halos to choose from for each axis, in voxels, rising; the last one is taken if none is enough.
+        Halos in voxels for each axis, rising; the last one is taken if none is enough.
     """
     whole = network(stack)
     scale = float(whole.std()) or 1.0

@@ -90,11 +90,8 @@ class StridedBlock(nn.Module):
 class Discriminator(nn.Module):
     """Tells confocal stacks (towards 1) from predicted ones (towards 0).
 
-    Parameters
-    ----------
-    width
-        Channels as a share of the published ones. In 3D those (1.0) make about 260 million parameters, which
-        hardly any GPU trains with large batches; hence the smaller default.
+    ``width`` is the channels as a share of the published ones. In 3D those (1.0) make about 260 million parameters,
+    which hardly any GPU trains with large batches; hence the smaller default.
     """
 
     def __init__(self, width: float = 0.125) -> None:
@@ -104,20 +101,15 @@ class Discriminator(nn.Module):
         self.blocks = nn.Sequential(*(StridedBlock(a, c) for a, c in zip(entries, channels, strict=False)))
         self.hidden = nn.Linear(entries[-1], entries[-1])
         self.verdict = nn.Linear(entries[-1], 1)
-        self.apply(_initialise)
+        # What distinguishes two stacks fades less over twelve layers without norms this way (He et al. 2015); with
+        # torch's own initialisation so much that the verdict was seen to stay at one half for all stacks.
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv3d | nn.Linear):
+                nn.init.kaiming_normal_(layer.weight, a=SLOPE)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Judge stacks (N, 1, Z, Y, X): one number each, (N,)."""
         features = self.blocks(x).mean(dim=(2, 3, 4))
         return self.verdict(F.leaky_relu(self.hidden(features), SLOPE))[:, 0]  # type: ignore[no-any-return]
-
-
-def _initialise(layer: nn.Module) -> None:
-    """Initialise so that what distinguishes two stacks fades less over twelve layers without norms (He et al. 2015).
-
-    With torch's own initialisation it fades so much that the verdict was seen to stay at one half for all stacks.
-    """
-    if isinstance(layer, nn.Conv3d | nn.Linear):
-        nn.init.kaiming_normal_(layer.weight, a=SLOPE)
-        if layer.bias is not None:
-            nn.init.zeros_(layer.bias)

@@ -111,13 +111,7 @@ class SectionedConfig(Config):
 
     @classmethod
     def nested(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The values with every one of them in its section.
-
-        Raises
-        ------
-        InputError
-            If a value is given twice, within its section and by its own name.
-        """
+        """The values with every one in its section; InputError if one is given twice, there and by its own name."""
         owners = cls.flat_names()
         placed = {name: value for name, value in values.items() if name not in owners}
         for name in (name for name in values if name in owners):
@@ -166,13 +160,7 @@ def _known_names(cls: type[Config], path: tuple[int | str, ...]) -> str:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Read a config file.
-
-    Raises
-    ------
-    InputError
-        If there is no such file, or it is not TOML.
-    """
+    """Read a config file; InputError if there is no such file, or it is not TOML."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
