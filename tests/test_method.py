@@ -16,12 +16,11 @@ from napari_deep3d.data import VGG16
 from napari_deep3d.jobs.models import model_info
 from napari_deep3d.jobs.predict_plan import FREE_SHARE, MAX_TILE_VOXELS
 from napari_deep3d.jobs.trained_model import LARGEST_HALO
-from napari_deep3d.nn.discriminator import CHANNELS, SLOPE, Discriminator
 from napari_deep3d.nn.folded_network import MAX_COLUMN, SAMPLE_VOXELS, WHOLE_VOXELS, sample_boxes
 from napari_deep3d.nn.generator import MAX_CHANNEL_FACTOR, POOLING, STRIDE, Generator
-from napari_deep3d.nn.losses import VGG_LAYERS
+from napari_deep3d.nn.inference import HALO_TOLERANCE
+from napari_deep3d.nn.losses import CHANNELS, SLOPE, VGG_LAYERS, Discriminator
 from napari_deep3d.nn.patches import DISTANCE_UNIT_UM
-from napari_deep3d.nn.receptive_field import TOLERANCE
 
 PAGE = " ".join((Path(__file__).parents[1] / "docs" / "method.md").read_text(encoding="utf-8").split())
 CONFIG = SimpleNamespace(**TrainConfig().flat())
@@ -60,7 +59,7 @@ def millions(network: torch.nn.Module) -> float:
         f"around its core, {BLEND[0]} planes and {BLEND[1]} pixels",
         f"a multiple of {STRIDE} voxels",
         f"in steps of {STRIDE[0]} planes and {STRIDE[1]} pixels (at most {LARGEST_HALO[0]} and {LARGEST_HALO[1]})",
-        f"within {TOLERANCE * 100:g} % of the result's standard deviation",
+        f"within {HALO_TOLERANCE * 100:g} % of the result's standard deviation",
         f"with {SPACING_TOLERANCE * 100:g} % of tolerance",
     ],
 )

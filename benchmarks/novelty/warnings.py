@@ -29,8 +29,8 @@ from napari_deep3d.core import InputError, Spacing
 from napari_deep3d.core.novelty.detector import NoveltyModel
 from napari_deep3d.core.novelty.explain import Novelty, assess
 from napari_deep3d.jobs.models import model_info
-from napari_deep3d.jobs.novelty import fit_novelty_model
 from napari_deep3d.jobs.pairs import PairsFolder
+from napari_deep3d.jobs.trained_model import fit_novelty_model
 
 Voxels = NDArray[np.floating]
 Stack = tuple[Voxels, Spacing]

@@ -29,11 +29,11 @@ from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
 from napari_deep3d import simulate
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
-from napari_deep3d.nn.discriminator import Discriminator
+from napari_deep3d.nn.devices import training_precision
 from napari_deep3d.nn.generator import Generator
-from napari_deep3d.nn.losses import PerceptualLoss, discriminator_loss, generator_loss, l1_loss
+from napari_deep3d.nn.losses import Discriminator, PerceptualLoss, discriminator_loss, generator_loss, l1_loss
 from napari_deep3d.nn.patches import TrainingPair, draw_batch
-from napari_deep3d.nn.trainer import Trainer, training_precision
+from napari_deep3d.nn.trainer import Trainer
 
 PATCH = (48, 96, 96)
 LOSSES: dict[str, dict[str, Any]] = {"L1": {"weight_gan": 0.0, "weight_vgg": 0.0}, "L1, GAN, VGG": {}}

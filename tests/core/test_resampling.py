@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_deep3d.core.box import Box
 from napari_deep3d.core.resampling import ModelGrid, Resampled, grid_for, target_spacing
+from napari_deep3d.core.types import Box
 
 zooms = st.tuples(*[st.sampled_from([0.3, 0.4, 0.5, 0.8, 1.0, 1.3, 2.0, 2.7])] * 3)
 shapes = st.tuples(st.integers(4, 14), st.integers(16, 30), st.integers(16, 30))

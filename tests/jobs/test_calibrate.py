@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from napari_deep3d.core.config import TrainConfig
-from napari_deep3d.jobs.calibrate import calibrate, calibrate_on_folder
 from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
+from napari_deep3d.jobs.trained_model import calibrate, calibrate_on_folder
 from napari_deep3d.nn import folded_network
 from napari_deep3d.nn.folded_network import FoldedNetwork
 from napari_deep3d.nn.generator import Generator

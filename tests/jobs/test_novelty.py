@@ -15,10 +15,11 @@ from napari_deep3d.core.events import Event, Notice, drain
 from napari_deep3d.core.novelty.detector import MIN_STACKS
 from napari_deep3d.core.volume import Volume
 from napari_deep3d.io import write_stack
-from napari_deep3d.jobs.novelty import fit_novelty_model, novelty_of
 from napari_deep3d.jobs.pairs import PairsFolder
 from napari_deep3d.jobs.predict import Prediction, predict_volume
+from napari_deep3d.jobs.predict_plan import novelty_of
 from napari_deep3d.jobs.train import train_model
+from napari_deep3d.jobs.trained_model import fit_novelty_model
 from napari_deep3d.nn.model_file import read_info
 from tests.helpers.novelty import SPACING, known, widefield
 

@@ -28,7 +28,7 @@ from napari_deep3d.jobs.run_folder import COLUMNS, read_run
 from napari_deep3d.jobs.train import TrainResult, train_model
 from napari_deep3d.jobs.train_plan import START_LEARNING_RATE
 from napari_deep3d.jobs.trained_model import LARGEST_HALO
-from napari_deep3d.nn import receptive_field, trainer, training, tta
+from napari_deep3d.nn import inference, trainer, training, tta
 from napari_deep3d.nn.checkpoint import checkpoints
 from napari_deep3d.nn.model_file import load_model, read_info
 from napari_deep3d.nn.trainer import Trainer
@@ -581,7 +581,7 @@ def test_model_of_a_stopped_training_has_a_halo_that_is_safe_without_being_measu
     def slow(*_: object) -> None:
         raise AssertionError("measured, while somebody waits for the training to stop")
 
-    monkeypatch.setattr(receptive_field, "measure_halo", slow)
+    monkeypatch.setattr(inference, "measure_halo", slow)
     monkeypatch.setattr(tta, "AugmentedNetwork", slow)
     stopped = train_until(2, pairs_folder, tmp_path / "run", train_config)
     info = read_info(stopped.model)

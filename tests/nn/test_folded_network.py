@@ -10,9 +10,9 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from napari_deep3d.core.box import Box
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import StoppedError
+from napari_deep3d.core.types import Box
 from napari_deep3d.nn import folded_network
 from napari_deep3d.nn.folded_network import (
     MIN_PIECE,

@@ -1,4 +1,4 @@
-"""Tiled prediction with any callable: exact, blended, stoppable, and unharmed by lack of memory."""
+"""Tiled prediction with any callable: exact, blended, stoppable, unharmed by lack of memory; the halo is measured."""
 
 from __future__ import annotations
 
@@ -8,13 +8,21 @@ import scipy.ndimage as ndi
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_deep3d.core.box import Box
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Event, Notice, Progress, StoppedError, TileDone, drain, never
 from napari_deep3d.core.resampling import ModelGrid
 from napari_deep3d.core.tiling import plan_tiles
-from napari_deep3d.nn.inference import BoxPredictor, SeamMeter, TilingSummary, is_out_of_memory, predict_tiles
+from napari_deep3d.core.types import Box
+from napari_deep3d.nn.inference import (
+    BoxPredictor,
+    SeamMeter,
+    TilingSummary,
+    is_out_of_memory,
+    measure_halo,
+    predict_tiles,
+)
 
+CANDIDATES = (range(1, 9), range(1, 17), range(1, 17))
 SHAPE, STRIDE = (16, 64, 80), (4, 16, 16)
 
 
@@ -277,3 +285,44 @@ def test_progress_counts_every_tile(stack: np.ndarray) -> None:
     assert [event.done for event in progress] == list(range(1, 9))
     assert progress[-1].fraction == 1
     assert all(event.total == len(plan) == 8 for event in progress)
+
+
+@pytest.fixture(scope="module")
+def random_stack() -> np.ndarray:
+    return np.random.default_rng(0).random((32, 64, 64), dtype=np.float32)
+
+
+@pytest.mark.parametrize("radius", [1, 3, 6])
+def test_halo_of_a_box_filter_is_its_radius(random_stack: np.ndarray, radius: int) -> None:
+    def network(x: np.ndarray) -> np.ndarray:
+        return ndi.uniform_filter(x, 2 * radius + 1, mode="constant")
+
+    assert measure_halo(network, random_stack, CANDIDATES) == (radius, radius, radius)
+
+
+def test_each_axis_has_its_own_and_lateral_axes_share_the_larger(random_stack: np.ndarray) -> None:
+    def network(x: np.ndarray) -> np.ndarray:
+        return ndi.uniform_filter(x, (5, 7, 13), mode="constant")
+
+    assert measure_halo(network, random_stack, CANDIDATES) == (2, 6, 6)
+
+
+def test_halo_is_the_next_candidate_that_is_enough(random_stack: np.ndarray) -> None:
+    def network(x: np.ndarray) -> np.ndarray:
+        return ndi.uniform_filter(x, 11, mode="constant")
+
+    assert measure_halo(network, random_stack, (range(4, 33, 4), range(4, 33, 4), range(4, 33, 4))) == (8, 8, 8)
+
+
+def test_largest_candidate_where_none_is_enough(random_stack: np.ndarray) -> None:
+    def network(x: np.ndarray) -> np.ndarray:
+        return x - x.mean()  # every voxel depends on all
+
+    rng = np.random.default_rng(1)
+    uneven = random_stack + rng.random((32, 1, 1), dtype=np.float32) * 3 + np.linspace(0, 5, 64, dtype=np.float32)
+    uneven += np.linspace(0, 5, 64, dtype=np.float32)[:, None] + np.linspace(0, 5, 32)[:, None, None]
+    assert measure_halo(network, uneven.astype(np.float32), CANDIDATES) == (8, 16, 16)
+
+
+def test_pointwise_network_needs_only_the_smallest(random_stack: np.ndarray) -> None:
+    assert measure_halo(lambda x: 2 * x, random_stack, CANDIDATES) == (1, 1, 1)

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from napari_deep3d.core.box import Box
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.types import Box
 from napari_deep3d.core.volume import MIN_LATERAL, MIN_PLANES, Volume
 from napari_deep3d.nn.patches import (
     Batch,

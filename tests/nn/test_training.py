@@ -14,10 +14,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from napari_deep3d.core.box import Box
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Event, Metrics, Notice, Preview, Progress, StoppedError, drain
+from napari_deep3d.core.types import Box
 from napari_deep3d.core.volume import Volume
 from napari_deep3d.nn import trainer as trainer_module
 from napari_deep3d.nn import training

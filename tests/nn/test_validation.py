@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from napari_deep3d.core.box import Box
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.events import StoppedError
+from napari_deep3d.core.types import Box
 from napari_deep3d.nn import validation
 from napari_deep3d.nn.folded_network import FoldedNetwork
 from napari_deep3d.nn.generator import Generator

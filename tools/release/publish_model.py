@@ -13,9 +13,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from napari_deep3d.jobs.calibrate import calibrate_on_folder
-from napari_deep3d.jobs.novelty import fit_novelty_model
 from napari_deep3d.jobs.pairs import PairsFolder
+from napari_deep3d.jobs.trained_model import calibrate_on_folder, fit_novelty_model
 from napari_deep3d.nn.model_file import load_model, save_model
 
 FOLDER = Path(__file__).parents[2] / "src" / "napari_deep3d" / "data" / "models"

@@ -1,9 +1,27 @@
 """Numpy, scipy and scikit-image: the method as plain functions on arrays.
 
-What every room needs is handed out here: stacks, boxes, events, errors, names of types.
+What every room needs is handed out here: stacks, boxes, settings, events, errors, types.
 """
 
-from napari_deep3d.core.box import Box
+from napari_deep3d.core.config import (
+    DEFAULT_MODEL,
+    PRESETS,
+    Config,
+    Device,
+    Patch,
+    Percentiles,
+    Precision,
+    PredictConfig,
+    RegisterConfig,
+    RegisterMethod,
+    SectionedConfig,
+    SimulateConfig,
+    TrainConfig,
+    TransformKind,
+    merge,
+    parse_assignments,
+    read_toml,
+)
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import (
     Clock,
@@ -33,7 +51,7 @@ from napari_deep3d.core.intensity import (
     normalise,
     saturated_share,
 )
-from napari_deep3d.core.types import ComplexArray, DoubleArray, FloatArray, Shape, Spacing, Vector, zyx
+from napari_deep3d.core.types import Box, ComplexArray, DoubleArray, FloatArray, Shape, Spacing, Vector, zyx
 from napari_deep3d.core.volume import (
     MIN_LATERAL,
     MIN_PLANES,
@@ -48,53 +66,3 @@ from napari_deep3d.core.volume import (
     read_box,
     shape_of,
 )
-
-__all__ = [
-    "MAX_SATURATED",
-    "MIN_LATERAL",
-    "MIN_PLANES",
-    "Box",
-    "Clock",
-    "ComplexArray",
-    "DoubleArray",
-    "Event",
-    "FloatArray",
-    "InputError",
-    "Job",
-    "LazyStack",
-    "Metrics",
-    "NormalisedStack",
-    "Notice",
-    "Pause",
-    "Preview",
-    "Progress",
-    "Shape",
-    "Spacing",
-    "Stack",
-    "Stop",
-    "StoppedError",
-    "TileDone",
-    "Vector",
-    "Volume",
-    "WritableStack",
-    "all_finite",
-    "check_spacing",
-    "check_stack",
-    "drain",
-    "format_spacing",
-    "intensity_range",
-    "is_flat",
-    "mapped",
-    "measure_intensities",
-    "never",
-    "normalise",
-    "part_path",
-    "read_box",
-    "reason",
-    "saturated_share",
-    "shape_of",
-    "tap",
-    "wait",
-    "writing",
-    "zyx",
-]

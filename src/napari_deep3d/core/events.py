@@ -12,8 +12,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from napari_deep3d.core.box import Box
-from napari_deep3d.core.types import FloatArray, Spacing
+from napari_deep3d.core.types import Box, FloatArray, Spacing
 
 T = TypeVar("T")
 

@@ -30,8 +30,8 @@ def measure_intensities(stack: Stack, percentiles: tuple[float, float]) -> tuple
     Returns
     -------
     intensities : tuple of float
-        Those of the percentiles. Where both are the same, as with a few spots on black, the smallest and the
-        largest intensity take their place. ``(nan, nan)`` if no voxel is finite; else the upper one is the larger.
+        Those of the percentiles, the upper one the larger. Where both are the same, as with a few spots on black, the
+        smallest and the largest intensity take their place. ``(nan, nan)`` if no voxel is finite.
     not_finite : int
         Number of voxels that are NaN or infinite.
     """

@@ -21,10 +21,8 @@ class ModelGrid:
 
     Attributes
     ----------
-    shape
-        Voxels of the stack.
-    zoom
-        Model voxels per voxel of the stack; 1 where they are the same.
+    shape, zoom
+        Voxels of the stack, and model voxels per voxel of the stack; 1 where they are the same.
     first_on_first
         Whether the first planes lie on each other, as where planes were left out of a stack; otherwise, and along y
         and x always, the edges of both fields do.
@@ -98,15 +96,7 @@ class ModelGrid:
 
 @dataclass(frozen=True)
 class Resampled(LazyStack):
-    """A stack seen on another grid; a box is resampled when it is read.
-
-    Attributes
-    ----------
-    stack
-        Axes (Z, Y, X).
-    grid
-        From the stack's voxels to those that are read.
-    """
+    """A stack (Z, Y, X) seen on another grid; a box is resampled when it is read."""
 
     stack: Stack
     grid: ModelGrid

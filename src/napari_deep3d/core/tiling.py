@@ -79,10 +79,9 @@ def plan_tiles(shape: Shape, tile: Shape, blend: Shape = BLEND) -> TilePlan:
 
     Parameters
     ----------
-    shape
-        Voxels of the result (Z, Y, X).
-    tile
-        Voxels of a core; the last one of an axis may be smaller, or take a remainder too narrow to blend.
+    shape, tile
+        Voxels (Z, Y, X) of the result, and of a core; the last one of an axis may be smaller, or take a remainder too
+        narrow to blend.
     blend
         Half width of the band in which neighbours are blended; cut to half a core.
 
@@ -114,18 +113,10 @@ def _segments(size: int, core: int, blend: int) -> Iterator[Segment]:
 
 
 def choose_tile(shape: Shape, margin: Shape, multiple: Shape, max_voxels: float) -> Shape:
-    """The core that needs the least computing among those whose tiles stay within ``max_voxels``.
+    """The core that needs the least computing among those whose tiles read at most ``max_voxels``.
 
-    Parameters
-    ----------
-    shape
-        Voxels of the result (Z, Y, X).
-    margin
-        Halo and blend on each side of a core.
-    multiple
-        Cores are multiples of this.
-    max_voxels
-        Largest number of voxels that a tile may read.
+    ``shape`` is that of the result (Z, Y, X), ``margin`` halo and blend on each side of a core; cores are multiples of
+    ``multiple``.
     """
     axes = [_candidates(*sizes) for sizes in zip(shape, margin, multiple, strict=True)]
     best, best_cost = None, np.inf

@@ -10,9 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from napari_deep3d.core.box import Box
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.types import FloatArray, Shape, Spacing, zyx
+from napari_deep3d.core.types import Box, FloatArray, Shape, Spacing, zyx
 
 MIN_PLANES = 4
 MIN_LATERAL = 16
@@ -67,26 +66,22 @@ class LazyStack(ABC):
         return len(self.shape)
 
     def __getitem__(self, key: Any, /) -> NDArray[Any]:
-        spans = _spans(key, self.shape)
+        parts, axes = list(key) if isinstance(key, tuple) else [key], len(self.shape)
+        if any(part is Ellipsis for part in parts):
+            place = next(i for i, part in enumerate(parts) if part is Ellipsis)
+            parts[place : place + 1] = [slice(None)] * (axes - len(parts) + 1)
+        if len(parts) > axes:
+            raise IndexError(f"too many indices: {len(parts)} for {axes} axes")
+        parts += [slice(None)] * (axes - len(parts))
+        spans = [_span(part, size) for part, size in zip(parts, self.shape, strict=True)]
         return self._read(tuple(span for span, _ in spans))[tuple(taken for _, taken in spans)]
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         return self[...].astype(self.dtype if dtype is None else dtype, copy=False)
 
 
-def _spans(key: Any, shape: tuple[int, ...]) -> list[tuple[slice, int | slice]]:
-    """For each axis: the stretch to read, and what to take of it."""
-    parts = list(key) if isinstance(key, tuple) else [key]
-    if any(part is Ellipsis for part in parts):
-        place = next(i for i, part in enumerate(parts) if part is Ellipsis)
-        parts[place : place + 1] = [slice(None)] * (len(shape) - len(parts) + 1)
-    if len(parts) > len(shape):
-        raise IndexError(f"too many indices: {len(parts)} for {len(shape)} axes")
-    parts += [slice(None)] * (len(shape) - len(parts))
-    return [_span(part, size) for part, size in zip(parts, shape, strict=True)]
-
-
 def _span(part: Any, size: int) -> tuple[slice, int | slice]:
+    """Of one axis the stretch to read, and what to take of it."""
     if isinstance(part, slice):
         # No file format reads steps backwards: read the stretch, then step within it.
         wanted = range(*part.indices(size))
@@ -102,13 +97,13 @@ class Volume:
 
     Attributes
     ----------
-    data
-        The voxels, axes (Z, Y, X); read lazily, box by box.
-    spacing_um
-        Voxel size in um along (Z, Y, X), or None where the file or layer does not know it.
-    origin_um
-        Position of the centre of the first voxel in um along (Z, Y, X).
-    name
+    data : Stack, axes (Z, Y, X)
+        The voxels, read lazily, box by box.
+    spacing_um : tuple of float or None
+        Voxel size (Z, Y, X); None where the file or layer does not know it.
+    origin_um : tuple of float
+        Position of the centre of the first voxel (Z, Y, X).
+    name : str
         What the user calls it.
 
     Raises
@@ -133,13 +128,7 @@ class Volume:
         return zyx(self.data.shape)
 
     def require_spacing_um(self) -> Spacing:
-        """The voxel size.
-
-        Raises
-        ------
-        InputError
-            If it is not known.
-        """
+        """The voxel size (Z, Y, X); InputError if it is not known."""
         if self.spacing_um is None:
             raise InputError(
                 f"{self.name} has no voxel size in micrometres. The model needs it to tell blur from structure: "
@@ -156,10 +145,7 @@ def shape_of(stack: Stack) -> Shape:
 def check_stack(data: Stack, name: str = "stack") -> None:
     """Refuse what is not a stack of planes of real numbers, and say why.
 
-    Raises
-    ------
-    InputError
-        For other than three axes, too few voxels along one, or complex, boolean or non-numeric voxels.
+    InputError for other than three axes, too few voxels along one, or complex, boolean or non-numeric voxels.
     """
     shape, dtype = tuple(data.shape), np.dtype(data.dtype)
     if len(shape) != 3:

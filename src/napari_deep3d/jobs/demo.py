@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_deep3d.core import InputError, Job, Spacing, Stop, intensity_range, never, normalise
-from napari_deep3d.core.config import PredictConfig
+from napari_deep3d.core import InputError, Job, PredictConfig, Spacing, Stop, intensity_range, never, normalise
 from napari_deep3d.core.evaluation.metrics import Score, score
 from napari_deep3d.data import THICK_CONFOCAL, THICK_WIDEFIELD
 from napari_deep3d.io import open_stack

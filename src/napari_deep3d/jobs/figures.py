@@ -42,7 +42,7 @@ def draw_comparison(
     stacks
         Caption and voxels, axes (Z, Y, X), of each.
     spacing_um
-        Voxel size (Z, Y, X) in um.
+        Voxel size (Z, Y, X).
     plane, row
         Index of the plane and of the row that the cross section goes through.
     title
@@ -84,23 +84,8 @@ def draw_registration(
 ) -> Path:
     """Draw a registration: wide-field green, confocal magenta, in x-y and x-z, before and after; curves below.
 
-    Parameters
-    ----------
-    path
-        Picture to write.
-    registration
-        What was found.
-    pair
-        The stacks after it.
-    confocal, widefield
-        The stacks before it.
-    name
-        What the pair is called.
-
-    Raises
-    ------
-    InputError
-        If it cannot be written.
+    ``pair`` are the stacks after it, ``confocal`` and ``widefield`` those before it, ``name`` is what they are called.
+    InputError if it cannot be written.
     """
     z_um, y_um, x_um = _size_um(pair.confocal, pair.spacing_um)
     height = float(np.clip(SECTION_INCHES * max(y_um, z_um) / x_um, 1.2, 5.0)) + 0.7

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 
 import psutil
@@ -22,22 +23,20 @@ PACKAGES = (
 
 
 def describe_machine() -> dict[str, object]:
-    """Say what a bug report needs, as plain values.
-
-    Returns
-    -------
-    dict
-        Versions, devices, threads, memory in GB, and whether the processor computes in bfloat16.
-    """
+    """Versions, devices, threads, memory in GB, whether the processor has bfloat16: plain values for a bug report."""
     import torch
 
     from napari_deep3d.nn.devices import choose_device, choose_precision, cpu_has_bfloat16, device_label
 
     device = choose_device("auto")
+    packages = {}
+    for name in PACKAGES:
+        with suppress(PackageNotFoundError):
+            packages[name] = version(name)
     return {
         "python": platform.python_version(),
         "system": platform.platform(),
-        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+        "packages": packages,
         "device": device_label(device, choose_precision(device, "auto")),
         "cuda": torch.version.cuda or "not in this torch build",
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
@@ -46,10 +45,3 @@ def describe_machine() -> dict[str, object]:
         "memory_free_gb": round(psutil.virtual_memory().available / 1e9, 1),
         "cpu_bfloat16_in_hardware": cpu_has_bfloat16(),
     }
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
@@ -54,13 +54,7 @@ def model_names() -> list[str]:
 
 
 def find_model(name_or_path: str) -> Path:
-    """The file of a model given by name or by path; the user's own wins over a bundled one of the same name.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
+    """The file of a model given by name or path, the user's own before a bundled one; InputError if there is none."""
     entries = list_models()
     for entry in reversed(entries):
         if entry.name == name_or_path:
@@ -79,13 +73,17 @@ def model_info(name_or_path: str) -> ModelInfo:
     return read_info(find_model(name_or_path))
 
 
-def check_name(name: str) -> str:
-    """Refuse a name that is not a plain file name, such as one that leads to another folder.
+def open_model(name_or_path: str) -> tuple[Any, ModelInfo]:
+    """The generator of a model given by name or path, and what the model says of itself."""
+    from napari_deep3d.nn.model_file import load_model
 
-    Raises
-    ------
-    InputError
-        For an empty name, or one with other characters than letters, digits, blanks and ``_.()+-``.
+    return load_model(find_model(name_or_path))
+
+
+def check_name(name: str) -> str:
+    """Refuse a name that is not a plain file name, such as one that leads to another folder, with an InputError.
+
+    Letters, digits, blanks and ``_.()+-`` are allowed.
     """
     if not re.fullmatch(r"\w[\w .()+-]*", name):
         raise InputError(
@@ -106,10 +104,7 @@ def unique_name(name: str, taken: Iterable[str]) -> str:
 def free_name(name: str, runs: Path) -> str:
     """The name, or with a number if a model or a run folder in ``runs`` has it already.
 
-    Raises
-    ------
-    InputError
-        If it cannot be the name of a model.
+    InputError if it cannot be the name of a model.
     """
     folders = [path.name for path in runs.iterdir()] if runs.is_dir() else []
     return unique_name(check_name(name.strip()), [*model_names(), *folders])
@@ -124,17 +119,8 @@ def is_listed(name: str, model: Path) -> bool:
 def keep_model(name: str, model: Path, replaces: bool) -> ModelEntry:
     """Copy a trained model to the user's models; if its name is taken, under the next free one.
 
-    Parameters
-    ----------
-    name, model : str, Path
-        Its name, and its file.
-    replaces : bool
-        It is the later state of the listed model of that name, and takes its place.
-
-    Raises
-    ------
-    InputError
-        If it cannot be written.
+    With ``replaces`` it is the later state of the listed model of that name, and takes its place. InputError if it
+    cannot be written.
     """
     if replaces or name not in model_names():
         return import_model(model, overwrite=replaces)
@@ -149,10 +135,7 @@ def keep_model(name: str, model: Path, replaces: bool) -> ModelEntry:
 def import_model(path: str | Path, overwrite: bool = False) -> ModelEntry:
     """Check a model file and copy it to the user's models under its own name.
 
-    Raises
-    ------
-    InputError
-        If it is not a model, or one of that name is there and ``overwrite`` is false.
+    InputError if it is not a model, or one of that name is there and ``overwrite`` is false.
     """
     from napari_deep3d.nn.model_file import load_model
 

@@ -40,13 +40,7 @@ class PairFacts:
 
 
 class PairsFolder:
-    """A pairs folder: ``widefield/NAME`` and ``confocal/NAME``, same names, same shape, registered.
-
-    Parameters
-    ----------
-    path
-        The folder.
-    """
+    """A pairs folder: ``widefield/NAME`` and ``confocal/NAME``, same names, same shape, registered."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -62,10 +56,7 @@ class PairsFolder:
     def names(self) -> list[str]:
         """Names of the files that both folders hold, sorted.
 
-        Raises
-        ------
-        InputError
-            If a folder is missing or empty, or a file has no partner.
+        InputError if a folder is missing or empty, or a file has no partner.
         """
         names = {kind: self._names(kind) for kind in KINDS}
         alone = sorted(names[WIDEFIELD] ^ names[CONFOCAL])
@@ -90,13 +81,7 @@ class PairsFolder:
         return found
 
     def facts(self) -> list[PairFacts]:
-        """What the pairs are, sorted by name, without reading voxels.
-
-        Raises
-        ------
-        InputError
-            If a folder is missing, a file has no partner, or a file is no stack.
-        """
+        """What the pairs are, sorted by name, without reading voxels; InputError as :meth:`names`, or for no stack."""
         volumes = [(name, self.volume(WIDEFIELD, name)) for name in self.names()]
         return [PairFacts(name, shape_of(volume.data), volume.spacing_um) for name, volume in volumes]
 
@@ -125,7 +110,7 @@ class PairsFolder:
         widefield, confocal
             Voxels, axes (Z, Y, X), one shape.
         spacing_um, origin_um
-            Voxel size, and position of the first voxel, (Z, Y, X) in um.
+            Voxel size, and position of the first voxel, (Z, Y, X).
         overwrite
             Whether files of that name may be replaced.
         description
@@ -135,13 +120,7 @@ class PairsFolder:
             path = self.file(kind, name + WRITTEN_SUFFIX)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_stack(
-                path,
-                voxels,
-                spacing_um,
-                origin_um,
-                channel_name=kind,
-                overwrite=overwrite,
-                description=description,
+                path, voxels, spacing_um, origin_um, channel_name=kind, overwrite=overwrite, description=description
             )
 
 
@@ -158,10 +137,7 @@ def hold_in_memory(pairs: Sequence[LoadedPair], limit_bytes: float) -> list[Load
 def prepare_pairs(pairs: Sequence[LoadedPair], percentiles: tuple[float, float]) -> list[TrainingPair]:
     """Check pairs and measure their intensities.
 
-    Raises
-    ------
-    InputError
-        If two have the same name or a name is no file's, or one cannot be trained on.
+    InputError if two have the same name or a name is no file's, or one cannot be trained on.
     """
     from napari_deep3d.nn.patches import TrainingPair
 

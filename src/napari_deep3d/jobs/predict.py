@@ -13,6 +13,7 @@ from napari_deep3d.core import (
     Event,
     Job,
     Notice,
+    PredictConfig,
     Progress,
     Shape,
     Spacing,
@@ -25,12 +26,11 @@ from napari_deep3d.core import (
     tap,
     zyx,
 )
-from napari_deep3d.core.config import PredictConfig
 from napari_deep3d.core.evaluation.uncertainty import SPREAD_RADIUS
 from napari_deep3d.core.novelty.explain import Novelty
 from napari_deep3d.core.tiling import BLEND
-from napari_deep3d.jobs.models import find_model
-from napari_deep3d.jobs.predict_input import Prepared, prepare
+from napari_deep3d.jobs.models import open_model
+from napari_deep3d.jobs.predict_plan import Prepared, prepare
 
 if TYPE_CHECKING:
     from napari_deep3d.nn.inference import Network, TilingSummary
@@ -40,14 +40,8 @@ if TYPE_CHECKING:
 class Output:
     """Where the voxels of a prediction go: arrays, layers' data or open files; float32, and zero at first.
 
-    Attributes
-    ----------
-    prediction : WritableStack, axes (Z, Y, X), or (T, Z, Y, X) with a ``time``
-        The confocal-like stack.
-    uncertainty : WritableStack or None, axes as above
-        The error to expect in each voxel; None where it was not asked for.
-    time : int or None
-        The time point that is predicted, of stacks that hold several.
+    Axes are (Z, Y, X), or (T, Z, Y, X) where ``time`` is the time point that is predicted. ``uncertainty`` takes the
+    error to expect in each voxel; None where it was not asked for.
     """
 
     prediction: WritableStack
@@ -91,13 +85,9 @@ class Prediction:
         False if it was stopped; tiles that were not computed are then 0.
     intensity_range : tuple of float
         Intensities of the wide-field stack that became 0 and 1.
-    uncertainty : array or None
-        Where it was asked for, axes and unit of ``data``: the absolute error to expect in each voxel, or, if
-        ``is_calibrated`` is false, no more than the spread of the predictions.
-    mean_uncertainty : float or None
-        Its mean.
-    is_calibrated : bool
-        Whether the model knows how large an error to expect.
+    uncertainty, mean_uncertainty : array and float, or None
+        The absolute error to expect in each voxel, axes and unit of ``data``, where it was asked for, and its mean; no
+        more than the spread of the predictions if ``is_calibrated`` is false.
     novelty : Novelty or None
         How far the stack is from those that the model was trained on; None if the model does not say.
     """
@@ -150,10 +140,8 @@ def predict_volume(
 
     Parameters
     ----------
-    volume : Volume
-        The wide-field stack.
-    config : PredictConfig
-        Model, device, tile and the like.
+    volume, config : Volume, PredictConfig
+        The wide-field stack; model, device, tile and the like.
     into : Output or None
         Where the voxels go; arrays in memory if not given.
     stop : callable
@@ -216,16 +204,14 @@ def _compute(prepared: Prepared, stop: Stop) -> Job[TilingSummary]:
 
     from napari_deep3d.nn.devices import DTYPES
     from napari_deep3d.nn.folded_network import fold_stack
-    from napari_deep3d.nn.generator import STRIDE
     from napari_deep3d.nn.inference import BoxPredictor, TilingSummary, predict_tiles
-    from napari_deep3d.nn.model_file import load_model
     from napari_deep3d.nn.tta import AugmentedNetwork
 
     plan, grid = prepared.plan, prepared.plan.grid
     for notice in prepared.notices:
         yield Notice(notice)
     # 1. The network, with the norm statistics of this stack.
-    generator, _ = load_model(find_model(prepared.config.model))
+    generator, _ = open_model(prepared.config.model)
     yield Progress(0, plan.tiles, "measuring the stack")
     device, dtype = torch.device(plan.device), DTYPES[plan.precision]
     try:
@@ -240,7 +226,7 @@ def _compute(prepared: Prepared, stop: Stop) -> Job[TilingSummary]:
         network = AugmentedNetwork(folded, plan.model.uncertainty)
         halo = [h + SPREAD_RADIUS for h in halo]
     # 3. Tile by tile.
-    predictor = BoxPredictor(network, prepared.network_input, grid, zyx(halo), STRIDE)
+    predictor = BoxPredictor(network, prepared.network_input, grid, zyx(halo), folded.stride)
     summary = yield from predict_tiles(predictor, plan.layout, stop=stop)
     folded.release()
     return summary

@@ -9,11 +9,10 @@ from typing import Literal
 
 import numpy as np
 
-from napari_deep3d.core import InputError, Job, Notice, Progress, Stop, never
-from napari_deep3d.core.config import PredictConfig
+from napari_deep3d.core import InputError, Job, Notice, PredictConfig, Progress, Stop, never
 from napari_deep3d.io import StackWriter, check_output, open_stack
 from napari_deep3d.jobs.predict import Output, Prediction, predict
-from napari_deep3d.jobs.predict_input import Prepared, prepare
+from napari_deep3d.jobs.predict_plan import Prepared, prepare
 
 Times = int | Literal["all"] | None
 SHOWN = ("confocal-like", "uncertainty")
@@ -24,16 +23,8 @@ SHOWN = ("confocal-like", "uncertainty")
 class FilePrediction:
     """Where a prediction was written, and how it was made.
 
-    Attributes
-    ----------
-    output : Path
-        The file or folder.
-    shape : tuple of int
-        Its voxels (Z, Y, X) or (T, Z, Y, X).
-    prediction : Prediction
-        Without voxels; of a series that of the last time point, times summed.
-    uncertainty : Path or None
-        The file beside it, if the uncertainty was asked for.
+    ``shape`` is (Z, Y, X) or (T, Z, Y, X); ``prediction`` is without voxels, of a series that of the last time point,
+    times summed; ``uncertainty`` is the file beside it, if it was asked for.
     """
 
     output: Path

@@ -1,14 +1,28 @@
-"""What a prediction will do, decided before it starts: device, voxel size, tiles."""
+"""What is known before a prediction starts: device, voxel size and tiles; then the stack, looked at once."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import prod
 from typing import TYPE_CHECKING
 
-import psutil
+import numpy as np
 
-from napari_deep3d.core import Shape, Spacing, Volume, format_spacing, zyx
-from napari_deep3d.core.config import PredictConfig
+from napari_deep3d.core import (
+    Box,
+    FloatArray,
+    InputError,
+    NormalisedStack,
+    PredictConfig,
+    Shape,
+    Spacing,
+    Volume,
+    format_spacing,
+    is_flat,
+    measure_intensities,
+    zyx,
+)
+from napari_deep3d.core.novelty.explain import Novelty, assess
 from napari_deep3d.core.resampling import TOLERANCE, ModelGrid, grid_for, target_spacing
 from napari_deep3d.core.tiling import TilePlan, choose_tile, plan_tiles
 from napari_deep3d.jobs.models import model_info
@@ -27,6 +41,8 @@ MAX_TILE_VOXELS = {"cpu": 2e6, "cuda": 6e7, "mps": 1e7}
 than a second, and a prediction can be stopped between two layers."""
 VOXELS_PER_SECOND = {"cpu": 4e5, "cuda": 3e7, "mps": 3e6}
 """For the first estimate of the time only; while it runs, the time left comes from the tiles done."""
+MAX_HELD_VOXELS = 8_000_000
+"""Stacks up to this size are held in memory while they are measured, so that each voxel is read once."""
 
 
 @dataclass(frozen=True)
@@ -37,24 +53,18 @@ class PredictionPlan:
     ----------
     model : ModelInfo
         What the model's file says of itself.
-    spacing_um : tuple of float
-        Voxel size of the stack (Z, Y, X).
+    spacing_um, resampled_um : tuple of float
+        Voxel size of the stack (Z, Y, X), and the one it is brought to for the model; None if it stays as it is.
     device, device_label, precision : str
         Where and in which number format to compute; the label is for the user.
     tile, halo : tuple of int
         Voxels (Z, Y, X) of a tile's core, on the stack's grid, and around it, on the model's grid.
-    tiles : int
-        Number of tiles.
-    seconds : float
-        A rough estimate of the time.
-    resampled_um : tuple of float or None
-        Voxel size that the stack is brought to for the model; None if it stays as it is.
+    tiles, seconds : int, float
+        Number of tiles, and a rough estimate of the time.
     notices : tuple of str
         Sentences for the user.
-    grid : ModelGrid
-        The stack's grid and the model's.
-    layout : TilePlan
-        The tiles.
+    grid, layout : ModelGrid, TilePlan
+        The stack's grid and the model's, and the tiles.
     """
 
     model: ModelInfo
@@ -75,10 +85,7 @@ class PredictionPlan:
 def plan_prediction(volume: Volume, config: PredictConfig) -> PredictionPlan:
     """Decide device, voxel size and tiles for a stack, without reading or computing.
 
-    Raises
-    ------
-    InputError
-        If the stack has no voxel size, or model or device cannot be used.
+    InputError if the stack has no voxel size, or model or device cannot be used.
     """
     from napari_deep3d.nn.devices import choose_device, choose_precision, device_label
     from napari_deep3d.nn.tta import AUGMENTATIONS
@@ -142,6 +149,7 @@ def _cheapest_tile(
     """The core that needs the least computing among those whose tiles fit into memory, in voxels of the stack."""
     import torch
 
+    from napari_deep3d.nn.devices import free_memory
     from napari_deep3d.nn.generator import STRIDE
 
     memory = memory_bytes or free_memory(device) * FREE_SHARE
@@ -151,10 +159,85 @@ def _cheapest_tile(
     return zyx(min(n, max(1, round(c / zoom))) for n, c, zoom in zip(shape, core, grid.zoom, strict=True))
 
 
-def free_memory(device: torch.device) -> int:
-    """Bytes that can be used now."""
-    if device.type == "cuda":
-        import torch
+def novelty_of(volume: Volume, config: PredictConfig) -> Novelty | None:
+    """Compare a stack with those that the chosen model was trained on; None if the model says nothing of them.
 
-        return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available)
+    InputError if there is no such model, or the stack has no voxel size.
+    """
+    return compare_with_training_data(
+        volume, config.spacing_um or volume.require_spacing_um(), model_info(config.model)
+    )
+
+
+def compare_with_training_data(volume: Volume, spacing_um: Spacing, info: ModelInfo) -> Novelty | None:
+    """Compare a stack of voxels ``spacing_um`` (Z, Y, X) with those of a model; as :func:`novelty_of`."""
+    if info.novelty is None or not info.novelty.can_compare:
+        return None
+    return assess(volume.data, spacing_um, info.novelty)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A stack that is ready to be predicted: what was decided and measured beforehand, once.
+
+    The intensities ``intensity_range`` become 0 and 1; ``not_finite`` voxels are NaN or infinite, the network sees
+    background there; ``novelty`` is how far the stack is from those of the training, None if the model does not say.
+    """
+
+    volume: Volume
+    config: PredictConfig
+    plan: PredictionPlan
+    intensity_range: tuple[float, float]
+    not_finite: int
+    novelty: Novelty | None
+
+    @property
+    def notices(self) -> list[str]:
+        """Sentences for the user."""
+        notices = list(self.plan.notices)
+        if self.not_finite:
+            notices.append(f"{self.not_finite} voxels are not finite numbers; they are taken as background.")
+        if self.novelty is not None and self.novelty.is_unlike:
+            notices.append(self.novelty.notice)
+        return notices
+
+    def network_input(self, region: Box) -> FloatArray:
+        """Read what the network sees of a box of the model's grid.
+
+        Returns
+        -------
+        array, axes (Z, Y, X) or (2, Z, Y, X)
+            The stack on the model's grid, its intensity range brought to 0 and 1, every voxel finite. For DeepZ+ its
+            middle plane, at every Z, and the distance of each plane from it.
+        """
+        stack, grid = NormalisedStack(self.volume.data, self.intensity_range), self.plan.grid
+        if self.plan.model.network_input != "plane":
+            return grid.read(stack, region)
+        from napari_deep3d.nn.patches import plane_and_distance
+
+        middle = grid.model_shape[0] // 2
+        plane = grid.read(stack, region.with_axis(0, middle, middle + 1))[0]
+        distance = np.arange(region.z.start, region.z.stop) - middle
+        return plane_and_distance(plane, distance * grid.model_step_um(self.plan.spacing_um))
+
+
+def prepare(volume: Volume, config: PredictConfig) -> Prepared:
+    """Plan the prediction of a stack, check and measure its voxels, and compare it with the training data.
+
+    Each voxel is read once; beyond :data:`MAX_HELD_VOXELS` once plane by plane, and the part that stands for the stack
+    in the comparison once more. InputError as :func:`plan_prediction`, or without a finite voxel or any structure.
+    """
+    plan = plan_prediction(volume, config)
+    held = volume
+    if prod(volume.shape) <= MAX_HELD_VOXELS and not isinstance(volume.data, np.ndarray):
+        held = replace(volume, data=np.stack([np.asarray(volume.data[z]) for z in range(volume.shape[0])]))
+    bounds, not_finite = measure_intensities(held.data, plan.model.percentiles)
+    if not_finite == prod(volume.shape):
+        raise InputError(f"{volume.name} holds no finite number, only NaN or infinity. Load the original stack.")
+    if is_flat(bounds):
+        raise InputError(
+            f"{volume.name} is constant (every voxel about {bounds[0]:g}); a stack with structure is needed. "
+            "Check that the right channel and file were chosen."
+        )
+    novelty = compare_with_training_data(held, plan.spacing_um, plan.model)
+    return Prepared(volume, config, plan, bounds, not_finite, novelty)

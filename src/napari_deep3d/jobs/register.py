@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, Field, ValidationError
 
 from napari_deep3d.core import (
     Clock,
@@ -15,6 +20,7 @@ from napari_deep3d.core import (
     Job,
     Notice,
     Progress,
+    RegisterConfig,
     Spacing,
     Stop,
     StoppedError,
@@ -24,12 +30,18 @@ from napari_deep3d.core import (
     writing,
     zyx,
 )
-from napari_deep3d.core.config import RegisterConfig
-from napari_deep3d.core.registration import AlignedPair, Registration, Transform, align_pair, register_volumes
+from napari_deep3d.core.registration import (
+    AlignedPair,
+    Registration,
+    ShiftMap,
+    Transform,
+    align_pair,
+    centre_um,
+    register_volumes,
+)
 from napari_deep3d.io import check_folder, open_stack, stack_name
 from napari_deep3d.jobs.figures import draw_registration
 from napari_deep3d.jobs.pairs import KINDS, SUFFIXES, WRITTEN_SUFFIX, PairsFolder
-from napari_deep3d.jobs.registration_file import save_transform
 
 REGISTRATION = "registration"
 """The folder, beside those of the stacks, of what was found and its picture."""
@@ -165,12 +177,7 @@ def align_stacks(
 ) -> Job[list[AlignedPair]]:
     """Align several stacks of one microscope, such as its channels, by the same transform.
 
-    Raises
-    ------
-    InputError
-        If the stacks share too little.
-    StoppedError
-        If it was stopped.
+    InputError if the stacks share too little, StoppedError if it was stopped.
     """
     clock, pairs = Clock(), list[AlignedPair]()
     for confocal in confocals:
@@ -195,12 +202,8 @@ def register_folders(
 ) -> Job[RegisteredFolder]:
     """Register every pair of two folders, files of the same name together; a pair that fails does not stop the rest.
 
-    Also writes ``registration/summary.csv``, a row a pair, the least sure first.
-
-    Raises
-    ------
-    InputError
-        If the folders hold no two files of one name.
+    Also writes ``registration/summary.csv``, a row a pair, the least sure first. InputError if the folders hold no two
+    files of one name.
     """
     pairs, alone = _pair_up(confocal.path, widefield.path)
     for name in sorted(alone):
@@ -266,12 +269,7 @@ def _files(folder: PairsFolder, name: str) -> list[Path]:
 
 
 def _write(
-    folder: PairsFolder,
-    name: str,
-    pair: AlignedPair,
-    registration: Registration,
-    confocal: Volume,
-    widefield: Volume,
+    folder: PairsFolder, name: str, pair: AlignedPair, registration: Registration, confocal: Volume, widefield: Volume
 ) -> None:
     """Write all files of a pair, or none: what is new is removed if one of them fails."""
     *stacks, record, picture = _files(folder, name)
@@ -296,3 +294,54 @@ def _write(
             reason = f"cannot write to {folder.path}: {error.strerror}. Give a folder that you may write to."
             raise InputError(reason) from None
         raise
+
+
+class _Notes(BaseModel):
+    """What a registration's file says besides the transform; all of it may be missing."""
+
+    confidence: float = Field(0.0, ge=0, le=1)
+    method: str = "from a file"
+    refusal: str = ""
+    notices: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+def save_transform(path: Path, registration: Registration, overwrite: bool = False) -> Path:
+    """Write a registration, whole or not at all; the name gets the ending .json if it has none.
+
+    InputError if a file of that name is not to be replaced, or the folder cannot be written to.
+    """
+    final = path if path.suffix else path.with_suffix(".json")
+    if final.exists() and not (overwrite and final == path):
+        raise InputError(f"{final} exists and is not replaced. Give another name.")
+    with writing(final, "Choose another folder.") as part:
+        part.write_text(json.dumps(registration.report(), indent=2), encoding="utf-8")
+    return final
+
+
+def load_transform(path: Path, confocal: Volume, widefield: Volume) -> Registration:
+    """Read a registration for a pair, without the profiles; InputError if it cannot be read, or is no registration."""
+    try:
+        values: Any = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}. Choose another file.") from None
+    except ValueError:  # no JSON, or not even text
+        values = None
+    transform = Transform.from_dict(values)
+    try:
+        notes = _Notes.model_validate(values)
+    except ValidationError:
+        raise InputError(f"{path.name} was changed by hand and cannot be read. Save the registration again.") from None
+    shift = transform.shift_at(centre_um(confocal.shape, confocal.require_spacing_um()))
+    step_um = widefield.require_spacing_um()
+    none = ShiftMap(np.zeros((1, 1, 1), dtype=np.float32), step_um, shift)
+    return Registration(
+        transform=transform,
+        shift_um=shift,
+        shift_voxels=zyx(um / step for um, step in zip(shift, step_um, strict=True)),
+        evidence=None,
+        psf=none,
+        filtered_correlation=none,
+        plain_correlation=none,
+        **notes.model_dump(),
+    )

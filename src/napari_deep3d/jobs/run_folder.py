@@ -12,8 +12,7 @@ from pathlib import Path
 import platformdirs
 import tomli_w
 
-from napari_deep3d.core import Event, InputError, Metrics, reason, writing
-from napari_deep3d.core.config import TrainConfig, read_toml
+from napari_deep3d.core import Event, InputError, Metrics, TrainConfig, read_toml, reason, writing
 
 FORMAT_VERSION = 3
 RUN_FILE, CONFIG_FILE, METRICS_FILE = "run.toml", "config.toml", "metrics.csv"
@@ -29,18 +28,8 @@ COLUMNS = ("step", *LOSSES, "validation_rmse", "validation_ssim")
 class RunInfo:
     """A training that was begun.
 
-    Attributes
-    ----------
-    path, name
-        Its folder, and the name of its model.
-    pairs
-        The pairs folder.
-    start
-        The model that it began from; empty for none.
-    steps_done, iterations
-        How far it has come, and how far it goes.
-    config
-        Its settings.
+    ``name`` is that of its model, ``start`` the model that it began from, empty for none; ``pairs`` is the pairs
+    folder.
     """
 
     path: Path
@@ -77,10 +66,7 @@ def write_run(folder: Path, config: TrainConfig, name: str, pairs: Path, start: 
 def read_run(folder: str | Path) -> RunInfo:
     """Read what a run is and how far it has come; no voxels, no weights, no torch.
 
-    Raises
-    ------
-    InputError
-        If the folder is not a run, or one of another version.
+    InputError if the folder is not a run, or one of another version.
     """
     folder = Path(folder)
     if not (folder / CONFIG_FILE).is_file():

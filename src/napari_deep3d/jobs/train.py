@@ -5,30 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psutil
 
-from napari_deep3d.core import InputError, Job, Notice, Pause, Shape, Stop, drain, never, tap
-from napari_deep3d.core.config import TrainConfig
+from napari_deep3d.core import InputError, Job, Notice, Pause, Shape, Stop, TrainConfig, drain, never, tap
 from napari_deep3d.io import check_folder
-from napari_deep3d.jobs.calibrate import calibrate
-from napari_deep3d.jobs.models import check_name, find_model
+from napari_deep3d.jobs.models import check_name, open_model
 from napari_deep3d.jobs.pairs import WRITTEN_SUFFIX, LoadedPair, PairsFolder, hold_in_memory, prepare_pairs
-from napari_deep3d.jobs.run_folder import (
-    CHECKPOINTS,
-    METRICS_FILE,
-    MODEL_FILE,
-    PAIRS,
-    MetricsFile,
-    read_run,
-    write_run,
-)
+from napari_deep3d.jobs.run_folder import CHECKPOINTS, METRICS_FILE, MODEL_FILE, PAIRS, MetricsFile, read_run, write_run
 from napari_deep3d.jobs.train_plan import fit_to_time, settings_from_start, voxels_at_once
-from napari_deep3d.jobs.trained_model import save_trained, voxel_sizes
-
-if TYPE_CHECKING:
-    from napari_deep3d.nn.processes import Processes
+from napari_deep3d.jobs.trained_model import calibrate, save_trained, voxel_sizes
 
 Source = str | Path | Sequence[LoadedPair]
 PAIRS_MEMORY_SHARE = 0.25
@@ -118,9 +105,8 @@ def train_model(
     StoppedError
         If it was stopped before there was anything to keep.
     """
-    from napari_deep3d.nn.devices import choose_device, device_label, release_memory
+    from napari_deep3d.nn.devices import choose_device, device_label, release_memory, training_precision
     from napari_deep3d.nn.processes import joined
-    from napari_deep3d.nn.trainer import training_precision
     from napari_deep3d.nn.training import Control, split_pairs, train_generator
 
     # 1. What was asked for; a run that is resumed says so itself.
@@ -145,7 +131,7 @@ def train_model(
         training, held_out = split_pairs(prepared, config)
 
         # 3. The run folder, and the number of steps that fit the time.
-        _check_time(minutes, processes)
+        _check_time(minutes, processes.count)
         if processes.is_first:
             if not resume:
                 check_folder(folder, overwrite=False)
@@ -191,20 +177,16 @@ def train_model(
 
 def _begin_from(start: str, config: TrainConfig) -> tuple[Mapping[str, Any] | None, TrainConfig]:
     """Weights of a model to start from, if there is one, and the settings with what it decides."""
-    from napari_deep3d.nn.model_file import load_model
-
     if not start:
         return None, config
-    generator, info = load_model(find_model(start))
+    generator, info = open_model(start)
     return generator.state_dict(), settings_from_start(config, info)
 
 
-def _check_time(minutes: float | None, processes: Processes) -> None:
-    if minutes is None:
-        return
-    if not 0 < minutes <= MAX_MINUTES:
+def _check_time(minutes: float | None, processes: int) -> None:
+    if minutes is not None and not 0 < minutes <= MAX_MINUTES:
         raise InputError(f"{minutes:g} minutes were given; more than 0 and at most a month are allowed.")
-    if processes.count > 1:
+    if minutes is not None and processes > 1:
         raise InputError("a time can be given to a single process only; set iterations instead.")
 
 

@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from napari_deep3d.core import InputError, Job, Notice, Progress, Stop, StoppedError
-from napari_deep3d.core.config import TrainConfig
+from napari_deep3d.core import InputError, Job, Notice, Progress, Stop, StoppedError, TrainConfig
 from napari_deep3d.jobs.models import model_info
 from napari_deep3d.jobs.pairs import PairFacts
-from napari_deep3d.jobs.predict_plan import free_memory
 
 if TYPE_CHECKING:
     from napari_deep3d.nn.model_file import ModelInfo
@@ -41,20 +39,9 @@ MIN_STEPS, MAX_STEPS = 20, 1_000_000
 
 @dataclass(frozen=True)
 class TrainPlan:
-    """What a training will do, before it starts.
+    """What a training will do, before it starts: device, memory that it needs and that is free, steps, time, notices.
 
-    Attributes
-    ----------
-    device_label : str
-        Device and number format, for people.
-    memory_bytes, free_bytes : int
-        What it needs, and what is free.
-    iterations : int
-        Number of steps.
-    seconds_per_step, seconds : float
-        Rough estimates, of a step and of all.
-    notices : tuple of str
-        What the user should know.
+    The label is for people; the seconds are rough estimates; the notices are what the user should know.
     """
 
     device_label: str
@@ -69,10 +56,7 @@ class TrainPlan:
 def settings_from_start(config: TrainConfig, info: ModelInfo) -> TrainConfig:
     """The settings of a training that goes on from a model, which decides what kind of network it is.
 
-    Raises
-    ------
-    InputError
-        If a setting was given that contradicts the model.
+    InputError if a setting was given that contradicts the model.
     """
     decided = {name: getattr(info, name) for name in FIXED_BY_START}
     given = config.flat(only_given=True)
@@ -93,14 +77,12 @@ def plan_training(
 
     Parameters
     ----------
-    pairs : sequence of PairFacts
-        What will be trained on.
-    config : TrainConfig
-        Settings; the number of steps is replaced where ``minutes`` are given.
+    pairs, config : sequence of PairFacts, TrainConfig
+        What will be trained on, and how.
     start : str
         Name or file of the model to go on from; empty for none.
     minutes : float, optional
-        How long the training may take.
+        How long the training may take, instead of the settings' number of steps.
 
     Raises
     ------
@@ -112,9 +94,8 @@ def plan_training(
         raise InputError("there is no pair to train on; at least one registered pair is needed.")
     import torch
 
-    from napari_deep3d.nn.devices import choose_device, device_label
+    from napari_deep3d.nn.devices import choose_device, device_label, free_memory, training_precision
     from napari_deep3d.nn.patches import patch_sizes
-    from napari_deep3d.nn.trainer import training_precision
 
     # 1. Settings, device and number format.
     if start:
@@ -132,7 +113,11 @@ def plan_training(
 
     # 3. The time: operations of a step, and how many of them a second the device makes.
     rate = _rate(device, dtype) * EFFICIENCY[device.type]
-    seconds_per_step = voxels * _flop_per_voxel(config) / rate
+    network, losses = config.network, config.losses
+    flop = FLOP_PER_CHANNEL_2 * network.width**2 * (1 / 3 if network.dimensions == 2 else 1.0)
+    flop += FLOP_PER_VGG_VOXEL * losses.vgg_share * bool(losses.weight_vgg)
+    flop += FLOP_PER_GAN_VOXEL * (8 * network.discriminator_width) ** 2 * bool(losses.weight_gan)
+    seconds_per_step = voxels * flop / rate
     steps = config.optimizer.iterations if minutes is None else _steps_in(minutes, seconds_per_step)
 
     # 4. What the user should know.
@@ -175,14 +160,6 @@ def _bytes_per_voxel(config: TrainConfig, precision: str) -> float:
     return BYTES_PER_CHANNEL[precision] * config.network.width + vgg + BYTES_PER_GAN_VOXEL * bool(losses.weight_gan)
 
 
-def _flop_per_voxel(config: TrainConfig) -> float:
-    network, losses = config.network, config.losses
-    planar = 1 / 3 if network.dimensions == 2 else 1.0
-    vgg = FLOP_PER_VGG_VOXEL * losses.vgg_share * bool(losses.weight_vgg)
-    gan = FLOP_PER_GAN_VOXEL * (8 * network.discriminator_width) ** 2 * bool(losses.weight_gan)
-    return FLOP_PER_CHANNEL_2 * network.width**2 * planar + vgg + gan
-
-
 def _rate(device: object, dtype: object) -> float:
     """Floating-point operations per second of a large matrix product, measured at once."""
     import torch
@@ -202,23 +179,7 @@ def fit_to_time(
 ) -> Job[TrainConfig]:
     """Measure the speed of a few steps, and set the number of steps, tests and checkpoints so that they fit a time.
 
-    Parameters
-    ----------
-    pairs
-        Prepared training pairs.
-    config, minutes
-        Settings, and how long the training may take.
-    voxels_at_once
-        Voxels of a batch that fit into memory.
-    stop
-        Asked between steps.
-
-    Raises
-    ------
-    StoppedError
-        If it was stopped.
-    InputError
-        If a loss is no longer a number.
+    ``stop`` is asked between steps, StoppedError is the answer; InputError if a loss is no longer a number.
     """
     from napari_deep3d.nn.patches import patch_size
     from napari_deep3d.nn.trainer import DivergedError, Trainer

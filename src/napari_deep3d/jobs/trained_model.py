@@ -1,4 +1,4 @@
-"""The files of a finished training: its models, and what they say of themselves."""
+"""The models that a training leaves, and what they say of themselves: sizes, reach, novelty, error to expect."""
 
 from __future__ import annotations
 
@@ -9,13 +9,31 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_deep3d.core import Box, InputError, Shape, Spacing, zyx
-from napari_deep3d.core.config import TrainConfig
-from napari_deep3d.jobs.novelty import fit_novelty_model
+from napari_deep3d.core import (
+    Box,
+    FloatArray,
+    InputError,
+    Precision,
+    Shape,
+    Spacing,
+    Stop,
+    StoppedError,
+    TrainConfig,
+    Volume,
+    never,
+    zyx,
+)
+from napari_deep3d.core.evaluation.uncertainty import Calibration, fit_calibration_to_pairs
+from napari_deep3d.core.novelty.detector import MIN_STACKS, NoveltyModel
+from napari_deep3d.core.novelty.features import measure_features, representative_part
+from napari_deep3d.jobs.models import open_model
+from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
 from napari_deep3d.jobs.run_folder import GO_ON_REMEDY, LAST_FILE, MODEL_FILE
 
 if TYPE_CHECKING:
-    from napari_deep3d.core.evaluation.uncertainty import Calibration
+    import torch
+
+    from napari_deep3d.nn.generator import Generator
     from napari_deep3d.nn.patches import TrainingPair
     from napari_deep3d.nn.training import TrainedGenerator
 
@@ -39,21 +57,8 @@ def save_trained(
 ) -> None:
     """Write the model to use and the last one to the run folder.
 
-    Parameters
-    ----------
-    folder : Path
-        The run folder.
-    trained, pairs, config : TrainedGenerator, sequence of TrainingPair, TrainConfig
-        What was trained, on what, and how.
-    name, start : str
-        Name of the model, and of the one that it began from; empty for none.
-    uncertainty : Calibration or None
-        How the error to expect of it is told, if that was learned.
-
-    Raises
-    ------
-    InputError
-        If they cannot be written.
+    ``start`` is the model that the training began from, empty for none; ``uncertainty`` is how the error to expect is
+    told, if that was learned. InputError if they cannot be written.
     """
     from napari_deep3d.nn.model_file import ModelInfo, save_model
 
@@ -89,13 +94,7 @@ def save_trained(
 
 
 def voxel_sizes(pairs: Sequence[TrainingPair]) -> tuple[Spacing, Spacing, Spacing]:
-    """Smallest, middle and largest voxel size of the pairs, axis by axis.
-
-    Raises
-    ------
-    InputError
-        If no pair states it.
-    """
+    """Smallest, middle and largest voxel size of the pairs, axis by axis; InputError if no pair states it."""
     known = [pair.spacing_um for pair in pairs if pair.spacing_um is not None]
     if not known:
         raise InputError(
@@ -110,8 +109,8 @@ def _halo(trained: TrainedGenerator, pairs: Sequence[TrainingPair], config: Trai
     import torch
 
     from napari_deep3d.nn.folded_network import FoldedNetwork
+    from napari_deep3d.nn.inference import measure_halo
     from napari_deep3d.nn.patches import network_input
-    from napari_deep3d.nn.receptive_field import measure_halo
 
     z, y, x = LARGEST_HALO
     candidates = (range(4, z + 1, 4), range(16, y + 1, 16), range(16, x + 1, 16))
@@ -121,3 +120,81 @@ def _halo(trained: TrainedGenerator, pairs: Sequence[TrainingPair], config: Trai
         network = FoldedNetwork(trained.generator, [seen], torch.device("cpu"), torch.float32)
         halos.append(measure_halo(network, seen, candidates))
     return zyx(map(max, zip(*halos, strict=True)))
+
+
+def fit_novelty_model(volumes: Sequence[Volume], z_step: int = 1, max_stacks: int | None = None) -> NoveltyModel | None:
+    """Learn how wide-field stacks look, for the header of the model that is trained on them.
+
+    Parameters
+    ----------
+    volumes
+        Wide-field stacks; those without voxel size are left out.
+    z_step
+        The model sees every ``z_step``-th plane of them, as it will of a user's stack.
+    max_stacks
+        Look at no more than so many, evenly spaced.
+
+    Returns
+    -------
+    NoveltyModel or None
+        None for fewer than :data:`~napari_deep3d.core.novelty.detector.MIN_STACKS` stacks.
+    """
+    usable = [volume for volume in volumes if volume.spacing_um is not None]
+    if max_stacks is not None and len(usable) > max_stacks:
+        usable = [usable[int(index)] for index in np.linspace(0, len(usable) - 1, max_stacks)]
+    if len(usable) < MIN_STACKS:
+        return None
+    features = []
+    for volume in usable:
+        z, y, x = volume.require_spacing_um()
+        features.append(measure_features(representative_part(volume.data)[::z_step], (z * z_step, y, x)))
+    return NoveltyModel.fit(features)
+
+
+def calibrate(
+    generator: Generator,
+    pairs: Sequence[TrainingPair],
+    config: TrainConfig,
+    device: torch.device,
+    dtype: torch.dtype,
+    box: Shape | None = None,
+    stop: Stop = never,
+) -> Calibration | None:
+    """Fit the expected error of a generator to pairs that it was not trained on.
+
+    Of each pair the middle, at most ``box`` voxels (Z, Y, X), is predicted at once; all by default. ``stop`` is asked
+    between layers. None without pairs, when stopped, and for a network that sees a single plane, since it knows no
+    turned stacks.
+    """
+    from napari_deep3d.nn.folded_network import FoldedNetwork
+    from napari_deep3d.nn.patches import network_input
+    from napari_deep3d.nn.tta import AugmentedNetwork
+
+    if not pairs or config.network.network_input == "plane":
+        return None
+
+    def spread_and_error(pair: TrainingPair) -> tuple[FloatArray, FloatArray, FloatArray]:
+        region = Box.centred(box or pair.shape, pair.shape)
+        seen = network_input(pair, region, config)
+        prediction, spread = AugmentedNetwork(FoldedNetwork(generator, [seen], device, dtype, stop), None)(seen)
+        return spread, prediction, np.abs(prediction - pair.crop_confocal(region))
+
+    try:
+        return fit_calibration_to_pairs((spread_and_error(pair) for pair in pairs), config.runtime.seed)
+    except StoppedError:
+        return None
+
+
+def calibrate_on_folder(model: str | Path, folder: str | Path, precision: Precision = "auto") -> Calibration | None:
+    """Fit the expected error of a model (name or file) to all voxels of a pairs folder that it was not trained on.
+
+    None for a network that sees a single plane. A calibration that the model has does not matter.
+    """
+    from napari_deep3d.nn.devices import choose_device, choose_precision
+
+    generator, info = open_model(str(model))
+    seen = {"dimensions": info.dimensions, "network_input": info.network_input, "z_step": info.z_step}
+    pairs = prepare_pairs(PairsFolder(folder).load(), info.percentiles)
+    device = choose_device("auto")
+    dtype = choose_precision(device, precision)
+    return calibrate(generator, pairs, TrainConfig.checked(**seen), device, dtype)

@@ -29,16 +29,9 @@ REMEDY = "What was written before is kept: make room, then go on with --resume (
 
 @dataclass(frozen=True)
 class BestWeights:
-    """The weights that did best on the held-out pairs.
+    """The weights that did best on the held-out pairs, and their scores.
 
-    Attributes
-    ----------
-    step : int
-        After which step they were tested.
-    kind : str
-        Which weights of that step they are, in words: those themselves, or their EMA.
-    rmse, ssim : float
-        Their scores.
+    ``step`` is the one after which they were tested, ``kind`` says in words whether they are its own or their EMA.
     """
 
     step: int
@@ -51,18 +44,9 @@ class BestWeights:
 class TrainingState:
     """How far a training has come.
 
-    Attributes
-    ----------
-    step : int
-        Steps that are done.
-    best : BestWeights or None
-        The best weights so far, kept in a file of their own; None before the first test.
-    is_best : bool
-        Whether the newest test was the best one.
-    tested : int
-        The step after which the newest test was made; 0 before the first.
-    voxels_at_once : int
-        Voxels of a batch that are taken at a time: sums in another order would round otherwise.
+    ``best`` are the best weights so far, in a file of their own; ``is_best`` says whether the newest test was the best
+    one, made after the step ``tested``. ``voxels_at_once`` of a batch are taken at a time: sums in another order would
+    round otherwise.
     """
 
     step: int = 0
@@ -89,13 +73,7 @@ class TrainingState:
 
 
 def save_checkpoint(folder: Path, state: TrainingState, trainer: Trainer) -> Path:
-    """Write ``step_NNNNNNN.safetensors`` and remove all but the newest checkpoints.
-
-    Raises
-    ------
-    InputError
-        If it cannot be written; the older ones are kept.
-    """
+    """Write ``step_NNNNNNN.safetensors``, then remove all but the newest; InputError if it cannot be written."""
     path = folder / f"step_{state.step:07d}.safetensors"
     tensors: dict[str, Tensor] = {}
     for index, (network, optimiser) in enumerate(zip(trainer.networks, trainer.optimisers, strict=True)):
@@ -120,13 +98,7 @@ def best_file(folder: Path, best: BestWeights) -> Path:
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write a safetensors file that appears whole under its name, or not at all.
-
-    Raises
-    ------
-    InputError
-        If it cannot be written.
-    """
+    """Write a safetensors file that appears whole under its name or not at all; InputError if it cannot be written."""
     own = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     with writing(path, REMEDY, SafetensorError) as part:
         save_file(own, part, metadata=dict(metadata))
@@ -140,10 +112,7 @@ def checkpoints(folder: Path) -> list[Path]:
 def load_newest(folder: Path, trainer: Trainer) -> TrainingState:
     """Restore the newest readable checkpoint and return how far it had come; a fresh start if there is none.
 
-    Raises
-    ------
-    InputError
-        If there are checkpoints, but none can be read.
+    InputError if there are checkpoints, but none can be read.
     """
     found = checkpoints(folder)
     for path in reversed(found):

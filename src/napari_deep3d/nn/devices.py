@@ -6,26 +6,19 @@ import ctypes
 import gc
 import platform
 
+import psutil
 import torch
 
-from napari_deep3d.core import InputError
+from napari_deep3d.core import InputError, TrainConfig
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 """Number formats by the names that users give them."""
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """The device to compute on.
+    """The device to compute on: ``cpu``, ``cuda``, ``mps``, or ``auto``, a GPU where there is one.
 
-    Parameters
-    ----------
-    name : str
-        ``cpu``, ``cuda``, ``mps``, or ``auto``: a GPU where there is one.
-
-    Raises
-    ------
-    InputError
-        If torch does not find the named device.
+    InputError if torch does not find the named device.
     """
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
@@ -40,20 +33,10 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def choose_precision(device: torch.device, name: str = "auto") -> torch.dtype:
-    """The number format to compute in.
+    """The number format to compute in, by a name of :data:`DTYPES`.
 
-    Parameters
-    ----------
-    device : torch.device
-        Where to compute.
-    name : str
-        A key of :data:`DTYPES`, or ``auto``: bfloat16 where the hardware multiplies it, else float16 on a GPU and
-        float32 on a processor.
-
-    Raises
-    ------
-    InputError
-        For float16 on a processor, whose convolutions overflow in float16 and are no faster.
+    ``auto`` is bfloat16 where the hardware multiplies it, else float16 on a GPU and float32 on a processor.
+    InputError for float16 on a processor, whose convolutions overflow in float16 and are no faster.
     """
     if name == "float16" and device.type == "cpu":
         raise InputError("float16 is for GPUs; this would run on the processor. Choose auto or bfloat16.")
@@ -66,10 +49,25 @@ def choose_precision(device: torch.device, name: str = "auto") -> torch.dtype:
     return torch.bfloat16 if cpu_has_bfloat16() else torch.float32
 
 
+def training_precision(device: torch.device, config: TrainConfig) -> torch.dtype:
+    """Number format of a training: bfloat16 or float32; float16 would need its losses scaled."""
+    dtype = choose_precision(device, config.runtime.precision)
+    if dtype == torch.float16 and config.runtime.precision == "float16":
+        raise InputError("training in float16 is not supported; choose auto, bfloat16 or float32.")
+    return torch.float32 if dtype == torch.float16 else dtype
+
+
 def cpu_has_bfloat16() -> bool:
     """Whether the processor multiplies bfloat16 in hardware; without that it is slower than float32."""
     has = torch.cpu.get_capabilities()
     return any(bool(has.get(name)) for name in ("amx_bf16", "avx512_bf16", "bf16"))
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that can be used now."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available)
 
 
 def release_memory() -> None:

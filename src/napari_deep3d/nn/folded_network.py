@@ -103,19 +103,17 @@ class FoldedNetwork:
     Parameters
     ----------
     generator : Generator
-        Not changed.
+        Not changed; the attribute is the one that predicts: with its norms folded, on the device.
     pieces : sequence of arrays, axes (Z, Y, X) or (C, Z, Y, X)
         What the network sees of the stack that will be predicted: normalised pieces of equal shape.
     device, dtype : torch.device, torch.dtype
         Where and in which number format to compute; the last layer is computed in float32.
     stop : callable
         Asked between layers; when true the pass is left by a StoppedError.
-
-    Attributes
-    ----------
-    generator : Generator
-        The one that predicts: with its norms folded, on the device.
     """
+
+    stride = STRIDE
+    """Voxels (Z, Y, X): the boxes that it predicts start at multiples of this."""
 
     def __init__(
         self,
@@ -171,23 +169,10 @@ def _to_array(prediction: Tensor) -> FloatArray:
 def fold_stack(
     generator: Generator, read: ReadBox, shape: Shape, device: torch.device, dtype: torch.dtype, stop: Stop = never
 ) -> Job[FoldedNetwork]:
-    """The generator with the norm statistics of a stack; of a part of the stack, with a notice, where memory runs out.
+    """The generator with the norm statistics of a stack (Z, Y, X); of a part, with a notice, where memory runs out.
 
-    Parameters
-    ----------
-    generator, device, dtype, stop
-        As for :class:`FoldedNetwork`.
-    read : callable
-        Reads what the network sees of a box.
-    shape : tuple of int
-        Voxels of the stack (Z, Y, X).
-
-    Raises
-    ------
-    InputError
-        If memory does not suffice for a small part either.
-    StoppedError
-        When stopped.
+    ``read`` reads what the network sees of a box; the rest is as for :class:`FoldedNetwork`. InputError if memory does
+    not suffice for a small part either.
     """
     pieces = [read(box) for box in sample_boxes(shape)]
     while True:
@@ -201,13 +186,7 @@ def fold_stack(
 
 
 def fewer_pieces(pieces: list[FloatArray]) -> list[FloatArray]:
-    """Every second piece, or the middle half of a single one along its longest axis.
-
-    Raises
-    ------
-    InputError
-        If the single piece is too small to be halved.
-    """
+    """Every second piece, or the middle half of a single one along its longest axis; InputError if that is small."""
     if len(pieces) > 1:
         return pieces[::2]
     axis = int(np.argmax(pieces[0].shape))

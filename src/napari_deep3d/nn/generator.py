@@ -39,26 +39,19 @@ class Convolution(nn.Conv3d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, Z, Y, X)."""
-        if x.device.type == "cpu" and torch.is_autocast_enabled("cpu") and _is_small(x):
+        depth, lateral = x.shape[2], min(x.shape[3:])
+        is_small = depth == 2 or lateral < SAFE_PIXELS or (depth == 1 and x.shape[1] == 1)
+        if is_small and x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
             with torch.autocast("cpu", enabled=False):
                 return super().forward(x.float())
         return super().forward(x)
 
 
-def _is_small(x: Tensor) -> bool:
-    depth = x.shape[2]
-    return depth == 2 or min(x.shape[3:]) < SAFE_PIXELS or (depth == 1 and x.shape[1] == 1)
-
-
 class StackNorm(nn.Module):
     """Instance norm whose statistics can be pooled over a batch: over several pieces of one stack.
 
-    Attributes
-    ----------
-    pooled
-        Take mean and variance over the whole batch instead of over each item.
-    measured
-        Mean and variance of the last forward pass with ``pooled``, one per channel; None otherwise.
+    With ``pooled``, mean and variance are those of the whole batch instead of each item; ``measured`` holds them
+    then, one per channel.
     """
 
     def __init__(self, channels: int) -> None:
@@ -70,13 +63,9 @@ class StackNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise (N, C, Z, Y, X)."""
-        if self.pooled:
-            return self._measuring(x)
-        # Batch norm of one item is instance norm; unlike F.instance_norm it keeps channels_last_3d.
-        return torch.cat([self._norm(item) for item in torch.split(x, 1)]) if len(x) > 1 else self._norm(x)
-
-    def _measuring(self, x: Tensor) -> Tensor:
-        """Normalise over the whole batch and keep its statistics."""
+        if not self.pooled:
+            # Batch norm of one item is instance norm; unlike F.instance_norm it keeps channels_last_3d.
+            return torch.cat([self._norm(item) for item in torch.split(x, 1)]) if len(x) > 1 else self._norm(x)
         mean = torch.zeros_like(self.weight, dtype=torch.float32)
         variance = torch.ones_like(mean)
         y = self._norm(x, mean, variance)  # with momentum 1 these buffers then hold this pass's statistics

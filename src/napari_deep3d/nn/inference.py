@@ -1,8 +1,8 @@
-"""Tiled prediction: box by box, blended, out-of-memory of any kind answered by smaller boxes."""
+"""Tiled prediction: box by box, blended, out-of-memory of any kind answered by smaller boxes; the halo it needs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,6 +27,9 @@ Network = Callable[[FloatArray], FloatArray]
 """Normalised stack to prediction (Z, Y, X), or to prediction and its uncertainty (2, Z, Y, X)."""
 ReadBox = Callable[[Box], FloatArray]
 """Reads what the network sees of a box given on the model's grid, normalised."""
+HALO_TOLERANCE = 0.02
+"""A voxel belongs to the halo while hiding what lies beyond it changes the result by more than this share of its
+standard deviation."""
 MIN_SIDE = 16
 """Voxels: a box is not cut into halves shorter than this."""
 
@@ -38,18 +41,15 @@ class BoxPredictor:
     Attributes
     ----------
     network : callable
-        Normalised stack (Z, Y, X) to prediction, or to prediction and uncertainty; raises an out-of-memory error
-        of any kind where it must.
+        Raises an out-of-memory error of any kind where it must.
     read : callable
         Reads what the network sees of a box of the model's grid.
     grid : ModelGrid
         The stack's grid and the model's.
-    halo : tuple of int
-        Voxels of the model's grid (Z, Y, X) that the network must see around a box.
-    stride : tuple of int
-        The network's boxes start and stop at multiples of this, in voxels of the model's grid (Z, Y, X).
+    halo, stride : tuple of int
+        Voxels of the model's grid (Z, Y, X): those seen around a box; and boxes start and stop at multiples of these.
     limit : float
-        Boxes that hold as many voxels with their halo are not tried: memory did not suffice for them.
+        Boxes of as many voxels, halo included, are not tried: memory did not suffice for them.
     notices : list of str
         Sentences for the user, to be taken away by whoever shows them.
     """
@@ -145,18 +145,9 @@ class SeamMeter:
 
 @dataclass(frozen=True)
 class TilingSummary:
-    """What a tiled prediction found out about itself.
+    """What a tiled prediction found out: tiles done, how much neighbours differ (:class:`SeamMeter`), mean uncertainty.
 
-    Attributes
-    ----------
-    tiles_done : int
-        Number of tiles that were predicted.
-    mismatch : float
-        How much neighbouring tiles differ, as of :class:`SeamMeter`.
-    mean_uncertainty : float or None
-        Mean over the voxels of these tiles; None without uncertainty.
-    stopped : bool
-        Whether tiles are missing because the user asked to stop.
+    ``mean_uncertainty`` is None where none was asked for; ``stopped`` says that tiles are missing.
     """
 
     tiles_done: int = 0
@@ -165,26 +156,11 @@ class TilingSummary:
     stopped: bool = False
 
 
-def predict_tiles(
-    predictor: Callable[[Box], FloatArray],
-    plan: TilePlan,
-    *,
-    stop: Stop = never,
-) -> Job[TilingSummary]:
+def predict_tiles(predictor: Callable[[Box], FloatArray], plan: TilePlan, *, stop: Stop = never) -> Job[TilingSummary]:
     """Predict all tiles of a plan, yielding each as values to add to a result that starts at zero.
 
-    Parameters
-    ----------
-    predictor : callable
-        Predicts a box of the result, (Z, Y, X), or it and its uncertainty, (2, Z, Y, X).
-    plan : TilePlan
-        The tiles.
-    stop : callable
-        Asked between tiles. A tile that raises StoppedError is left out.
-
-    Yields
-    ------
-    TileDone, Notice, Progress
+    ``predictor`` predicts a box of the result, (Z, Y, X), or it and its uncertainty, (2, Z, Y, X). ``stop`` is asked
+    between tiles; a tile that raises StoppedError is left out.
     """
     clock, seams = Clock(), SeamMeter()
     done, stopped = 0, False
@@ -214,3 +190,33 @@ def predict_tiles(
         yield clock.progress(done, len(plan), f"tile {done} of {len(plan)}")
     mean_uncertainty = uncertainty_sum / uncertainty_voxels if uncertainty_voxels else None
     return TilingSummary(done, seams.mismatch, mean_uncertainty, stopped)
+
+
+def measure_halo(network: Network, stack: FloatArray, candidates: tuple[Sequence[int], ...]) -> Shape:
+    """The smallest halo per axis (Z, Y, X) among candidates that reproduces the uncut prediction.
+
+    For each axis the stack is cut in the middle, and the prediction of the half is compared with that of the whole at
+    growing distance from the cut; y and x share the larger figure.
+
+    Parameters
+    ----------
+    network : callable
+        With fixed norm statistics.
+    stack : array, axes (Z, Y, X) or (C, Z, Y, X)
+        What the network sees of a stack.
+    candidates : sequences of int
+        Halos in voxels for each axis, rising; the last one is taken if none is enough.
+    """
+    whole = network(stack)
+    scale = float(whole.std()) or 1.0
+    reach = []
+    for axis, halos in enumerate(candidates):
+        size = whole.shape[axis]
+        middle = size // 2 // 16 * 16 or size // 2
+        half = network(np.ascontiguousarray(np.take(stack, range(middle), axis - 3)))
+        difference = np.moveaxis(half, axis, 0) - np.moveaxis(whole, axis, 0)[:middle]
+        errors = np.sqrt((difference.astype(np.float64) ** 2).mean(axis=(1, 2)))[::-1] / scale  # by distance to the cut
+        enough = [h for h in halos if h < len(errors) and errors[h:].max() <= HALO_TOLERANCE]
+        reach.append(enough[0] if enough else halos[-1])
+    lateral = max(reach[1:])
+    return reach[0], lateral, lateral

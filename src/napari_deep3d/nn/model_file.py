@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from safetensors import SafetensorError, safe_open
 
-from napari_deep3d.core import InputError, Shape, Spacing, check_spacing, writing
-from napari_deep3d.core.config import Percentiles
+from napari_deep3d.core import InputError, Percentiles, Shape, Spacing, check_spacing, writing
 from napari_deep3d.core.evaluation.uncertainty import Calibration
 from napari_deep3d.core.novelty.detector import NoveltyModel
 
@@ -71,23 +70,9 @@ class ModelInfo(BaseModel):
 
 
 def save_model(path: str | Path, generator: Any, info: ModelInfo, remedy: str = SAVE_REMEDY) -> Path:
-    """Write a model, float16 weights, whole under its name or not at all.
+    """Write a model (``.safetensors``), float16 weights, whole or not at all; a file of that name is replaced.
 
-    Parameters
-    ----------
-    path : str or Path
-        The file, ending in ``.safetensors``; what has its name already is replaced.
-    generator : Generator
-        The network.
-    info : ModelInfo
-        What the file says of it.
-    remedy : str
-        What the user can do if it cannot be written, a sentence.
-
-    Raises
-    ------
-    InputError
-        If it cannot be written.
+    InputError, which ends with the sentence ``remedy``, if it cannot be written.
     """
     import torch
     from safetensors.torch import save_file
@@ -105,11 +90,7 @@ def save_model(path: str | Path, generator: Any, info: ModelInfo, remedy: str = 
 def read_info(path: str | Path) -> ModelInfo:
     """Read the header of a model file; torch is not imported.
 
-    Raises
-    ------
-    InputError
-        If there is no such file, or it is not a model of this format: a pickle, a truncated or foreign file, or
-        one of another version.
+    InputError if there is no such file, or it is a pickle, truncated, foreign or of another version.
     """
     path = Path(path)
     # 1. The header.
@@ -119,7 +100,17 @@ def read_info(path: str | Path) -> ModelInfo:
         with safe_open(path, framework="numpy") as file:
             header = (file.metadata() or {}).get(HEADER_KEY)
     except (SafetensorError, OSError) as error:
-        raise InputError(_not_a_model(path, error)) from None
+        with path.open("rb") as damaged:
+            start = damaged.read(4)
+        if start.startswith((b"PK\x03\x04", b"\x80")):
+            raise InputError(
+                f"{path} is a pickle (a torch .pt or .pth file), which can run any program hidden in it and is never "
+                "loaded. A .safetensors file saved by napari-deep3d is needed."
+            ) from None
+        raise InputError(
+            f"{path} is truncated or not a safetensors file ({_first_line(error)}). Get the model file again; "
+            "a .safetensors file saved by napari-deep3d is needed."
+        ) from None
     if header is None:
         raise InputError(f"{path} is a safetensors file of another program; a model saved by napari-deep3d is needed.")
     # 2. Its version, then all that it says.
@@ -137,20 +128,6 @@ def read_info(path: str | Path) -> ModelInfo:
     )
 
 
-def _not_a_model(path: Path, error: Exception) -> str:
-    with path.open("rb") as file:
-        start = file.read(4)
-    if start.startswith((b"PK\x03\x04", b"\x80")):
-        return (
-            f"{path} is a pickle (a torch .pt or .pth file), which can run any program hidden in it and is never "
-            "loaded. A .safetensors file saved by napari-deep3d is needed."
-        )
-    return (
-        f"{path} is truncated or not a safetensors file ({_first_line(error)}). Get the model file again; "
-        "a .safetensors file saved by napari-deep3d is needed."
-    )
-
-
 def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0][:160] if str(error) else type(error).__name__
 
@@ -164,10 +141,7 @@ def _network(info: ModelInfo) -> Generator:
 def load_model(path: str | Path) -> tuple[Any, ModelInfo]:
     """Read a model: the generator (float32, evaluation mode) and its header.
 
-    Raises
-    ------
-    InputError
-        As :func:`read_info`, or if weights are missing, of the wrong shape or not finite.
+    InputError as :func:`read_info`, or if weights are missing, of the wrong shape or not finite.
     """
     import torch
     from safetensors.torch import load_file

@@ -17,6 +17,7 @@ from napari_deep3d.core import (
     InputError,
     Shape,
     Spacing,
+    TrainConfig,
     Volume,
     all_finite,
     intensity_range,
@@ -25,7 +26,6 @@ from napari_deep3d.core import (
     saturated_share,
     zyx,
 )
-from napari_deep3d.core.config import TrainConfig
 
 BLANK_LIGHT = (0.1, 60.0)
 """How uneven the light of a blank patch is, in standard deviations of its noise."""
@@ -37,19 +37,10 @@ UNKNOWN_SPACING_UM: Spacing = (1.0, 1.0, 1.0)
 
 @dataclass(frozen=True)
 class TrainingPair:
-    """A registered pair and the intensities that become 0 and 1 in each stack.
+    """A registered pair, voxel on voxel, and the intensities that become 0 and 1 in each stack.
 
-    Attributes
-    ----------
-    name : str
-        What it is called.
-    widefield, confocal : Volume
-        The stacks, voxel on voxel.
-    widefield_range, confocal_range : tuple of float
-        Intensities that become 0 and 1.
-    shift : tuple of int
-        A misalignment (Z, Y, X) in voxels put between the stacks for comparison: the pair is then what both have in
-        common.
+    ``shift`` is a misalignment (Z, Y, X) in voxels put between the stacks for comparison: the pair is then what both
+    have in common.
     """
 
     name: str
@@ -63,10 +54,8 @@ class TrainingPair:
     def prepare(cls, name: str, widefield: Volume, confocal: Volume, percentiles: tuple[float, float]) -> TrainingPair:
         """Check a pair and measure its intensities.
 
-        Raises
-        ------
-        InputError
-            If the stacks differ in shape, or one is constant, mostly saturated or has voxels that are not finite.
+        InputError if the stacks differ in shape, or one is constant, mostly saturated or has voxels that are not
+        finite.
         """
         if widefield.shape != confocal.shape:
             raise InputError(
@@ -135,21 +124,9 @@ class Batch:
 
 
 def patch_sizes(shapes: Iterable[Shape], config: TrainConfig) -> list[tuple[Shape, int]]:
-    """The patch sizes of a training, and how many patches of each a process takes in a step.
+    """The patch sizes (Z, Y, X) of a training, cut to the smallest pair, and how many of each a process takes.
 
     Smaller patches come in larger numbers, so that steps cost about the same.
-
-    Parameters
-    ----------
-    shapes : iterable of tuple of int
-        Voxels (Z, Y, X) of the pairs.
-    config : TrainConfig
-        Settings.
-
-    Returns
-    -------
-    list of (tuple of int, int)
-        For each of the settings' patch sizes: voxels (Z, Y, X), cut to the smallest pair, and the number of patches.
     """
     smallest = [min(sizes) for sizes in zip(*shapes, strict=True)]
     voxels = [int(np.prod(size)) for size in config.data.patch]
@@ -169,18 +146,7 @@ def draw_batch(pairs: Sequence[TrainingPair], config: TrainConfig, step: int, ra
     """Draw the patches that a process trains on in one step: all of one size, random in place and orientation.
 
     The random numbers depend on seed, step and the patch's number alone, so a resumed training sees what an unbroken
-    one would, and several processes together see what one with a larger batch would.
-
-    Parameters
-    ----------
-    pairs : sequence of TrainingPair
-        Where the patches come from.
-    config : TrainConfig
-        Settings.
-    step : int
-        Number of the step.
-    rank : int
-        Number of the process.
+    one would, and several processes (this one is number ``rank``) what one with a larger batch would.
     """
     size, number = patch_size(pairs, config, step)
     patches = [
@@ -212,14 +178,10 @@ def _draw_patch(
 def blank_patch(
     rng: np.random.Generator, size: Shape, percentiles: tuple[float, float]
 ) -> tuple[FloatArray, FloatArray]:
-    """A stack without structure, and nothing as its confocal: noise, often on light that is uneven.
+    """Network input (1, Z, Y, X) without structure, and zeros as its confocal: noise, often on light that is uneven.
 
     Bringing percentiles to 0 and 1 stretches noise over the whole range, and a network that never saw that makes
     structure of it.
-
-    Returns
-    -------
-    Network input (1, Z, Y, X), normalised, and zeros (Z, Y, X).
     """
     noise = rng.standard_normal(size, dtype=np.float32)
     if rng.random() < 0.6:
@@ -236,12 +198,8 @@ def network_input(pair: TrainingPair, box: Box, config: TrainConfig, plane: int 
 
     Parameters
     ----------
-    pair : TrainingPair
-        The pair.
-    box : Box
-        Where.
-    config : TrainConfig
-        Says which of the three the network sees.
+    pair, box, config : TrainingPair, Box, TrainConfig
+        What, where, and which of the three.
     plane : int
         For a network that sees one plane: which one; the middle one by default.
     first : int
@@ -281,7 +239,7 @@ def plane_and_distance(plane: FloatArray, distances_um: NDArray[np.floating]) ->
     plane : array, axes (Y, X)
         Normalised wide-field plane.
     distances_um : array, axes (Z,)
-        Axial distance from this plane to each wanted one, in um.
+        Axial distance from this plane to each wanted one.
 
     Returns
     -------

@@ -18,12 +18,7 @@ from napari_deep3d.core import Stop
 class Processes:
     """The processes that train together; alone unless ``torchrun`` started several.
 
-    Attributes
-    ----------
-    rank, count
-        Number of this process, from 0, and how many there are.
-    local_rank
-        Number on its machine: which of its GPUs is used.
+    ``rank`` is the number of this one, from 0; ``local_rank`` that on its machine: which of its GPUs is used.
     """
 
     rank: int = 0

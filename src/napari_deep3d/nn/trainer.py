@@ -14,14 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from napari_deep3d.core import InputError, Stop, StoppedError, never
-from napari_deep3d.core.config import TrainConfig
-from napari_deep3d.nn.devices import choose_device, choose_precision
-from napari_deep3d.nn.discriminator import Discriminator
+from napari_deep3d.core import InputError, Stop, StoppedError, TrainConfig, never
+from napari_deep3d.nn.devices import choose_device, training_precision
 from napari_deep3d.nn.folded_network import stopping
 from napari_deep3d.nn.generator import CHANNELS_IN, Generator
 from napari_deep3d.nn.inference import is_out_of_memory
-from napari_deep3d.nn.losses import PerceptualLoss, discriminator_loss, generator_loss, l1_loss
+from napari_deep3d.nn.losses import Discriminator, PerceptualLoss, discriminator_loss, generator_loss, l1_loss
 from napari_deep3d.nn.patches import Batch, TrainingPair, draw_batch
 from napari_deep3d.nn.processes import Processes
 
@@ -49,10 +47,8 @@ class Trainer:
 
     Parameters
     ----------
-    config : TrainConfig
-        Settings.
-    pairs : sequence of TrainingPair
-        What to learn from.
+    config, pairs : TrainConfig, sequence of TrainingPair
+        How, and from what to learn.
     processes : Processes, optional
         The processes that train together; this one alone by default.
     voxels_at_once : int
@@ -60,10 +56,8 @@ class Trainer:
 
     Attributes
     ----------
-    generator : Generator
-        The network that is trained.
-    ema : Generator or None
-        The same network with the exponential moving average (EMA) of its weights.
+    generator, ema : Generator
+        The network that is trained, and the exponential moving average (EMA) of its weights, if one is kept.
     discriminator, perceptual
         What the GAN and the VGG loss need; None where their weight is 0.
     notices : list of str
@@ -114,12 +108,7 @@ class Trainer:
         return {name: float(np.mean(values)) for name, values in self._recent.items()}
 
     def step(self, step: int) -> None:
-        """Make one update.
-
-        Parameters
-        ----------
-        step : int
-            Number of the step, from 0: learning rate and random numbers depend on it.
+        """Make one update; learning rate and random numbers depend on the number of the step, from 0.
 
         Raises
         ------
@@ -180,13 +169,7 @@ class Trainer:
     # The gradients, in parts that fit into memory
 
     def _gradients(self, batch: Batch, step: int) -> dict[str, Tensor]:
-        """Sum the gradients of a batch in both networks, and return the mean losses; fewer at once if memory is short.
-
-        Raises
-        ------
-        InputError
-            If not even one patch fits into memory.
-        """
+        """Sum the gradients of a batch in both networks; fewer at once if memory is short. Returns the mean losses."""
         voxels = batch.confocal[0].size
         while True:
             at_once = max(1, self.voxels_at_once // voxels)
@@ -232,21 +215,10 @@ class Trainer:
         return totals
 
     def _accumulate(self, network_input: Tensor, confocal: Tensor, planes: Tensor, share: float) -> dict[str, Tensor]:
-        """Add the gradients of some patches to both networks (Li et al. 2021, Eq. 1).
+        """Add the gradients of some patches (N, C, Z, Y, X) to both networks (Li et al. 2021, Eq. 1).
 
-        Parameters
-        ----------
-        network_input, confocal : Tensor
-            Patches, axes (N, C, Z, Y, X), C being 1 for the confocal ones.
-        planes : Tensor
-            Numbers of the planes that the VGG loss looks at.
-        share : float
-            These patches' share of the batch.
-
-        Returns
-        -------
-        dict of Tensor
-            Mean over these patches of ``loss``, of its weighted parts and of the discriminator's loss.
+        ``planes`` are those that the VGG loss looks at, ``share`` is these patches' share of the batch. Returns the
+        mean of ``loss``, of its weighted parts and of the discriminator's loss.
         """
         weights, discriminator = self.config.losses, self.discriminator
         losses: dict[str, Tensor] = {}
@@ -309,11 +281,3 @@ def rate_share(config: TrainConfig, step: int) -> float:
 def learning_rate(config: TrainConfig, step: int) -> float:
     """Learning rate of the generator at a step."""
     return config.optimizer.learning_rate * rate_share(config, step)
-
-
-def training_precision(device: torch.device, config: TrainConfig) -> torch.dtype:
-    """Number format of a training: bfloat16 or float32; float16 would need its losses scaled."""
-    dtype = choose_precision(device, config.runtime.precision)
-    if dtype == torch.float16 and config.runtime.precision == "float16":
-        raise InputError("training in float16 is not supported; choose auto, bfloat16 or float32.")
-    return torch.float32 if dtype == torch.float16 else dtype

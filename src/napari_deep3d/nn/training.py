@@ -14,8 +14,19 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from napari_deep3d.core import Clock, InputError, Job, Metrics, Notice, Pause, Stop, StoppedError, never, wait
-from napari_deep3d.core.config import TrainConfig
+from napari_deep3d.core import (
+    Clock,
+    InputError,
+    Job,
+    Metrics,
+    Notice,
+    Pause,
+    Stop,
+    StoppedError,
+    TrainConfig,
+    never,
+    wait,
+)
 from napari_deep3d.nn.checkpoint import (
     BestWeights,
     TrainingState,
@@ -43,15 +54,12 @@ class TrainedGenerator:
 
     Attributes
     ----------
-    generator : Generator
-        The one to use: the best on the held-out pairs, or as it stands where that is newer and not worse.
-    last : Generator
-        The generator as it stands.
+    generator, last : Generator
+        The one to use: the best on the held-out pairs, or ``last``, as it stands, where that is newer and not worse.
     step, steps_made : int
         Steps that are done in all, and those of this call.
     losses, validation : mapping of float
-        Mean losses of the last steps; ``rmse`` and ``ssim`` of ``generator`` on held-out pairs, empty if there were
-        none.
+        Mean losses of the last steps; ``rmse`` and ``ssim`` of ``generator`` on held-out pairs, if there are any.
     weights : str
         Which weights these are, in words.
     seconds : float
@@ -73,20 +81,10 @@ class TrainedGenerator:
 
 @dataclass(frozen=True)
 class Control:
-    """How the outside steers a training.
+    """How the outside steers a training: ``stop`` and ``paused`` are asked between steps.
 
-    Attributes
-    ----------
-    stop, paused : function without arguments
-        Asked between steps.
-    preview_every : int
-        Steps between Preview events; 0 for none.
-    processes : Processes
-        The processes that train together.
-    voxels_at_once : int
-        How many voxels of a batch fit into memory.
-    start : mapping of Tensor, optional
-        Weights to begin with.
+    ``preview_every`` is the number of steps between Preview events, 0 for none; ``voxels_at_once`` how many voxels of
+    a batch fit into memory; ``start`` are weights to begin with.
     """
 
     stop: Stop = never
@@ -100,10 +98,7 @@ class Control:
 def split_pairs(pairs: Sequence[TrainingPair], config: TrainConfig) -> tuple[list[TrainingPair], list[TrainingPair]]:
     """Training pairs and held-out pairs: those named, else a random share; none of fewer than three pairs.
 
-    Raises
-    ------
-    InputError
-        If a name is unknown, or nothing is left to train on.
+    InputError if a name is unknown, or nothing is left to train on.
     """
     named = set(config.data.held_out)
     if named:
@@ -123,20 +118,10 @@ def split_pairs(pairs: Sequence[TrainingPair], config: TrainConfig) -> tuple[lis
 def train_generator(
     pairs: Sequence[TrainingPair], config: TrainConfig, checkpoint_folder: Path, control: Control | None = None
 ) -> Job[TrainedGenerator]:
-    """Train from the newest checkpoint of a folder, or from the start.
+    """Train from the newest checkpoint of a folder, or from the start, and write checkpoints there.
 
-    On stop, or when a loss is no longer a number, the generator as it stands is checkpointed and returned.
-
-    Parameters
-    ----------
-    pairs : sequence of TrainingPair
-        All pairs; which of them are held out the settings say.
-    config : TrainConfig
-        Settings.
-    checkpoint_folder : Path
-        Where checkpoints are, and are written.
-    control : Control, optional
-        How it is steered.
+    On stop, or when a loss is no longer a number, the generator as it stands is checkpointed and returned. Which of
+    the pairs are held out the settings say.
 
     Yields
     ------
@@ -167,13 +152,7 @@ def train_generator(
 
 
 def begin_from(trainer: Trainer, weights: Mapping[str, Tensor]) -> None:
-    """Let a training continue from the weights of a generator.
-
-    Raises
-    ------
-    InputError
-        If they are of another network.
-    """
+    """Let a training continue from the weights of a generator; InputError if they are of another network."""
     try:
         for network in (trainer.generator, trainer.ema):
             if network is not None:

@@ -28,12 +28,7 @@ from napari_deep3d.nn.generator import Generator
 class Augmentation:
     """One of the sixteen ways to flip and transpose a stack that keep its planes planes.
 
-    Attributes
-    ----------
-    flips : tuple of bool
-        For Z, Y, X whether that axis is reversed.
-    transpose : bool
-        Whether Y and X are exchanged, before the flips.
+    ``flips`` says for Z, Y, X whether that axis is reversed, ``transpose`` whether Y and X are exchanged before.
     """
 
     flips: tuple[bool, bool, bool] = (False, False, False)
@@ -84,16 +79,8 @@ def augmented(generator: Generator, augmentation: Augmentation) -> Generator:
 class AugmentedNetwork:
     """A network with test-time augmentation: the mean of its predictions, and the error to expect from their spread.
 
-    All predictions use the norm statistics of the stack as it is, so it is measured only once.
-
-    Parameters
-    ----------
-    network : FoldedNetwork
-        The network with the norm statistics of the stack.
-    calibration : Calibration or None
-        From the spread of the predictions to the error to expect; None gives the spread itself.
-    augmentations : sequence of Augmentation
-        The first leaves the stack as it is.
+    All predictions use the norm statistics of the stack as it is, so it is measured only once. Without a calibration
+    the error is the spread itself; the first of the augmentations leaves the stack as it is.
     """
 
     def __init__(

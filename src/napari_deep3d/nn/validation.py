@@ -7,13 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from napari_deep3d.core import Box, FloatArray, Preview, Shape, Stop, TileDone, never
-from napari_deep3d.core.config import TrainConfig
+from napari_deep3d.core import Box, FloatArray, Preview, Shape, Stop, TileDone, TrainConfig, never
 from napari_deep3d.core.evaluation.metrics import rmse, ssim
 from napari_deep3d.core.resampling import ModelGrid
 from napari_deep3d.core.tiling import plan_tiles
 from napari_deep3d.nn.folded_network import FoldedNetwork, sample_boxes
-from napari_deep3d.nn.generator import STRIDE, Generator
+from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.inference import BoxPredictor, predict_tiles
 from napari_deep3d.nn.patches import TrainingPair, network_input
 
@@ -28,16 +27,7 @@ PREVIEW: Shape = (48, 128, 128)
 class Predictor:
     """Predicts boxes of a pair as the finished model will: with norm statistics of the whole stack.
 
-    Parameters
-    ----------
-    generator
-        The network as it stands; not changed.
-    pair, config
-        The stack, and what the network sees of it.
-    device, dtype
-        Where and in which number format to compute.
-    stop
-        Asked between layers; when true, the prediction is left by a StoppedError.
+    The generator is not changed; ``stop`` is asked between layers, and leaves the prediction by a StoppedError.
     """
 
     def __init__(
@@ -62,7 +52,7 @@ class Predictor:
         """Predict a box of the pair; axes (Z, Y, X)."""
         if region == self._whole:
             return np.maximum(self._network(self._read(region)), 0)
-        predictor = BoxPredictor(self._network, self._read, ModelGrid(self._shape), HALO, STRIDE)
+        predictor = BoxPredictor(self._network, self._read, ModelGrid(self._shape), HALO, self._network.stride)
         out = np.zeros(region.shape, np.float32)
         plan = plan_tiles(region.shape, TILE)
         for event in predict_tiles(lambda box: predictor(box.shifted(region.start)), plan):

@@ -23,7 +23,7 @@ from napari_deep3d.core.registration.transform import Transform
 from napari_deep3d.core.volume import Volume
 from napari_deep3d.gui.register.panel import RegisterPanel
 from napari_deep3d.gui.widget import MIN_WIDTH
-from napari_deep3d.jobs.registration_file import load_transform, save_transform
+from napari_deep3d.jobs.register import load_transform, save_transform
 from tests.helpers.gui import PLACE, SHIFT_UM, SPACING_UM, FakeRegistration, texture_pair, view_of
 
 SCROLL_BAR = 20

@@ -7,9 +7,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from napari_deep3d.core import Shape, Spacing
-from napari_deep3d.core.config.base import Config, Device, Patch, Percentiles, Precision
-from napari_deep3d.core.config.sections import SectionedConfig
+from napari_deep3d.core.config.base import Config, Device, Patch, Percentiles, Precision, SectionedConfig
+from napari_deep3d.core.types import Shape, Spacing
 
 
 class DataConfig(Config):

@@ -32,15 +32,9 @@ MIN_FITTED = 1e-5
 class Calibration(BaseModel):
     """How large an error to expect for a spread and a predicted intensity, all in units of the result.
 
-    Attributes
-    ----------
-    floor, per_spread, per_intensity
-        Numbers of the formula.
-    curve
-        Rising values of the formula, each with the mean error measured there; between them it is interpolated, beyond
-        the last one errors grow in proportion. Without any the formula is taken as it is.
-    pairs
-        Number of pairs that all was fitted to.
+    ``floor``, ``per_spread`` and ``per_intensity`` are the numbers of the formula. ``curve`` holds rising values of
+    it, each with the mean error measured there; between them it is interpolated, beyond the last one errors grow in
+    proportion, and without any the formula is taken as it is. All was fitted to so many ``pairs``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -122,12 +116,7 @@ def fit_calibration_to_pairs(pairs: Iterable[tuple[FloatArray, FloatArray, Float
 def fit_calibration(spread: FloatArray, prediction: FloatArray, error: FloatArray, pairs: int) -> Calibration:
     """Fit a calibration to absolute errors that are known, by maximum likelihood.
 
-    Parameters
-    ----------
-    spread, prediction, error
-        Spread, predicted intensity and absolute error of the same voxels, one-dimensional.
-    pairs
-        Number of pairs that they come from.
+    Spread, predicted intensity and error are of the same voxels, one-dimensional, of so many ``pairs``.
     """
     # 1. The three factors of maximum likelihood, sought as logarithms.
     squares = np.stack([np.ones_like(spread), spread, prediction]).astype(np.float64) ** 2

@@ -28,9 +28,8 @@ from napari_deep3d.gui.shared.voxel_size import VoxelSize
 from napari_deep3d.gui.shared.widgets import AMBER, RED, Line, stack_up
 from napari_deep3d.gui.shared.worker import Cancelled, Failed
 from napari_deep3d.jobs.models import list_models
-from napari_deep3d.jobs.novelty import novelty_of
 from napari_deep3d.jobs.predict import Prediction, predict_volume
-from napari_deep3d.jobs.predict_plan import PredictionPlan, plan_prediction
+from napari_deep3d.jobs.predict_plan import PredictionPlan, novelty_of, plan_prediction
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -25,8 +25,7 @@ from napari_deep3d.gui.shared.widgets import RED, LayerChecklist, Line, stack_up
 from napari_deep3d.gui.shared.worker import Cancelled, Failed
 from napari_deep3d.io.units import um_per_unit
 from napari_deep3d.jobs.pairs import LoadedPair
-from napari_deep3d.jobs.register import align_stacks
-from napari_deep3d.jobs.registration_file import load_transform, save_transform
+from napari_deep3d.jobs.register import align_stacks, load_transform, save_transform
 
 if TYPE_CHECKING:
     from napari import Viewer

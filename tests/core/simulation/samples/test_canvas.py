@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_deep3d.core.box import Box
 from napari_deep3d.core.simulation.samples.canvas import Canvas, directions, unit
+from napari_deep3d.core.types import Box
 
 SHAPE, SPACING_UM = (10, 30, 40), (0.5, 0.2, 0.1)
 

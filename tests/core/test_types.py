@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_deep3d.core.box import Box
+from napari_deep3d.core.types import Box
 
 small = settings(max_examples=50, deadline=None)
 three = st.tuples(*[st.integers(1, 40)] * 3)

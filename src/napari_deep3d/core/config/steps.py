@@ -1,0 +1,83 @@
+"""How to predict, register and simulate: settings with their bounds."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from napari_deep3d.core.config.base import Config, Device, Patch, Precision
+from napari_deep3d.core.types import Shape, Spacing
+from napari_deep3d.core.volume import check_spacing
+
+DEFAULT_MODEL = "generalist"
+RegisterMethod = Literal["psf", "cross-correlation", "plain-cross-correlation"]
+TransformKind = Literal["shift", "similarity", "affine"]
+
+
+class PredictConfig(Config):
+    """How to predict a confocal-like stack."""
+
+    model: str = Field(DEFAULT_MODEL, description="name of a model, or a model file")
+    spacing_um: Spacing | None = Field(None, description="voxel size Z,Y,X in um, if the stack has none or a wrong one")
+    device: Device = Field("auto", description="where to compute")
+    precision: Precision = Field("auto", description="number format of the network")
+    tile: Literal["auto"] | Patch = Field(
+        "auto", description="voxels Z,Y,X predicted at a time; auto works it out from free memory"
+    )
+    memory_bytes: int | None = Field(
+        None, ge=128_000_000, description="memory to stay within, in bytes (at least 128 MB)"
+    )
+    uncertainty: bool = Field(False, description="predict four times, and tell for every voxel what error to expect")
+
+    @field_validator("spacing_um")
+    @classmethod
+    def _spacing(cls, value: Spacing | None) -> Spacing | None:
+        return None if value is None else check_spacing(value)
+
+
+class RegisterConfig(Config):
+    """How to find where a confocal stack lies in a wide-field stack."""
+
+    method: RegisterMethod = Field("psf", description="what the alignment is told by")
+    preset: Literal["default", "paper"] = Field(
+        "default", description="paper: Eq. 3 as printed, whole voxels; it fails on thick samples and is for comparison"
+    )
+    transform: TransformKind = Field("shift", description="what may differ between the stacks besides blur")
+    max_shift_um: Spacing | None = Field(
+        None, description="largest shift Z,Y,X in um; by default all that leaves a third of the stacks in common"
+    )
+
+    @field_validator("max_shift_um")
+    @classmethod
+    def _max_shift(cls, value: Spacing | None) -> Spacing | None:
+        if value is not None and not all(0 < size <= 10_000 for size in value):
+            raise ValueError("three sizes Z,Y,X in um above 0 and up to 10000 are allowed")
+        return value
+
+    @model_validator(mode="after")
+    def _one_method(self) -> Self:
+        if self.preset == "paper" and self.method != "psf":
+            raise ValueError(f"preset 'paper' is a method of its own; leave method {self.method!r} or the preset out")
+        return self
+
+    @property
+    def resolved_method(self) -> RegisterMethod | Literal["psf (paper)"]:
+        """What the lag is found by: ``method``, or ``psf (paper)``, Eq. 3 as printed, for the preset ``paper``."""
+        return "psf (paper)" if self.preset == "paper" else self.method
+
+
+class SimulateConfig(Config):
+    """Which simulated pairs to make."""
+
+    pairs: int = Field(8, ge=1, le=10_000, description="number of pairs")
+    shape: Patch = Field((48, 160, 160), description="voxels Z,Y,X of each pair")
+    seed: int = Field(0, ge=0, description="start of the random numbers; the same seed gives the same pairs")
+    kind: str = Field("", description="kind of all samples; by default a mixture")
+
+    @field_validator("shape")
+    @classmethod
+    def _shape(cls, value: Shape) -> Shape:
+        if value[0] < 8 or min(value[1:]) < 32 or value[0] * value[1] * value[2] > 2**28:
+            raise ValueError("at least 8 planes of 32 x 32 and at most 268 million voxels are allowed")
+        return value
