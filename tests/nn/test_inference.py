@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_deep3d.core.box import Box
-from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.errors import InputError, is_out_of_memory
 from napari_deep3d.core.events import Event, Notice, Progress, StoppedError, TileDone, drain, never
 from napari_deep3d.core.resampling import ModelGrid
 from napari_deep3d.core.tiling import plan_tiles
-from napari_deep3d.nn.inference import BoxPredictor, SeamMeter, TilingSummary, is_out_of_memory, predict_tiles
+from napari_deep3d.nn.inference import BoxPredictor, SeamMeter, TilingSummary, predict_tiles
 
 SHAPE, STRIDE = (16, 64, 80), (4, 16, 16)
 

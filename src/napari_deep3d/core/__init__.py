@@ -4,7 +4,7 @@ What every room needs is handed out here: stacks, boxes, events, errors, names o
 """
 
 from napari_deep3d.core.box import Box
-from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.errors import InputError, is_out_of_memory
 from napari_deep3d.core.events import (
     Clock,
     Event,
@@ -84,6 +84,7 @@ __all__ = [
     "format_spacing",
     "intensity_range",
     "is_flat",
+    "is_out_of_memory",
     "mapped",
     "measure_intensities",
     "never",

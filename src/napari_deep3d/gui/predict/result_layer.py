@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject
 from superqt.utils import QSignalThrottler
 
 from napari_deep3d.core import FloatArray
-from napari_deep3d.gui.shared.layers import METADATA_KEY, LayerAxes, contrast_limits, place
+from napari_deep3d.gui.shared import METADATA_KEY, LayerAxes, contrast_limits, place
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from napari.layers import Image
 
 from napari_deep3d.core import Job, Stop, TileDone
+from napari_deep3d.gui.predict.choices import Request
 from napari_deep3d.gui.predict.result_layer import ResultLayer, UncertaintyLayer
-from napari_deep3d.gui.predict.session import Request
-from napari_deep3d.gui.shared.layers import LayerAxes
-from napari_deep3d.gui.shared.texts import format_rate, format_seconds
-from napari_deep3d.gui.shared.worker import Cancelled, Failed
+from napari_deep3d.gui.shared import Cancelled, Failed, LayerAxes, format_rate, format_seconds
 from napari_deep3d.jobs.predict import Output, Prediction
 
 if TYPE_CHECKING:
@@ -24,23 +22,17 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 Predict = Callable[..., Job[Prediction]]
 """As :func:`~napari_deep3d.jobs.predict.predict_volume`."""
+REMEDIES = {
+    "memory": "Close other programs, or set a smaller memory under Advanced, and predict again.",
+    "other": "Try device cpu and precision float32 under Advanced; if it comes again, report it with the text in "
+    "napari's terminal.",
+}
+"""What the user may do, by the kind of failure."""
 
 
 @dataclass(frozen=True)
 class PredictionEnd:
-    """How a prediction ended.
-
-    Attributes
-    ----------
-    text : str
-        A sentence that says it.
-    kind : {"done", "stopped", "failed"}
-        In which of three ways.
-    layer : Image or None
-        The layer with the result, if there is one.
-    notices : tuple of str
-        Sentences that the user should read.
-    """
+    """How a prediction ended: a sentence, the layer with the result if there is one, and what else to read."""
 
     text: str
     kind: Literal["done", "stopped", "failed"]
@@ -107,39 +99,44 @@ class PredictionRun:
             return PredictionEnd(f"The result could not be shown: {error}", "failed")
 
     def _conclude(self, end: Prediction | Failed | Cancelled) -> PredictionEnd:
+        # 1. The user has removed the result.
         if not self.result.is_shown:
             self._discard()
             return PredictionEnd("Stopped: the result layer was removed.", "stopped")
+
+        # 2. It is complete.
         if isinstance(end, Prediction) and end.complete:
             self._finish(end.provenance())
-            return PredictionEnd(self._describe(end), "done", self.result.layer, end.notices)
-        kind: Literal["failed", "stopped"] = "failed" if isinstance(end, Failed) else "stopped"
-        reason, remedy = _explain(end)
-        if not self.result.tiles:
-            self._discard()
-            return PredictionEnd(f"{reason} Nothing was kept. {remedy}".strip(), kind)
-        provenance: dict[str, Any] = {"model": self._model, "complete": False}
+            figures = [f"Done in {format_seconds(end.seconds)}", format_rate(end.voxels_per_second)]
+            if end.tile_mismatch > 0:  # there were seams to look at
+                figures.append(f"tile mismatch {100 * end.tile_mismatch:.2g} %")
+            if end.mean_uncertainty is not None and end.is_calibrated:
+                figures.append(f"error to expect {end.mean_uncertainty:.2g} on average")
+            text = ", ".join(figures)
+            if self.uncertainty is not None and self.uncertainty.is_shown:
+                name = self.uncertainty.layer.name
+                text += f". To see it: the eye of {name!r} in napari's list, or compare side by side."
+            return PredictionEnd(text, "done", self.result.layer, end.notices)
+
+        # 3. Why it is not, and what the user may do.
+        kind: Literal["failed", "stopped"] = "stopped"
+        reason, remedy, provenance = "Stopped.", "", {"model": self._model, "complete": False}
         if isinstance(end, Prediction):
             provenance = end.provenance()
         elif isinstance(end, Failed):
+            kind, reason = "failed", end.sentence("The prediction")
+            remedy = REMEDIES.get(end.kind, "")
             provenance["error"] = end.message
+
+        # 4. Keep what there is.
+        if not self.result.tiles:
+            self._discard()
+            return PredictionEnd(f"{reason} Nothing was kept. {remedy}".strip(), kind)
         self._finish(provenance)
         for layer in self.layers:
             layer.mark_incomplete()
         kept = f"The finished part is kept in {self.result.layer.name!r}; the rest of it is 0."
         return PredictionEnd(f"{reason} {kept} {remedy}".strip(), kind, self.result.layer)
-
-    def _describe(self, prediction: Prediction) -> str:
-        figures = [f"Done in {format_seconds(prediction.seconds)}", format_rate(prediction.voxels_per_second)]
-        if prediction.tile_mismatch > 0:  # there were seams to look at
-            figures.append(f"tile mismatch {100 * prediction.tile_mismatch:.2g} %")
-        if prediction.mean_uncertainty is not None and prediction.is_calibrated:
-            figures.append(f"error to expect {prediction.mean_uncertainty:.2g} on average")
-        text = ", ".join(figures)
-        if self.uncertainty is not None and self.uncertainty.is_shown:
-            name = self.uncertainty.layer.name
-            text += f". To see it: the eye of {name!r} in napari's list, or compare side by side."
-        return text
 
     def _finish(self, provenance: Mapping[str, Any]) -> None:
         for layer in self.layers:
@@ -148,18 +145,3 @@ class PredictionRun:
     def _discard(self) -> None:
         for layer in self.layers:
             layer.discard()
-
-
-def _explain(end: Prediction | Failed | Cancelled) -> tuple[str, str]:
-    """Why a prediction is not complete, and what the user may do."""
-    if not isinstance(end, Failed):
-        return "Stopped.", ""
-    remedy = ""
-    if end.kind == "memory":
-        remedy = "Close other programs, or set a smaller memory under Advanced, and predict again."
-    elif end.kind == "other":
-        remedy = (
-            "Try device cpu and precision float32 under Advanced; if it comes again, report it with the text in "
-            "napari's terminal."
-        )
-    return end.sentence("The prediction"), remedy

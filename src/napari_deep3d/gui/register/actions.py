@@ -17,11 +17,17 @@ from napari_deep3d.core.registration.result import Registration
 from napari_deep3d.core.registration.warp import AlignedPair
 from napari_deep3d.gui.register.adjustment import AdjustedRegistration
 from napari_deep3d.gui.register.aligned_layers import add_aligned, add_psf, channel_volume, other_channels
-from napari_deep3d.gui.shared.geometry import LayerPair
-from napari_deep3d.gui.shared.run_button import RunButton
-from napari_deep3d.gui.shared.training_pairs import pair_name
-from napari_deep3d.gui.shared.widgets import RED, LayerChecklist, Line, stack_up
-from napari_deep3d.gui.shared.worker import Cancelled, Failed
+from napari_deep3d.gui.shared import (
+    RED,
+    Cancelled,
+    Failed,
+    LayerChecklist,
+    LayerPair,
+    Line,
+    RunButton,
+    pair_name,
+    stack_up,
+)
 from napari_deep3d.jobs.pairs import LoadedPair
 from napari_deep3d.jobs.register import align_stacks
 from napari_deep3d.jobs.registration_file import load_transform, save_transform

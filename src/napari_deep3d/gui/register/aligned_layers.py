@@ -12,8 +12,16 @@ from napari_deep3d.core import DoubleArray, Volume
 from napari_deep3d.core.registration.result import Registration
 from napari_deep3d.core.registration.warp import AlignedPair
 from napari_deep3d.gui.register.overlay import CONFOCAL_COLOUR, WIDEFIELD_COLOUR
-from napari_deep3d.gui.shared.geometry import LayerPair, place_part
-from napari_deep3d.gui.shared.layers import METADATA_KEY, contrast_limits, find_axes, full_data, image_layers, pick
+from napari_deep3d.gui.shared import (
+    METADATA_KEY,
+    LayerPair,
+    contrast_limits,
+    find_axes,
+    full_data,
+    image_layers,
+    pick,
+    place_part,
+)
 from napari_deep3d.io.units import um_per_unit
 
 if TYPE_CHECKING:

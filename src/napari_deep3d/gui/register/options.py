@@ -5,8 +5,7 @@ from __future__ import annotations
 from qtpy.QtWidgets import QDoubleSpinBox, QWidget
 
 from napari_deep3d.core.config import RegisterConfig
-from napari_deep3d.gui.shared.config_form import ConfigForm, FormRow
-from napari_deep3d.gui.shared.widgets import Choice, let_wheel_scroll_panel, make_form, stack_up
+from napari_deep3d.gui.shared import Choice, ConfigForm, FormRow, let_wheel_scroll_panel, make_form, stack_up
 
 TRANSFORMS = [
     ("shift only", "shift"),

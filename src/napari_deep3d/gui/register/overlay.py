@@ -11,9 +11,7 @@ from napari.layers import Image
 from napari_deep3d.core import DoubleArray, zyx
 from napari_deep3d.core.registration.transform import Transform
 from napari_deep3d.gui.register.resampled_view import ResampledView, square_edges
-from napari_deep3d.gui.shared.geometry import LayerPair, PlacedStack
-from napari_deep3d.gui.shared.layers import TEMPORARY, contrast_limits, place
-from napari_deep3d.gui.shared.view_state import Before, Orientation, cut
+from napari_deep3d.gui.shared import TEMPORARY, Before, LayerPair, Orientation, PlacedStack, contrast_limits, cut, place
 
 if TYPE_CHECKING:
     from napari import Viewer

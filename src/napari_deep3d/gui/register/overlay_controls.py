@@ -7,7 +7,7 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 from superqt.utils import signals_blocked
 
 from napari_deep3d.gui.register.overlay import OverlayLook
-from napari_deep3d.gui.shared.widgets import Choice, make_form, stack_up
+from napari_deep3d.gui.shared import Choice, make_form, stack_up
 
 BEFORE_KEY = "B"
 STYLE_TIP = (

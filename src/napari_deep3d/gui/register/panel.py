@@ -20,12 +20,17 @@ from napari_deep3d.gui.register.options import RegisterOptions
 from napari_deep3d.gui.register.overlay import Overlay
 from napari_deep3d.gui.register.overlay_controls import BEFORE_KEY, OverlayControls
 from napari_deep3d.gui.register.shift_readout import ShiftReadout
-from napari_deep3d.gui.shared.empty_state import EmptyState
-from napari_deep3d.gui.shared.geometry import LayerPair
-from napari_deep3d.gui.shared.pair_selector import PairSelector
-from napari_deep3d.gui.shared.run_button import RunButton
-from napari_deep3d.gui.shared.widgets import RED, Line, stack_up
-from napari_deep3d.gui.shared.worker import Cancelled, Failed
+from napari_deep3d.gui.shared import (
+    RED,
+    Cancelled,
+    EmptyState,
+    Failed,
+    LayerPair,
+    Line,
+    PairSelector,
+    RunButton,
+    stack_up,
+)
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -11,8 +11,7 @@ from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_deep3d.core import Vector
 from napari_deep3d.core.registration.result import Curve, Registration
-from napari_deep3d.gui.shared.plot import Plot
-from napari_deep3d.gui.shared.widgets import stack_up
+from napari_deep3d.gui.shared import Plot, stack_up
 
 HEIGHT, AXIS_HEIGHT = 98, 32
 LABEL_OVERHANG = 5

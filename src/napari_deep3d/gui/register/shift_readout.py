@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QApplication, QGridLayout, QPushButton, QWidget
 
 from napari_deep3d.gui.register.adjustment import AdjustedRegistration
 from napari_deep3d.gui.register.profile_plots import ProfilePlots
-from napari_deep3d.gui.shared.widgets import AMBER, RED, Line, stack_up
+from napari_deep3d.gui.shared import AMBER, RED, Line, stack_up
 
 NO_PROFILES = "Read from a file, which keeps no profiles; estimate the shift to see them."
 NUDGES = (

@@ -10,8 +10,7 @@ from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QWidget
 from superqt.utils import signals_blocked
 
 from napari_deep3d.core import Event, Job, Progress, Stop
-from napari_deep3d.gui.shared.texts import format_progress
-from napari_deep3d.gui.shared.widgets import stack_up
+from napari_deep3d.gui.shared.widgets import format_progress, stack_up
 from napari_deep3d.gui.shared.worker import PauseSwitch, Run, close_all
 
 STOP, STOPPING = "Stop", "Stopping..."
@@ -38,15 +37,12 @@ class RunButton(QWidget):
 
     Attributes
     ----------
-    asked
-        Signal: the user wants it to start; call :meth:`start`.
-    button, pause_button, bar
-        The buttons and the bar; the last two are seen only while a job runs.
-    paused
+    paused : PauseSwitch
         To hand to a job that can be paused.
     """
 
     asked = Signal()
+    """The user wants it to start; call :meth:`start`."""
 
     def __init__(
         self,
@@ -103,10 +99,8 @@ class RunButton(QWidget):
 
         Parameters
         ----------
-        name : str
-            What is under way, for napari's question before it closes.
-        make_job : callable
-            Called in the worker with ``stop``, returns the job.
+        name, make_job
+            As of :class:`Run`.
         on_end : callable
             Called in the window's thread with what the job returned, or with Failed or Cancelled.
         on_event : callable, optional

@@ -7,7 +7,7 @@ from pathlib import Path
 from qtpy.QtWidgets import QFileDialog, QPushButton
 
 from napari_deep3d.core.config import TrainConfig
-from napari_deep3d.gui.shared.config_form import ConfigForm, FormRow
+from napari_deep3d.gui.shared import ConfigForm, FormRow
 from napari_deep3d.jobs.run_folder import runs_folder
 from napari_deep3d.jobs.train_plan import FIXED_BY_START
 

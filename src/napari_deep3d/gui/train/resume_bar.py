@@ -9,7 +9,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QWidget
 
 from napari_deep3d.core import InputError
-from napari_deep3d.gui.shared.widgets import AMBER, Line, stack_up
+from napari_deep3d.gui.shared import AMBER, Line, stack_up
 from napari_deep3d.jobs.run_folder import RunInfo, list_unfinished, read_run
 
 
