@@ -21,10 +21,7 @@ MARGIN = 0.95
 
 
 class SideBySide:
-    """Arranges layers side by side and puts everything back.
-
-    Zoom and slice are linked, since napari's grid has one camera and one set of sliders.
-    """
+    """Arranges layers side by side and puts everything back; napari's grid has one camera and one set of sliders."""
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
@@ -41,21 +38,9 @@ class SideBySide:
         return self._before
 
     def show(self, layers: Sequence[Image], orientation: Orientation, contrast: Contrast = "each") -> None:
-        """Show these layers, in their order, and hide the others.
+        """Show these layers, in their order, and hide the others; InputError if one is no stack.
 
-        Parameters
-        ----------
-        layers : sequence of Image
-            Stacks.
-        orientation : {"x-y", "x-z", "y-z"}
-            The section.
-        contrast : {"each", "common", "layers"}
-            Each its own by percentiles, the same for all, or as set in the layers.
-
-        Raises
-        ------
-        InputError
-            If a layer is no stack.
+        Their contrast is each its own by percentiles, common to all, or as set in the layers.
         """
         viewer, before = self._viewer, self.remember()
         for layer in viewer.layers:

@@ -44,14 +44,8 @@ FindNovelty = Callable[[Volume, PredictConfig], Novelty | None]
 class PredictPanel(QWidget):
     """Choose a stack and a model, see what will happen, predict, stop.
 
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        Its layers are offered, and results go there.
-    session : Session
-        Where the choices are kept.
-    plan, predict, find_novelty, models : callable
-        What the panel calls: plans a prediction, makes its job, compares a stack with a model, lists the models.
+    The choices are kept in ``session``; the callables plan a prediction, make its job, compare a stack with a model,
+    and list the models.
     """
 
     compare_requested = Signal(object, object)

@@ -38,7 +38,7 @@ class ConfigForm(QCollapsible):
     Parameters
     ----------
     fields : mapping of str to FieldInfo
-        Fields of one config or of several, by name; their types, bounds, defaults and descriptions count.
+        Fields of one config or of several, by name.
     rows : mapping of str to FormRow
         Those to show, in this order.
     further : mapping of str to QWidget

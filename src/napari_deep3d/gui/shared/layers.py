@@ -186,16 +186,9 @@ def set_spacing(layer: Image, axes: LayerAxes, spacing_um: Spacing, layers: Iter
 
 
 class LayerStack(LazyStack):
-    """A stack, axes (Z, Y, X), within data of more axes; voxels are read box by box, when they are asked for.
+    """A stack, axes (Z, Y, X), within a layer's data of more axes; voxels are read box by box, when asked for.
 
-    Parameters
-    ----------
-    data : array
-        All voxels of a layer.
-    axes : tuple of int
-        Positions of Z, Y, X in it, rising.
-    index : mapping of int to int
-        Index along each other axis, by its position; 0 where it is missing.
+    ``axes`` are the positions of Z, Y, X in the data, rising; ``index`` is 0 along another axis that it does not name.
     """
 
     def __init__(self, data: Any, axes: tuple[int, int, int], index: Mapping[int, int]) -> None:

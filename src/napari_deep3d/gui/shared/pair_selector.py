@@ -30,32 +30,31 @@ PairGuess = Callable[[list[Image]], tuple[Image | None, Image | None]]
 class PairSelector(QWidget):
     """The choice of both stacks; until the user chooses, they are guessed from the layers' names.
 
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        Its layers are offered.
-    guess : callable, optional
-        Chooses layers while the user has not; by default by their names.
-    why, action : str
-        What needs the voxel size, and the text of the button that writes it to layers without one.
+    Parameters are as of :class:`StackPart`.
     """
 
     changed = Signal()
     """Another pair may be chosen now."""
 
     def __init__(
-        self, viewer: Viewer, guess: PairGuess | None = None, why: str = WHY, action: str = "Estimate shift"
+        self, viewer: Viewer, guess: PairGuess | None = None, why: str = WHY, button: str = "Estimate shift"
     ) -> None:
         super().__init__()
         self._viewer = viewer
         self._is_guess = True
         guess = self._guess_pair = guess or guess_pair
-        tips = [f"The {name} stack of the sample" for name in ("wide-field", "confocal")]
+        tip = "The {} stack of the sample"
         self.widefield = StackPart(
-            viewer, StackSelection(), "Wide-field", tips[0], lambda images: guess(images)[0], why, action
+            viewer,
+            StackSelection(),
+            "Wide-field",
+            tip.format("wide-field"),
+            lambda images: guess(images)[0],
+            why,
+            button,
         )
         self.confocal = StackPart(
-            viewer, StackSelection(), "Confocal", tips[1], lambda images: guess(images)[1], why, action
+            viewer, StackSelection(), "Confocal", tip.format("confocal"), lambda images: guess(images)[1], why, button
         )
         self.problem = Line(RED)
         self.split_button = QPushButton(SPLIT)

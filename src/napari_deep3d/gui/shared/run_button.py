@@ -24,12 +24,10 @@ class RunButton(QWidget):
 
     Parameters
     ----------
-    text : str
-        What the button says while no job runs.
+    text, stop : str
+        What the button says while no job runs, and while one runs.
     tip, stop_tip : str
-        Tool tips of the button, before and while a job runs.
-    stop : str
-        What the button says while a job runs.
+        Its tool tips, likewise.
     pause_tip : str
         Tool tip of the button *Pause*; without one there is no such button.
     closing_seconds : float
@@ -95,16 +93,10 @@ class RunButton(QWidget):
         on_end: Callable[[Any], None],
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
-        """Run a job.
+        """Run a job, ``name`` and ``make_job`` as of :class:`Run`; the bar shows its progress.
 
-        Parameters
-        ----------
-        name, make_job
-            As of :class:`Run`.
-        on_end : callable
-            Called in the window's thread with what the job returned, or with Failed or Cancelled.
-        on_event : callable, optional
-            Called in the window's thread with each event of the job; the bar shows its progress in any case.
+        In the window's thread ``on_event`` gets each event of the job, ``on_end`` what it returned, or Failed or
+        Cancelled.
         """
         run = Run(name, make_job)
         run.happened.connect(self._on_event)
