@@ -43,7 +43,7 @@ from napari_deep3d.gui.shared.widgets import (
     make_form,
     stack_up,
 )
-from napari_deep3d.gui.shared.worker import Cancelled, Failed, LatestResult, Run, close_all, job_of
+from napari_deep3d.gui.shared.worker import Cancelled, Failed, LatestResult, Run, close_all, close_with, job_of
 
 __all__ = [
     "AMBER",
@@ -74,6 +74,7 @@ __all__ = [
     "StackPart",
     "StackSelection",
     "close_all",
+    "close_with",
     "contrast_limits",
     "cut",
     "find_axes",

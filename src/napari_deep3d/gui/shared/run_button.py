@@ -11,7 +11,7 @@ from superqt.utils import signals_blocked
 
 from napari_deep3d.core import Event, Job, Progress, Stop
 from napari_deep3d.gui.shared.widgets import format_progress, stack_up
-from napari_deep3d.gui.shared.worker import PauseSwitch, Run, close_all
+from napari_deep3d.gui.shared.worker import PauseSwitch, Run, close_all, close_with
 
 STOP, STOPPING = "Stop", "Stopping..."
 PAUSE, CONTINUE = "Pause", "Continue"
@@ -57,9 +57,8 @@ class RunButton(QWidget):
         self._can_pause, self._closing_seconds = bool(pause_tip), closing_seconds
         self._is_allowed, self._progress = True, ""
         self._on_end: Callable[[Any], None] | None = None
-        runs = self._runs = set[Run]()
-        # holds neither the button nor a job, and so no stack, that has ended
-        self.destroyed.connect(lambda: close_all(runs, closing_seconds))
+        self._runs = set[Run]()
+        close_with(self, self._runs, closing_seconds)
         self.paused = PauseSwitch()
         self.button, self.pause_button, self.bar = QPushButton(), QPushButton(PAUSE), QProgressBar()
         self.button.clicked.connect(self._on_button)

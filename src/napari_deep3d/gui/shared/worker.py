@@ -22,6 +22,8 @@ from napari_deep3d.core import Event, InputError, Job, Stop, StoppedError, is_ou
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+_closers: set[Callable[[], None]] = set()
+"""What is called when Qt deletes widgets that have jobs."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,21 @@ def close_all(runs: set[Run], seconds: float = 2.0) -> None:
     for run in runs:
         run.close(seconds)
     runs.clear()
+
+
+def close_with(widget: QObject, runs: set[Run], seconds: float = 2.0) -> None:
+    """Close the jobs of a widget when Qt deletes it.
+
+    Python may collect the widget in a worker, and Qt deletes it later: what is called then must not be collected with
+    it, or the window crashes. It holds no widget, and no job, and so no stack, that has ended.
+    """
+
+    def close() -> None:
+        _closers.discard(close)
+        close_all(runs, seconds)
+
+    _closers.add(close)
+    widget.destroyed.connect(close)
 
 
 class LatestResult(QObject):
