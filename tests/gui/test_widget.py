@@ -45,7 +45,7 @@ def test_closing_stops_the_job(dock: Any, viewer: Any, qtbot: Any, stack: Data, 
     if way == "dock":
         viewer.window.remove_dock_widget(dock)
         viewer.add_image(stack, name="another")  # nothing of the dock listens any more
-        assert dock.predict_panel.stack.layer_choice.count() == 2
+        assert dock.predict_panel.stack.chooser.layer_choice.count() == 2
     else:
         viewer.close()
     assert workers_end()

@@ -8,7 +8,7 @@ import scipy.ndimage as ndi
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.errors import InputError, is_out_of_memory
 from napari_deep3d.core.events import Event, Notice, Progress, StoppedError, TileDone, drain, never
 from napari_deep3d.core.resampling import ModelGrid
 from napari_deep3d.core.tiling import plan_tiles
@@ -17,7 +17,6 @@ from napari_deep3d.nn.inference import (
     BoxPredictor,
     SeamMeter,
     TilingSummary,
-    is_out_of_memory,
     measure_halo,
     predict_tiles,
 )

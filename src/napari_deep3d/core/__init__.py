@@ -22,7 +22,7 @@ from napari_deep3d.core.config import (
     parse_assignments,
     read_toml,
 )
-from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.errors import InputError, is_out_of_memory
 from napari_deep3d.core.events import (
     Clock,
     Event,

@@ -49,13 +49,13 @@ def main() -> None:
     viewer.show()
     viewer.window.resize(*SIZE)  # after showing it, which restores the size of the last session
     if chosen.picture:
-        QTimer.singleShot(SETTLE_MS, lambda: _save(viewer, chosen.picture))
+
+        def save() -> None:
+            viewer.screenshot(str(chosen.picture), canvas_only=False, flash=False)
+            viewer.close()
+
+        QTimer.singleShot(SETTLE_MS, save)
     napari.run()
-
-
-def _save(viewer: napari.Viewer, picture: Path) -> None:
-    viewer.screenshot(str(picture), canvas_only=False, flash=False)
-    viewer.close()
 
 
 if __name__ == "__main__":

@@ -18,9 +18,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from napari_deep3d.core import Box, FloatArray, InputError, Job, Notice, Shape, Stop, StoppedError, never
+from napari_deep3d.core import (
+    Box,
+    FloatArray,
+    InputError,
+    Job,
+    Notice,
+    Shape,
+    Stop,
+    StoppedError,
+    is_out_of_memory,
+    never,
+)
 from napari_deep3d.nn.generator import EPSILON, STRIDE, Generator, ResidualBlock, norms
-from napari_deep3d.nn.inference import ReadBox, is_out_of_memory
+from napari_deep3d.nn.inference import ReadBox
 
 Statistics = list[tuple[Tensor, Tensor]]
 """Mean and variance of each norm layer."""

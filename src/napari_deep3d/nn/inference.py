@@ -18,6 +18,7 @@ from napari_deep3d.core import (
     Stop,
     StoppedError,
     TileDone,
+    is_out_of_memory,
     never,
 )
 from napari_deep3d.core.resampling import ModelGrid
@@ -93,15 +94,6 @@ class BoxPredictor:
         middle = start + region.shape[axis] // 2
         halves = region.with_axis(axis, start, middle), region.with_axis(axis, middle, stop)
         return np.concatenate([self(half) for half in halves], axis=axis - 3)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out; torch raises several kinds, on a processor a plain RuntimeError."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    text = str(error).lower()
-    signs = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed", "bad_alloc")
-    return isinstance(error, RuntimeError) and any(sign in text for sign in signs)
 
 
 class SeamMeter:

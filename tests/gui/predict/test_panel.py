@@ -15,7 +15,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QLabel, QSpinBox
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.gui.shared import empty_state
+from napari_deep3d.gui.shared import stack_selector
 from tests.helpers.gui import PLACE, SPACING_UM, FakePrediction
 
 Data = NDArray[np.uint16]
@@ -32,10 +32,10 @@ def test_without_a_layer_it_invites_to_open_one(
     assert panel.empty.isVisibleTo(panel)
     assert not panel.run_button.button.isVisibleTo(panel)
     sample = [(stack, {"name": "sample", **PLACE}, "image")]
-    monkeypatch.setattr(empty_state, "thick_pair", lambda: sample)
+    monkeypatch.setattr(stack_selector, "thick_pair", lambda: sample)
     panel.empty.sample_button.click()
     assert not panel.empty.isVisibleTo(panel)
-    assert panel.stack.layer_choice.currentText() == "sample"
+    assert panel.stack.chooser.layer_choice.currentText() == "sample"
     viewer.layers.clear()
     assert panel.empty.isVisibleTo(panel)
 
@@ -44,7 +44,7 @@ def test_a_sample_that_cannot_be_read_says_so(dock: Any, monkeypatch: pytest.Mon
     def missing() -> Any:
         raise InputError("the sample is not there")
 
-    monkeypatch.setattr(empty_state, "thick_pair", missing)
+    monkeypatch.setattr(stack_selector, "thick_pair", missing)
     dock.predict_panel.empty.sample_button.click()
     assert dock.predict_panel.empty.problem.text() == "the sample is not there"
 
@@ -53,14 +53,14 @@ def test_facts_and_plan_are_shown(dock: Any, viewer: Any, qtbot: Any, stack: Dat
     viewer.add_image(stack, name="cell", **PLACE)
     viewer.add_labels(np.zeros(stack.shape, np.uint8))
     panel = dock.predict_panel
-    assert panel.stack.layer_choice.count() == 1
-    assert panel.facts.text() == "8 x 32 x 40, 0.5 x 0.2 x 0.2 um"
-    assert not panel.voxel_size.isVisibleTo(panel)
+    assert panel.stack.chooser.layer_choice.count() == 1
+    assert panel.stack.facts.text() == "8 x 32 x 40, 0.5 x 0.2 x 0.2 um"
+    assert not panel.stack.voxel_size.isVisibleTo(panel)
     qtbot.waitUntil(lambda: panel.plan_line.text() == "CPU (float32), about 23 s")
     assert panel.model_hint.text() == "Trained on simulated nuclei"
     assert panel.notices.text() == "The planes are far apart."
     viewer.layers["cell"].name = "cell 1"
-    assert panel.stack.layer_choice.currentText() == "cell 1"
+    assert panel.stack.chooser.layer_choice.currentText() == "cell 1"
 
 
 def test_a_plan_that_cannot_be_made_says_why(
@@ -70,7 +70,7 @@ def test_a_plan_that_cannot_be_made_says_why(
     panel = dock.predict_panel
     panel.advanced.fields["device"].value = "cuda"
     viewer.add_image(stack, **PLACE)
-    qtbot.waitUntil(lambda: "device cuda is not there" in panel.problem.text())
+    qtbot.waitUntil(lambda: "device cuda is not there" in panel.stack.problem.text())
     assert not panel.run_button.button.isEnabled()
     assert [config.device for config in fake.planned] == ["cuda"]
 
@@ -80,19 +80,19 @@ def test_a_missing_voxel_size_is_asked_for_and_never_assumed(dock: Any, viewer: 
     outline = viewer.add_labels(np.zeros(stack.shape, np.uint8))
     viewer.dims.set_current_step(0, 5)
     panel = dock.predict_panel
-    assert panel.voxel_size.isVisibleTo(panel)
-    assert "no voxel size" in panel.voxel_size.reason.text()
+    assert panel.stack.voxel_size.isVisibleTo(panel)
+    assert "no voxel size" in panel.stack.voxel_size.reason.text()
     assert not panel.run_button.button.isEnabled()
-    panel.voxel_size.z_um.setValue(0.5)
+    panel.stack.voxel_size.z_um.setValue(0.5)
     assert not panel.run_button.button.isEnabled()
-    panel.voxel_size.xy_um.setValue(0.2)
+    panel.stack.voxel_size.xy_um.setValue(0.2)
     assert panel.run_button.button.isEnabled()
-    panel.voxel_size.apply_button.click()
+    panel.stack.voxel_size.apply_button.click()
     assert tuple(layer.scale) == tuple(outline.scale) == SPACING_UM
     assert str(layer.units[0]) == "micrometer"
     assert viewer.dims.current_step[0] == 5
     assert viewer.scene.camera.center[-1] == pytest.approx(0.2 * 19.5)
-    assert not panel.voxel_size.isVisibleTo(panel)
+    assert not panel.stack.voxel_size.isVisibleTo(panel)
 
 
 def test_the_file_behind_a_layer_tells_its_voxel_size_and_axes(
@@ -108,11 +108,11 @@ def test_the_file_behind_a_layer_tells_its_voxel_size_and_axes(
     )
     (layer,) = viewer.open(path, plugin="napari")
     panel = dock.predict_panel
-    assert panel.facts.text() == "8 x 32 x 40, 0.5 x 0.2 x 0.2 um"
-    assert "the file says 0.5 x 0.2 x 0.2 um" in panel.voxel_size.reason.text()
-    assert "Channel" in [label.text() for label in panel.stack.findChildren(QLabel)]
+    assert panel.stack.facts.text() == "8 x 32 x 40, 0.5 x 0.2 x 0.2 um"
+    assert "the file says 0.5 x 0.2 x 0.2 um" in panel.stack.voxel_size.reason.text()
+    assert "Channel" in [label.text() for label in panel.stack.chooser.findChildren(QLabel)]
     assert panel.run_button.button.isEnabled()
-    panel.voxel_size.apply_button.click()
+    panel.stack.voxel_size.apply_button.click()
     assert layer.scale == pytest.approx([0.5, 1, 0.2, 0.2])
 
 
@@ -126,14 +126,14 @@ def test_what_cannot_be_predicted_is_refused_with_a_sentence(dock: Any, viewer: 
     ]
     for data, kind, sentence in refused:
         layer = viewer.add_image(data, **kind)
-        assert sentence in dock.predict_panel.problem.text()
+        assert sentence in dock.predict_panel.stack.problem.text()
         assert not dock.predict_panel.run_button.button.isEnabled()
         viewer.layers.remove(layer)
 
 
 def test_a_scale_without_a_unit_is_proposed(dock: Any, viewer: Any, stack: Data) -> None:
     viewer.add_image(stack, scale=SPACING_UM)
-    reason = dock.predict_panel.voxel_size.reason.text()
+    reason = dock.predict_panel.stack.voxel_size.reason.text()
     assert "in pixels" in reason
     assert "Check that 0.5 x 0.2 x 0.2 um is right" in reason
 
@@ -186,7 +186,7 @@ def test_channel_and_time_are_chosen_by_number(
     data = np.stack([np.stack([stack * 0, stack * 0]), np.stack([stack * 0, stack])])
     labels, units = ("t", "c", "z", "y", "x"), ("s", "pixel", "um", "um", "um")
     viewer.add_image(data, axis_labels=labels, units=units, scale=(1, 1, *SPACING_UM))
-    boxes = dock.predict_panel.stack.findChildren(QSpinBox)
+    boxes = dock.predict_panel.stack.chooser.findChildren(QSpinBox)
     assert [box.maximum() for box in boxes] == [1, 1]
     for box in boxes:
         box.setValue(0)

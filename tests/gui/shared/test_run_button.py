@@ -93,3 +93,16 @@ def test_a_job_that_has_ended_is_let_go(button: RunButton, qtbot: Any) -> None:
     qtbot.waitUntil(lambda: ends == ["part"])
     del work
     qtbot.waitUntil(lambda: gc.collect() >= 0 and kept() is None)
+
+
+def test_a_button_that_qt_deletes_ends_its_job(qtbot: Any) -> None:
+    made = RunButton("Go", closing_seconds=0.5)
+    work = Work(made)
+    made.start("a test", work, lambda _end: None)
+    qtbot.waitUntil(lambda: work.steps > 0)
+    made.deleteLater()
+    with qtbot.waitSignal(made.destroyed):
+        pass
+    steps = work.steps
+    qtbot.wait(50)
+    assert work.steps == steps

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, get_args
 
 from napari.layers import Image
@@ -10,36 +11,38 @@ from qtpy.QtWidgets import QPushButton, QWidget
 
 from napari_deep3d.core import InputError
 from napari_deep3d.gui.compare.side_by_side import SideBySide
-from napari_deep3d.gui.shared.layers import find_axes, full_data, image_layers, list_events
-from napari_deep3d.gui.shared.view_state import Orientation
-from napari_deep3d.gui.shared.widgets import AMBER, Choice, LayerChecklist, Line, make_form, stack_up
+from napari_deep3d.gui.shared import (
+    AMBER,
+    Choice,
+    LayerChecklist,
+    Line,
+    Orientation,
+    find_axes,
+    full_data,
+    image_layers,
+    list_events,
+    make_form,
+    stack_up,
+)
 
 if TYPE_CHECKING:
     from napari import Viewer
 
 MAX_TICKED = 4
-CONTRASTS = [
-    ("automatic for each", "each"),
-    ("the same for all", "common"),
-    ("as set in the layers", "layers"),
-]
+CONTRASTS = [("automatic for each", "each"), ("the same for all", "common"), ("as set in the layers", "layers")]
+HINTS = (
+    "Two stacks are needed: open a wide-field stack, then predict from it or open the confocal one.",
+    "A second stack is needed: predict from this one, or open its confocal stack.",
+    "Tick two or more stacks to see side by side.",
+)
+"""By the number of stacks; the last for all further ones."""
 
 
 class ComparePanel(QWidget):
-    """Tick layers, choose a section, see them side by side, go back.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        Its layers are offered.
-
-    Attributes
-    ----------
-    entered
-        Signal: the side by side view is about to be shown; other views should leave first.
-    """
+    """Tick layers, choose a section, see them side by side, go back."""
 
     entered = Signal()
+    """The side by side view is about to be shown; other views should leave first."""
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
@@ -85,11 +88,18 @@ class ComparePanel(QWidget):
             return
         if not self.view.is_active:
             self.entered.emit()
+        problem = ""
         try:
             self.view.show(layers, self.orientation.currentData(), self.contrast.currentData())
-            self.problem.show_text(_different_units(layers))
+            in_pixels = [layer.name for layer in layers if any(str(unit) == "pixel" for unit in layer.units[-2:])]
+            if 0 < len(in_pixels) < len(layers):
+                problem = (
+                    f"{', '.join(in_pixels)} has no voxel size, so it is not to scale beside the others. "
+                    "Choose it in Predict and set its voxel size there."
+                )
         except InputError as error:
-            self.problem.show_text(str(error))
+            problem = str(error)
+        self.problem.show_text(problem)
         self._refresh_buttons()
 
     def leave(self) -> None:
@@ -105,7 +115,12 @@ class ComparePanel(QWidget):
         self.view.leave()
 
     def _images(self) -> list[Image]:
-        return [layer for layer in image_layers(self._viewer.layers) if _is_stack(layer)]
+        stacks = []
+        for layer in image_layers(self._viewer.layers):
+            with suppress(InputError):
+                find_axes(layer)
+                stacks.append(layer)
+        return stacks
 
     def _on_layers_changed(self, _event: object = None) -> None:
         images, known = self._images(), self.list.layers()
@@ -124,32 +139,6 @@ class ComparePanel(QWidget):
 
     def _refresh_buttons(self) -> None:
         count = len(self.ticked())
-        self.hint.show_text(_hint(self.list.count()))
+        self.hint.show_text(HINTS[min(self.list.count(), 2)])
         self.enter_button.setEnabled(count >= 2 and not self.view.is_active)
         self.leave_button.setEnabled(self.view.is_active)
-
-
-def _is_stack(layer: Image) -> bool:
-    try:
-        find_axes(layer)
-    except InputError:
-        return False
-    return True
-
-
-def _hint(stacks: int) -> str:
-    if stacks == 0:
-        return "Two stacks are needed: open a wide-field stack, then predict from it or open the confocal one."
-    if stacks == 1:
-        return "A second stack is needed: predict from this one, or open its confocal stack."
-    return "Tick two or more stacks to see side by side."
-
-
-def _different_units(layers: list[Image]) -> str:
-    in_pixels = [layer.name for layer in layers if any(str(unit) == "pixel" for unit in layer.units[-2:])]
-    if not in_pixels or len(in_pixels) == len(layers):
-        return ""
-    return (
-        f"{', '.join(in_pixels)} has no voxel size, so it is not to scale beside the others. "
-        "Choose it in Predict and set its voxel size there."
-    )

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from napari.layers import Image
 
-from napari_deep3d.gui.shared.layers import contrast_limits, find_axes, full_data, pick
-from napari_deep3d.gui.shared.view_state import Before, Orientation, cut
+from napari_deep3d.gui.shared import Before, Orientation, contrast_limits, cut, find_axes, full_data, pick
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -22,15 +21,7 @@ MARGIN = 0.95
 
 
 class SideBySide:
-    """Arranges layers side by side and puts everything back.
-
-    Zoom and slice are linked, since napari's grid has one camera and one set of sliders.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        The viewer.
-    """
+    """Arranges layers side by side and puts everything back; napari's grid has one camera and one set of sliders."""
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
@@ -47,33 +38,50 @@ class SideBySide:
         return self._before
 
     def show(self, layers: Sequence[Image], orientation: Orientation, contrast: Contrast = "each") -> None:
-        """Show these layers, in their order, and hide the others.
+        """Show these layers, in their order, and hide the others; InputError if one is no stack.
 
-        Parameters
-        ----------
-        layers : sequence of Image
-            Stacks.
-        orientation : {"x-y", "x-z", "y-z"}
-            The section.
-        contrast : {"each", "common", "layers"}
-            Each its own by percentiles, the same for all, or as set in the layers.
-
-        Raises
-        ------
-        InputError
-            If a layer is no stack.
+        Their contrast is each its own by percentiles, common to all, or as set in the layers.
         """
         viewer, before = self._viewer, self.remember()
         for layer in viewer.layers:
             before.note(layer)
             layer.visible = layer in layers
             layer.name_overlay.visible = layer in layers
-        self._set_contrast(before, layers, contrast)
+
+        # 1. Contrast: back to the user's own first, from which the other choices start.
+        for layer in layers:
+            limits = before.note(layer).limits
+            if limits is not None:
+                layer.contrast_limits = limits[1]
+        if contrast != "layers":
+            found = {}
+            for layer in layers:  # of its stack where the sliders of its other axes stand
+                steps, sizes = viewer.dims.current_step[-layer.ndim :], full_data(layer).shape
+                index = {i: min(step, size - 1) for i, (step, size) in enumerate(zip(steps, sizes, strict=True))}
+                found[layer] = contrast_limits(pick(layer, find_axes(layer), index))
+            common = (min(low for low, _ in found.values()), max(high for _, high in found.values()))
+            for layer in layers:
+                layer.contrast_limits = common if contrast == "common" else found[layer]
+
+        # 2. The section, and cells of the grid for it.
         cut(viewer, find_axes(layers[0]), layers[0].ndim, orientation)
         self._arrange(layers)
         bar = viewer.canvas.overlays.scale_bar
         bar.visible, bar.gridded = True, True
-        self._fit(layers)
+
+        # 3. Zoom so that the layers fill their cells.
+        ndim = viewer.dims.ndim
+        if all(layer.ndim == ndim for layer in layers):
+            viewer.fit_to_view(layers=list(layers))
+            return
+        # napari 0.9.2 cannot fit layers of fewer axes than the window has
+        axes = [axis - ndim for axis in viewer.dims.displayed]
+        ends = np.array([layer.extent.world[:, axes] for layer in layers])  # from voxel centre to voxel centre
+        voxel = np.max([layer.extent.step[axes] for layer in layers], axis=0)
+        low, high = ends.min(axis=(0, 1)), ends.max(axis=(0, 1))
+        viewer.scene.camera.center = [float(middle) for middle in (low + high) / 2]
+        sizes = high - low + voxel
+        viewer.scene.camera.zoom = MARGIN * float(min(np.array(viewer.canvas.viewbox_size(viewer.layers)) / sizes))
 
     def leave(self) -> Before | None:
         """Put the viewer back as it was before the first :meth:`show`; return what was put back."""
@@ -81,22 +89,6 @@ class SideBySide:
         if before is not None:
             before.restore()
         return before
-
-    def _set_contrast(self, before: Before, layers: Sequence[Image], contrast: Contrast) -> None:
-        for layer in layers:  # back to the user's own first, from which the other choices start
-            limits = before.note(layer).limits
-            if limits is not None:
-                layer.contrast_limits = limits[1]
-        if contrast == "layers":
-            return
-        found = {}
-        for layer in layers:  # of its stack where the sliders of its other axes stand
-            steps, sizes = self._viewer.dims.current_step[-layer.ndim :], full_data(layer).shape
-            index = {i: min(step, size - 1) for i, (step, size) in enumerate(zip(steps, sizes, strict=True))}
-            found[layer] = contrast_limits(pick(layer, find_axes(layer), index))
-        common = (min(low for low, _ in found.values()), max(high for _, high in found.values()))
-        for layer in layers:
-            layer.contrast_limits = common if contrast == "common" else found[layer]
 
     def _arrange(self, layers: Sequence[Image]) -> None:
         """Lay the grid out so that the pictures are as large as they can be."""
@@ -116,19 +108,3 @@ class SideBySide:
         grid = viewer.canvas.grid
         grid.stride, grid.shape, grid.spacing = 1, (rows, math.ceil(count / rows)), GAP_PIXELS
         grid.enabled = True
-
-    def _fit(self, layers: Sequence[Image]) -> None:
-        """Zoom so that the layers fill their cells of the grid."""
-        viewer = self._viewer
-        ndim = viewer.dims.ndim
-        if all(layer.ndim == ndim for layer in layers):
-            viewer.fit_to_view(layers=list(layers))
-            return
-        # napari 0.9.2 cannot fit layers of fewer axes than the window has
-        axes = [axis - ndim for axis in viewer.dims.displayed]
-        ends = np.array([layer.extent.world[:, axes] for layer in layers])  # from voxel centre to voxel centre
-        voxel = np.max([layer.extent.step[axes] for layer in layers], axis=0)
-        low, high = ends.min(axis=(0, 1)), ends.max(axis=(0, 1))
-        viewer.scene.camera.center = [float(middle) for middle in (low + high) / 2]
-        sizes = high - low + voxel
-        viewer.scene.camera.zoom = MARGIN * float(min(np.array(viewer.canvas.viewbox_size(viewer.layers)) / sizes))

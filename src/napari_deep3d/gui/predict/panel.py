@@ -13,20 +13,22 @@ from qtpy.QtWidgets import QCheckBox, QPushButton, QWidget
 
 from napari_deep3d.core import Event, InputError, Notice, TileDone, Volume
 from napari_deep3d.core.config import PredictConfig
-from napari_deep3d.gui.predict.advanced import PredictAdvanced
-from napari_deep3d.gui.predict.model_selector import ListModels, ModelSelector
-from napari_deep3d.gui.predict.novelty_warning import FindNovelty, NoveltyWarning
+from napari_deep3d.core.novelty.explain import Novelty
+from napari_deep3d.gui.predict.choices import ListModels, ModelSelector, PredictAdvanced, Request, Session
 from napari_deep3d.gui.predict.run import Predict, PredictionRun
-from napari_deep3d.gui.predict.session import Request, Session
-from napari_deep3d.gui.shared.empty_state import EmptyState
-from napari_deep3d.gui.shared.latest import LatestResult
-from napari_deep3d.gui.shared.run_button import RunButton
-from napari_deep3d.gui.shared.stack_selection import apply_spacing
-from napari_deep3d.gui.shared.stack_selector import StackSelector
-from napari_deep3d.gui.shared.texts import format_facts, format_seconds
-from napari_deep3d.gui.shared.voxel_size import VoxelSize
-from napari_deep3d.gui.shared.widgets import AMBER, RED, Line, stack_up
-from napari_deep3d.gui.shared.worker import Cancelled, Failed
+from napari_deep3d.gui.shared import (
+    AMBER,
+    RED,
+    Cancelled,
+    EmptyState,
+    Failed,
+    LatestResult,
+    Line,
+    RunButton,
+    StackPart,
+    format_seconds,
+    stack_up,
+)
 from napari_deep3d.jobs.models import list_models
 from napari_deep3d.jobs.predict import Prediction, predict_volume
 from napari_deep3d.jobs.predict_plan import PredictionPlan, novelty_of, plan_prediction
@@ -35,27 +37,18 @@ if TYPE_CHECKING:
     from napari import Viewer
 
 STYLES = {"done": "", "stopped": AMBER, "failed": RED}
+FindNovelty = Callable[[Volume, PredictConfig], Novelty | None]
 
 
 class PredictPanel(QWidget):
     """Choose a stack and a model, see what will happen, predict, stop.
 
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        Its layers are offered, and results go there.
-    session : Session
-        Where the choices are kept.
-    plan, predict, find_novelty, models : callable
-        What the panel calls: plans a prediction, makes its job, compares a stack with a model, lists the models.
-
-    Attributes
-    ----------
-    compare_requested
-        Signal, with the source layer and the result layer.
+    The choices are kept in ``session``; the callables plan a prediction, make its job, compare a stack with a model,
+    and list the models.
     """
 
     compare_requested = Signal(object, object)
+    """With the source layer and the result layer."""
 
     def __init__(
         self,
@@ -74,11 +67,8 @@ class PredictPanel(QWidget):
         self._pair: tuple[Image, Image] | None = None
         self._shown_layer: Image | None = None
         self.empty = EmptyState(viewer)
-        self.stack = StackSelector(viewer, session)
-        self.facts, self.problem = Line(), Line(RED)
-        self.facts.setToolTip("Planes x rows x columns, and the voxel size z x y x x")
-        self.voxel_size = VoxelSize(session)
-        self.voxel_size.apply_requested.connect(self._apply_spacing)
+        self.stack = StackPart(viewer, session)
+        self.stack.facts.setToolTip("Planes x rows x columns, and the voxel size z x y x x")
         self.model = ModelSelector(session, models)
         self.model_hint, self.plan_line, self.notices, self.message = Line(), Line(), Line(AMBER), Line()
         self.uncertainty = QCheckBox("Also show how far to trust it")
@@ -96,8 +86,7 @@ class PredictPanel(QWidget):
         self.compare.setToolTip("Show the stack and its prediction next to each other, in x-z")
         self.compare.clicked.connect(self._on_compare)
         self._choices, self._rest = QWidget(), QWidget()
-        choices = (self.stack, self.facts, self.problem, self.voxel_size, self.model, self.model_hint)
-        stack_up(self._choices, *choices, self.uncertainty, self.advanced)
+        stack_up(self._choices, self.stack, self.model, self.model_hint, self.uncertainty, self.advanced)
         rest = (self.plan_line, self.novelty, self.notices, self.run_button, self.message, self.compare)
         stack_up(self._rest, *rest)
         stack_up(self, self.empty, self._choices, self._rest, is_panel=True)
@@ -111,21 +100,26 @@ class PredictPanel(QWidget):
 
     def refresh(self) -> None:
         """Show what follows from the choices."""
-        layer = self._session.layer
+        session, layer, request = self._session, self._session.layer, None
         self.empty.setVisible(layer is None)
         self._choices.setVisible(layer is not None)
         self._rest.setVisible(layer is not None)
         if layer != self._shown_layer:
             self._shown_layer = layer
             self.message.show_text("")
-            self.voxel_size.clear()
-        self._request = None if layer is None else self._show_stack()
-        if self._request is None:
+        if layer is not None and not self.stack.problem.text():
+            try:
+                if session.spacing_um is not None or not session.needs_spacing():
+                    request = session.request()
+            except InputError as error:
+                self.stack.problem.show_text(str(error))
+        self._request = request
+        if request is None:
             self._plan.forget()
         else:
-            volume, config = self._request.volume, self._request.config
-            self._plan.ask((volume.shape, volume.spacing_um, config), partial(self._make_plan, volume, config))
-        self.novelty.follow(self._session, self._request)
+            key = (request.volume.shape, request.volume.spacing_um, request.config)
+            self._plan.ask(key, partial(self._make_plan, request.volume, request.config))
+        self.novelty.follow(session, request)
         self._refresh_buttons()
 
     def choose_model(self, model: str) -> None:
@@ -150,23 +144,6 @@ class PredictPanel(QWidget):
         self._session.changed.disconnect(self.refresh)
         self.stack.disconnect_viewer()
 
-    def _show_stack(self) -> Request | None:
-        """Show what is known of the chosen stack; return the request, if all is there that it needs."""
-        request, needs_spacing = None, False
-        facts, problem = "", ""
-        try:
-            facts = format_facts(self._session.volume())
-            needs_spacing = self._session.needs_spacing()
-            if not (needs_spacing and self._session.spacing_um is None):
-                request = self._session.request()
-        except InputError as error:
-            problem = str(error)
-        self.facts.show_text(facts)
-        self.problem.show_text(problem)
-        self.voxel_size.setVisible(needs_spacing)
-        self.voxel_size.refresh()
-        return request
-
     def _refresh_buttons(self) -> None:
         is_running = self.run_button.is_running
         self._choices.setEnabled(not is_running)
@@ -185,7 +162,7 @@ class PredictPanel(QWidget):
         if isinstance(end, Failed):
             self._plan.forget()
             self._request = None
-            self.problem.show_text(end.message)
+            self.stack.problem.show_text(end.message)
             self._refresh_buttons()
         elif not isinstance(end, Cancelled):
             self.plan_line.show_text(f"{end.device_label}, about {format_seconds(end.seconds)}")
@@ -197,7 +174,7 @@ class PredictPanel(QWidget):
     # The prediction
 
     def _start(self) -> None:
-        self._apply_spacing()
+        self.stack.apply_spacing()
         layer, request = self._session.layer, self._request
         if layer is None or request is None:
             return
@@ -212,9 +189,6 @@ class PredictPanel(QWidget):
             partial(self._on_event, prediction),
         )
         self._refresh_buttons()
-
-    def _apply_spacing(self) -> None:
-        apply_spacing(self._viewer, self._session)
 
     def _on_event(self, prediction: PredictionRun, event: Event) -> None:
         if isinstance(event, TileDone):
@@ -240,3 +214,35 @@ class PredictPanel(QWidget):
     def _on_compare(self) -> None:
         if self._pair is not None:
             self.compare_requested.emit(*self._pair)
+
+
+class NoveltyWarning(Line):
+    """The yellow line that says when the chosen stack is unlike what the chosen model knows.
+
+    ``find_novelty`` compares them, in a worker, a moment after the last change.
+    """
+
+    def __init__(self, find_novelty: FindNovelty) -> None:
+        super().__init__(AMBER)
+        self._find_novelty = find_novelty
+        self._latest = LatestResult("Deep3D looks at a stack", delay_ms=300, parent=self)
+        self._latest.outdated.connect(lambda: self.show_text(""))
+        self._latest.ended.connect(self._on_compared)
+
+    def follow(self, session: Session, request: Request | None) -> None:
+        """Compare anew if another stack or model is chosen; forget the answer about the last one at once."""
+        if request is None:
+            self._latest.forget()
+            return
+        # The volume itself is a new view of the layer each time.
+        stack = (session.layer, session.z_axis, tuple(sorted(session.index.items())), request.volume.spacing_um)
+        key = (*stack, request.config.spacing_um, request.config.model)
+        self._latest.ask(key, partial(self._find_novelty, request.volume, request.config))
+
+    def shut_down(self) -> None:
+        """Drop what runs or waits to run, without an answer."""
+        self._latest.shut_down()
+
+    def _on_compared(self, end: Novelty | Failed | Cancelled | None) -> None:
+        if isinstance(end, Novelty):  # what has gone wrong, the plan says
+            self.show_text(end.notice)

@@ -8,44 +8,144 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 from napari.layers import Image
+from qtpy.QtCore import QObject
+from superqt.utils import QSignalThrottler
 
-from napari_deep3d.core import Job, Stop, TileDone
-from napari_deep3d.gui.predict.result_layer import ResultLayer, UncertaintyLayer
-from napari_deep3d.gui.predict.session import Request
-from napari_deep3d.gui.shared.layers import LayerAxes
-from napari_deep3d.gui.shared.texts import format_rate, format_seconds
-from napari_deep3d.gui.shared.worker import Cancelled, Failed
+from napari_deep3d.core import FloatArray, Job, Stop, TileDone
+from napari_deep3d.gui.predict.choices import Request
+from napari_deep3d.gui.shared import (
+    METADATA_KEY,
+    Cancelled,
+    Failed,
+    LayerAxes,
+    contrast_limits,
+    format_rate,
+    format_seconds,
+    place,
+)
 from napari_deep3d.jobs.predict import Output, Prediction
 
 if TYPE_CHECKING:
     from napari import Viewer
 
+REFRESH_MS = 200
 log = logging.getLogger(__name__)
 Predict = Callable[..., Job[Prediction]]
 """As :func:`~napari_deep3d.jobs.predict.predict_volume`."""
+REMEDIES = {
+    "memory": "Close other programs, or set a smaller memory under Advanced, and predict again.",
+    "other": "Try device cpu and precision float32 under Advanced; if it comes again, report it with the text in "
+    "napari's terminal.",
+}
+"""What the user may do, by the kind of failure."""
 
 
 @dataclass(frozen=True)
 class PredictionEnd:
-    """How a prediction ended.
-
-    Attributes
-    ----------
-    text : str
-        A sentence that says it.
-    kind : {"done", "stopped", "failed"}
-        In which of three ways.
-    layer : Image or None
-        The layer with the result, if there is one.
-    notices : tuple of str
-        Sentences that the user should read.
-    """
+    """How a prediction ended: a sentence, the layer with the result if there is one, and what else to read."""
 
     text: str
     kind: Literal["done", "stopped", "failed"]
     layer: Image | None = None
     notices: tuple[str, ...] = ()
+
+
+class ResultLayer(QObject):
+    """A layer of zeros on a source layer's stack, which a job fills in tile by tile; parameters as of a run.
+
+    Attributes
+    ----------
+    data : array, axes (Z, Y, X), float32
+        Its voxels: the job writes here, so that they are in memory only once.
+    tiles : int
+        Number of tiles that are ready.
+    """
+
+    shown = "confocal-like"
+    """What the voxels are, for the layer's name; napari numbers it if there is one of that name."""
+
+    def __init__(self, viewer: Viewer, source: Image, axes: LayerAxes, index: Mapping[int, int]) -> None:
+        super().__init__()
+        self._viewer = viewer
+        shape, properties = place(source, axes, index)
+        zyx = tuple(shape[i - axes.zyx[0]] for i in axes.zyx)
+        self.data: FloatArray = np.zeros(zyx, dtype=np.float32)
+        self._limits = (0.0, 1.0)
+        self.tiles = 0
+        self._brightest = 0.0
+        self.layer: Image = viewer.add_image(
+            self.data.reshape(shape),
+            name=f"{source.name} ({self.shown})",
+            contrast_limits=self._limits,
+            **self._look(source),
+            **properties,
+        )
+        self._throttler = QSignalThrottler(QSignalThrottler.EmissionPolicy.Trailing, self)
+        self._throttler.setTimeout(REFRESH_MS)
+        self._throttler.triggered.connect(self._refresh)
+
+    def _look(self, source: Image) -> dict[str, Any]:
+        return {"colormap": source.colormap}
+
+    def _final_limits(self) -> tuple[float, float]:
+        return contrast_limits(self.data)
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the layer is still in the viewer."""
+        return self.layer in self._viewer.layers
+
+    def note(self, values: FloatArray) -> None:
+        """Take note of a tile whose values are in ``data`` now; the picture follows at most five times a second."""
+        self.tiles += 1
+        sample = values[:, ::4, ::4]
+        self._brightest = max(self._brightest, float(np.percentile(sample, 99.9)))
+        self._throttler.throttle()
+
+    def finish(self, provenance: dict[str, Any]) -> None:
+        """Show the values that there are with their contrast, and note where they come from."""
+        self._throttler.cancel()
+        self.layer.metadata[METADATA_KEY] = provenance
+        self._set_limits(self._final_limits())
+        self.layer.refresh(extent=False)
+
+    def mark_incomplete(self) -> None:
+        """Say in the layer's name that parts of it are empty."""
+        self.layer.name = f"{self.layer.name} (incomplete)"
+
+    def discard(self) -> None:
+        """Take the layer out of the viewer."""
+        self._throttler.cancel()
+        if self.is_shown:
+            self._viewer.layers.remove(self.layer)
+
+    def _refresh(self) -> None:
+        if self._brightest > 0:
+            self._set_limits((0.0, self._brightest))
+        self.layer.refresh(extent=False)
+
+    def _set_limits(self, limits: tuple[float, float]) -> None:
+        """Set the contrast, unless the user has set it meanwhile."""
+        if np.allclose(self.layer.contrast_limits, self._limits):
+            self.layer.contrast_limits = limits
+            self._limits = limits
+
+
+class UncertaintyLayer(ResultLayer):
+    """The error to expect in each voxel of a result, in the result's unit: a glow over it, dark where it is sure.
+
+    It is hidden at first, so that the result is seen as it is.
+    """
+
+    shown = "uncertainty"
+
+    def _look(self, source: Image) -> dict[str, Any]:
+        return super()._look(source) | {"colormap": "inferno", "blending": "additive", "visible": False}
+
+    def _final_limits(self) -> tuple[float, float]:
+        return 0.0, super()._final_limits()[1]
 
 
 class PredictionRun:
@@ -55,10 +155,8 @@ class PredictionRun:
     ----------
     viewer, source, axes, index
         The stack that is predicted from: the viewer, its layer, axes, and index along the other axes.
-    request : Request
-        What to predict, and how.
-    predict : callable
-        Makes the job.
+    request, predict
+        What to predict, and what makes the job.
 
     Attributes
     ----------
@@ -107,39 +205,44 @@ class PredictionRun:
             return PredictionEnd(f"The result could not be shown: {error}", "failed")
 
     def _conclude(self, end: Prediction | Failed | Cancelled) -> PredictionEnd:
+        # 1. The user has removed the result.
         if not self.result.is_shown:
             self._discard()
             return PredictionEnd("Stopped: the result layer was removed.", "stopped")
+
+        # 2. It is complete.
         if isinstance(end, Prediction) and end.complete:
             self._finish(end.provenance())
-            return PredictionEnd(self._describe(end), "done", self.result.layer, end.notices)
-        kind: Literal["failed", "stopped"] = "failed" if isinstance(end, Failed) else "stopped"
-        reason, remedy = _explain(end)
-        if not self.result.tiles:
-            self._discard()
-            return PredictionEnd(f"{reason} Nothing was kept. {remedy}".strip(), kind)
-        provenance: dict[str, Any] = {"model": self._model, "complete": False}
+            figures = [f"Done in {format_seconds(end.seconds)}", format_rate(end.voxels_per_second)]
+            if end.tile_mismatch > 0:  # there were seams to look at
+                figures.append(f"tile mismatch {100 * end.tile_mismatch:.2g} %")
+            if end.mean_uncertainty is not None and end.is_calibrated:
+                figures.append(f"error to expect {end.mean_uncertainty:.2g} on average")
+            text = ", ".join(figures)
+            if self.uncertainty is not None and self.uncertainty.is_shown:
+                name = self.uncertainty.layer.name
+                text += f". To see it: the eye of {name!r} in napari's list, or compare side by side."
+            return PredictionEnd(text, "done", self.result.layer, end.notices)
+
+        # 3. Why it is not, and what the user may do.
+        kind: Literal["failed", "stopped"] = "stopped"
+        reason, remedy, provenance = "Stopped.", "", {"model": self._model, "complete": False}
         if isinstance(end, Prediction):
             provenance = end.provenance()
         elif isinstance(end, Failed):
+            kind, reason = "failed", end.sentence("The prediction")
+            remedy = REMEDIES.get(end.kind, "")
             provenance["error"] = end.message
+
+        # 4. Keep what there is.
+        if not self.result.tiles:
+            self._discard()
+            return PredictionEnd(f"{reason} Nothing was kept. {remedy}".strip(), kind)
         self._finish(provenance)
         for layer in self.layers:
             layer.mark_incomplete()
         kept = f"The finished part is kept in {self.result.layer.name!r}; the rest of it is 0."
         return PredictionEnd(f"{reason} {kept} {remedy}".strip(), kind, self.result.layer)
-
-    def _describe(self, prediction: Prediction) -> str:
-        figures = [f"Done in {format_seconds(prediction.seconds)}", format_rate(prediction.voxels_per_second)]
-        if prediction.tile_mismatch > 0:  # there were seams to look at
-            figures.append(f"tile mismatch {100 * prediction.tile_mismatch:.2g} %")
-        if prediction.mean_uncertainty is not None and prediction.is_calibrated:
-            figures.append(f"error to expect {prediction.mean_uncertainty:.2g} on average")
-        text = ", ".join(figures)
-        if self.uncertainty is not None and self.uncertainty.is_shown:
-            name = self.uncertainty.layer.name
-            text += f". To see it: the eye of {name!r} in napari's list, or compare side by side."
-        return text
 
     def _finish(self, provenance: Mapping[str, Any]) -> None:
         for layer in self.layers:
@@ -148,18 +251,3 @@ class PredictionRun:
     def _discard(self) -> None:
         for layer in self.layers:
             layer.discard()
-
-
-def _explain(end: Prediction | Failed | Cancelled) -> tuple[str, str]:
-    """Why a prediction is not complete, and what the user may do."""
-    if not isinstance(end, Failed):
-        return "Stopped.", ""
-    remedy = ""
-    if end.kind == "memory":
-        remedy = "Close other programs, or set a smaller memory under Advanced, and predict again."
-    elif end.kind == "other":
-        remedy = (
-            "Try device cpu and precision float32 under Advanced; if it comes again, report it with the text in "
-            "napari's terminal."
-        )
-    return end.sentence("The prediction"), remedy

@@ -17,12 +17,24 @@ from napari_deep3d.core import InputError, Volume
 from napari_deep3d.core.registration import AlignedPair
 from napari_deep3d.gui.register.adjustment import AdjustedRegistration
 from napari_deep3d.gui.register.overlay import CONFOCAL_COLOUR, WIDEFIELD_COLOUR
-from napari_deep3d.gui.shared.geometry import LayerPair, place_part
-from napari_deep3d.gui.shared.layers import METADATA_KEY, contrast_limits, find_axes, full_data, image_layers, pick
-from napari_deep3d.gui.shared.run_button import RunButton
-from napari_deep3d.gui.shared.training_pairs import pair_name
-from napari_deep3d.gui.shared.widgets import RED, LayerChecklist, Line, stack_up
-from napari_deep3d.gui.shared.worker import Cancelled, Failed
+from napari_deep3d.gui.shared import (
+    METADATA_KEY,
+    RED,
+    Cancelled,
+    Failed,
+    LayerChecklist,
+    LayerPair,
+    Line,
+    RunButton,
+    contrast_limits,
+    find_axes,
+    full_data,
+    image_layers,
+    pair_name,
+    pick,
+    place_part,
+    stack_up,
+)
 from napari_deep3d.io.units import um_per_unit
 from napari_deep3d.jobs.pairs import LoadedPair
 from napari_deep3d.jobs.register import align_stacks, load_transform, save_transform

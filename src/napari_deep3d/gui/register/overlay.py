@@ -14,10 +14,19 @@ from superqt.utils import signals_blocked
 from napari_deep3d.core import DoubleArray, zyx
 from napari_deep3d.core.registration import Transform
 from napari_deep3d.gui.register.resampled_view import ResampledView, square_edges
-from napari_deep3d.gui.shared.geometry import LayerPair, PlacedStack
-from napari_deep3d.gui.shared.layers import TEMPORARY, contrast_limits, place
-from napari_deep3d.gui.shared.view_state import Before, Orientation, cut
-from napari_deep3d.gui.shared.widgets import Choice, make_form, stack_up
+from napari_deep3d.gui.shared import (
+    TEMPORARY,
+    Before,
+    Choice,
+    LayerPair,
+    Orientation,
+    PlacedStack,
+    contrast_limits,
+    cut,
+    make_form,
+    place,
+    stack_up,
+)
 
 if TYPE_CHECKING:
     from napari import Viewer

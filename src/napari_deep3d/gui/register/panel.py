@@ -17,13 +17,22 @@ from napari_deep3d.gui.register.actions import ResultActions
 from napari_deep3d.gui.register.adjustment import AdjustedRegistration
 from napari_deep3d.gui.register.overlay import BEFORE_KEY, Overlay, OverlayControls
 from napari_deep3d.gui.register.shift_readout import ShiftReadout
-from napari_deep3d.gui.shared.config_form import ConfigForm, FormRow
-from napari_deep3d.gui.shared.empty_state import EmptyState
-from napari_deep3d.gui.shared.geometry import LayerPair
-from napari_deep3d.gui.shared.pair_selector import PairSelector
-from napari_deep3d.gui.shared.run_button import RunButton
-from napari_deep3d.gui.shared.widgets import RED, Choice, Line, let_wheel_scroll_panel, make_form, stack_up
-from napari_deep3d.gui.shared.worker import Cancelled, Failed
+from napari_deep3d.gui.shared import (
+    RED,
+    Cancelled,
+    Choice,
+    ConfigForm,
+    EmptyState,
+    Failed,
+    FormRow,
+    LayerPair,
+    Line,
+    PairSelector,
+    RunButton,
+    let_wheel_scroll_panel,
+    make_form,
+    stack_up,
+)
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -12,8 +12,7 @@ from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QApplication, QGridLayout, QLabel, QPushButton, QWidget
 
 from napari_deep3d.gui.register.adjustment import AdjustedRegistration
-from napari_deep3d.gui.shared.plot import Plot
-from napari_deep3d.gui.shared.widgets import AMBER, RED, Line, stack_up
+from napari_deep3d.gui.shared import AMBER, RED, Line, Plot, stack_up
 
 HEIGHT, AXIS_HEIGHT = 98, 32
 LABEL_OVERHANG = 5

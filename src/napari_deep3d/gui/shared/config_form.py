@@ -22,24 +22,14 @@ BOUNDS = {"ge": "min", "gt": "min", "le": "max", "lt": "max"}
 
 @dataclass(frozen=True)
 class FormRow:
-    """How a field of a config is shown.
-
-    Attributes
-    ----------
-    label : str
-        What stands before it.
-    tip : str
-        Tool tip; by default the field's own description.
-    decimals : int
-        Digits after the point of a number.
-    choices : sequence of (str, value)
-        Words for the values of a field that has few; by default the values themselves.
-    """
+    """How a field of a config is shown."""
 
     label: str
     tip: str = ""
+    """By default the field's own description."""
     decimals: int = 3
     choices: Sequence[tuple[str, Any]] = ()
+    """Words for the values of a field that has few; by default the values themselves."""
 
 
 class ConfigForm(QCollapsible):
@@ -48,21 +38,15 @@ class ConfigForm(QCollapsible):
     Parameters
     ----------
     fields : mapping of str to FieldInfo
-        Fields of one config or of several, by name; their types, bounds, defaults and descriptions count.
+        Fields of one config or of several, by name.
     rows : mapping of str to FormRow
         Those to show, in this order.
     further : mapping of str to QWidget
         Rows below that are no fields, by label.
-
-    Attributes
-    ----------
-    changed
-        Signal: the user changed a field.
-    fields
-        The widgets, by the names of the fields.
     """
 
     changed = Signal()
+    """The user changed a field."""
 
     def __init__(
         self, fields: Mapping[str, FieldInfo], rows: Mapping[str, FormRow], further: Mapping[str, QWidget] | None = None

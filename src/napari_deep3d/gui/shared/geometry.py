@@ -21,15 +21,7 @@ from napari_deep3d.io import um_per_unit
 
 @dataclass(frozen=True, eq=False)
 class PlacedStack:
-    """A stack, and the layer that it comes from.
-
-    Attributes
-    ----------
-    layer, axes, index
-        The layer, which of its axes are Z, Y, X, and the index along each other one.
-    volume
-        The stack, with voxel size.
-    """
+    """A stack with its voxel size, the layer that it comes from, and the index along the layer's other axes."""
 
     layer: Image
     axes: LayerAxes
@@ -123,14 +115,7 @@ class LayerPair:
 
 
 def place_part(stack: PlacedStack, origin_um: Spacing) -> tuple[list[int], dict[str, Any]]:
-    """Where to put a layer that shows a part of a stack, voxel for voxel.
-
-    Parameters
-    ----------
-    stack : PlacedStack
-        The stack.
-    origin_um : (float, float, float)
-        Position in it of the part's first voxel, (Z, Y, X) in um.
+    """Where to put a layer that shows a part of a stack, voxel for voxel; its first voxel is at ``origin_um`` in it.
 
     Returns
     -------

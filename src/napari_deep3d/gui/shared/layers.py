@@ -35,17 +35,10 @@ MAX_CHANNELS = 8
 
 @dataclass(frozen=True)
 class FileFacts:
-    """What the file behind a layer says: napari's own reader drops voxel size and axis names.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        Sizes along (T, C, Z, Y, X).
-    spacing_um : (float, float, float) or None
-        Voxel size in um along (Z, Y, X).
-    """
+    """What the file behind a layer says: napari's own reader drops voxel size and axis names."""
 
     shape: tuple[int, ...]
+    """Sizes along (T, C, Z, Y, X)."""
     spacing_um: Spacing | None
 
 
@@ -71,21 +64,14 @@ def _read_facts(path: str) -> FileFacts | None:
 
 @dataclass(frozen=True)
 class LayerAxes:
-    """Which axes of a layer's data are Z, Y and X.
-
-    Attributes
-    ----------
-    zyx : (int, int, int)
-        Positions of Z, Y, X, rising.
-    others : mapping of int to str
-        Position and name of each other axis longer than one: an index along it must be chosen.
-    z_choices : tuple of int
-        Positions that Z may have: more than one where the layer does not say which it is.
-    """
+    """Which axes of a layer's data are Z, Y and X."""
 
     zyx: tuple[int, int, int]
+    """Positions of Z, Y, X, rising."""
     others: Mapping[int, str]
+    """Position and name of each other axis longer than one: an index along it must be chosen."""
     z_choices: tuple[int, ...]
+    """Positions that Z may have: more than one where the layer does not say which it is."""
 
 
 def image_layers(layers: Iterable[Layer]) -> list[Image]:
@@ -107,14 +93,7 @@ def full_data(layer: Image) -> Any:
 def find_axes(layer: Image, z: int | None = None, file: FileFacts | None = None) -> LayerAxes:
     """Tell the axes of an image layer by its labels, else by its file, else by the convention (..., Z, Y, X).
 
-    Parameters
-    ----------
-    layer : Image
-        An image layer.
-    z : int, optional
-        Position of the Z axis, where the user chose it.
-    file : FileFacts, optional
-        What the layer's file says.
+    ``z`` is the position of the Z axis where the user chose it.
 
     Raises
     ------
@@ -123,32 +102,8 @@ def find_axes(layer: Image, z: int | None = None, file: FileFacts | None = None)
     """
     shape = tuple(full_data(layer).shape)
     labels = [NAMES.get(label.strip().lower(), label.strip().lower()) for label in layer.axis_labels]
-    _check_kind(layer, shape, labels)
 
-    # 1. Y and X by their labels, else the last two.
-    y, x = (labels.index("y"), labels.index("x")) if {"y", "x"} <= set(labels) else (len(shape) - 2, len(shape) - 1)
-
-    # 2. Z by its label, else the one of the file's number of planes, else the last that is long enough.
-    rest = [i for i in range(len(labels)) if i not in (y, x)]
-    named = [i for i, label in enumerate(labels) if label == "z"][:1]
-    choices = tuple(named or [i for i in rest if labels[i] not in WORDS] or rest)
-    if file is not None:
-        fitting = tuple(i for i in choices if shape[i] == file.shape[2])
-        choices = fitting if len(fitting) == 1 else choices
-    if z not in choices:
-        z = ([i for i in choices if shape[i] >= MIN_PLANES] or choices)[-1]
-    if not z < y < x:
-        raise InputError(
-            f"{layer.name} has its axes in the order {', '.join(layer.axis_labels)}; z, y, x is needed. "
-            "Load it with the axes in that order."
-        )
-
-    # 3. An index is chosen along each other axis that is longer than one.
-    others = {i: _axis_name(i, labels, shape, file) for i in rest if i != z and shape[i] > 1}
-    return LayerAxes((z, y, x), others, choices)
-
-
-def _check_kind(layer: Image, shape: tuple[int, ...], labels: list[str]) -> None:
+    # 1. What is no stack.
     if layer.rgb:
         raise InputError(
             f"{layer.name} is a colour (RGB) picture; grey values of one channel are needed. "
@@ -164,6 +119,28 @@ def _check_kind(layer: Image, shape: tuple[int, ...], labels: list[str]) -> None
             f"{layer.name} has {shape[0]} {WORDS[labels[0]]}s of one plane each; a z-stack is needed. "
             "If these are planes, name that axis z in the layer's axis labels."
         )
+
+    # 2. Y and X by their labels, else the last two.
+    y, x = (labels.index("y"), labels.index("x")) if {"y", "x"} <= set(labels) else (len(shape) - 2, len(shape) - 1)
+
+    # 3. Z by its label, else the one of the file's number of planes, else the last that is long enough.
+    rest = [i for i in range(len(labels)) if i not in (y, x)]
+    named = [i for i, label in enumerate(labels) if label == "z"][:1]
+    choices = tuple(named or [i for i in rest if labels[i] not in WORDS] or rest)
+    if file is not None:
+        fitting = tuple(i for i in choices if shape[i] == file.shape[2])
+        choices = fitting if len(fitting) == 1 else choices
+    if z not in choices:
+        z = ([i for i in choices if shape[i] >= MIN_PLANES] or choices)[-1]
+    if not z < y < x:
+        raise InputError(
+            f"{layer.name} has its axes in the order {', '.join(layer.axis_labels)}; z, y, x is needed. "
+            "Load it with the axes in that order."
+        )
+
+    # 4. An index is chosen along each other axis that is longer than one.
+    others = {i: _axis_name(i, labels, shape, file) for i in rest if i != z and shape[i] > 1}
+    return LayerAxes((z, y, x), others, choices)
 
 
 def _axis_name(i: int, labels: list[str], shape: tuple[int, ...], file: FileFacts | None) -> str:
@@ -208,16 +185,9 @@ def set_spacing(layer: Image, axes: LayerAxes, spacing_um: Spacing, layers: Iter
 
 
 class LayerStack(LazyStack):
-    """A stack, axes (Z, Y, X), within data of more axes; voxels are read box by box, when they are asked for.
+    """A stack, axes (Z, Y, X), within a layer's data of more axes; voxels are read box by box, when asked for.
 
-    Parameters
-    ----------
-    data : array
-        All voxels of a layer.
-    axes : tuple of int
-        Positions of Z, Y, X in it, rising.
-    index : mapping of int to int
-        Index along each other axis, by its position; 0 where it is missing.
+    ``axes`` are the positions of Z, Y, X in the data, rising; ``index`` is 0 along another axis that it does not name.
     """
 
     def __init__(self, data: Any, axes: tuple[int, int, int], index: Mapping[int, int]) -> None:
@@ -225,7 +195,7 @@ class LayerStack(LazyStack):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Number of voxels along Z, Y, X."""
+        """Voxels along Z, Y, X."""
         return tuple(self._data.shape[axis] for axis in self._axes)
 
     @property
@@ -303,16 +273,7 @@ def channel_axis(layer: Image, axes: LayerAxes) -> int | None:
 def split_channels(viewer: Viewer, layer: Image, axes: LayerAxes, channel: int) -> list[Image]:
     """Replace a layer by one for each channel, in the same place; napari's own Split Stack takes the first axis.
 
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        Where they go.
-    layer : Image
-        The layer.
-    axes : LayerAxes
-        Which of its axes are Z, Y and X.
-    channel : int
-        Position of the axis of its channels.
+    ``channel`` is the position of the axis of its channels.
     """
     data = full_data(layer)
     kept = [axis for axis in range(layer.ndim) if axis != channel]

@@ -10,12 +10,10 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QPushButton, QWidget
 
 from napari_deep3d.core import InputError
-from napari_deep3d.gui.shared.geometry import LayerPair, PlacedStack
-from napari_deep3d.gui.shared.layers import channel_axis, image_layers, split_channels
-from napari_deep3d.gui.shared.stack_selection import StackSelection, apply_spacing
-from napari_deep3d.gui.shared.stack_selector import Guess, StackSelector
-from napari_deep3d.gui.shared.texts import format_facts
-from napari_deep3d.gui.shared.voxel_size import VoxelSize
+from napari_deep3d.gui.shared.geometry import LayerPair
+from napari_deep3d.gui.shared.layers import image_layers, split_channels
+from napari_deep3d.gui.shared.stack_selection import StackSelection
+from napari_deep3d.gui.shared.stack_selector import StackPart
 from napari_deep3d.gui.shared.widgets import RED, Line, stack_up
 
 if TYPE_CHECKING:
@@ -25,106 +23,39 @@ WHY = "Two stacks can be brought to one scale only with it."
 ONE_LAYER = "A second stack is needed: open the confocal stack of this sample, or its wide-field stack."
 SAME_LAYER = "The same layer is chosen twice; choose the other microscope's stack, or open it."
 SPLIT = "Split the channels into layers"
-
-
 PairGuess = Callable[[list[Image]], tuple[Image | None, Image | None]]
 """Tells which of the image layers are likely the wide-field and the confocal one."""
-
-
-class StackPart(QWidget):
-    """The choice of one stack: its layer, a line of facts, and its voxel size where that is missing."""
-
-    def __init__(self, viewer: Viewer, label: str, guess: Guess, why: str, action: str) -> None:
-        super().__init__()
-        self._viewer = viewer
-        self._shown: Image | None = None
-        self.choice = StackSelection()
-        self.chooser = StackSelector(viewer, self.choice, label, f"The {label.lower()} stack of the sample", guess)
-        self.facts, self.problem = Line(), Line(RED)
-        self.voxel_size = VoxelSize(self.choice, why, action)
-        self.voxel_size.apply_requested.connect(self.apply_spacing)
-        stack_up(self, self.chooser, self.facts, self.problem, self.voxel_size)
-        self.choice.changed.connect(self.refresh)
-        self.refresh()
-
-    def stack(self) -> PlacedStack | None:
-        """Return the chosen stack, or None while there is none that can be registered."""
-        layer = self.choice.layer
-        if layer is None:
-            return None
-        try:
-            volume = self.choice.volume()
-            return (
-                None
-                if volume.spacing_um is None
-                else PlacedStack(layer, self.choice.axes(), dict(self.choice.index), volume)
-            )
-        except InputError:  # shown already
-            return None
-
-    def refresh(self) -> None:
-        """Show what follows from the choice."""
-        if self.choice.layer != self._shown:
-            self._shown = self.choice.layer
-            self.voxel_size.clear()
-        facts, problem, needs_spacing = "", "", False
-        if self.choice.layer is not None:
-            try:
-                facts, needs_spacing = format_facts(self.choice.volume()), self.choice.needs_spacing()
-            except InputError as error:
-                problem = str(error)
-        self.facts.show_text(facts)
-        self.problem.show_text(problem)
-        self.voxel_size.setVisible(needs_spacing)
-        self.voxel_size.refresh()
-
-    def channel_axis(self) -> int | None:
-        """Position of the axis along which the layer's channels lie, or None if it has none."""
-        try:
-            return None if self.choice.layer is None else channel_axis(self.choice.layer, self.choice.axes())
-        except InputError:
-            return None
-
-    def apply_spacing(self) -> None:
-        """Write the voxel size to the layer, if it has none."""
-        if self.choice.layer is not None:
-            apply_spacing(self._viewer, self.choice)
-
-    def disconnect_viewer(self) -> None:
-        """Forget the viewer."""
-        self.choice.changed.disconnect(self.refresh)
-        self.chooser.disconnect_viewer()
 
 
 class PairSelector(QWidget):
     """The choice of both stacks; until the user chooses, they are guessed from the layers' names.
 
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        Its layers are offered.
-    guess : callable, optional
-        Chooses layers while the user has not; by default by their names.
-    why, action : str
-        What needs the voxel size, and the text of the button that writes it to layers without one.
-
-    Attributes
-    ----------
-    changed
-        Signal: another pair may be chosen now.
+    Parameters are as of :class:`StackPart`.
     """
 
     changed = Signal()
+    """Another pair may be chosen now."""
 
     def __init__(
-        self, viewer: Viewer, guess: PairGuess | None = None, why: str = WHY, action: str = "Estimate shift"
+        self, viewer: Viewer, guess: PairGuess | None = None, why: str = WHY, button: str = "Estimate shift"
     ) -> None:
         super().__init__()
         self._viewer = viewer
         self._is_guess = True
         guess = self._guess_pair = guess or guess_pair
-        self.widefield = StackPart(viewer, "Wide-field", lambda images: guess(images)[0], why, action)
-        self.confocal = StackPart(viewer, "Confocal", lambda images: guess(images)[1], why, action)
+        tip = "The {} stack of the sample"
+        self.widefield = StackPart(
+            viewer,
+            StackSelection(),
+            "Wide-field",
+            tip.format("wide-field"),
+            lambda images: guess(images)[0],
+            why,
+            button,
+        )
+        self.confocal = StackPart(
+            viewer, StackSelection(), "Confocal", tip.format("confocal"), lambda images: guess(images)[1], why, button
+        )
         self.problem = Line(RED)
         self.split_button = QPushButton(SPLIT)
         self.split_button.setToolTip("For a layer that holds the wide-field and the confocal stack as channels")

@@ -10,8 +10,7 @@ from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QWidget
 from superqt.utils import signals_blocked
 
 from napari_deep3d.core import Event, Job, Progress, Stop
-from napari_deep3d.gui.shared.texts import format_progress
-from napari_deep3d.gui.shared.widgets import stack_up
+from napari_deep3d.gui.shared.widgets import format_progress, stack_up
 from napari_deep3d.gui.shared.worker import PauseSwitch, Run, close_all
 
 STOP, STOPPING = "Stop", "Stopping..."
@@ -25,12 +24,10 @@ class RunButton(QWidget):
 
     Parameters
     ----------
-    text : str
-        What the button says while no job runs.
+    text, stop : str
+        What the button says while no job runs, and while one runs.
     tip, stop_tip : str
-        Tool tips of the button, before and while a job runs.
-    stop : str
-        What the button says while a job runs.
+        Its tool tips, likewise.
     pause_tip : str
         Tool tip of the button *Pause*; without one there is no such button.
     closing_seconds : float
@@ -38,15 +35,12 @@ class RunButton(QWidget):
 
     Attributes
     ----------
-    asked
-        Signal: the user wants it to start; call :meth:`start`.
-    button, pause_button, bar
-        The buttons and the bar; the last two are seen only while a job runs.
-    paused
+    paused : PauseSwitch
         To hand to a job that can be paused.
     """
 
     asked = Signal()
+    """The user wants it to start; call :meth:`start`."""
 
     def __init__(
         self,
@@ -64,6 +58,7 @@ class RunButton(QWidget):
         self._is_allowed, self._progress = True, ""
         self._on_end: Callable[[Any], None] | None = None
         self._runs = set[Run]()
+        close_with(self, self._runs, closing_seconds)
         self.paused = PauseSwitch()
         self.button, self.pause_button, self.bar = QPushButton(), QPushButton(PAUSE), QProgressBar()
         self.button.clicked.connect(self._on_button)
@@ -97,18 +92,10 @@ class RunButton(QWidget):
         on_end: Callable[[Any], None],
         on_event: Callable[[Event], None] | None = None,
     ) -> None:
-        """Run a job.
+        """Run a job, ``name`` and ``make_job`` as of :class:`Run`; the bar shows its progress.
 
-        Parameters
-        ----------
-        name : str
-            What is under way, for napari's question before it closes.
-        make_job : callable
-            Called in the worker with ``stop``, returns the job.
-        on_end : callable
-            Called in the window's thread with what the job returned, or with Failed or Cancelled.
-        on_event : callable, optional
-            Called in the window's thread with each event of the job; the bar shows its progress in any case.
+        In the window's thread ``on_event`` gets each event of the job, ``on_end`` what it returned, or Failed or
+        Cancelled.
         """
         run = Run(name, make_job)
         run.happened.connect(self._on_event)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import Any
 
 from napari.layers import Image, Layer
 from psygnal import Signal
 
 from napari_deep3d.core import InputError, Spacing, Volume, zyx
 from napari_deep3d.gui.shared.layers import FileFacts, LayerAxes, file_facts, find_axes, pick, set_spacing, spacing_of
-
-if TYPE_CHECKING:
-    from napari import Viewer
 
 
 class StackSelection:
@@ -42,12 +40,18 @@ class StackSelection:
         self.spacing_um: Spacing | None = None
 
     def choose_layer(self, layer: Image | None) -> None:
-        """Work on another layer; what its file says is read anew."""
+        """Work on another layer; voxel size from its file, else its scale where that has no unit."""
         self.layer = layer
         self.file = None if layer is None else file_facts(layer)
         self.z_axis, self.index, self.spacing_um = None, {}, None
         if layer is not None:
-            self.spacing_um = self._suggest_spacing(layer)
+            with suppress(InputError):  # no stack: the panel says so
+                axes = self.axes()
+                scale = zyx(abs(float(layer.scale[axis])) for axis in axes.zyx)
+                if self.file is not None and self.file.shape[-3:] == pick(layer, axes, {}).shape:
+                    self.spacing_um = self.file.spacing_um
+                elif scale != (1.0, 1.0, 1.0):
+                    self.spacing_um = scale
         self.changed.emit()
 
     def update(self, **choices: Any) -> None:
@@ -65,13 +69,7 @@ class StackSelection:
         return spacing_of(self._chosen(), self.axes()) is None
 
     def volume(self) -> Volume:
-        """Return the chosen stack.
-
-        Raises
-        ------
-        InputError
-            If the layer is no stack that can be worked on.
-        """
+        """Return the chosen stack, or raise InputError if it cannot be worked on."""
         layer, axes = self._chosen(), self.axes()
         spacing_um = spacing_of(layer, axes) or self.spacing_um
         return Volume(pick(layer, axes, self.index), spacing_um, name=layer.name)
@@ -88,23 +86,3 @@ class StackSelection:
         if self.layer is None:
             raise LookupError("no layer is chosen")
         return self.layer
-
-    def _suggest_spacing(self, layer: Image) -> Spacing | None:
-        """Voxel size that the file states, else the layer's scale where it has one without a unit."""
-        try:
-            axes = find_axes(layer, None, self.file)
-        except InputError:  # the panel says so
-            return None
-        shape = pick(layer, axes, {}).shape
-        if self.file is not None and self.file.shape[-3:] == shape:
-            return self.file.spacing_um
-        scale = zyx(abs(float(layer.scale[axis])) for axis in axes.zyx)
-        return None if scale == (1.0, 1.0, 1.0) else scale
-
-
-def apply_spacing(viewer: Viewer, choice: StackSelection) -> None:
-    """Write a chosen voxel size to its layer, if that has none, and stay at the same plane."""
-    steps = viewer.dims.current_step
-    if choice.apply_spacing(viewer.layers):
-        viewer.dims.current_step = steps  # the sliders count in um now
-        viewer.fit_to_view()

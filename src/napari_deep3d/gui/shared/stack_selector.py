@@ -1,52 +1,153 @@
-"""Which stack to work on: the layer, and channel, time and Z axis where it has more than three axes."""
+"""Which stack to work on: the layer, its further axes, and its voxel size where that is missing."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image
-from qtpy.QtWidgets import QSpinBox, QWidget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QDoubleSpinBox, QPushButton, QSpinBox, QWidget
 from superqt.utils import signals_blocked
 
-from napari_deep3d.core import InputError
-from napari_deep3d.gui.shared.layers import LayerAxes, full_data, image_layers, list_events
+from napari_deep3d.contributions import thick_pair
+from napari_deep3d.core import InputError, Spacing, format_spacing
+from napari_deep3d.gui.shared.geometry import PlacedStack
+from napari_deep3d.gui.shared.layers import channel_axis, full_data, image_layers, list_events
 from napari_deep3d.gui.shared.stack_selection import StackSelection
-from napari_deep3d.gui.shared.widgets import Choice, make_form, stack_up
+from napari_deep3d.gui.shared.widgets import AMBER, RED, Choice, Line, format_facts, make_form, stack_up
 
 if TYPE_CHECKING:
     from napari import Viewer
 
+WHY = "The model needs it to tell blur from structure."
 Guess = Callable[[list[Image]], Image | None]
 """Tells which of the image layers is likely meant."""
 
 
-class StackSelector(QWidget):
-    """A form with the layer, and a row for each further choice that the layer needs.
+class EmptyState(QWidget):
+    """What a panel says while there is no stack: an invitation to open one, and a button that loads the sample."""
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = viewer
+        invitation = Line()
+        invitation.show_text("Open a wide-field stack (File > Open, or drop it on the window), or try the sample.")
+        self.sample_button = QPushButton("Open the sample")
+        self.sample_button.setToolTip("A simulated thick sample, as wide-field and as confocal stack")
+        self.sample_button.clicked.connect(self._open_sample)
+        self.problem = Line(RED)
+        stack_up(self, invitation, self.sample_button, self.problem)
+
+    def _open_sample(self) -> None:
+        try:
+            layers = thick_pair()
+        except InputError as error:
+            self.problem.show_text(str(error))
+            return
+        self.problem.show_text("")
+        for data, properties, _kind in layers:
+            self._viewer.add_image(data, **properties)
+
+
+class StackPart(QWidget):
+    """The choice of one stack: its layer, a line of facts, and its voxel size where that is missing.
 
     Parameters
     ----------
     viewer : napari.Viewer
         Its layers are offered.
-    session : StackSelection
+    choice : StackSelection
         Where the choice is kept.
     label, tip : str
         What the layer is called in the form, and its tool tip.
     guess : callable, optional
         Chooses a layer while the user has not; by default the active one, else the first that is visible.
+    why, button : str
+        What needs the voxel size, and the button of the panel that writes it to the layer too.
     """
 
     def __init__(
         self,
         viewer: Viewer,
-        session: StackSelection,
+        choice: StackSelection,
         label: str = "Stack",
         tip: str = "The wide-field stack to work on",
         guess: Guess | None = None,
+        why: str = WHY,
+        button: str = "Predict confocal",
     ) -> None:
         super().__init__()
-        self._viewer, self._session = viewer, session
+        self._viewer, self.choice = viewer, choice
+        self._shown: Image | None = None
+        self.chooser = StackSelector(viewer, choice, label, tip, guess)
+        self.facts, self.problem = Line(), Line(RED)
+        self.voxel_size = VoxelSize(choice, why, button)
+        self.voxel_size.apply_requested.connect(self.apply_spacing)
+        stack_up(self, self.chooser, self.facts, self.problem, self.voxel_size)
+        choice.changed.connect(self.refresh)
+        self.refresh()
+
+    def stack(self) -> PlacedStack | None:
+        """Return the chosen stack, or None while there is none with a voxel size."""
+        choice = self.choice
+        if choice.layer is None:
+            return None
+        try:
+            volume = choice.volume()
+            is_known = volume.spacing_um is not None
+            return PlacedStack(choice.layer, choice.axes(), dict(choice.index), volume) if is_known else None
+        except InputError:  # shown already
+            return None
+
+    def refresh(self) -> None:
+        """Show what follows from the choice."""
+        if self.choice.layer != self._shown:
+            self._shown = self.choice.layer
+            self.voxel_size.clear()
+        facts, problem, needs_spacing = "", "", False
+        if self.choice.layer is not None:
+            try:
+                facts, needs_spacing = format_facts(self.choice.volume()), self.choice.needs_spacing()
+            except InputError as error:
+                problem = str(error)
+        self.facts.show_text(facts)
+        self.problem.show_text(problem)
+        self.voxel_size.setVisible(needs_spacing)
+        self.voxel_size.refresh()
+
+    def channel_axis(self) -> int | None:
+        """Position of the axis along which the layer's channels lie, or None if it has none."""
+        try:
+            return None if self.choice.layer is None else channel_axis(self.choice.layer, self.choice.axes())
+        except InputError:
+            return None
+
+    def apply_spacing(self) -> None:
+        """Write the voxel size to the layer if it has none, and stay at the same plane."""
+        dims = self._viewer.dims
+        steps = dims.current_step
+        if self.choice.layer is not None and self.choice.apply_spacing(self._viewer.layers):
+            dims.current_step = steps  # the sliders count in um now
+            self._viewer.fit_to_view()
+
+    def disconnect_viewer(self) -> None:
+        """Forget the viewer and the choice."""
+        self.choice.changed.disconnect(self.refresh)
+        self.chooser.disconnect_viewer()
+
+
+class StackSelector(QWidget):
+    """A form with the layer, and a row for each of channel, time and Z axis that the layer needs.
+
+    Parameters are as of :class:`StackPart`.
+    """
+
+    def __init__(self, viewer: Viewer, choice: StackSelection, label: str, tip: str, guess: Guess | None) -> None:
+        super().__init__()
+        self._viewer, self._choice = viewer, choice
         self._guess = guess or self._guess_by_view
         self._rows: list[QWidget] = []
         self._boxes: dict[int, QSpinBox] = {}
@@ -59,27 +160,23 @@ class StackSelector(QWidget):
         for event in self._events:
             event.connect(self._on_layers_changed)
         self._dims_event.connect(self._follow_sliders)
-        session.changed.connect(self._show_choice)
+        choice.changed.connect(self._show_choice)
         self._on_layers_changed()
 
-    def images(self) -> list[Image]:
-        """Return the image layers, as in napari's list."""
-        return image_layers(self._viewer.layers)
-
     def disconnect_viewer(self) -> None:
-        """Forget the viewer and the session."""
+        """Forget the viewer and the choice."""
         for event in self._events:
             event.disconnect(self._on_layers_changed)
         self._dims_event.disconnect(self._follow_sliders)
-        self._session.changed.disconnect(self._show_choice)
+        self._choice.changed.disconnect(self._show_choice)
 
     def _on_layers_changed(self, _event: object = None) -> None:
-        images = self.images()
-        self.layer_choice.fill([(layer.name, layer) for layer in images], self._session.layer)
-        if self._session.layer not in images:
-            self._session.choose_layer(self._guess(images))
+        images = image_layers(self._viewer.layers)
+        self.layer_choice.fill([(layer.name, layer) for layer in images], self._choice.layer)
+        if self._choice.layer not in images:
+            self._choice.choose_layer(self._guess(images))
         else:
-            self._session.changed.emit()
+            self._choice.changed.emit()
 
     def _guess_by_view(self, images: list[Image]) -> Image | None:
         """Return the active layer, else the first that is visible."""
@@ -90,29 +187,23 @@ class StackSelector(QWidget):
         return next(iter(visible or images), None)
 
     def _on_layer_chosen(self, _index: int) -> None:
-        self._session.choose_layer(self.layer_choice.currentData())
+        self._choice.choose_layer(self.layer_choice.currentData())
 
     def _show_choice(self) -> None:
         """Show the layer that is chosen, and the rows that it needs if they are not there already."""
-        layer = self._session.layer
+        layer = self._choice.layer
         self.layer_choice.choose(layer)
         try:
-            axes = None if layer is None else self._session.axes()
+            axes = None if layer is None else self._choice.axes()
         except InputError:
             axes = None
         shown = (layer, axes)
         if shown == self._shown:
             return
         self._shown = shown
-        self._remove_rows()
-        if layer is not None and axes is not None:
-            self._add_z_row(layer, axes)
-            for axis, name in axes.others.items():
-                self._add_index_row(layer, axis, name)
-            self._follow_sliders()
 
-    def _remove_rows(self) -> None:
-        for widget in self._rows:  # deleted later: one of them may be telling of its change just now
+        # 1. Take the rows away; deleted later, since one of them may be telling of its change just now.
+        for widget in self._rows:
             label = self._form.labelForField(widget)
             self._form.takeRow(widget)
             for part in (label, widget):
@@ -120,30 +211,34 @@ class StackSelector(QWidget):
                     part.hide()
                     part.deleteLater()
         self._rows, self._boxes = [], {}
-
-    def _add_z_row(self, layer: Image, axes: LayerAxes) -> None:
-        if len(axes.z_choices) < 2:
+        if layer is None or axes is None:
             return
-        choice = Choice("The layer does not say which of its axes are the planes (z)")
-        shape = full_data(layer).shape
-        choice.fill([(f"axis {i + 1} ({shape[i]} planes)", i) for i in axes.z_choices], axes.zyx[0])
-        choice.currentIndexChanged.connect(lambda _index: self._session.update(z_axis=choice.currentData(), index={}))
-        self._add_row("Planes (z)", choice)
 
-    def _add_index_row(self, layer: Image, axis: int, name: str) -> None:
-        count = full_data(layer).shape[axis]
-        box = QSpinBox()
-        box.setRange(0, count - 1)
-        box.setSuffix(f" / {count - 1}")
-        box.setToolTip(f"The {name} to work on, counted from 0; napari's slider goes with it")
-        box.setValue(self._session.index.get(axis, 0))
-        box.valueChanged.connect(lambda value: self._move_slider(axis, value))
-        self._boxes[axis] = box
-        self._add_row(name.capitalize(), box)
+        # 2. A row for the Z axis where the layer does not say which it is.
+        shape, rows = full_data(layer).shape, list[tuple[str, QWidget]]()
+        if len(axes.z_choices) > 1:
+            choice = Choice("The layer does not say which of its axes are the planes (z)")
+            choice.fill([(f"axis {i + 1} ({shape[i]} planes)", i) for i in axes.z_choices], axes.zyx[0])
+            choice.currentIndexChanged.connect(lambda _: self._choice.update(z_axis=choice.currentData(), index={}))
+            rows.append(("Planes (z)", choice))
+
+        # 3. A row for the index along each other axis.
+        for axis, name in axes.others.items():
+            box = self._boxes[axis] = QSpinBox()
+            box.setRange(0, shape[axis] - 1)
+            box.setSuffix(f" / {shape[axis] - 1}")
+            box.setToolTip(f"The {name} to work on, counted from 0; napari's slider goes with it")
+            box.setValue(self._choice.index.get(axis, 0))
+            box.valueChanged.connect(partial(self._move_slider, axis))
+            rows.append((name.capitalize(), box))
+        for text, widget in rows:
+            self._form.addRow(text, widget)
+        self._rows = [widget for _, widget in rows]
+        self._follow_sliders()
 
     def _move_slider(self, axis: int, value: int) -> None:
         """Show what is chosen: the slider moves, and the choice follows it."""
-        layer, dims = self._session.layer, self._viewer.dims
+        layer, dims = self._choice.layer, self._viewer.dims
         if layer is None:
             return
         position = np.asarray(layer.world_to_data(dims.point[-layer.ndim :]))
@@ -152,7 +247,7 @@ class StackSelector(QWidget):
 
     def _follow_sliders(self, _event: object = None) -> None:
         """Choose the channel and time point that are seen."""
-        layer = self._session.layer
+        layer = self._choice.layer
         if layer is None or not self._boxes:
             return
         position = np.asarray(layer.world_to_data(self._viewer.dims.point[-layer.ndim :]))
@@ -161,9 +256,65 @@ class StackSelector(QWidget):
         for axis, box in self._boxes.items():
             with signals_blocked(box):
                 box.setValue(index[axis])
-        if index != self._session.index:
-            self._session.update(index=index)
+        if index != self._choice.index:
+            self._choice.update(index=index)
 
-    def _add_row(self, label: str, widget: QWidget) -> None:
-        self._form.addRow(label, widget)
-        self._rows.append(widget)
+
+class VoxelSize(QWidget):
+    """Fields for the voxel size in um, with the reason, and a button that writes it to the layer.
+
+    Parameters are as of :class:`StackPart`.
+    """
+
+    apply_requested = Signal()
+    """The chosen size is to be written to the layer now."""
+
+    def __init__(self, choice: StackSelection, why: str, button: str) -> None:
+        super().__init__()
+        self._choice, self._why = choice, why
+        self.reason = Line(AMBER)
+        self.z_um, self.xy_um = QDoubleSpinBox(), QDoubleSpinBox()
+        for field, tip in ((self.z_um, "distance between planes"), (self.xy_um, "size of a pixel")):
+            field.setDecimals(4)
+            field.setRange(0, 100)
+            field.setSingleStep(0.01)
+            field.setSpecialValueText("?")
+            field.setSuffix(" um")
+            field.setToolTip(f"Voxel size in um: {tip}")
+            field.setKeyboardTracking(False)
+            field.valueChanged.connect(self._on_edited)
+        self.apply_button = QPushButton("Set voxel size")
+        self.apply_button.setToolTip(f"Write the voxel size to the layer now; {button} does so too")
+        self.apply_button.clicked.connect(self.apply_requested)
+        form = make_form({"Voxel size z": self.z_um, "Voxel size x, y": self.xy_um})
+        stack_up(self, self.reason, form, self.apply_button)
+
+    def refresh(self) -> None:
+        """Show what is known of the voxel size, and why it is asked for."""
+        spacing_um, file = self._choice.spacing_um, self._choice.file
+        self.apply_button.setEnabled(spacing_um is not None)
+        if spacing_um is None:
+            hint = "Enter it in um; the microscope's software shows it."
+            self.reason.show_text(f"This layer has no voxel size. {self._why} {hint}")
+            return
+        size = format_spacing(spacing_um)
+        if file is not None and file.spacing_um == spacing_um:
+            reason = f"napari did not take over the voxel size; the file says {size}. {self._why}"
+        else:
+            reason = f"This layer is in pixels. {self._why} Check that {size} is right."
+        self.reason.show_text(reason)
+        for field, value_um in ((self.z_um, spacing_um[0]), (self.xy_um, spacing_um[2])):
+            if abs(field.value() - value_um) > 0.5e-4:
+                with signals_blocked(field):
+                    field.setValue(value_um)
+
+    def clear(self) -> None:
+        """Empty the fields, as for another layer."""
+        for field in (self.z_um, self.xy_um):
+            with signals_blocked(field):
+                field.setValue(0)
+
+    def _on_edited(self, _value: float) -> None:
+        z, xy = self.z_um.value(), self.xy_um.value()
+        spacing_um: Spacing | None = (z, xy, xy) if z >= 0.001 and xy >= 0.001 else None
+        self._choice.update(spacing_um=spacing_um)

@@ -23,25 +23,16 @@ ROLE_WORDS = r"wide.?field|widefield|confocal|\(aligned\)"
 
 @dataclass(frozen=True)
 class Member:
-    """A pair on the list.
-
-    Attributes
-    ----------
-    facts
-        Name, size and voxel size.
-    picture
-        The middle planes of the wide-field and the confocal stack, next to each other, 8 bits.
-    folder
-        The pairs folder it is in; its files have the name ``file``.
-    pair
-        The pair itself where it is in no folder.
-    """
+    """A pair on the list."""
 
     facts: PairFacts
     picture: NDArray[np.uint8] = field(repr=False)
+    """The middle planes of the wide-field and the confocal stack, next to each other, axes (Y, X)."""
     folder: Path | None = None
+    """The pairs folder it is in; its files have the name ``file``."""
     file: str = ""
     pair: LoadedPair | None = None
+    """The pair itself where it is in no folder."""
 
     @property
     def name(self) -> str:
@@ -65,13 +56,7 @@ class Member:
 
 
 def read_folder(folder: Path, stop: Stop) -> Job[list[Member]]:
-    """List the pairs of a folder with their small pictures.
-
-    Raises
-    ------
-    InputError
-        If it is no pairs folder, or one of its pairs cannot be used.
-    """
+    """List the pairs of a folder with their small pictures; InputError if one of them cannot be used."""
     pairs = PairsFolder(folder)
     names, clock, members = pairs.names(), Clock(), []
     for number, name in enumerate(names):
@@ -84,13 +69,7 @@ def read_folder(folder: Path, stop: Stop) -> Job[list[Member]]:
 
 
 def make_member(pair: LoadedPair) -> Member:
-    """A pair as it goes on the list.
-
-    Raises
-    ------
-    InputError
-        If its stacks have different sizes.
-    """
+    """A pair as it goes on the list, or InputError if its stacks have different sizes."""
     problem = unlike(pair.widefield, pair.confocal)
     if problem:
         raise InputError(f"{pair.name}: {problem}")

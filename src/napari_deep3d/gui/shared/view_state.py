@@ -48,13 +48,7 @@ class LayerState:
 
 
 class Before:
-    """The window as it was before a special view.
-
-    Parameters
-    ----------
-    viewer : napari.Viewer
-        Its sections, camera, grid and scale bar are remembered at once, its layers by :meth:`note`.
-    """
+    """The window before a special view: sections, camera, grid and scale bar at once, layers by :meth:`note`."""
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer

@@ -1,10 +1,11 @@
-"""Small widgets that the panels share, and how they are laid out."""
+"""Small widgets and texts that the panels share, and how they are laid out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import pyqtgraph as pg
 from napari.layers import Image
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import (
@@ -20,9 +21,14 @@ from qtpy.QtWidgets import (
 )
 from superqt.utils import signals_blocked
 
+from napari_deep3d.core import Progress, Shape, Spacing, Volume, format_spacing
+
 AMBER = "background: #ffd54f; color: #1f1f1f; border-radius: 3px; padding: 5px;"
 RED = "background: #c62828; color: #ffffff; border-radius: 3px; padding: 5px;"
 LAYER_ROLE = Qt.ItemDataRole.UserRole
+AXIS_COLOUR = "#9a9a9a"
+"""Of a plot: can be read on napari's dark and on its light theme."""
+MIN_PLOT_WIDTH = 100
 
 
 class Line(QLabel):
@@ -71,15 +77,7 @@ class Choice(QComboBox):
 
 
 class LayerChecklist(QListWidget):
-    """A list of layers to tick; ``itemChanged`` tells that the user ticked one.
-
-    Parameters
-    ----------
-    tip : str
-        Tool tip.
-    height : int
-        Largest height in pixels; a longer list is scrolled.
-    """
+    """A list of layers to tick, at most ``height`` pixels high; ``itemChanged`` tells that the user ticked one."""
 
     def __init__(self, tip: str = "", height: int = 150) -> None:
         super().__init__()
@@ -107,6 +105,35 @@ class LayerChecklist(QListWidget):
 
     def _items(self) -> list[QListWidgetItem]:
         return [item for i in range(self.count()) if (item := self.item(i)) is not None]
+
+
+class Plot(pg.PlotWidget):
+    """A plot without menu and zoom, which leaves the wheel to scrolling.
+
+    Parameters
+    ----------
+    label : str
+        What is drawn along x.
+    height : int
+        In pixels.
+    axes : pyqtgraph.AxisItem
+        Axes other than pyqtgraph's own, by their side: ``left=...``.
+    """
+
+    def __init__(self, label: str, height: int, **axes: Any) -> None:
+        super().__init__(background=None, axisItems=axes)
+        self.setFixedHeight(height)
+        self.setMinimumWidth(MIN_PLOT_WIDTH)
+        self.setMenuEnabled(False)
+        self.setMouseEnabled(x=False, y=False)
+        self.hideButtons()
+        let_wheel_scroll_panel(self.viewport())
+        for side in ("left", "bottom"):
+            axis = self.getAxis(side)
+            axis.setPen(AXIS_COLOUR)
+            axis.setTextPen(AXIS_COLOUR)
+            axis.setStyle(tickTextOffset=2, tickLength=-4)
+        self.setLabel("bottom", label, **{"color": AXIS_COLOUR, "font-size": "8pt"})
 
 
 class _WheelFilter(QObject):
@@ -148,3 +175,55 @@ def make_form(rows: Mapping[str, QWidget]) -> QFormLayout:
     for label, field in rows.items():
         form.addRow(label, field)
     return form
+
+
+def format_seconds(seconds: float) -> str:
+    """Time for people: ``20 s``, ``4 min``, ``2 h 10 min``.
+
+    Examples
+    --------
+    >>> format_seconds(7500)
+    '2 h 5 min'
+    """
+    if seconds < 1:
+        return "less than 1 s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def format_facts(volume: Volume) -> str:
+    """One line about a stack, axes Z, Y, X: ``76 x 2048 x 2048, 0.5 x 0.108 x 0.108 um``."""
+    return format_size(volume.shape, volume.spacing_um)
+
+
+def format_size(shape: Shape, spacing_um: Spacing | None) -> str:
+    """Size and voxel size of a stack, axes Z, Y, X: ``76 x 2048 x 2048, 0.5 x 0.108 x 0.108 um``."""
+    z, y, x = shape
+    spacing = "voxel size unknown" if spacing_um is None else format_spacing(spacing_um)
+    return f"{z} x {y} x {x}, {spacing}"
+
+
+def format_progress(progress: Progress) -> str:
+    """How far it is and how long it will take: ``40 %, 12 s left``; before, what it does."""
+    if progress.done == 0:
+        return progress.message
+    share = f"{100 * progress.fraction:.0f} %"
+    if progress.seconds_left is None:
+        return share
+    return f"{share}, {format_seconds(progress.seconds_left)} left"
+
+
+def format_rate(voxels_per_second: float) -> str:
+    """Speed for people: ``1.3 million voxels/s``."""
+    if voxels_per_second >= 1e5:
+        return f"{voxels_per_second / 1e6:.3g} million voxels/s"
+    return f"{voxels_per_second:,.0f} voxels/s"
+
+
+def format_memory(needed_bytes: float, free_bytes: float) -> str:
+    """What it takes of what is free: ``2.1 GB of 18 GB free memory``."""
+    return f"{needed_bytes / 1e9:.1f} GB of {free_bytes / 1e9:.3g} GB free memory"

@@ -16,12 +16,14 @@ from typing import Any, Literal, TypeVar
 
 from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, Signal
+from superqt.utils import QSignalDebouncer
 
-from napari_deep3d.core import Event, InputError, Job, Stop, StoppedError
-from napari_deep3d.nn.inference import is_out_of_memory
+from napari_deep3d.core import Event, InputError, Job, Stop, StoppedError, is_out_of_memory
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+_closers: set[Callable[[], None]] = set()
+"""What is called when Qt deletes widgets that have jobs."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Cancelled:
 
 
 def classify(error: Exception) -> Failed:
-    """Say what kind of error a job ended with; torch tells lack of memory in several ways."""
+    """Say what kind of error a job ended with."""
     text = str(error)
     if isinstance(error, InputError):
         return Failed(text, "input")
@@ -61,25 +63,15 @@ def job_of(function: Callable[[], T]) -> Job[T]:
 
 
 class Run(QObject):
-    """A job under way in a worker thread.
+    """A job under way in a worker thread, made there by calling ``make_job`` with ``stop``.
 
-    Parameters
-    ----------
-    name : str
-        What is under way, for napari's question before it closes.
-    make_job : callable
-        Called in the worker with ``stop``, returns the job.
-
-    Attributes
-    ----------
-    happened
-        Signal, with each event of the job.
-    ended
-        Signal, once, with the job's result, or with :class:`Failed` or :class:`Cancelled`.
+    ``name`` says what is under way, for napari's question before it closes.
     """
 
     happened = Signal(object)
+    """With each event of the job."""
     ended = Signal(object)
+    """Once, with the job's result, or with :class:`Failed` or :class:`Cancelled`."""
 
     def __init__(self, name: str, make_job: Callable[[Stop], Job[Any]]) -> None:
         super().__init__()
@@ -118,6 +110,79 @@ def close_all(runs: set[Run], seconds: float = 2.0) -> None:
     for run in runs:
         run.close(seconds)
     runs.clear()
+
+
+def close_with(widget: QObject, runs: set[Run], seconds: float = 2.0) -> None:
+    """Close the jobs of a widget when Qt deletes it.
+
+    Python may collect the widget in a worker, and Qt deletes it later: what is called then must not be collected with
+    it, or the window crashes. It holds no widget, and no job, and so no stack, that has ended.
+    """
+
+    def close() -> None:
+        _closers.discard(close)
+        close_all(runs, seconds)
+
+    _closers.add(close)
+    widget.destroyed.connect(close)
+
+
+class LatestResult(QObject):
+    """Works out what the newest choice asks for once the choices rest, and drops the answers to earlier ones.
+
+    ``name`` is as in :class:`Run`; ``parent`` is the widget that shows the answer.
+    """
+
+    outdated = Signal()
+    """No answer, or another one, belongs to the choices now; what is shown of the last one should go."""
+    started = Signal()
+    """The work has begun."""
+    ended = Signal(object)
+    """With the result for the newest choice, or with :class:`Failed` or :class:`Cancelled`."""
+
+    def __init__(self, name: str, delay_ms: int = 150, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._name = name
+        self._key: object = None
+        self._compute: Callable[[], Any] | None = None
+        self._run: Run | None = None
+        self._debouncer = QSignalDebouncer(parent=self)
+        self._debouncer.setTimeout(delay_ms)
+        self._debouncer.triggered.connect(self._start)
+
+    def ask(self, key: object, compute: Callable[[], Any]) -> None:
+        """Ask for what ``compute`` returns, unless the result for the same ``key`` is there or on its way already."""
+        if self._key is not None and key == self._key:
+            return
+        self.forget()
+        self._key, self._compute = key, compute
+        self._debouncer.throttle()
+
+    def forget(self) -> None:
+        """Ask for nothing; the same key may be asked again."""
+        self.shut_down()
+        self.outdated.emit()
+
+    def shut_down(self) -> None:
+        """Drop what runs or waits to run, without telling anyone."""
+        self._debouncer.cancel()
+        self._key, self._compute = None, None
+        if self._run is not None:
+            self._run.close(0)
+            self._run = None
+
+    def _start(self) -> None:
+        compute = self._compute
+        if compute is None:
+            return
+        self._run = Run(self._name, lambda _stop: job_of(compute))
+        self._run.ended.connect(self._on_ended)
+        self.started.emit()
+        self._run.start()
+
+    def _on_ended(self, end: Any) -> None:
+        self._run, self._compute = None, None
+        self.ended.emit(end)
 
 
 class PauseSwitch:

@@ -12,8 +12,7 @@ from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 from superqt.utils import qthrottled
 
 from napari_deep3d.core import Metrics
-from napari_deep3d.gui.shared.plot import Plot
-from napari_deep3d.gui.shared.widgets import stack_up
+from napari_deep3d.gui.shared import Plot, stack_up
 
 REDRAW_MS = 100
 HEIGHT, LEFT_AXIS_WIDTH = 118, 38

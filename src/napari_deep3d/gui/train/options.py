@@ -10,9 +10,7 @@ from superqt.utils import signals_blocked
 
 from napari_deep3d.core import InputError
 from napari_deep3d.core.config import DEFAULT_MODEL, PRESETS, TrainConfig, merge
-from napari_deep3d.gui.shared.config_form import ConfigForm, FormRow
-from napari_deep3d.gui.shared.training_pairs import Member
-from napari_deep3d.gui.shared.widgets import AMBER, Choice, Line, make_form, stack_up
+from napari_deep3d.gui.shared import AMBER, Choice, ConfigForm, FormRow, Line, Member, make_form, stack_up
 from napari_deep3d.gui.train.run import TrainRequest
 from napari_deep3d.jobs.models import free_name, model_names
 from napari_deep3d.jobs.run_folder import runs_folder

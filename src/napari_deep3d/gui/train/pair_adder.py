@@ -13,10 +13,25 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
 from napari_deep3d.core import Event, Job, Progress, Stop
-from napari_deep3d.gui.shared.pair_selector import PairSelector, guess_pair
-from napari_deep3d.gui.shared.training_pairs import Member, make_member, pair_name, read_folder, unlike
-from napari_deep3d.gui.shared.widgets import AMBER, RED, Line, stack_up
-from napari_deep3d.gui.shared.worker import Cancelled, Failed, Run, close_all, job_of
+from napari_deep3d.gui.shared import (
+    AMBER,
+    RED,
+    Cancelled,
+    Failed,
+    Line,
+    Member,
+    PairSelector,
+    Run,
+    close_all,
+    close_with,
+    guess_pair,
+    job_of,
+    make_member,
+    pair_name,
+    read_folder,
+    stack_up,
+    unlike,
+)
 from napari_deep3d.jobs.pairs import LoadedPair
 
 if TYPE_CHECKING:
@@ -41,6 +56,7 @@ class PairAdder(QWidget):
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self._runs = set[Run]()
+        close_with(self, self._runs)
         self.folder_button, self.layers_button = QPushButton("Add folder..."), QPushButton("Add layers...")
         self.folder_button.setToolTip(FOLDER_TIP)
         self.folder_button.clicked.connect(self._on_folder)

@@ -17,9 +17,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_deep3d.gui.shared.texts import format_size
-from napari_deep3d.gui.shared.training_pairs import THUMBNAIL, Member
-from napari_deep3d.gui.shared.widgets import stack_up
+from napari_deep3d.gui.shared import THUMBNAIL, Member, format_size, stack_up
 from napari_deep3d.jobs.models import unique_name
 
 NAME, TEST = 0, 1

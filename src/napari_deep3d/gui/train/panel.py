@@ -13,8 +13,7 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
 from napari_deep3d.core import Event, InputError, Metrics, Notice, Preview
-from napari_deep3d.gui.shared.run_button import RunButton
-from napari_deep3d.gui.shared.widgets import AMBER, RED, Line, stack_up
+from napari_deep3d.gui.shared import AMBER, RED, Line, RunButton, stack_up
 from napari_deep3d.gui.train.loss_plots import LossPlots
 from napari_deep3d.gui.train.options import TrainOptions
 from napari_deep3d.gui.train.pair_adder import PairAdder

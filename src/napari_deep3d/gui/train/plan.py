@@ -7,10 +7,17 @@ from collections.abc import Callable
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 
-from napari_deep3d.gui.shared.latest import LatestResult
-from napari_deep3d.gui.shared.texts import format_memory, format_seconds
-from napari_deep3d.gui.shared.widgets import AMBER, RED, Line, stack_up
-from napari_deep3d.gui.shared.worker import Cancelled, Failed
+from napari_deep3d.gui.shared import (
+    AMBER,
+    RED,
+    Cancelled,
+    Failed,
+    LatestResult,
+    Line,
+    format_memory,
+    format_seconds,
+    stack_up,
+)
 from napari_deep3d.gui.train.run import TrainRequest
 from napari_deep3d.jobs.train_plan import TrainPlan
 

@@ -9,8 +9,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_deep3d.core import Preview
 from napari_deep3d.gui.compare.side_by_side import SideBySide
-from napari_deep3d.gui.shared.layers import TEMPORARY, contrast_limits
-from napari_deep3d.gui.shared.view_state import SECTIONS, Orientation
+from napari_deep3d.gui.shared import SECTIONS, TEMPORARY, Orientation, contrast_limits
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSlider, QWidget
 from superqt.utils import signals_blocked
 
 from napari_deep3d.core import Preview
-from napari_deep3d.gui.shared.widgets import Choice, stack_up
+from napari_deep3d.gui.shared import Choice, stack_up
 from napari_deep3d.gui.train.preview import PreviewView
 
 if TYPE_CHECKING:

@@ -9,9 +9,7 @@ from typing import Literal
 
 from napari_deep3d.core import InputError, Job, Pause, Stop
 from napari_deep3d.core.config import TrainConfig
-from napari_deep3d.gui.shared.texts import format_seconds
-from napari_deep3d.gui.shared.training_pairs import Member, source_of
-from napari_deep3d.gui.shared.worker import Cancelled, Failed
+from napari_deep3d.gui.shared import Cancelled, Failed, Member, format_seconds, source_of
 from napari_deep3d.jobs.models import is_listed, keep_model
 from napari_deep3d.jobs.run_folder import MODEL_FILE, read_run
 from napari_deep3d.jobs.train import TrainResult

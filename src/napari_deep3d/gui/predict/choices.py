@@ -1,0 +1,122 @@
+"""The choices made for a prediction, the request they make up, and the widgets for those that are no stack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtWidgets import QDoubleSpinBox, QFileDialog, QWidget
+
+from napari_deep3d.core import Volume
+from napari_deep3d.core.config import DEFAULT_MODEL, PredictConfig
+from napari_deep3d.gui.shared import (
+    Choice,
+    ConfigForm,
+    FormRow,
+    StackSelection,
+    let_wheel_scroll_panel,
+    make_form,
+    stack_up,
+)
+from napari_deep3d.jobs.models import ModelEntry
+
+OPEN_FILE = "Open a model file..."
+ADVANCED = {
+    "device": FormRow("Device", "Where to compute; take cpu if the GPU is too small"),
+    "precision": FormRow("Precision", "Number format of the network; take float32 if the result looks speckled"),
+}
+ListModels = Callable[[], Sequence[ModelEntry]]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a prediction works on, fixed and checked before its thread starts."""
+
+    volume: Volume
+    config: PredictConfig
+
+
+class Session(StackSelection):
+    """The stack to predict from, and how.
+
+    Attributes
+    ----------
+    model : str
+        Name of a model, or a model file.
+    uncertainty : bool
+        Whether to tell as well how far to trust the result.
+    advanced : dict
+        Further fields of :class:`PredictConfig` that differ from their defaults.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = DEFAULT_MODEL
+        self.uncertainty = False
+        self.advanced: dict[str, Any] = {}
+
+    def request(self) -> Request:
+        """Return all choices as one checked request, or raise InputError if one is missing or wrong."""
+        volume = self.volume()
+        volume.require_spacing_um()
+        chosen = {"model": self.model, "uncertainty": self.uncertainty} | self.advanced
+        return Request(volume, PredictConfig.checked(**chosen))
+
+
+class ModelSelector(QWidget):
+    """A drop-down list of the models that ``list_models`` returns; the choice is kept in the session."""
+
+    def __init__(self, session: Session, list_models: ListModels) -> None:
+        super().__init__()
+        self._session, self._list_models = session, list_models
+        self._files: list[str] = []
+        self.choice = Choice("The model to predict with; your own are listed under their names")
+        self.choice.activated.connect(self._on_chosen)
+        stack_up(self, make_form({"Model": self.choice}))
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show the models that are there now, and choose one if the chosen one is gone."""
+        entries: list[tuple[str, str | None]] = [(entry.name, entry.name) for entry in self._list_models()]
+        entries += [(Path(path).name, path) for path in self._files]
+        known = [value for _, value in entries]
+        if self._session.model not in known:
+            if Path(self._session.model).is_file():
+                entries.append((Path(self._session.model).name, self._session.model))
+            elif entries:
+                self._session.update(model=entries[0][1])
+        self.choice.fill([*entries, (OPEN_FILE, None)], self._session.model)
+
+    def _on_chosen(self, _index: int) -> None:
+        model = self.choice.currentData()
+        if model is None:
+            model, _ = QFileDialog.getOpenFileName(self, OPEN_FILE, "", "Models (*.safetensors)")
+            if model:
+                self._files.append(model)
+        if model:
+            self._session.update(model=model)
+        self.refresh()
+
+
+class PredictAdvanced(ConfigForm):
+    """What few need: device, number format and memory; what is left at auto is worked out."""
+
+    def __init__(self) -> None:
+        memory = QDoubleSpinBox()
+        memory.setRange(0, 1024)
+        memory.setSingleStep(0.5)
+        memory.setSuffix(" GB")
+        memory.setSpecialValueText("auto")
+        memory.setToolTip("Memory to stay within; set it if other programs need the rest")
+        memory.setKeyboardTracking(False)
+        let_wheel_scroll_panel(memory)
+        super().__init__(PredictConfig.model_fields, ADVANCED, {"Memory": memory})
+        self.memory = memory
+        memory.valueChanged.connect(self.changed)
+
+    def values(self) -> dict[str, Any]:
+        """Return what is not left at auto, as fields of a :class:`PredictConfig`."""
+        memory_bytes = int(self.memory.value() * 1e9)
+        return super().values() | ({"memory_bytes": memory_bytes} if memory_bytes else {})
