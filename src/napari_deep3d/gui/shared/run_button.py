@@ -11,7 +11,7 @@ from superqt.utils import signals_blocked
 
 from napari_deep3d.core import Event, Job, Progress, Stop
 from napari_deep3d.gui.shared.widgets import format_progress, stack_up
-from napari_deep3d.gui.shared.worker import PauseSwitch, Run, close_all
+from napari_deep3d.gui.shared.worker import PauseSwitch, Run, close_all, close_with
 
 STOP, STOPPING = "Stop", "Stopping..."
 PAUSE, CONTINUE = "Pause", "Continue"
