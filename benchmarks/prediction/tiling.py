@@ -22,8 +22,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
-from napari_deep3d.core import FloatArray, Shape, TileDone
-from napari_deep3d.core.config import TrainConfig
+from napari_deep3d.core import FloatArray, Shape, TileDone, TrainConfig
 from napari_deep3d.core.evaluation.metrics import fit_scale, rmse, ssim
 from napari_deep3d.core.resampling import ModelGrid
 from napari_deep3d.core.tiling import plan_tiles

@@ -22,8 +22,7 @@ from numpy.typing import NDArray
 from skimage.registration import phase_cross_correlation
 
 from benchmarks.common.tables import Row, add_table_option, markdown, side_by_side, write_rows
-from napari_deep3d.core import Volume, drain, never
-from napari_deep3d.core.config import RegisterConfig
+from napari_deep3d.core import RegisterConfig, Volume, drain, never
 from napari_deep3d.core.registration.register import register_volumes
 
 SPACING_UM = (0.5, 0.108, 0.108)

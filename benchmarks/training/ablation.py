@@ -24,8 +24,7 @@ import numpy as np
 import torch
 
 from benchmarks.common.tables import Row, add_table_option, markdown, read_rows, write_rows
-from napari_deep3d.core import FloatArray
-from napari_deep3d.core.config import TrainConfig
+from napari_deep3d.core import FloatArray, TrainConfig
 from napari_deep3d.core.evaluation.metrics import fit_scale, rmse, ssim
 from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
 from napari_deep3d.nn.generator import Generator

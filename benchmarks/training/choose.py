@@ -24,8 +24,7 @@ from benchmarks.common.real_files import ROOT
 from benchmarks.common.scores import PERCENTILES
 from benchmarks.common.tables import Row, add_table_option, read_rows, write_rows
 from napari_deep3d import predict, train
-from napari_deep3d.core import FloatArray
-from napari_deep3d.core.config import read_toml
+from napari_deep3d.core import FloatArray, read_toml
 from napari_deep3d.core.evaluation.metrics import score
 from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
 from napari_deep3d.nn.patches import TrainingPair

@@ -18,8 +18,7 @@ import scipy.ndimage as ndi
 from benchmarks.common.scores import NAMES, PERCENTILES, scaled
 from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
 from napari_deep3d import predict, train
-from napari_deep3d.core import FloatArray, Shape, Spacing
-from napari_deep3d.core.config import DEFAULT_MODEL
+from napari_deep3d.core import DEFAULT_MODEL, FloatArray, Shape, Spacing
 from napari_deep3d.core.evaluation.metrics import score
 from napari_deep3d.core.simulation.imaging import SimulatedPair, take_images
 from napari_deep3d.core.simulation.scene import SceneBounds

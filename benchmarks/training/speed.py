@@ -27,7 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.common.scores import PERCENTILES
 from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
 from napari_deep3d import simulate
-from napari_deep3d.core.config import TrainConfig
+from napari_deep3d.core import TrainConfig
 from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
 from napari_deep3d.nn.devices import training_precision
 from napari_deep3d.nn.generator import Generator

@@ -13,18 +13,25 @@ from typing import Any, Literal, TypedDict, Unpack, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_deep3d.core import Event, InputError, Shape, Spacing, Stop, Volume, drain, never
-from napari_deep3d.core.config import (
+from napari_deep3d.core import (
     PRESETS,
     Device,
+    Event,
+    InputError,
     Precision,
     PredictConfig,
     RegisterConfig,
     RegisterMethod,
+    Shape,
     SimulateConfig,
+    Spacing,
+    Stop,
     TrainConfig,
     TransformKind,
+    Volume,
+    drain,
     merge,
+    never,
 )
 from napari_deep3d.core.registration import Registration, register_volumes
 from napari_deep3d.core.simulation.scene import SceneBounds

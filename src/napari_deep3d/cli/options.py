@@ -8,8 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import typer
 
-from napari_deep3d.core import InputError, Shape, Spacing, Vector, check_spacing, zyx
-from napari_deep3d.core.config import Config
+from napari_deep3d.core import Config, InputError, Shape, Spacing, Vector, check_spacing, zyx
 
 T = TypeVar("T")
 UNITS = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}

@@ -10,7 +10,7 @@ import typer
 from napari_deep3d.cli import options
 from napari_deep3d.cli.console import end, report, run
 from napari_deep3d.cli.options import setting
-from napari_deep3d.core.config import PredictConfig
+from napari_deep3d.core import PredictConfig
 
 DEFAULT = PredictConfig()
 

@@ -10,7 +10,7 @@ import typer
 from napari_deep3d.cli import options
 from napari_deep3d.cli.console import BAD_INPUT, end, report, run
 from napari_deep3d.cli.options import setting
-from napari_deep3d.core.config import RegisterConfig
+from napari_deep3d.core import RegisterConfig
 
 DEFAULT = RegisterConfig()
 Channel = Annotated[int | None, typer.Option(help="Channel, counted from 0.")]

@@ -9,8 +9,7 @@ import typer
 
 from napari_deep3d.cli import options
 from napari_deep3d.cli.console import FAILED, end, report, run
-from napari_deep3d.core import InputError
-from napari_deep3d.core.config import parse_assignments, read_toml
+from napari_deep3d.core import InputError, parse_assignments, read_toml
 
 
 def train(

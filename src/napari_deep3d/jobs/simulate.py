@@ -11,8 +11,7 @@ from typing import get_args
 
 import numpy as np
 
-from napari_deep3d.core import Clock, InputError, Job, Shape, Spacing, Stop, Volume, never
-from napari_deep3d.core.config import SimulateConfig
+from napari_deep3d.core import Clock, InputError, Job, Shape, SimulateConfig, Spacing, Stop, Volume, never
 from napari_deep3d.core.simulation.imaging import MeasuredPsf, SampleKind, SceneBounds, simulate_pair
 from napari_deep3d.io import check_folder, open_stack
 from napari_deep3d.jobs.pairs import PairsFolder

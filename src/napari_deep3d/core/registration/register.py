@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_deep3d.core import Clock, DoubleArray, Job, Shape, Stop, Volume, zyx
-from napari_deep3d.core.config import RegisterConfig
+from napari_deep3d.core import Clock, DoubleArray, Job, RegisterConfig, Shape, Stop, Volume, zyx
 from napari_deep3d.core.registration.affine import MatchedBlock, fit_linear_map
 from napari_deep3d.core.registration.coarse import LagRange, coarse_lag, lag_range
 from napari_deep3d.core.registration.common_grid import CommonGrid, check_pair, common_grid

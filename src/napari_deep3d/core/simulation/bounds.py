@@ -8,8 +8,7 @@ from typing import Annotated, TypeVar
 import numpy as np
 from pydantic import AfterValidator, Field, FiniteFloat
 
-from napari_deep3d.core import DoubleArray
-from napari_deep3d.core.config import Config
+from napari_deep3d.core import Config, DoubleArray
 
 Limits = TypeVar("Limits", bound=tuple[float, float])
 K = TypeVar("K")

@@ -8,8 +8,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from napari_deep3d.core import Spacing
-from napari_deep3d.core.config import SectionedConfig
+from napari_deep3d.core import SectionedConfig, Spacing
 from napari_deep3d.core.simulation.bounds import PositiveRange, Shares, choose, log_uniform, uniform
 from napari_deep3d.core.simulation.camera import Camera, CameraBounds, DetectorBounds, Stage, StageBounds
 from napari_deep3d.core.simulation.microscope import Microscope, OpticsBounds

@@ -9,8 +9,7 @@ from typing import Any
 
 from qtpy.QtWidgets import QDoubleSpinBox, QFileDialog, QWidget
 
-from napari_deep3d.core import Volume
-from napari_deep3d.core.config import DEFAULT_MODEL, PredictConfig
+from napari_deep3d.core import DEFAULT_MODEL, PredictConfig, Volume
 from napari_deep3d.gui.shared import (
     Choice,
     ConfigForm,

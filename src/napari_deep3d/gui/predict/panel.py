@@ -11,8 +11,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QCheckBox, QPushButton, QWidget
 
-from napari_deep3d.core import Event, InputError, Notice, TileDone, Volume
-from napari_deep3d.core.config import PredictConfig
+from napari_deep3d.core import Event, InputError, Notice, PredictConfig, TileDone, Volume
 from napari_deep3d.core.novelty.explain import Novelty
 from napari_deep3d.gui.predict.choices import ListModels, ModelSelector, PredictAdvanced, Request, Session
 from napari_deep3d.gui.predict.run import Predict, PredictionRun

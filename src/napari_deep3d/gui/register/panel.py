@@ -10,8 +10,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QDoubleSpinBox, QWidget
 
-from napari_deep3d.core import InputError, Job, Stop, Volume
-from napari_deep3d.core.config import RegisterConfig
+from napari_deep3d.core import InputError, Job, RegisterConfig, Stop, Volume
 from napari_deep3d.core.registration import Registration, register_volumes
 from napari_deep3d.gui.register.actions import ResultActions
 from napari_deep3d.gui.register.adjustment import AdjustedRegistration

@@ -8,8 +8,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QLineEdit, QPushButton, QWidget
 from superqt.utils import signals_blocked
 
-from napari_deep3d.core import InputError
-from napari_deep3d.core.config import DEFAULT_MODEL, PRESETS, TrainConfig, merge
+from napari_deep3d.core import DEFAULT_MODEL, PRESETS, InputError, TrainConfig, merge
 from napari_deep3d.gui.shared import AMBER, Choice, ConfigForm, FormRow, Line, Member, make_form, stack_up
 from napari_deep3d.gui.train.run import TrainRequest
 from napari_deep3d.jobs.models import free_name, model_names

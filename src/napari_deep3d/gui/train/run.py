@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from napari_deep3d.core import InputError, Job, Pause, Stop
-from napari_deep3d.core.config import TrainConfig
+from napari_deep3d.core import InputError, Job, Pause, Stop, TrainConfig
 from napari_deep3d.gui.shared import Cancelled, Failed, Member, format_seconds, source_of
 from napari_deep3d.jobs.models import is_listed, keep_model
 from napari_deep3d.jobs.run_folder import MODEL_FILE, read_run
