@@ -1,10 +1,12 @@
 # make demo   set up and run the main job on the bundled sample
 # make test   set up and run all checks
+# make check  the quick ones, before a commit
 # Python 3.11 or newer is needed; another one than python3 by: make test PYTHON=python3.12
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --maxprocesses 8 --dist loadgroup
 # Without an NVIDIA GPU a processor build of torch is taken where pip is set up to find one.
 GPU := $(shell command -v nvidia-smi 2>/dev/null)
 CONSTRAINTS := $(if $(GPU),,-c ci/constraints.txt)
@@ -15,12 +17,15 @@ CHOOSING_SAMPLES = --from data/real/choosing/pollen.ome.tif --from data/real/cho
 TEST_SAMPLES = --from data/real/testing/fly_neuron.ome.tif --from data/real/testing/cortex_neurons.ome.tif
 # configs/study begins from the second model: git show 5a47520:src/napari_deep3d/models/generalist.safetensors > data/second.safetensors
 
-.PHONY: demo test setup system lint types layers plugin pytest samples model study unseen tiles registration training results figures clean
+.PHONY: demo test check setup system lint types layers plugin pytest samples model study unseen tiles registration training results figures clean
 
 demo: setup
 	$(BIN)/napari-deep3d demo
 
 test: setup lint types layers plugin pytest
+
+check: setup lint types layers
+	$(PYTEST) -m 'not slow'
 
 setup: system $(VENV)/.installed
 
@@ -46,8 +51,9 @@ layers: setup
 plugin: setup
 	$(BIN)/npe2 validate --imports napari-deep3d
 
+# One process for each processor, and in each one thread.
 pytest: setup
-	$(BIN)/pytest
+	$(PYTEST)
 
 # What follows rebuilds what is shipped; it takes long.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -12,16 +13,29 @@ import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
 NEEDS_SCREEN = {"make_napari_viewer", "qtbot", "qapp"}
+NO_SCREEN = "no screen: neither a display nor Xvfb with pytest-xvfb"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip tests of the window where there is no screen, real or virtual: Qt would abort the whole run."""
-    if sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
-        return
-    reason = "no screen: neither a display nor Xvfb with pytest-xvfb"
+    """Tests of the window: all in one process, slow where napari is opened, skipped without a screen.
+
+    Qt would abort the whole run where there is no screen, real or virtual.
+    """
+    has_screen = sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     for item in items:
-        if NEEDS_SCREEN & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.skip(reason=reason))
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if NEEDS_SCREEN & fixtures:
+            item.add_marker(pytest.mark.xdist_group("window"))
+            if not has_screen:
+                item.add_marker(pytest.mark.skip(reason=NO_SCREEN))
+        if "make_napari_viewer" in fixtures:
+            item.add_marker(pytest.mark.slow)
+
+
+def pytest_collection_finish() -> None:
+    """Take what is there by now out of the garbage collector's rounds, of which napari's fixture makes many."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

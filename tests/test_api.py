@@ -210,6 +210,7 @@ def test_settings_of_predict(stack: NDArray[np.uint16], settings: dict[str, Any]
         napari_deep3d.predict(stack, **{"spacing_um": SPACING_UM, **settings})
 
 
+@pytest.mark.slow
 def test_train(pairs: Path, tmp_path: Path, stack: NDArray[np.uint16]) -> None:
     events: list[Event] = []
     result = napari_deep3d.train(pairs, tmp_path / "run", iterations=1, on_event=events.append, **TINY)
@@ -219,6 +220,7 @@ def test_train(pairs: Path, tmp_path: Path, stack: NDArray[np.uint16]) -> None:
     assert predicted.model == "run"
 
 
+@pytest.mark.slow
 def test_train_goes_on_from_a_model_for_a_time(pairs: Path, tmp_path: Path, tiny_model: Path) -> None:
     own = {name: value for name, value in TINY.items() if name != "width"}
     result = napari_deep3d.train(pairs, tmp_path / "run", start=str(tiny_model), minutes=1e-3, name="mine", **own)
@@ -227,6 +229,7 @@ def test_train_goes_on_from_a_model_for_a_time(pairs: Path, tmp_path: Path, tiny
         napari_deep3d.train(pairs, tmp_path / "other", start=str(tiny_model), **own, width=4)
 
 
+@pytest.mark.slow
 def test_train_stops(pairs: Path, tmp_path: Path) -> None:
     result = napari_deep3d.train(pairs, str(tmp_path / "run"), iterations=50, stop=lambda: True, **TINY)
     assert (result.iterations, result.complete) == (0, False)

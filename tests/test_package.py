@@ -49,12 +49,14 @@ def imported(module: str) -> tuple[float, set[str]]:
     return float(words[0]), set(words[1:])
 
 
+@pytest.mark.slow
 def test_import_is_light_and_quick() -> None:
     runs = [imported("napari_deep3d") for _ in range(3)]
     assert not HEAVY & runs[0][1]
     assert min(seconds for seconds, _ in runs) < IMPORT_SECONDS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["napari_deep3d.cli", "napari_deep3d.api", "napari_deep3d.io"])
 def test_import_of_commands_is_light(module: str) -> None:
     _, modules = imported(module)

@@ -112,6 +112,7 @@ def test_a_file_of_another_kind(run: Run, tiny_model: Path, tmp_path: Path) -> N
     assert "Export it as OME-TIFF" in message
 
 
+@pytest.mark.slow
 def test_as_a_process(recording: Path, tiny_model: Path, tmp_path: Path) -> None:
     before = contents(tmp_path)
     done = run_process("predict", tmp_path / "no.tif", "-o", tmp_path / "out.tif", "--model", tiny_model, "--json")

@@ -14,6 +14,8 @@ from napari_deep3d.cli.demo import show_result
 from napari_deep3d.data import THICK_WIDEFIELD
 from napari_deep3d.io import open_stack, write_stack
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def prediction(tmp_path: Path) -> Path:

@@ -15,6 +15,8 @@ from napari_deep3d.io import open_stack, write_stack
 from napari_deep3d.nn.inference import SeamMeter
 from tests.helpers.cli import COMMAND, ORIGIN_UM, SPACING_UM, Outcome, Run, names, voxels
 
+pytestmark = pytest.mark.slow
+
 TILE = ("--tile", "16,32,32")
 SECONDS_TO_STOP = 10
 

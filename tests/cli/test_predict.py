@@ -58,6 +58,7 @@ def check_result(done: Outcome, output: Path) -> None:
     assert "tile 1 of" in done.err
 
 
+@pytest.mark.slow
 def test_as_a_process(recording: Path, tiny_model: Path, tmp_path: Path) -> None:
     done = run_process("predict", recording, "-o", tmp_path / "out.ome.tif", "--model", tiny_model, "--json")
     assert done.code == 0, done.err

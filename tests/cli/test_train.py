@@ -24,6 +24,8 @@ from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.model_file import read_info, save_model
 from tests.helpers.cli import COMMAND, SPACING_UM, Run, contents, names
 
+pytestmark = pytest.mark.slow
+
 TINY = {
     "iterations": "4",
     "patch": "8,32,32",

@@ -12,6 +12,8 @@ from napari_deep3d.data import THICK_WIDEFIELD
 from napari_deep3d.io import open_stack
 from napari_deep3d.jobs.demo import Demo, run_demo
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Demo:

@@ -33,6 +33,8 @@ from napari_deep3d.nn.checkpoint import checkpoints
 from napari_deep3d.nn.model_file import load_model, read_info
 from napari_deep3d.nn.trainer import Trainer
 
+pytestmark = pytest.mark.slow
+
 
 class Until:
     """Notes events, and says stop once a step has told its loss."""

@@ -28,6 +28,8 @@ from napari_deep3d.nn.trainer import Trainer, learning_rate
 from napari_deep3d.nn.training import Control, TrainedGenerator, begin_from, split_pairs, train_generator
 from tests.helpers.nn import changed, same_weights
 
+pytestmark = pytest.mark.slow
+
 Pairs = list[TrainingPair]
 
 

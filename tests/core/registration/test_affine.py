@@ -42,6 +42,7 @@ def corner_error(found: Transform, truth: Transform, shape: Shape, spacing: Spac
     return np.asarray(np.abs(found.apply(corners) - truth.apply(corners)).max(axis=0) / spacing)
 
 
+@pytest.mark.slow
 def test_turned_and_magnified_pair_is_found_as_a_similarity() -> None:
     found = drain(register_volumes(*turned_pair(), RegisterConfig(transform="similarity"), never))
     assert (found.refusal, found.notices) == ("", ())

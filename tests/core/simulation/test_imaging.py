@@ -75,6 +75,7 @@ def test_real_confocal_stacks_can_be_the_sample() -> None:
         simulate_pair((1,), (8, 32, 32), kind="confocal")
 
 
+@pytest.mark.slow
 def test_some_scenes_have_a_measured_psf_and_voxels_like_its_own() -> None:
     z, y, x = np.mgrid[-10:11, -16:17, -16:17]
     psf = MeasuredPsf(np.exp(-(z**2 + y**2 + x**2) / 8).astype(np.float32), (0.3, 0.13, 0.13))
