@@ -24,7 +24,8 @@ def test_a_stack_is_predicted_from_the_dock(
     viewer.add_image(stack, name="cell", **PLACE)
     qtbot.waitUntil(lambda: "about" in panel.plan_line.text(), timeout=30_000)
     assert "CPU" in panel.plan_line.text()
-    panel.run_button.button.click()
+    assert panel.facts.text().startswith("8 x 32 x 40")
+    panel.button.click()
     qtbot.waitUntil(lambda: panel.message.text() != "", timeout=30_000)
     assert panel.message.text().startswith("Done in")
     result = viewer.layers["cell (confocal-like)"]

@@ -89,6 +89,9 @@ class PredictPanel(QWidget):
         rest = (self.plan_line, self.novelty, self.notices, self.run_button, self.message, self.compare)
         stack_up(self._rest, *rest)
         stack_up(self, self.empty, self._choices, self._rest, is_panel=True)
+        # The names by which scripts drive the panel.
+        self.button, self.bar = self.run_button.button, self.run_button.bar
+        self.facts, self.problem, self.voxel_size = self.stack.facts, self.stack.problem, self.stack.voxel_size
         # In a worker, since it asks torch for its devices, and importing torch takes seconds.
         self._plan = LatestResult("Deep3D plans a prediction", parent=self)
         self._plan.outdated.connect(self._clear_plan)
