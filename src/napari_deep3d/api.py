@@ -144,17 +144,21 @@ def predict(
 
     Parameters
     ----------
-    stack : array, axes (Z, Y, X), or str or Path; wide-field stack, or the file that holds it
+    stack : array, axes (Z, Y, X), or str or Path
+        Wide-field stack, or the file that holds it.
     output : str or Path, optional
         File to write: ``.tif``, ``.tiff`` or ``.zarr``. From a file it is written tile by tile, so that neither
         has to fit into memory. With ``uncertainty`` the uncertainty goes into a second file beside it.
-    channel : int, optional; which one of a file that holds several, counted from 0
+    channel : int, optional
+        Which one of a file that holds several, counted from 0.
     time : int or "all", optional
         Which time point of a file that holds several, counted from 0; ``"all"`` needs an ``output``.
-    overwrite : bool; whether ``output`` may be replaced
+    overwrite : bool
+        Whether ``output`` may be replaced.
     on_event : callable, optional
         Called with each event (:mod:`napari_deep3d.core.events`): progress, notices, finished tiles.
-    stop : callable; called all the time; when it returns true, the prediction ends and keeps what is finished
+    stop : callable
+        Called all the time; when it returns true, the prediction ends and keeps what is finished.
     **settings
         model : name of a model, or a model file
         spacing_um : voxel size (Z, Y, X) in um; an array needs it, of a file it replaces what the file states
@@ -229,11 +233,14 @@ def register(
     ----------
     confocal, widefield : array, axes (Z, Y, X), or str or Path
         The stacks, files that hold them, or two folders of files with the same names.
-    output : str or Path, optional; pairs folder to write the aligned pairs to; from files and folders alone
-    confocal_channel, widefield_channel : int, optional; which channel of a file that holds several, counted from 0
+    output : str or Path, optional
+        Pairs folder to write the aligned pairs to; from files and folders alone.
+    confocal_channel, widefield_channel : int, optional
+        Which channel of a file that holds several, counted from 0.
     confocal_spacing_um, widefield_spacing_um : (float, float, float), optional
         Voxel size (Z, Y, X) in um; needed for arrays and for files that do not state it.
-    overwrite, on_event, stop : as in :func:`predict`
+    overwrite, on_event, stop
+        As in :func:`predict`.
     **settings
         method : what tells the alignment: "psf", "cross-correlation" or "plain-cross-correlation"
         preset : "default", or "paper": Eq. 3 as printed, whole voxels; it fails on thick samples, for comparison
@@ -297,14 +304,20 @@ def simulate(
 
     Parameters
     ----------
-    output : str or Path; the pairs folder: ``widefield/NAME`` and ``confocal/NAME``
-    pairs, shape : int, (int, int, int); number of pairs, and voxels (Z, Y, X) of each
-    seed : int; start of the random numbers; the same seed gives the same pairs
-    kind : str; kind of all samples; by default a mixture
+    output : str or Path
+        The pairs folder: ``widefield/NAME`` and ``confocal/NAME``.
+    pairs, shape : int, (int, int, int)
+        Number of pairs, and voxels (Z, Y, X) of each.
+    seed : int
+        Start of the random numbers; the same seed gives the same pairs.
+    kind : str
+        Kind of all samples; by default a mixture.
     confocal_stacks, psfs : sequences of str or Path
         Files of real confocal stacks to take samples from, and of measured wide-field PSFs.
-    bounds : SceneBounds, optional; the bounds of every random choice, as an object whose fields a type checker knows
-    overwrite, on_event, stop : as in :func:`predict`; overwrite for files of a folder in use
+    bounds : SceneBounds, optional
+        The bounds of every random choice, as an object whose fields a type checker knows.
+    overwrite, on_event, stop
+        As in :func:`predict`; overwrite for files of a folder in use.
     **changes
         Single bounds, which go before those of ``bounds``: any field of
         :class:`napari_deep3d.core.simulation.scene.SceneBounds`, such as ``photons=(500, 2000)`` or
@@ -352,11 +365,16 @@ def train(
     ----------
     pairs, run : str or Path
         Pairs folder to read, and run folder to write: settings, metrics, checkpoints and the model.
-    preset : "laptop" or "paper"; where the settings start from
-    name, start : str; name of the model, the run folder's by default; and a model or model file to go on from
-    minutes : float, optional; how long it may take, instead of a number of steps
-    resume : bool; whether to continue the run from its newest checkpoint, with its own settings
-    on_event, stop : as in :func:`predict`; other events are metrics and previews
+    preset : Literal['laptop', 'paper']
+        "laptop" or "paper"; where the settings start from.
+    name, start : str
+        Name of the model, the run folder's by default; and a model or model file to go on from.
+    minutes : float, optional
+        How long it may take, instead of a number of steps.
+    resume : bool
+        Whether to continue the run from its newest checkpoint, with its own settings.
+    on_event, stop
+        As in :func:`predict`; other events are metrics and previews.
     **settings
         Any field of :class:`TrainSettings`; :class:`napari_deep3d.core.config.TrainConfig` says what each means.
 

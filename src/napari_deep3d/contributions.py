@@ -51,9 +51,11 @@ def write_image(path: str, data: Any, properties: dict[str, Any]) -> list[str]:
 
     Parameters
     ----------
-    path : str; file to write; napari has asked whether it may be replaced
+    path : str
+        File to write; napari has asked whether it may be replaced.
     data : array of voxels, axes (Z, Y, X), after axes of length one
-    properties : dict; the layer's, as napari gives them: ``scale``, ``translate``, ``units``, ``name``, ``metadata``
+    properties : dict
+        The layer's, as napari gives them: ``scale``, ``translate``, ``units``, ``name``, ``metadata``.
 
     Raises
     ------

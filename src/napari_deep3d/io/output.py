@@ -16,8 +16,10 @@ def check_output(path: str | Path, overwrite: bool = False) -> Path:
 
     Parameters
     ----------
-    path : str or Path; a name ending in ``.tif``, ``.tiff`` (also ``.ome.tif``) or ``.zarr`` (also ``.ome.zarr``)
-    overwrite : bool; whether a stack of that name may be replaced
+    path : str or Path
+        A name ending in ``.tif``, ``.tiff`` (also ``.ome.tif``) or ``.zarr`` (also ``.ome.zarr``).
+    overwrite : bool
+        Whether a stack of that name may be replaced.
 
     Raises
     ------

@@ -19,7 +19,8 @@ def open_stack(path: str | Path) -> StackFile:
 
     Parameters
     ----------
-    path : str or Path; a ``.tif`` or ``.tiff`` file, or a folder that holds OME-Zarr
+    path : str or Path
+        A ``.tif`` or ``.tiff`` file, or a folder that holds OME-Zarr.
 
     Returns
     -------

@@ -21,11 +21,14 @@ class StackView(LazyStack):
 
     Parameters
     ----------
-    source, axes : the stored array (a memory map or a Zarr array), and a letter for each of its axes
-    order : str; the letters of this view's axes; one that ``source`` lacks has length 1
+    source, axes
+        The stored array (a memory map or a Zarr array), and a letter for each of its axes.
+    order : str
+        The letters of this view's axes; one that ``source`` lacks has length 1.
     fixed : mapping of str to int, optional
         Index along each axis of ``source`` that is not in ``order``; 0 if not given.
-    name : str; what to call the stack in an error
+    name : str
+        What to call the stack in an error.
     """
 
     def __init__(
@@ -86,13 +89,18 @@ class StackFile:
 
     Attributes
     ----------
-    path : Path; the file, or the OME-Zarr folder
-    name : str; its name without the ending
-    data : StackView; the voxels, always with the five axes T, C, Z, Y, X; indexing reads just the box asked for
+    path : Path
+        The file, or the OME-Zarr folder.
+    name : str
+        Its name without the ending.
+    data : StackView
+        The voxels, always with the five axes T, C, Z, Y, X; indexing reads just the box asked for.
     spacing_um : (float, float, float) or None
         Voxel size in um along Z, Y, X; None if the file does not state all of it.
-    origin_um : (float, float, float); position of the first voxel in um along Z, Y, X; 0 where the file states none
-    channel_names : tuple of str; a name for each channel, empty where the file has none
+    origin_um : (float, float, float)
+        Position of the first voxel in um along Z, Y, X; 0 where the file states none.
+    channel_names : tuple of str
+        A name for each channel, empty where the file has none.
     """
 
     path: Path
@@ -164,9 +172,12 @@ def stack_axes(axes: str, shape: Sequence[int], dtype: DTypeLike, name: str) -> 
 
     Parameters
     ----------
-    axes, shape : a letter for each axis, as tifffile names them, and the number of voxels along each
-    dtype : kind of number
-    name : what the user calls the file
+    axes, shape
+        A letter for each axis, as tifffile names them, and the number of voxels along each.
+    dtype : DTypeLike
+        Kind of number.
+    name : str
+        What the user calls the file.
     """
     long = [axis for axis, size in zip(axes, shape, strict=True) if size > 1]
     if "S" in long:

@@ -31,13 +31,20 @@ class StackWriter:
 
     Parameters
     ----------
-    path : the name of the result
-    shape : number of voxels along (Z, Y, X) or (T, Z, Y, X)
-    spacing_um, origin_um : voxel size, and position of the first voxel, in um along (Z, Y, X)
-    channel_name : what the voxels show
-    overwrite : whether a stack of that name may be replaced
-    description : how the result came about: values that JSON can hold
-    dtype : kind of number
+    path : str | Path
+        The name of the result.
+    shape : tuple[int, ...]
+        Number of voxels along (Z, Y, X) or (T, Z, Y, X).
+    spacing_um, origin_um : Spacing
+        Voxel size, and position of the first voxel, in um along (Z, Y, X).
+    channel_name : str
+        What the voxels show.
+    overwrite : bool
+        Whether a stack of that name may be replaced.
+    description : Mapping[str, object] | None
+        How the result came about: values that JSON can hold.
+    dtype : DTypeLike
+        Kind of number.
 
     Attributes
     ----------
@@ -141,7 +148,8 @@ def write_stack(
 
     Parameters
     ----------
-    path, spacing_um, origin_um, channel_name, overwrite, description : as for :class:`StackWriter`
+    path, spacing_um, origin_um, channel_name, overwrite, description
+        As for :class:`StackWriter`.
     data
         The voxels, axes (Z, Y, X) or (T, Z, Y, X), real numbers. Half-precision is written as float32 and
         64-bit integers as float64, exact below 2**53: OME-TIFF has neither.

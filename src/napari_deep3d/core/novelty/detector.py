@@ -88,15 +88,22 @@ class NoveltyModel(BaseModel):
 
     Attributes
     ----------
-    stacks : their number
+    stacks : int
+        Their number.
     joint_limit, single_limit
         The distances, of all scores together and of the largest one, from which on a stack is unlike.
-    names : the features that are judged
-    given_low, given_high : smallest and largest of each covariate: voxel size (log10; z, then across) and noise
-    usual : coefficients of what to expect, one row for each feature
-    spread : coefficients of the logarithm of the standard deviation, on 1 and the covariates, one row for each feature
-    quantiles : standardised residuals at :data:`NORMAL_SCORES`, one row for each feature
-    correlation : of the normal scores
+    names : tuple[str, ...]
+        The features that are judged.
+    given_low, given_high : Numbers
+        Smallest and largest of each covariate: voxel size (log10; z, then across) and noise.
+    usual : tuple[Numbers, ...]
+        Coefficients of what to expect, one row for each feature.
+    spread : tuple[Numbers, ...]
+        Coefficients of the logarithm of the standard deviation, on 1 and the covariates, one row for each feature.
+    quantiles : tuple[Numbers, ...]
+        Standardised residuals at :data:`NORMAL_SCORES`, one row for each feature.
+    correlation : tuple[Numbers, ...]
+        Of the normal scores.
     """
 
     model_config = ConfigDict(frozen=True)

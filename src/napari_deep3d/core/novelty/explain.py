@@ -46,8 +46,10 @@ class Novelty:
 
     Attributes
     ----------
-    distance : above 1 the stack is unlike
-    reasons : in what, the worst first; empty if it is like those
+    distance : float
+        Above 1 the stack is unlike.
+    reasons : tuple[Reason, ...]
+        In what, the worst first; empty if it is like those.
     """
 
     distance: float
@@ -175,9 +177,12 @@ def assess(stack: Stack, spacing_um: Spacing, model: NoveltyModel) -> Novelty:
 
     Parameters
     ----------
-    stack : axes (Z, Y, X); a bounded part of it is read
-    spacing_um : voxel size (Z, Y, X) in um
-    model : how the stacks look that the model was trained on
+    stack : Stack
+        Axes (Z, Y, X); a bounded part of it is read.
+    spacing_um : Spacing
+        Voxel size (Z, Y, X) in um.
+    model : NoveltyModel
+        How the stacks look that the model was trained on.
     """
     part = representative_part(stack)
     features = measure_features(part, spacing_um)

@@ -54,8 +54,10 @@ class Features:
 
     Attributes
     ----------
-    spacing_z_um, spacing_xy_um : log10 of the voxel size
-    noise : log10 of the amplitude of noise relative to the range of the (smoothed) intensities
+    spacing_z_um, spacing_xy_um : float
+        log10 of the voxel size.
+    noise : float
+        log10 of the amplitude of noise relative to the range of the (smoothed) intensities.
     fall_coarse, fall_middle, fall_fine, fall_finest
         How much power an octave of lateral detail has beyond the next finer one; the finest is compared with the
         corner of the spectrum, where hardly more than noise is left. Inverse hyperbolic sine of log10 of the ratio.
@@ -63,12 +65,16 @@ class Features:
         How alike planes are 1 and 3 planes apart, by octave: Fisher's z of the correlation, noise taken out.
     uneven_coarse, uneven_middle, uneven_fine
         How much the structure of an octave prefers Y or X: log10 of the absolute log10 of the ratio of powers.
-    order : how much coarse structure changes from plane to plane, relative to six planes (log10): 0 if in no order
+    order : float
+        How much coarse structure changes from plane to plane, relative to six planes (log10): 0 if in no order.
     median, upper, top
         Where the 50th, 90th and 99th percentile of the smoothed intensities lie between the 0.1st (0) and 99.9th (1).
-    skewness : cube root of the skewness of the smoothed intensities
-    saturated : log10 of the share of voxels at the largest value
-    jump : log10 of the change of the mean from plane to plane, relative to the range of the intensities
+    skewness : float
+        Cube root of the skewness of the smoothed intensities.
+    saturated : float
+        log10 of the share of voxels at the largest value.
+    jump : float
+        log10 of the change of the mean from plane to plane, relative to the range of the intensities.
     """
 
     spacing_z_um: float
@@ -110,8 +116,10 @@ def measure_features(voxels: FloatArray, spacing_um: Spacing) -> Features:
 
     Parameters
     ----------
-    voxels : array, axes (Z, Y, X); every one finite
-    spacing_um : (Z, Y, X) in um; voxel size
+    voxels : array, axes (Z, Y, X)
+        Every one finite.
+    spacing_um : Spacing
+        (Z, Y, X) in um; voxel size.
     """
     # 1. Intensities from 0 (dark) to 1 (bright), also blurred, so that noise hardly counts.
     saturated = float((voxels == voxels.max()).mean())

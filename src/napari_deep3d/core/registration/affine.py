@@ -63,10 +63,14 @@ class MatchedBlock:
 
     Attributes
     ----------
-    centre_um : its middle, from the first voxel
-    shift_um : measured shift to the wide-field stack
-    prominence : how sharply it matched; blocks below 14 are not used
-    residual_um : measured shift minus that of the fitted map
+    centre_um : Vector
+        Its middle, from the first voxel.
+    shift_um : Vector
+        Measured shift to the wide-field stack.
+    prominence : float
+        How sharply it matched; blocks below 14 are not used.
+    residual_um : Vector
+        Measured shift minus that of the fitted map.
     """
 
     centre_um: Vector
@@ -113,9 +117,12 @@ def fit_linear_map(
     Parameters
     ----------
     confocal, widefield, step_um : stacks, axes (Z, Y, X), and the voxel size of both
-    offset_um : shift in um that a lag of 0 stands for
-    lag : of the whole stack, in voxels
-    stop : asked between blocks; raises StoppedError
+    offset_um : DoubleArray
+        Shift in um that a lag of 0 stands for.
+    lag : DoubleArray
+        Of the whole stack, in voxels.
+    stop : Stop
+        Asked between blocks; raises StoppedError.
 
     Returns
     -------

@@ -69,9 +69,12 @@ class CommonGrid:
 
     Attributes
     ----------
-    confocal, widefield : the stacks, axes (Z, Y, X); resampled when read, where their own voxels are finer
-    step_um : the voxel size
-    offset_um : shift (Z, Y, X) that a lag of 0 stands for: the grids' first voxels need not lie on the stacks' own
+    confocal, widefield : Stack
+        The stacks, axes (Z, Y, X); resampled when read, where their own voxels are finer.
+    step_um : Spacing
+        The voxel size.
+    offset_um : DoubleArray
+        Shift (Z, Y, X) that a lag of 0 stands for: the grids' first voxels need not lie on the stacks' own.
     """
 
     confocal: Stack

@@ -83,10 +83,14 @@ class CrossSpectra:
 
     Attributes
     ----------
-    shape : voxels (Z, Y, X) of the Fourier grid; the spectra are those of a real FFT of it
-    cross, confocal, widefield : the three sums
-    lag : whole-voxel lag at which the tiles were cut; lags in the spectra come on top of it
-    is_whole : whether all tiles were taken
+    shape : Shape
+        Voxels (Z, Y, X) of the Fourier grid; the spectra are those of a real FFT of it.
+    cross, confocal, widefield
+        The three sums.
+    lag : Lag
+        Whole-voxel lag at which the tiles were cut; lags in the spectra come on top of it.
+    is_whole : bool
+        Whether all tiles were taken.
     """
 
     shape: Shape
@@ -112,13 +116,20 @@ def gather_spectra(
 
     Parameters
     ----------
-    confocal, widefield : axes (Z, Y, X), of equal voxel size; read tile by tile
-    lag : how much further the wide-field tile lies than the confocal one
-    tile : size of the largest tile in voxels (Z, Y, X)
-    max_tiles : take so many tiles at most, evenly spread; all of them if not given
-    faded : whether tiles are made free of their mean and faded out, so that their borders leave no trace
-    padding : zeros (Z, Y, X) behind each tile: lags up to so many voxels do not wrap around
-    stop : asked before each tile; raises StoppedError
+    confocal, widefield : Stack
+        Axes (Z, Y, X), of equal voxel size; read tile by tile.
+    lag : Lag
+        How much further the wide-field tile lies than the confocal one.
+    tile : Shape
+        Size of the largest tile in voxels (Z, Y, X).
+    max_tiles : int | None
+        Take so many tiles at most, evenly spread; all of them if not given.
+    faded : bool
+        Whether tiles are made free of their mean and faded out, so that their borders leave no trace.
+    padding : Shape
+        Zeros (Z, Y, X) behind each tile: lags up to so many voxels do not wrap around.
+    stop : Stop
+        Asked before each tile; raises StoppedError.
     """
     boxes = shared_boxes(shape_of(confocal), shape_of(widefield), lag)
     if boxes is None:
@@ -231,10 +242,14 @@ class Shells:
 
     Attributes
     ----------
-    labels : shell of each frequency on the grid, axes (Z, Y, X)
-    coherence : share of amplitude that varies together, 0 to 1, for each shell
-    weight : the weight of maximum likelihood for the cross spectrum, for each shell
-    inverse_noise : one over the power, for each shell, of what the wide-field stack holds beyond the confocal one
+    labels : NDArray[np.int32]
+        Shell of each frequency on the grid, axes (Z, Y, X).
+    coherence : DoubleArray
+        Share of amplitude that varies together, 0 to 1, for each shell.
+    weight : DoubleArray
+        The weight of maximum likelihood for the cross spectrum, for each shell.
+    inverse_noise : DoubleArray
+        One over the power, for each shell, of what the wide-field stack holds beyond the confocal one.
     """
 
     labels: NDArray[np.int32]
@@ -288,10 +303,14 @@ class SubpixelShift:
 
     Attributes
     ----------
-    lag : voxels (Z, Y, X), on top of the lag at which the tiles were cut
-    prominence : height of the match at the lag over the usual height (root mean square) elsewhere
-    deviation : standard deviation of the lag in voxels (Z, Y, X) that the coherence allows (Cramer-Rao)
-    shells : the weights that led to it
+    lag : DoubleArray
+        Voxels (Z, Y, X), on top of the lag at which the tiles were cut.
+    prominence : float
+        Height of the match at the lag over the usual height (root mean square) elsewhere.
+    deviation : DoubleArray
+        Standard deviation of the lag in voxels (Z, Y, X) that the coherence allows (Cramer-Rao).
+    shells : Shells
+        The weights that led to it.
     """
 
     lag: DoubleArray

@@ -115,11 +115,16 @@ class PsfProblem:
 
     Attributes
     ----------
-    cross : b: cross-correlation of confocal and wide-field stack, axes (Z, Y, X), odd sizes, lag 0 in the middle
-    auto : autocorrelation of the confocal stack on lags up to twice the window's radius
-    smoothness, energy : lambda/2 and mu
-    step : size of a voxel along (Z, Y, X), for the gradient
-    non_negative : whether f >= 0: light is never negative; the paper does not ask for it
+    cross : FloatArray
+        b: cross-correlation of confocal and wide-field stack, axes (Z, Y, X), odd sizes, lag 0 in the middle.
+    auto : FloatArray
+        Autocorrelation of the confocal stack on lags up to twice the window's radius.
+    smoothness, energy : float
+        lambda/2 and mu.
+    step : Spacing
+        Size of a voxel along (Z, Y, X), for the gradient.
+    non_negative : bool
+        Whether f >= 0: light is never negative; the paper does not ask for it.
     """
 
     cross: FloatArray

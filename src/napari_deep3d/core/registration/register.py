@@ -53,9 +53,12 @@ def register_volumes(confocal: Volume, widefield: Volume, config: RegisterConfig
 
     Parameters
     ----------
-    confocal, widefield : stacks of one sample, axes (Z, Y, X); shapes and voxel sizes may differ
-    config : method, kind of transform, and largest shift
-    stop : asked between tiles
+    confocal, widefield : Volume
+        Stacks of one sample, axes (Z, Y, X); shapes and voxel sizes may differ.
+    config : RegisterConfig
+        Method, kind of transform, and largest shift.
+    stop : Stop
+        Asked between tiles.
 
     Raises
     ------

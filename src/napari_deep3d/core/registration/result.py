@@ -29,10 +29,13 @@ class Evidence:
 
     Attributes
     ----------
-    prominence : height of the match over its usual height (root mean square) at other lags
-    drift : how far the lag moves, in voxels (Z, Y, X), when the tiles are cut two voxels off: a lag that follows the
+    prominence : float
+        Height of the match over its usual height (root mean square) at other lags.
+    drift : DoubleArray
+        How far the lag moves, in voxels (Z, Y, X), when the tiles are cut two voxels off: a lag that follows the
         cut was found from the tiles' own borders, not from the sample
-    concentration : share of the PSF's light that lies at its peak, 0 to 1: of stacks that do not match it is spread out
+    concentration : float
+        Share of the PSF's light that lies at its peak, 0 to 1: of stacks that do not match it is spread out.
     """
 
     prominence: float
@@ -79,9 +82,12 @@ class ShiftMap:
 
     Attributes
     ----------
-    values : axes (Z, Y, X), odd sizes
-    step_um : distance of neighbouring shifts, (Z, Y, X) in um
-    centre_um : shift of the middle value, (Z, Y, X) in um
+    values : FloatArray
+        Axes (Z, Y, X), odd sizes.
+    step_um : Spacing
+        Distance of neighbouring shifts, (Z, Y, X) in um.
+    centre_um : Vector
+        Shift of the middle value, (Z, Y, X) in um.
     """
 
     values: FloatArray = field(repr=False)
@@ -106,18 +112,30 @@ class Registration:
 
     Attributes
     ----------
-    transform : from positions in the confocal stack to positions in the wide-field stack
-    shift_um : how far the middle of the confocal stack moves, (Z, Y, X) in um
-    shift_voxels : the same in voxels of the wide-field stack: what is at index i of the confocal stack is at i + shift
-    confidence : chance, 0 to 1, that the shift is right within half a voxel along each axis
-    refusal : why this should not be used, or empty
-    method : what found it: that of the settings (:attr:`RegisterConfig.resolved_method`), "by hand", or "from a file"
-    evidence : what the confidence was worked out from; None for one that was read from a file
-    psf : the point spread function between the stacks (the paper's Eq. 3), for every shift near the one found
-    filtered_correlation, plain_correlation : cross-correlation of the stacks, without their slow parts and as they are
-    blocks : shifts of parts of the stack, where more than a shift of the whole was asked for
-    notices : sentences that the user should read
-    seconds : time it took
+    transform : Transform
+        From positions in the confocal stack to positions in the wide-field stack.
+    shift_um : Vector
+        How far the middle of the confocal stack moves, (Z, Y, X) in um.
+    shift_voxels : Vector
+        The same in voxels of the wide-field stack: what is at index i of the confocal stack is at i + shift.
+    confidence : float
+        Chance, 0 to 1, that the shift is right within half a voxel along each axis.
+    refusal : str
+        Why this should not be used, or empty.
+    method : str
+        What found it: that of the settings (:attr:`RegisterConfig.resolved_method`), "by hand", or "from a file".
+    evidence : Evidence | None
+        What the confidence was worked out from; None for one that was read from a file.
+    psf : ShiftMap
+        The point spread function between the stacks (the paper's Eq. 3), for every shift near the one found.
+    filtered_correlation, plain_correlation : ShiftMap
+        Cross-correlation of the stacks, without their slow parts and as they are.
+    blocks : tuple[MatchedBlock, ...]
+        Shifts of parts of the stack, where more than a shift of the whole was asked for.
+    notices : tuple[str, ...]
+        Sentences that the user should read.
+    seconds : float
+        Time it took.
     """
 
     transform: Transform

@@ -40,9 +40,12 @@ class AlignedPair:
 
     Attributes
     ----------
-    confocal, widefield : voxels, axes (Z, Y, X), of one shape; each of its own kind of number
-    spacing_um : voxel size of both
-    region : the box of the wide-field stack that they show
+    confocal, widefield : NDArray[Any]
+        Voxels, axes (Z, Y, X), of one shape; each of its own kind of number.
+    spacing_um : Spacing
+        Voxel size of both.
+    region : Box
+        The box of the wide-field stack that they show.
     """
 
     confocal: NDArray[Any] = field(repr=False)
@@ -65,9 +68,12 @@ def align_pair(confocal: Volume, widefield: Volume, transform: Transform, stop: 
 
     Parameters
     ----------
-    confocal, widefield : stacks with voxel size, axes (Z, Y, X)
-    transform : from confocal to wide-field positions
-    stop : asked between slabs; raises StoppedError
+    confocal, widefield : Volume
+        Stacks with voxel size, axes (Z, Y, X).
+    transform : Transform
+        From confocal to wide-field positions.
+    stop : Stop
+        Asked between slabs; raises StoppedError.
 
     Raises
     ------
