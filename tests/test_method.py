@@ -16,10 +16,11 @@ from napari_deep3d.data import VGG16
 from napari_deep3d.jobs.models import model_info
 from napari_deep3d.jobs.predict_plan import FREE_SHARE, MAX_TILE_VOXELS
 from napari_deep3d.jobs.trained_model import LARGEST_HALO
+from napari_deep3d.nn.discriminator import CHANNELS, SLOPE, Discriminator
 from napari_deep3d.nn.folded_network import MAX_COLUMN, SAMPLE_VOXELS, WHOLE_VOXELS, sample_boxes
 from napari_deep3d.nn.generator import MAX_CHANNEL_FACTOR, POOLING, STRIDE, Generator
 from napari_deep3d.nn.inference import HALO_TOLERANCE
-from napari_deep3d.nn.losses import CHANNELS, SLOPE, VGG_LAYERS, Discriminator
+from napari_deep3d.nn.losses import VGG_LAYERS
 from napari_deep3d.nn.patches import DISTANCE_UNIT_UM
 
 PAGE = " ".join((Path(__file__).parents[1] / "docs" / "method.md").read_text(encoding="utf-8").split())

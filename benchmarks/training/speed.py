@@ -30,8 +30,9 @@ from napari_deep3d import simulate
 from napari_deep3d.core import TrainConfig
 from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
 from napari_deep3d.nn.devices import training_precision
+from napari_deep3d.nn.discriminator import Discriminator
 from napari_deep3d.nn.generator import Generator
-from napari_deep3d.nn.losses import Discriminator, PerceptualLoss, discriminator_loss, generator_loss, l1_loss
+from napari_deep3d.nn.losses import PerceptualLoss, discriminator_loss, generator_loss, l1_loss
 from napari_deep3d.nn.patches import TrainingPair, draw_batch
 from napari_deep3d.nn.trainer import Trainer
 

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from napari_deep3d.core import InputError, Stop, StoppedError, TrainConfig, is_out_of_memory, never
 from napari_deep3d.nn.devices import choose_device, training_precision
+from napari_deep3d.nn.discriminator import Discriminator
 from napari_deep3d.nn.folded_network import stopping
 from napari_deep3d.nn.generator import CHANNELS_IN, Generator
-from napari_deep3d.nn.losses import Discriminator, PerceptualLoss, discriminator_loss, generator_loss, l1_loss
+from napari_deep3d.nn.losses import PerceptualLoss, discriminator_loss, generator_loss, l1_loss
 from napari_deep3d.nn.patches import Batch, TrainingPair, draw_batch
 from napari_deep3d.nn.processes import Processes
 

@@ -15,7 +15,7 @@ from napari_deep3d.core.config.base import (
     parse_assignments,
     read_toml,
 )
-from napari_deep3d.core.config.steps import (
+from napari_deep3d.core.config.commands import (
     DEFAULT_MODEL,
     PredictConfig,
     RegisterConfig,
