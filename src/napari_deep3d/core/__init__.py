@@ -51,6 +51,7 @@ from napari_deep3d.core.intensity import (
     normalise,
     saturated_share,
 )
+from napari_deep3d.core.numbers import parse_number, parse_numbers, split_quantity
 from napari_deep3d.core.types import Box, ComplexArray, DoubleArray, FloatArray, Shape, Spacing, Vector, zyx
 from napari_deep3d.core.volume import (
     MIN_LATERAL,

@@ -136,7 +136,8 @@ def test_choices_become_the_request(ready: Any, model: Any, qtbot: Any, training
     options.start.setCurrentIndex(options.start.count() - 1)
     options.time.setCurrentText("own number of steps")
     assert options.advanced.isExpanded()
-    assert (fields["width"].min, fields["width"].max, fields["learning_rate"].max) == (2, 128, 0.1)
+    width, rate = fields["width"].native, fields["learning_rate"].native
+    assert (width.minimum(), width.maximum(), rate.maximum()) == (2, 128, 0.1)
     fields["width"].value = 8
     fields["iterations"].value = 50
     fields["learning_rate"].value = 2e-4

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtWidgets import QDoubleSpinBox, QFileDialog, QWidget
+from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_deep3d.core import DEFAULT_MODEL, PredictConfig, Volume
 from napari_deep3d.gui.shared import (
     Choice,
     ConfigForm,
     FormRow,
+    NumberField,
     StackSelection,
-    let_wheel_scroll_panel,
     make_form,
     stack_up,
 )
@@ -103,14 +103,8 @@ class PredictAdvanced(ConfigForm):
     """What few need: device, number format and memory; what is left at auto is worked out."""
 
     def __init__(self) -> None:
-        memory = QDoubleSpinBox()
-        memory.setRange(0, 1024)
-        memory.setSingleStep(0.5)
-        memory.setSuffix(" GB")
-        memory.setSpecialValueText("auto")
-        memory.setToolTip("Memory to stay within; set it if other programs need the rest")
-        memory.setKeyboardTracking(False)
-        let_wheel_scroll_panel(memory)
+        tip = "Memory to stay within; set it if other programs need the rest"
+        memory = NumberField(0, 1024, "GB", at_low="auto", tip=tip)
         super().__init__(PredictConfig.model_fields, ADVANCED, {"Memory": memory})
         self.memory = memory
         memory.valueChanged.connect(self.changed)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QKeySequence, QShortcut
-from qtpy.QtWidgets import QDoubleSpinBox, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_deep3d.core import InputError, Job, RegisterConfig, Stop, Volume
 from napari_deep3d.core.registration import Registration, register_volumes
@@ -26,9 +26,9 @@ from napari_deep3d.gui.shared import (
     FormRow,
     LayerPair,
     Line,
+    NumberField,
     PairSelector,
     RunButton,
-    let_wheel_scroll_panel,
     make_form,
     stack_up,
 )
@@ -247,13 +247,8 @@ class RegisterOptions(QWidget):
         )
 
 
-def _max_shift_field(axis: str) -> QDoubleSpinBox:
-    field = QDoubleSpinBox()
-    field.setRange(0, 1000)
+def _max_shift_field(axis: str) -> NumberField:
+    tip = f"Set it along {axis} if you know how far the stacks can be apart, and the estimate is wrong"
+    field = NumberField(0, 1000, "um", decimals=1, at_low="no limit", tip=tip)
     field.setMinimumWidth(90)
-    field.setDecimals(1)
-    field.setSpecialValueText("no limit")
-    field.setSuffix(" um")
-    field.setToolTip(f"Set it along {axis} if you know how far the stacks can be apart, and the estimate is wrong")
-    let_wheel_scroll_panel(field)
     return field

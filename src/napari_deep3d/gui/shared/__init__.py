@@ -14,6 +14,7 @@ from napari_deep3d.gui.shared.layers import (
     pick,
     place,
 )
+from napari_deep3d.gui.shared.number_field import CountField, NumberField
 from napari_deep3d.gui.shared.pair_selector import PairSelector, guess_pair
 from napari_deep3d.gui.shared.run_button import RunButton
 from napari_deep3d.gui.shared.stack_selection import StackSelection
@@ -56,6 +57,7 @@ __all__ = [
     "Cancelled",
     "Choice",
     "ConfigForm",
+    "CountField",
     "EmptyState",
     "Failed",
     "FormRow",
@@ -65,6 +67,7 @@ __all__ = [
     "LayerPair",
     "Line",
     "Member",
+    "NumberField",
     "Orientation",
     "PairSelector",
     "PlacedStack",

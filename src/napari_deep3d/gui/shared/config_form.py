@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, get_args, get_origin
 
-from magicgui.widgets import create_widget
-from magicgui.widgets.bases import ValueWidget
 from pydantic.fields import FieldInfo
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QDoubleSpinBox, QWidget
+from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QWidget
 from superqt import QCollapsible
 
-from napari_deep3d.gui.shared.widgets import let_wheel_scroll_panel, make_form, stack_up
+from napari_deep3d.gui.shared.number_field import CountField, NumberField
+from napari_deep3d.gui.shared.widgets import Choice, make_form, stack_up
 
 FIELD_WIDTH = 70
-MAX_INT = 2**31 - 1
-BOUNDS = {"ge": "min", "gt": "min", "le": "max", "lt": "max"}
+BOUNDS = {"ge": "low", "gt": "low", "le": "high", "lt": "high"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class ConfigForm(QCollapsible):
     ) -> None:
         super().__init__("Advanced")
         self._infos, self._rows = {name: fields[name] for name in rows}, dict(rows)
-        self.fields = {name: make_field(self._infos[name], row) for name, row in rows.items()}
+        self.fields = {name: FormField(self._infos[name], row) for name, row in rows.items()}
         for field in self.fields.values():
             field.changed.connect(lambda _value: self.changed.emit())
         content = QWidget()
@@ -76,27 +74,71 @@ class ConfigForm(QCollapsible):
         self.fields[name].tooltip = reason if reason and not is_enabled else _tip(self._infos[name], self._rows[name])
 
 
-def make_field(info: FieldInfo, row: FormRow) -> ValueWidget[Any]:
-    """Make a widget that takes what a field of a config takes; the wheel scrolls the panel, not the value."""
-    options: dict[str, Any] = {"tooltip": _tip(info, row)}
+class FormField(QObject):
+    """A widget that takes what a field of a config takes: a number within its bounds, or one of a few words.
+
+    Attributes
+    ----------
+    native : NumberField, CountField or Choice
+        The widget.
+    changed : Signal
+        With the new value.
+    """
+
+    changed = Signal(object)
+
+    def __init__(self, info: FieldInfo, row: FormRow) -> None:
+        super().__init__()
+        if get_origin(info.annotation) is Literal:
+            self.native: NumberField | CountField | Choice = Choice()
+            self.native.fill(row.choices or [(str(value), value) for value in get_args(info.annotation)], info.default)
+            self.native.currentIndexChanged.connect(self._on_changed)
+        else:
+            self.native = _number_field(info, row)
+            self.native.valueChanged.connect(self._on_changed)
+        self.native.setMinimumWidth(FIELD_WIDTH)
+        self.value = info.default
+        self.tooltip = _tip(info, row)
+
+    @property
+    def value(self) -> Any:
+        """What is chosen."""
+        return self.native.currentData() if isinstance(self.native, Choice) else self.native.value()
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        if isinstance(self.native, Choice):
+            self.native.setCurrentIndex(self.native.findData(value))
+        else:
+            self.native.setValue(value)
+
+    @property
+    def enabled(self) -> bool:
+        """Whether it can be chosen."""
+        return self.native.isEnabled()
+
+    @enabled.setter
+    def enabled(self, is_enabled: bool) -> None:
+        self.native.setEnabled(is_enabled)
+
+    @property
+    def tooltip(self) -> str:
+        """The text under the mouse."""
+        return self.native.toolTip()
+
+    @tooltip.setter
+    def tooltip(self, text: str) -> None:
+        self.native.setToolTip(text)
+
+    def _on_changed(self, _value: object) -> None:
+        self.changed.emit(self.value)
+
+
+def _number_field(info: FieldInfo, row: FormRow) -> NumberField | CountField:
+    bounds: dict[str, Any] = {}
     for rule in info.metadata:
-        options |= {bound: getattr(rule, key) for key, bound in BOUNDS.items() if getattr(rule, key, None) is not None}
-    if info.annotation is int:
-        options.setdefault("max", MAX_INT)
-    if row.choices:
-        options["choices"] = list(row.choices)
-    field = cast(ValueWidget[Any], create_widget(annotation=info.annotation, options=options))
-    native = field.native
-    if isinstance(native, QDoubleSpinBox):
-        native.setDecimals(row.decimals)
-        native.setStepType(QAbstractSpinBox.StepType.AdaptiveDecimalStepType)
-    if isinstance(native, QComboBox):
-        native.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    native.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-    native.setMinimumWidth(FIELD_WIDTH)
-    let_wheel_scroll_panel(native)
-    field.value = info.default
-    return field
+        bounds |= {bound: getattr(rule, key) for key, bound in BOUNDS.items() if getattr(rule, key, None) is not None}
+    return CountField(**bounds) if info.annotation is int else NumberField(**bounds, decimals=row.decimals)
 
 
 def _tip(info: FieldInfo, row: FormRow) -> str:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Image
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QDoubleSpinBox, QPushButton, QSpinBox, QWidget
+from qtpy.QtWidgets import QPushButton, QWidget
 from superqt.utils import signals_blocked
 
 from napari_deep3d.contributions import thick_pair
 from napari_deep3d.core import InputError, Spacing, format_spacing
 from napari_deep3d.gui.shared.geometry import PlacedStack
 from napari_deep3d.gui.shared.layers import channel_axis, full_data, image_layers, list_events
+from napari_deep3d.gui.shared.number_field import CountField, NumberField
 from napari_deep3d.gui.shared.stack_selection import StackSelection
 from napari_deep3d.gui.shared.widgets import AMBER, RED, Choice, Line, format_facts, make_form, stack_up
 
@@ -150,7 +151,7 @@ class StackSelector(QWidget):
         self._viewer, self._choice = viewer, choice
         self._guess = guess or self._guess_by_view
         self._rows: list[QWidget] = []
-        self._boxes: dict[int, QSpinBox] = {}
+        self._boxes: dict[int, CountField] = {}
         self._shown: tuple[Any, ...] = ()
         self.layer_choice = Choice(tip)
         self.layer_choice.currentIndexChanged.connect(self._on_layer_chosen)
@@ -224,10 +225,8 @@ class StackSelector(QWidget):
 
         # 3. A row for the index along each other axis.
         for axis, name in axes.others.items():
-            box = self._boxes[axis] = QSpinBox()
-            box.setRange(0, shape[axis] - 1)
-            box.setSuffix(f" / {shape[axis] - 1}")
-            box.setToolTip(f"The {name} to work on, counted from 0; napari's slider goes with it")
+            tip = f"The {name} to work on, counted from 0; napari's slider goes with it"
+            box = self._boxes[axis] = CountField(0, shape[axis] - 1, tip, f" / {shape[axis] - 1}")
             box.setValue(self._choice.index.get(axis, 0))
             box.valueChanged.connect(partial(self._move_slider, axis))
             rows.append((name.capitalize(), box))
@@ -273,16 +272,13 @@ class VoxelSize(QWidget):
         super().__init__()
         self._choice, self._why = choice, why
         self.reason = Line(AMBER)
-        self.z_um, self.xy_um = QDoubleSpinBox(), QDoubleSpinBox()
-        for field, tip in ((self.z_um, "distance between planes"), (self.xy_um, "size of a pixel")):
-            field.setDecimals(4)
-            field.setRange(0, 100)
-            field.setSingleStep(0.01)
-            field.setSpecialValueText("?")
-            field.setSuffix(" um")
-            field.setToolTip(f"Voxel size in um: {tip}")
-            field.setKeyboardTracking(False)
+        self.z_um, self.xy_um = (
+            NumberField(0, 100, "um", decimals=4, at_low="?", tip=f"Voxel size in um: {tip} (0.2, 0,2, 200 nm)")
+            for tip in ("distance between planes", "size of a pixel")
+        )
+        for field in (self.z_um, self.xy_um):
             field.valueChanged.connect(self._on_edited)
+            field.refused.connect(self.reason.show_text)
         self.apply_button = QPushButton("Set voxel size")
         self.apply_button.setToolTip(f"Write the voxel size to the layer now; {button} does so too")
         self.apply_button.clicked.connect(self.apply_requested)
