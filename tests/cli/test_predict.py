@@ -161,3 +161,28 @@ def test_overwrite(run: Run, recording: Path, tiny_model: Path, tmp_path: Path, 
     done = run("predict", recording, "-o", tmp_path / name, "--overwrite", "--model", tiny_model, "--json")
     check_result(done, tmp_path / name)
     assert names(tmp_path) == before
+
+
+@pytest.mark.parametrize("spacing", ["0.5,0.2,0.2", "0,5 0,2 0,2", "0,5;0,2;0,2"])
+def test_both_decimal_marks_mean_the_same(
+    run: Run, recording: Path, tiny_model: Path, tmp_path: Path, spacing: str
+) -> None:
+    words = ("--spacing", spacing, "--memory", "1,5GB", "--model", tiny_model, "--json")
+    told = run("predict", recording, "-o", tmp_path / "out.tif", *words).json
+    assert (told["spacing_um"], told["warnings"]) == ([0.5, 0.2, 0.2], [])
+
+
+def test_a_voxel_size_that_no_microscope_gives_is_doubted(
+    run: Run, recording: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    words = ("--spacing", "9,0.2,0.2", "--model", tiny_model, "--json")
+    told = run("predict", recording, "-o", tmp_path / "out.tif", *words).json
+    assert "Perhaps 0.9 x 0.2 x 0.2 um is meant" in told["warnings"][0]
+
+
+def test_billions_of_voxels_are_not_planned(run: Run, recording: Path, tiny_model: Path, tmp_path: Path) -> None:
+    done = run("predict", recording, "-o", tmp_path / "out.tif", "--spacing", "9,9,9", "--model", tiny_model)
+    assert done.code == 2
+    assert "times as many voxels" in done.err
+    assert "Correct the voxel size" in done.err
+    assert not (tmp_path / "out.tif").exists()

@@ -122,6 +122,7 @@ def test_a_voxel_size_can_be_given(run: Run, pair_files: Files, tmp_path: Path) 
         (("--transform", "warp"), "transform is 'warp'"),
         (("--max-shift-um", "1,2"), "--max-shift-um got '1,2'"),
         (("--max-shift-um", "0,2,2"), "max_shift_um"),
+        (("--confocal-spacing", "0,5,0,2,0,2"), 'with decimal commas --confocal-spacing "0,5;0,108;0,108"'),
         (("--max-shift-um", "0.4,0.4,0.4"), "best match lies at or beyond the largest shift allowed"),
     ],
 )

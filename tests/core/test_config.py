@@ -191,6 +191,7 @@ def test_config_file_that_is_not_toml_is_refused(content: bytes, tmp_path: Path)
 
 def test_assignments_are_read_as_toml_or_text() -> None:
     words = ["iterations=500", "learning_rate=1e-3", "patch=[12, 96, 96]", "device=cpu", "name=a=b", "empty="]
+    words += ["ema=0,5", "held_out=a,b"]
     assert parse_assignments(words) == {
         "iterations": 500,
         "learning_rate": 1e-3,
@@ -198,6 +199,8 @@ def test_assignments_are_read_as_toml_or_text() -> None:
         "device": "cpu",
         "name": "a=b",
         "empty": "",
+        "ema": 0.5,
+        "held_out": "a,b",
     }
 
 

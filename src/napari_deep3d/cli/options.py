@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
-from napari_deep3d.core import Config, InputError, Shape, Spacing, Vector, check_spacing, zyx
+from napari_deep3d.core import (
+    Config,
+    InputError,
+    Shape,
+    Spacing,
+    Vector,
+    check_spacing,
+    parse_number,
+    parse_numbers,
+    split_quantity,
+    zyx,
+)
 
-T = TypeVar("T")
 UNITS = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, alone, on standard output.")]
@@ -31,14 +40,14 @@ def setting(config: type[Config], name: str, note: str = "", *, flag: str | None
     return typer.Option(*([flag] if flag else []), help=f"{text}; {note}." if note else f"{text}.")
 
 
-def parse_spacing(text: str | None) -> Spacing | None:
+def parse_spacing(text: str | None, option: str = "--spacing") -> Spacing | None:
     """``0.5,0.108,0.108`` to a voxel size in um, Z, Y, X."""
-    return None if text is None else check_spacing(_numbers(text, float, "--spacing", "0.5,0.108,0.108"))
+    return None if text is None else check_spacing(_three(text, option, "0.5,0.108,0.108"))
 
 
 def parse_sizes(text: str | None) -> Vector | None:
     """``2,5,5`` to lengths in um, Z, Y, X."""
-    return None if text is None else _numbers(text, float, "--max-shift-um", "2,5,5")
+    return None if text is None else _three(text, "--max-shift-um", "2,5,5")
 
 
 def parse_tile(text: str) -> Literal["auto"] | Shape:
@@ -48,26 +57,42 @@ def parse_tile(text: str) -> Literal["auto"] | Shape:
 
 def parse_shape(text: str, option: str) -> Shape:
     """``48,160,160`` to voxels Z, Y, X."""
-    return _numbers(text, int, option, "24,128,128")
+    numbers = None if "." in text else parse_numbers(text)
+    if numbers is None or any(number != round(number) for number in numbers):
+        raise InputError(f"{option} got {text!r}; three whole numbers Z,Y,X are needed, such as {option} 24,128,128.")
+    return zyx(round(number) for number in numbers)
 
 
-def _numbers(text: str, kind: Callable[[str], T], option: str, example: str) -> tuple[T, T, T]:
-    try:
-        return zyx([kind(part) for part in text.split(",")])
-    except ValueError:  # of a part, or of other than three
+def _three(text: str, option: str, example: str) -> Vector:
+    numbers = parse_numbers(text)
+    if numbers is None:
+        parts = len(re.findall(r"\d+", text))
+        with_commas = ";".join(part.replace(".", ",") for part in example.split(","))
+        doubt = f" (there are {parts})" if "," in text and parts > 3 else ""
         raise InputError(
-            f"{option} got {text!r}; three numbers Z,Y,X are needed, such as {option} {example}."
-        ) from None
+            f"{option} got {text!r}; three numbers Z,Y,X are needed{doubt}, such as {option} {example}, or with "
+            f'decimal commas {option} "{with_commas}".'
+        )
+    return zyx(numbers)
 
 
 def parse_memory(text: str | None) -> int | None:
-    """``2GB`` to bytes."""
+    """``2GB`` or ``1,5GB`` to bytes."""
     if text is None:
         return None
-    match = re.fullmatch(r"\s*(\d+\.?\d*|\.\d+)\s*([kmgt]?b)?\s*", text.lower())
-    if match is None:
-        raise InputError(f"--memory got {text!r}; a size such as 2GB or 800MB is needed.")
-    return int(float(match[1]) * UNITS[match[2] or ""])
+    number, unit = split_quantity(text)
+    factor = UNITS.get(unit.casefold())
+    if number is None or number < 0 or factor is None:
+        raise InputError(f"--memory got {text!r}; a size such as 2GB, 1.5GB or 800MB is needed.")
+    return int(number * factor)
+
+
+def parse_minutes(text: str) -> float:
+    """``0.5`` or ``0,5`` to minutes."""
+    minutes = parse_number(text)
+    if minutes is None:
+        raise InputError(f"--minutes got {text!r}; a number of minutes is needed, such as 90 or 0.5.")
+    return minutes
 
 
 def parse_time(text: str | None) -> int | Literal["all"] | None:

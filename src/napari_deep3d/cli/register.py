@@ -36,7 +36,10 @@ def register(
     config = RegisterConfig.checked(
         method=method, preset=preset, transform=transform, max_shift_um=options.parse_sizes(max_shift_um)
     )
-    spacings = options.parse_spacing(confocal_spacing), options.parse_spacing(widefield_spacing)
+    spacings = (
+        options.parse_spacing(confocal_spacing, "--confocal-spacing"),
+        options.parse_spacing(widefield_spacing, "--widefield-spacing"),
+    )
     from napari_deep3d.jobs.register import StackSource, register_folders, register_pair
 
     sources = (

@@ -20,7 +20,12 @@ def train(
     settings: Annotated[list[str] | None, typer.Option("--set", help="A setting NAME=VALUE; may be repeated.")] = None,
     name: Annotated[str, typer.Option(help="Name of the model; the run folder's by default.")] = "",
     start: Annotated[str, typer.Option(help="Model or model file to go on from; from scratch by default.")] = "",
-    minutes: Annotated[float | None, typer.Option(help="How long it may take, instead of iterations.")] = None,
+    minutes: Annotated[
+        float | None,
+        typer.Option(
+            help="How long it may take, instead of iterations.", parser=options.parse_minutes, metavar="NUMBER"
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run with its own settings.")] = False,
     as_json: options.Json = False,
 ) -> None:

@@ -22,6 +22,7 @@ from napari_deep3d.core.config import (
     parse_assignments,
     read_toml,
 )
+from napari_deep3d.core.doubts import doubt_spacing, doubt_spacings
 from napari_deep3d.core.errors import InputError, is_out_of_memory
 from napari_deep3d.core.events import (
     Clock,

@@ -172,7 +172,7 @@ def check_spacing(spacing_um: Sequence[float]) -> Spacing:
     if len(values) != 3 or not all(np.isfinite(v) and 0.001 <= v <= 100 for v in values):
         raise InputError(
             f"voxel size {values} is not usable; three sizes Z,Y,X in um between 0.001 and 100 are needed, "
-            "such as 0.5,0.108,0.108."
+            "such as 0.5,0.108,0.108 (108 nm are 0.108 um)."
         )
     return zyx(values)
 

@@ -17,6 +17,7 @@ from napari_deep3d.core import (
     Shape,
     Spacing,
     Volume,
+    doubt_spacing,
     format_spacing,
     is_flat,
     measure_intensities,
@@ -41,6 +42,9 @@ MAX_TILE_VOXELS = {"cpu": 2e6, "cuda": 6e7, "mps": 1e7}
 than a second, and a prediction can be stopped between two layers."""
 VOXELS_PER_SECOND = {"cpu": 4e5, "cuda": 3e7, "mps": 3e6}
 """For the first estimate of the time only; while it runs, the time left comes from the tiles done."""
+MAX_GROWTH = 30
+"""A stack may have this many times its voxels on the model's grid: beyond it, its voxel size is wrong, or too coarse to
+hold what the model looks for."""
 MAX_HELD_VOXELS = 8_000_000
 """Stacks up to this size are held in memory while they are measured, so that each voxel is read once."""
 
@@ -85,7 +89,8 @@ class PredictionPlan:
 def plan_prediction(volume: Volume, config: PredictConfig) -> PredictionPlan:
     """Decide device, voxel size and tiles for a stack, without reading or computing.
 
-    InputError if the stack has no voxel size, or model or device cannot be used.
+    InputError if the stack has no voxel size, or one of which the model could make nothing but billions of voxels, or
+    if model or device cannot be used.
     """
     from napari_deep3d.nn.devices import choose_device, choose_precision, device_label
     from napari_deep3d.nn.tta import AUGMENTATIONS
@@ -93,11 +98,21 @@ def plan_prediction(volume: Volume, config: PredictConfig) -> PredictionPlan:
     notices = []
     info = model_info(config.model)
     spacing = config.spacing_um or volume.require_spacing_um()
+    doubt = doubt_spacing(spacing)
+    if doubt:
+        notices.append(doubt)
     device = choose_device(config.device)
     dtype = choose_precision(device, config.precision)
     # 1. The grid: the stack's own if the model was trained on such voxels, else the nearest one that it was.
     wanted = target_spacing(spacing, info.spacing_min_um, info.spacing_max_um)
     grid = grid_for(volume.shape, spacing, wanted, first_on_first=info.z_step > 1)
+    growth = prod(grid.model_shape) / prod(volume.shape)
+    if growth > MAX_GROWTH * info.z_step:
+        raise InputError(
+            f"{doubt} {volume.name}, brought to the voxels that the model knows ({format_spacing(wanted)}), would have "
+            f"{growth:.0f} times as many voxels; {MAX_GROWTH * info.z_step} times is allowed. Correct the voxel size, "
+            "or use a model that was trained on such voxels.".strip()
+        )
     z_known = spacing[0] <= info.spacing_max_um[0] * info.z_step * (1 + TOLERANCE)
     as_in_training = info.z_step > 1 and z_known and grid.zoom[1:] == (1.0, 1.0)  # planes between planes, no more
     if not (grid.is_identity or as_in_training):

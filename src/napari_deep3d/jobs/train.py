@@ -9,7 +9,19 @@ from typing import Any
 
 import psutil
 
-from napari_deep3d.core import InputError, Job, Notice, Pause, Shape, Stop, TrainConfig, drain, never, tap
+from napari_deep3d.core import (
+    InputError,
+    Job,
+    Notice,
+    Pause,
+    Shape,
+    Stop,
+    TrainConfig,
+    doubt_spacings,
+    drain,
+    never,
+    tap,
+)
 from napari_deep3d.io import check_folder
 from napari_deep3d.jobs.models import check_name, open_model
 from napari_deep3d.jobs.pairs import WRITTEN_SUFFIX, LoadedPair, PairsFolder, hold_in_memory, prepare_pairs
@@ -30,7 +42,8 @@ CALIBRATION_BOX: Shape = (48, 128, 128)
 class TrainResult:
     """A finished or stopped training: where the model is, and its last figures.
 
-    ``reason`` says why it ended before its time by itself; it is empty otherwise. ``first_process`` is false in all
+    ``notices`` are sentences that the user should read. ``reason`` says why it ended before its time by itself; it is
+    empty otherwise. ``first_process`` is false in all
     but one of several processes that train together.
     """
 
@@ -45,6 +58,7 @@ class TrainResult:
     complete: bool
     reason: str = ""
     first_process: bool = True
+    notices: tuple[str, ...] = ()
 
     def report(self) -> dict[str, Any]:
         """All of it as plain values."""
@@ -58,6 +72,7 @@ class TrainResult:
             "name": self.name,
             "complete": self.complete,
             "reason": self.reason,
+            "warnings": list(self.notices),
         }
 
 
@@ -130,12 +145,16 @@ def train_model(
         voxel_sizes(prepared)  # without them the model could not be used
         training, held_out = split_pairs(prepared, config)
 
+        sizes_um = [(pair.name, pair.spacing_um) for pair in prepared if pair.spacing_um is not None]
+        doubts = tuple(doubt_spacings(sizes_um))
+
         # 3. The run folder, and the number of steps that fit the time.
         _check_time(minutes, processes.count)
         if processes.is_first:
             if not resume:
                 check_folder(folder, overwrite=False)
             yield Notice(f"{len(prepared)} pairs, {device_label(device, dtype)}")
+            yield from map(Notice, doubts)
         if minutes is not None:
             config = yield from fit_to_time(training, config, minutes, at_once, stop)
         if not resume and processes.is_first:
@@ -172,6 +191,7 @@ def train_model(
             complete=complete,
             reason=trained.reason,
             first_process=processes.is_first,
+            notices=doubts,
         )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from napari_deep3d.core import InputError, Job, Notice, Progress, Stop, StoppedError, TrainConfig
+from napari_deep3d.core import InputError, Job, Notice, Progress, Stop, StoppedError, TrainConfig, doubt_spacings
 from napari_deep3d.jobs.models import model_info
 from napari_deep3d.jobs.pairs import PairFacts
 
@@ -128,6 +128,7 @@ def plan_training(
         notices.append(f"One of {torch.cuda.device_count()} GPUs is used; torchrun on the command line uses all.")
     if len(pairs) < 3:
         notices.append("With fewer than three pairs none is held out for testing, unless you choose one.")
+    notices += doubt_spacings((pair.name, pair.spacing_um) for pair in pairs if pair.spacing_um is not None)
     return TrainPlan(
         device_label(device, dtype),
         int(memory),

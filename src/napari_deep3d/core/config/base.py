@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections import Counter
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic.fields import FieldInfo
 
 from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.numbers import parse_number
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
@@ -170,7 +172,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def parse_assignments(assignments: list[str]) -> dict[str, Any]:
-    """Turn ``NAME=VALUE`` words into values, VALUE in TOML's notation (a bare word is text).
+    """Turn ``NAME=VALUE`` words into values, VALUE in TOML's notation (a bare word is text, ``0,5`` is 0.5).
 
     A dotted name is one within a table, as in TOML.
     """
@@ -183,6 +185,8 @@ def parse_assignments(assignments: list[str]) -> dict[str, Any]:
             value = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
             value = text
+            if re.fullmatch(r"\s*[+-]?\d*,\d+\s*", text) and (number := parse_number(text)) is not None:
+                value = number  # a decimal comma: a list would stand in brackets
         for part in reversed(name.split(".")):
             value = {part: value}
         values = _merged(values, value)

@@ -17,6 +17,7 @@ from napari_deep3d.core import (
     Volume,
     all_finite,
     check_stack,
+    doubt_spacings,
     format_spacing,
     intensity_range,
     is_flat,
@@ -34,13 +35,14 @@ SAME_SPACING = 1e-3
 
 def check_pair(confocal: Volume, widefield: Volume) -> list[str]:
     """Refuse (InputError) stacks that cannot be registered; return what the user should know about the others."""
-    notices = []
+    notices, sizes_um = list[str](), list[tuple[str, Spacing]]()
     for kind, volume in (("confocal", confocal), ("wide-field", widefield)):
         if volume.spacing_um is None:
             raise InputError(
                 f"the {kind} stack {volume.name} has no voxel size in micrometres; without it the two stacks cannot be "
                 "brought to one scale. Give it as Z,Y,X in um, or save the file with its voxel size."
             )
+        sizes_um.append((f"the {kind} stack", volume.spacing_um))
         if not all_finite(volume.data):
             raise InputError(
                 f"the {kind} stack {volume.name} holds voxels that are no numbers (NaN or infinite). Remove those "
@@ -60,7 +62,7 @@ def check_pair(confocal: Volume, widefield: Volume) -> list[str]:
             )
         if share > SOME_SATURATED:
             notices.append(f"{share:.1%} of the {kind} stack is saturated; structure is lost there.")
-    return notices
+    return doubt_spacings(sizes_um) + notices
 
 
 @dataclass(frozen=True)

@@ -164,7 +164,7 @@ class PredictPanel(QWidget):
         if isinstance(end, Failed):
             self._plan.forget()
             self._request = None
-            self.stack.problem.show_text(end.message)
+            self.stack.problem.show_text(end.message.removeprefix(self.stack.doubt.text()).strip())
             self._refresh_buttons()
         elif not isinstance(end, Cancelled):
             self.plan_line.show_text(f"{end.device_label}, about {format_seconds(end.seconds)}")
@@ -202,7 +202,7 @@ class PredictPanel(QWidget):
 
     def _show_notice(self, notice: str) -> None:
         shown = self.notices.text()
-        if notice not in (*shown.splitlines(), self.novelty.text()):
+        if notice not in (*shown.splitlines(), self.novelty.text(), self.stack.doubt.text()):
             self.notices.show_text(f"{shown}\n{notice}".strip())
 
     def _on_ended(self, source: Image, prediction: PredictionRun, end: Prediction | Failed | Cancelled) -> None:

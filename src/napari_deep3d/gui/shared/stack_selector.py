@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QPushButton, QWidget
 from superqt.utils import signals_blocked
 
 from napari_deep3d.contributions import thick_pair
-from napari_deep3d.core import InputError, Spacing, format_spacing
+from napari_deep3d.core import InputError, Spacing, doubt_spacing, format_spacing
 from napari_deep3d.gui.shared.geometry import PlacedStack
 from napari_deep3d.gui.shared.layers import channel_axis, full_data, image_layers, list_events
 from napari_deep3d.gui.shared.number_field import CountField, NumberField
@@ -84,10 +84,10 @@ class StackPart(QWidget):
         self._viewer, self.choice = viewer, choice
         self._shown: Image | None = None
         self.chooser = StackSelector(viewer, choice, label, tip, guess)
-        self.facts, self.problem = Line(), Line(RED)
+        self.facts, self.doubt, self.problem = Line(), Line(AMBER), Line(RED)
         self.voxel_size = VoxelSize(choice, why, button)
         self.voxel_size.apply_requested.connect(self.apply_spacing)
-        stack_up(self, self.chooser, self.facts, self.problem, self.voxel_size)
+        stack_up(self, self.chooser, self.facts, self.doubt, self.problem, self.voxel_size)
         choice.changed.connect(self.refresh)
         self.refresh()
 
@@ -108,13 +108,16 @@ class StackPart(QWidget):
         if self.choice.layer != self._shown:
             self._shown = self.choice.layer
             self.voxel_size.clear()
-        facts, problem, needs_spacing = "", "", False
+        facts, doubt, problem, needs_spacing = "", "", "", False
         if self.choice.layer is not None:
             try:
-                facts, needs_spacing = format_facts(self.choice.volume()), self.choice.needs_spacing()
+                volume, needs_spacing = self.choice.volume(), self.choice.needs_spacing()
+                facts = format_facts(volume)
+                doubt = "" if volume.spacing_um is None else doubt_spacing(volume.spacing_um)
             except InputError as error:
                 problem = str(error)
         self.facts.show_text(facts)
+        self.doubt.show_text(doubt)
         self.problem.show_text(problem)
         self.voxel_size.setVisible(needs_spacing)
         self.voxel_size.refresh()
