@@ -289,10 +289,8 @@ def test_models_that_are_not_there(run: Run, recording: Path, tmp_path: Path, mo
 @pytest.mark.parametrize(
     ("option", "value", "what"),
     [
-        *(
-            ("--spacing", value, "Z,Y,X")
-            for value in ("0.5", "a,b,c", "0,0,0", "-1,1,1", "nan,1,1", "1,1,1,1", "0,5,0,2,0,2", "")
-        ),
+        *(("--spacing", value, "Z,Y,X") for value in ("0.5", "a,b,c", "0,0,0", "-1,1,1", "nan,1,1", "1,1,1,1", "")),
+        ("--spacing", "0,5,0,2,0,2", "(there are 6), such as --spacing 0.5,0.108,0.108"),
         *(("--tile", value, "tile") for value in ("big", "16,32", "0,32,32", "-1,32,32", "1.5,32,32")),
         *(("--memory", value, "memory") for value in ("much", "-1GB", "1.2.3GB", "0", "1KB", ".")),
         *(("--time", value, "time") for value in ("noon", "1.5", "-1", "3")),

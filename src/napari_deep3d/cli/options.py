@@ -87,8 +87,10 @@ def parse_memory(text: str | None) -> int | None:
     return int(number * factor)
 
 
-def parse_minutes(text: str) -> float:
+def parse_minutes(text: str | None) -> float | None:
     """``0.5`` or ``0,5`` to minutes."""
+    if text is None:
+        return None
     minutes = parse_number(text)
     if minutes is None:
         raise InputError(f"--minutes got {text!r}; a number of minutes is needed, such as 90 or 0.5.")

@@ -21,10 +21,7 @@ def train(
     name: Annotated[str, typer.Option(help="Name of the model; the run folder's by default.")] = "",
     start: Annotated[str, typer.Option(help="Model or model file to go on from; from scratch by default.")] = "",
     minutes: Annotated[
-        float | None,
-        typer.Option(
-            help="How long it may take, instead of iterations.", parser=options.parse_minutes, metavar="NUMBER"
-        ),
+        str | None, typer.Option(help="How long it may take, instead of iterations.", metavar="NUMBER")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run with its own settings.")] = False,
     as_json: options.Json = False,
@@ -35,11 +32,10 @@ def train(
     from napari_deep3d.api import train_config
     from napari_deep3d.jobs.train import train_model
 
+    limit = options.parse_minutes(minutes)
     chosen = train_config(preset or "laptop", read_toml(config) if config else {}, parse_assignments(settings or []))
     done = run(
-        lambda stop: train_model(
-            pairs, output, chosen, name=name, start=start, minutes=minutes, resume=resume, stop=stop
-        )
+        lambda stop: train_model(pairs, output, chosen, name=name, start=start, minutes=limit, resume=resume, stop=stop)
     )
     if done.first_process:
         report(done.report(), as_json)
