@@ -1,16 +1,17 @@
-"""Sample data for napari's File > Open Sample."""
+"""What napari asks of the package without its window: sample data, and saving an image layer."""
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pooch
 
-from napari_deep3d.core import InputError, Volume, check_spacing, zyx
+from napari_deep3d.core import InputError, Volume, drain
 from napari_deep3d.data import THICK_CONFOCAL, THICK_WIDEFIELD
-from napari_deep3d.io import open_stack, um_per_unit, write_stack
+from napari_deep3d.io import layer_stack, open_stack, save_stack
 
 LayerData = tuple[Any, dict[str, Any], str]
 """What napari makes a layer of: the voxels, the layer's properties, and the kind of layer."""
@@ -49,46 +50,30 @@ def nucleus_pair() -> list[LayerData]:
 def write_image(path: str, data: Any, properties: dict[str, Any]) -> list[str]:
     """Save an image layer as OME-TIFF or OME-Zarr with voxel size and position, which napari's own writer drops.
 
+    Warns, which napari shows, of what the file cannot hold: a rotation, say.
+
     Parameters
     ----------
     path : str
         File to write; napari has asked whether it may be replaced.
-    data : array of voxels, axes (Z, Y, X), after axes of length one
+    data : array of voxels, or of a pyramid a list of arrays
+        Axes Z, Y, X, and time, channel and axes of length 1.
     properties : dict
-        The layer's, as napari gives them: ``scale``, ``translate``, ``units``, ``name``, ``metadata``.
+        The layer's, as napari gives them.
 
     Raises
     ------
-    InputError
-        If the layer is no stack, or has no voxel size.
+    OSError
+        If the layer is no stack or has no voxel size, or the file cannot be written; napari drops an InputError, since
+        it takes a ValueError for a writer that is missing.
     """
-    voxels = np.asarray(data)
-    extra = voxels.ndim - 3
-    if extra < 0 or any(size != 1 for size in voxels.shape[:extra]):
-        raise InputError(
-            f"a layer of shape {voxels.shape} cannot be saved as one stack; axes Z, Y, X are needed. "
-            "Choose one channel and time point first."
-        )
-    factors = []
-    for unit in properties.get("units", ("pixel",) * voxels.ndim)[extra:]:
-        factor = um_per_unit(unit)
-        if factor is None:
-            raise InputError(
-                f"the layer has no voxel size in um (its unit is {unit}). Give it one in the Deep3D panel, then save "
-                "again."
-            )
-        factors.append(factor)
-    spacing = [step * um for step, um in zip(properties["scale"][extra:], factors, strict=True)]
-    origin = [place * um for place, um in zip(properties["translate"][extra:], factors, strict=True)]
-    write_stack(
-        path,
-        voxels[(0,) * extra],
-        check_spacing(spacing),
-        zyx(origin),
-        channel_name=properties.get("name", ""),
-        overwrite=True,
-        description=properties.get("metadata", {}).get("napari-deep3d"),
-    )
+    try:
+        stack = layer_stack(data, properties)
+        drain(save_stack(path, stack.voxels, stack.facts, overwrite=True))
+    except InputError as error:
+        raise OSError(str(error)) from error
+    if stack.notice:
+        warnings.warn(stack.notice, stacklevel=2)
     return [path]
 
 

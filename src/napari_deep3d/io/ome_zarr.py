@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
-from napari_deep3d.core import InputError, Spacing
-from napari_deep3d.io.stack_file import StackFile, StackView, stack_axes, stack_name
+from napari_deep3d.core import InputError
+from napari_deep3d.io.stack_file import StackFacts, StackFile, StackView, stack_axes, stack_name
 from napari_deep3d.io.units import length_um, origin_or_zero, spacing_or_none
 
 if TYPE_CHECKING:
@@ -116,32 +116,29 @@ def _damaged(path: Path, reason: str) -> InputError:
     return InputError(f"{path} is not valid OME-Zarr: {reason}. Copy or export it again.")
 
 
-def create_ome_zarr(
-    path: Path,
-    shape: tuple[int, ...],
-    dtype: np.dtype[Any],
-    spacing_um: Spacing,
-    origin_um: Spacing,
-    channel_name: str,
-    description: Mapping[str, object],
-) -> zarr.Array[Any]:
-    """Make an OME-Zarr 0.5 folder of one level, all zero, and return its Zarr array, axes ([T,] Z, Y, X)."""
+def create_ome_zarr(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], facts: StackFacts) -> zarr.Array[Any]:
+    """Make an OME-Zarr 0.5 folder of one level, all zero, and return its Zarr array, axes as in ``facts``."""
     import zarr
     from yaozarrs import v05
 
-    time = len(shape) - 3
-    space = [v05.SpaceAxis(name=axis, unit="micrometer") for axis in "zyx"]
+    kinds = {"T": v05.TimeAxis(name="t", unit="second" if facts.time_step_s else None), "C": v05.ChannelAxis(name="c")}
+    kinds |= {axis: v05.SpaceAxis(name=axis.lower(), unit="micrometer") for axis in "ZYX"}
+    axes, further = [kinds[axis] for axis in facts.axes], facts.axes[:-3]
+    steps = [facts.time_step_s or 1.0 if axis == "T" else 1.0 for axis in further]
     level = v05.Dataset(
         path=_LEVEL,
         coordinateTransformations=[
-            v05.ScaleTransformation(scale=[1.0] * time + list(spacing_um)),
-            v05.TranslationTransformation(translation=[0.0] * time + list(origin_um)),
+            v05.ScaleTransformation(scale=steps + list(facts.spacing_um)),
+            v05.TranslationTransformation(translation=[0.0] * len(further) + list(facts.origin_um)),
         ],
     )
-    axes = [v05.TimeAxis(name="t")] * time + space
-    image = v05.Image(multiscales=[v05.Multiscale(name=channel_name or None, axes=axes, datasets=[level])])
-    attributes = {"ome": image.model_dump(mode="json", exclude_none=True), "napari-deep3d": dict(description)}
+    image = v05.Image(multiscales=[v05.Multiscale(name=facts.channel_name or None, axes=axes, datasets=[level])])
+    ome = image.model_dump(mode="json", exclude_none=True)
+    if "C" in further:
+        names = facts.channel_names(shape[facts.axes.index("C")])
+        ome["omero"] = {"channels": [{"label": name, "color": "FFFFFF"} for name in names]}
+    attributes = {"ome": ome, "napari-deep3d": dict(facts.description)}
     group = zarr.create_group(path, zarr_format=3, attributes=attributes)
-    chunks = (1,) * time + tuple(min(n, c) for n, c in zip(shape[time:], _CHUNK, strict=True))
+    chunks = (1,) * len(further) + tuple(min(n, c) for n, c in zip(shape[len(further) :], _CHUNK, strict=True))
     names = [axis.name for axis in axes]
     return group.create_array(_LEVEL, shape=shape, dtype=dtype, chunks=chunks, dimension_names=names)

@@ -84,6 +84,36 @@ class StackView(LazyStack):
 
 
 @dataclass(frozen=True)
+class StackFacts:
+    """What is written of a stack beside its voxels.
+
+    Attributes
+    ----------
+    axes : str
+        ``ZYX``, ``TZYX``, ``CZYX`` or ``TCZYX``.
+    spacing_um, origin_um : (float, float, float)
+        Voxel size, and position of the first voxel, in um along Z, Y, X.
+    channel_name : str
+        What the voxels show.
+    time_step_s : float or None
+        Seconds between time points.
+    description : mapping
+        How the stack came about: values that JSON can hold.
+    """
+
+    axes: str
+    spacing_um: Spacing
+    origin_um: Spacing = (0.0, 0.0, 0.0)
+    channel_name: str = ""
+    time_step_s: float | None = None
+    description: Mapping[str, object] = field(default_factory=dict)
+
+    def channel_names(self, count: int) -> list[str]:
+        """A name for each of ``count`` channels."""
+        return [self.channel_name] if count == 1 else [f"{self.channel_name} {i}".strip() for i in range(count)]
+
+
+@dataclass(frozen=True)
 class StackFile:
     """An opened file, its voxels still on disk.
 

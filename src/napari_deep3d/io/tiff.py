@@ -6,7 +6,7 @@ import json
 import logging
 import math
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,7 +17,7 @@ import tifffile
 from numpy.typing import DTypeLike, NDArray
 
 from napari_deep3d.core import InputError, Spacing
-from napari_deep3d.io.stack_file import StackFile, StackView, stack_axes, stack_name
+from napari_deep3d.io.stack_file import StackFacts, StackFile, StackView, stack_axes, stack_name
 from napari_deep3d.io.tiff_check import check_planes, check_tiff
 from napari_deep3d.io.units import length_um, origin_or_zero, spacing_or_none
 
@@ -204,19 +204,12 @@ class MappedArray:
             self._open = None
 
 
-def create_ome_tiff(
-    path: Path,
-    shape: tuple[int, ...],
-    dtype: np.dtype[Any],
-    spacing_um: Spacing,
-    origin_um: Spacing,
-    channel_name: str,
-    description: Mapping[str, object],
-) -> MappedArray:
-    """Make an OME-TIFF, all zero, and map it, axes ([T,] Z, Y, X).
+def create_ome_tiff(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], facts: StackFacts) -> MappedArray:
+    """Make an OME-TIFF, all zero, and map it, axes as in ``facts``.
 
     The pixel size is also in the resolution tags, for programs that read no OME-XML.
     """
+    spacing_um, origin_um = facts.spacing_um, facts.origin_um
     heights = [origin_um[0] + i * spacing_um[0] for i in range(shape[-3])] * math.prod(shape[:-3])
     plane: dict[str, list[float] | list[str]] = {
         "PositionZ": heights,
@@ -224,13 +217,16 @@ def create_ome_tiff(
         "PositionX": [origin_um[2]] * len(heights),
     }
     plane |= {f"Position{axis}Unit": ["µm"] * len(heights) for axis in "ZYX"}
+    channels = shape[facts.axes.index("C")] if "C" in facts.axes else 1
     metadata: dict[str, object] = {
-        "axes": "TZYX"[-len(shape) :],
+        "axes": facts.axes,
         "Creator": "napari-deep3d",
-        "Description": json.dumps(description),
-        "Channel": {"Name": [channel_name]},
+        "Description": json.dumps(facts.description),
+        "Channel": {"Name": facts.channel_names(channels)},
         "Plane": plane,
     }
+    if facts.time_step_s:
+        metadata |= {"TimeIncrement": facts.time_step_s, "TimeIncrementUnit": "s"}
     for axis, size in zip("ZYX", spacing_um, strict=True):
         metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "µm"}
     mapped = tifffile.memmap(

@@ -33,6 +33,19 @@ def um_per_unit(unit: object) -> float | None:
     return None
 
 
+def seconds_per_unit(unit: object) -> float | None:
+    """Seconds in one unit of time, a text or a ``pint.Unit``; None if it is none."""
+    import pint
+
+    try:
+        parsed = pint.application_registry.Unit(unit) if isinstance(unit, str) else unit
+    except (pint.UndefinedUnitError, ValueError):
+        return None
+    if isinstance(parsed, pint.Unit) and parsed.is_compatible_with("s"):
+        return float((1 * parsed).to("s").magnitude)
+    return None
+
+
 @lru_cache
 def _um_per_written_unit(unit: str) -> float | None:
     # ImageJ escapes the micro sign; files hold both of Unicode's micro signs and both spellings of "metre".

@@ -15,9 +15,25 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from napari_deep3d.core import InputError, Spacing, Stack, WritableStack, check_spacing, part_path, reason, zyx
+from napari_deep3d.core import (
+    Clock,
+    InputError,
+    Job,
+    Spacing,
+    Stack,
+    Stop,
+    StoppedError,
+    WritableStack,
+    check_spacing,
+    drain,
+    never,
+    part_path,
+    reason,
+    zyx,
+)
 from napari_deep3d.io.ome_zarr import create_ome_zarr
 from napari_deep3d.io.output import check_output, publish, remove
+from napari_deep3d.io.stack_file import StackFacts
 from napari_deep3d.io.tiff import MappedArray, create_ome_tiff
 
 _PLANES_AT_ONCE = 16
@@ -34,7 +50,7 @@ class StackWriter:
     path : str | Path
         The name of the result.
     shape : tuple[int, ...]
-        Number of voxels along (Z, Y, X) or (T, Z, Y, X).
+        Number of voxels along (Z, Y, X) or (T, Z, Y, X), or along ``axes``.
     spacing_um, origin_um : Spacing
         Voxel size, and position of the first voxel, in um along (Z, Y, X).
     channel_name : str
@@ -45,6 +61,10 @@ class StackWriter:
         How the result came about: values that JSON can hold.
     dtype : DTypeLike
         Kind of number.
+    axes : str
+        ``ZYX``, ``TZYX``, ``CZYX`` or ``TCZYX``; by default told from the number of axes.
+    time_step_s : float | None
+        Seconds between time points.
 
     Attributes
     ----------
@@ -70,10 +90,14 @@ class StackWriter:
         overwrite: bool = False,
         description: Mapping[str, object] | None = None,
         dtype: DTypeLike = np.float32,
+        axes: str = "",
+        time_step_s: float | None = None,
     ) -> None:
         self.path = check_output(path, overwrite)
-        if len(shape) not in (3, 4) or min(shape) < 1:
+        self._axes = axes or "TZYX"[-len(shape) :]
+        if len(shape) not in (3, 4, 5) or min(shape) < 1 or len(self._axes) != len(shape):
             raise InputError(f"cannot write a stack of shape {shape}; Z, Y, X or T, Z, Y, X are needed.")
+        self._time_step_s = time_step_s
         self._shape, self._dtype = tuple(int(n) for n in shape), np.dtype(dtype)
         self._spacing_um = check_spacing(spacing_um)
         self._origin_um: Spacing = zyx(float(place) for place in origin_um)
@@ -112,10 +136,12 @@ class StackWriter:
         return InputError(f"cannot write {self.path}: {reason(error)}. Make room, or give a folder on another disk.")
 
     def _create(self) -> WritableStack:
-        about = (self._spacing_um, self._origin_um, self._channel_name, self._description)
+        about = StackFacts(
+            self._axes, self._spacing_um, self._origin_um, self._channel_name, self._time_step_s, self._description
+        )
         stack: WritableStack
         if self.path.suffix.lower() == ".zarr":
-            stack = create_ome_zarr(self._part, self._shape, self._dtype, *about)
+            stack = create_ome_zarr(self._part, self._shape, self._dtype, about)
             return stack
         # The file is sparse: a disk that fills up later would end the program without a word.
         needed = int(np.prod(self._shape, dtype=np.int64)) * self._dtype.itemsize
@@ -125,7 +151,7 @@ class StackWriter:
                 f"cannot write {self.path}: {needed / 1e9:.1f} GB are needed, {free / 1e9:.1f} GB are free. "
                 "Make room, or give a folder on another disk."
             )
-        return create_ome_tiff(self._part, self._shape, self._dtype, *about)
+        return create_ome_tiff(self._part, self._shape, self._dtype, about)
 
     def _close(self) -> None:
         if isinstance(self.data, MappedArray):
@@ -164,15 +190,49 @@ def write_stack(
     InputError
         As for :class:`StackWriter`, and for complex, boolean or non-numeric voxels.
     """
-    dtype = _stored_dtype(np.dtype(data.dtype))
-    writer = StackWriter(path, tuple(data.shape), spacing_um, origin_um, channel_name, overwrite, description, dtype)
+    facts = StackFacts("TZYX"[-len(data.shape) :], spacing_um, origin_um, channel_name, description=description or {})
+    return drain(save_stack(path, data, facts, overwrite=overwrite))
+
+
+def save_stack(
+    path: str | Path, data: Stack, facts: StackFacts, *, overwrite: bool = False, stop: Stop = never
+) -> Job[Path]:
+    """Write a stack of any of the axes that ``facts`` names; otherwise as :func:`write_stack`.
+
+    Yields
+    ------
+    Progress
+
+    Raises
+    ------
+    StoppedError
+        If it was stopped; nothing is written then.
+    """
+    dtype, clock = _stored_dtype(np.dtype(data.dtype)), Clock()
+    writer = StackWriter(
+        path,
+        tuple(data.shape),
+        facts.spacing_um,
+        facts.origin_um,
+        facts.channel_name,
+        overwrite,
+        facts.description,
+        dtype,
+        facts.axes,
+        facts.time_step_s,
+    )
+    planes = data.shape[-3]
+    done, total = 0, int(np.prod(data.shape[:-2]))
     with writer:
-        *times, planes = data.shape[:-2]
-        for time in np.ndindex(*times):
+        for index in np.ndindex(*data.shape[:-3]):
             for start in range(0, planes, _PLANES_AT_ONCE):
-                box = (*time, slice(start, min(start + _PLANES_AT_ONCE, planes)))
+                if stop():
+                    raise StoppedError
+                box = (*index, slice(start, min(start + _PLANES_AT_ONCE, planes)))
                 block: NDArray[Any] = np.asarray(data[box]).astype(dtype, copy=False)
                 writer.data[box] = block
+                done += len(block)
+                yield clock.progress(done, total, "saving")
     return writer.path
 
 

@@ -3,7 +3,6 @@
 from napari_deep3d.gui.shared.config_form import ConfigForm, FormRow
 from napari_deep3d.gui.shared.geometry import LayerPair, PlacedStack, place_part
 from napari_deep3d.gui.shared.layers import (
-    METADATA_KEY,
     TEMPORARY,
     LayerAxes,
     contrast_limits,
@@ -45,6 +44,7 @@ from napari_deep3d.gui.shared.widgets import (
     stack_up,
 )
 from napari_deep3d.gui.shared.worker import Cancelled, Failed, LatestResult, Run, close_all, close_with, job_of
+from napari_deep3d.io import METADATA_KEY
 
 __all__ = [
     "AMBER",

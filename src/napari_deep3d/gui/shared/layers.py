@@ -13,21 +13,15 @@ from napari.layers import Image, Layer
 from numpy.typing import NDArray
 
 from napari_deep3d.core import MIN_PLANES, InputError, LazyStack, Spacing, Stack, zyx
-from napari_deep3d.io import open_stack, um_per_unit
+from napari_deep3d.io import AXIS_NAMES, open_stack, um_per_unit
 
 if TYPE_CHECKING:
     from napari import Viewer
-
-NAMES = {"depth": "z", "plane": "z", "slice": "z", "time": "t", "frame": "t", "channel": "c", "ch": "c"}
-"""Other names that axes go by."""
 
 WORDS = {"t": "time point", "c": "channel"}
 
 TEMPORARY = "napari-deep3d temporary"
 """Key in the metadata of a layer that a view made and takes away: no choice lists it."""
-
-METADATA_KEY = "napari-deep3d"
-"""Key in the metadata of a layer that a job made: where it comes from."""
 
 MAX_CHANNELS = 8
 """An axis without a name that is longer holds no channels."""
@@ -101,7 +95,7 @@ def find_axes(layer: Image, z: int | None = None, file: FileFacts | None = None)
         If the layer is a colour picture, has no planes, or labels other than Z, Y, X.
     """
     shape = tuple(full_data(layer).shape)
-    labels = [NAMES.get(label.strip().lower(), label.strip().lower()) for label in layer.axis_labels]
+    labels = [AXIS_NAMES.get(label.strip().lower(), label.strip().lower()) for label in layer.axis_labels]
 
     # 1. What is no stack.
     if layer.rgb:
