@@ -24,7 +24,9 @@ def panels(fake: FakePrediction) -> dict[str, Any]:
     """What makes the dock's panels; a test module that overrides it hands further fakes to them."""
     from napari_deep3d.gui.predict.panel import PredictPanel
 
-    return {"predict": partial(PredictPanel, plan=fake.plan, predict=fake, models=fake.models)}
+    return {
+        "predict": partial(PredictPanel, plan=fake.plan, predict=fake, predict_series=fake.series, models=fake.models)
+    }
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -68,6 +68,17 @@ class FakePrediction:
             seconds=23.0,
             notices=("The planes are far apart.",),
         )
+
+    def series(self, volumes: Sequence[Volume], config: PredictConfig, into: Any, stop: Stop = never) -> Job[Any]:
+        """A prediction of several time points: slab i of time point t holds (t + 1) (i + 1)."""
+        for time, volume in enumerate(volumes):
+            error = None if into.uncertainty is None else into.uncertainty[time]
+            part = SimpleNamespace(prediction=into.prediction[time], uncertainty=error)
+            made = yield from self(volume, config, part, stop)
+            into.prediction[time] *= time + 1
+            if not made.complete:
+                break
+        return made
 
     def __call__(self, volume: Volume, config: PredictConfig, into: Any, stop: Stop = never) -> Job[Any]:
         from napari_deep3d.jobs.predict import Prediction

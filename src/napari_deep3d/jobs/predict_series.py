@@ -77,6 +77,14 @@ def prepare_series(volumes: Sequence[Volume], config: PredictConfig, stop: Stop 
     return PreparedSeries(usable, skipped, len(volumes))
 
 
+def predict_volumes(
+    volumes: Sequence[Volume], config: PredictConfig, into: Output, stop: Stop = never
+) -> Job[Prediction]:
+    """Prepare the time points of a series and predict them; as :func:`prepare_series` and :func:`predict_series`."""
+    series = yield from prepare_series(volumes, config, stop)
+    return (yield from predict_series(series, into, stop))
+
+
 def predict_series(series: PreparedSeries, into: Output, stop: Stop = never) -> Job[Prediction]:
     """Predict one time point after the other.
 

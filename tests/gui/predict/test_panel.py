@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QLabel, QSpinBox
 
 from napari_deep3d.core.errors import InputError
+from napari_deep3d.gui.predict import choices
 from napari_deep3d.gui.shared import stack_selector
 from tests.helpers.gui import PLACE, SPACING_UM, FakePrediction
 
@@ -198,14 +200,74 @@ def test_channel_and_time_are_chosen_by_number(
     dock.predict_panel.run_button.button.click()
     wait_end(qtbot, dock.predict_panel)
     assert np.array_equal(np.asarray(fake.volumes[0].data[:, :, :]), stack)
-    result = viewer.layers[-1]
-    assert result.data.shape == stack.shape
+    result = viewer.layers["data t1 c1 (confocal-like)"]
+    assert result.data.shape == (1, 1, *stack.shape)
+    assert result.data_to_world((0, 0, 0, 0, 0))[:2] == (1, 1)  # not over the other time points and channels
     assert result.metadata["napari-deep3d"]["input"] == {
         "layer": "data",
         "path": None,
         "time point": 1,
         "channel": 1,
     }
+
+
+@pytest.mark.parametrize(
+    ("order", "labels"),
+    [((0, 1, 2, 3, 4), ("t", "c", "z", "y", "x")), ((1, 2, 0, 3, 4), ("c", "z", "t", "y", "x"))],
+)
+def test_all_time_points_make_one_layer(
+    dock: Any, viewer: Any, qtbot: Any, stack: Data, fake: FakePrediction, order: Any, labels: Any
+) -> None:
+    data = np.stack([np.stack([stack, stack + 10 * time]) for time in range(3)])  # axes T, C, Z, Y, X
+    shape = data.transpose(order).shape
+    scale = np.array([30, 1, *SPACING_UM])[list(order)]
+    units = [("s", "pixel", "um", "um", "um")[axis] for axis in order]
+    source = viewer.add_image(data.transpose(order), name="cell", axis_labels=labels, units=units, scale=scale)
+    panel, channel, time_at = dock.predict_panel, labels.index("c"), labels.index("t")
+    viewer.dims.set_current_step(channel, 1)
+    assert panel.all_times.text() == "All 3 time points"
+    assert panel.all_times.isVisibleTo(panel)
+    panel.all_times.click()
+    qtbot.waitUntil(lambda: "about 69 s for 3 time points" in panel.plan_line.text())
+    panel.run_button.button.click()
+    wait_end(qtbot, panel)
+    means = [int(np.asarray(volume.data[:, :, :]).mean()) for volume in fake.volumes]
+    assert np.diff(means).tolist() == [10, 10]
+    result = viewer.layers["cell c1 (confocal-like)"]
+    assert result.data.shape == tuple(1 if axis == channel else size for axis, size in enumerate(shape))
+    np.testing.assert_array_equal(np.moveaxis(result.data, time_at, 0).max(axis=(1, 2, 3, 4)), [4, 8, 12])
+    assert (list(result.scale), result.units) == (list(source.scale), source.units)
+    assert result.translate[channel] == 1
+    assert result.metadata["napari-deep3d"]["input"]["time point"] == "all"
+    panel.all_times.click()
+
+
+def test_stop_keeps_the_finished_time_points(
+    dock: Any, viewer: Any, qtbot: Any, stack: Data, fake: FakePrediction
+) -> None:
+    fake.gate = threading.Semaphore(6)
+    viewer.add_image(np.stack([stack] * 3), name="cell", axis_labels=("t", "z", "y", "x"), units=["s"] + ["um"] * 3)
+    panel = dock.predict_panel
+    panel.all_times.click()
+    panel.run_button.button.click()
+    qtbot.waitUntil(lambda: len(fake.volumes) == 2 and viewer.layers[-1].data[1, 0, 8, 0] == 2)
+    panel.run_button.button.click()
+    wait_end(qtbot, panel)
+    result = viewer.layers["cell (confocal-like) (incomplete)"]
+    assert result.data[0].min() == 1
+    assert not result.data[2].any()
+
+
+def test_a_series_beyond_the_memory_is_refused_with_the_way_that_works(
+    dock: Any, viewer: Any, stack: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choices.psutil, "virtual_memory", lambda: SimpleNamespace(available=stack.size * 4 * 2))
+    viewer.add_image(np.stack([stack] * 3), name="cell", axis_labels=("t", "z", "y", "x"), units=["s"] + ["um"] * 3)
+    panel = dock.predict_panel
+    assert panel.run_button.button.isEnabled()
+    panel.all_times.click()
+    assert "predict --time all keeps the result on disk" in panel.problem.text()
+    assert not panel.run_button.button.isEnabled()
 
 
 def test_stop_is_heeded_within_a_second_and_keeps_what_is_ready(

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
+import psutil
 from qtpy.QtWidgets import QFileDialog, QWidget
 
-from napari_deep3d.core import DEFAULT_MODEL, PredictConfig, Volume
+from napari_deep3d.core import DEFAULT_MODEL, InputError, PredictConfig, Volume
 from napari_deep3d.gui.shared import (
     Choice,
     ConfigForm,
     FormRow,
     NumberField,
     StackSelection,
+    full_data,
     make_form,
+    pick,
     stack_up,
+    time_axis,
 )
 from napari_deep3d.jobs.models import ModelEntry
 
+BYTES_PER_VOXEL = 4
+"""Of a result."""
 OPEN_FILE = "Open a model file..."
 ADVANCED = {
     "device": FormRow("Device", "Where to compute; take cpu if the GPU is too small"),
@@ -31,10 +38,19 @@ ListModels = Callable[[], Sequence[ModelEntry]]
 
 @dataclass(frozen=True)
 class Request:
-    """What a prediction works on, fixed and checked before its thread starts."""
+    """What a prediction works on, fixed and checked before its thread starts.
+
+    ``series`` are all time points, where all are asked for; ``volume`` is then the one on show.
+    """
 
     volume: Volume
     config: PredictConfig
+    series: tuple[Volume, ...] = ()
+
+    @property
+    def stacks(self) -> int:
+        """Number of stacks to predict."""
+        return len(self.series) or 1
 
 
 class Session(StackSelection):
@@ -45,7 +61,9 @@ class Session(StackSelection):
     model : str
         Name of a model, or a model file.
     uncertainty : bool
-        Whether to tell as well how far to trust the result.
+        Whether to estimate the error of the result as well.
+    all_times : bool
+        Whether to predict every time point of a layer that has several.
     advanced : dict
         Further fields of :class:`PredictConfig` that differ from their defaults.
     """
@@ -54,6 +72,7 @@ class Session(StackSelection):
         super().__init__()
         self.model = DEFAULT_MODEL
         self.uncertainty = False
+        self.all_times = False
         self.advanced: dict[str, Any] = {}
 
     def request(self) -> Request:
@@ -61,7 +80,30 @@ class Session(StackSelection):
         volume = self.volume()
         volume.require_spacing_um()
         chosen = {"model": self.model, "uncertainty": self.uncertainty} | self.advanced
-        return Request(volume, PredictConfig.checked(**chosen))
+        return Request(volume, PredictConfig.checked(**chosen), self._series(volume))
+
+    def times(self) -> tuple[int, int] | None:
+        """Position and length of the time axis of the chosen layer; None if it has none."""
+        try:
+            axis = None if self.layer is None else time_axis(self.axes())
+        except InputError:
+            return None
+        return None if self.layer is None or axis is None else (axis, full_data(self.layer).shape[axis])
+
+    def _series(self, volume: Volume) -> tuple[Volume, ...]:
+        times = self.times()
+        if not self.all_times or times is None or self.layer is None:
+            return ()
+        axis, count = times
+        needed = prod(volume.shape) * count * (2 if self.uncertainty else 1) * BYTES_PER_VOXEL
+        free = psutil.virtual_memory().available
+        if needed > free:
+            raise InputError(
+                f"The results of {count} time points need {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free. Predict "
+                "one of them, or the file on the command line: predict --time all keeps the result on disk."
+            )
+        stacks = (pick(self.layer, self.axes(), {**self.index, axis: time}) for time in range(count))
+        return tuple(replace(volume, data=stack) for stack in stacks)
 
 
 class ModelSelector(QWidget):

@@ -31,6 +31,7 @@ from napari_deep3d.gui.shared import (
 from napari_deep3d.jobs.models import list_models
 from napari_deep3d.jobs.predict import Prediction, predict_volume
 from napari_deep3d.jobs.predict_plan import PredictionPlan, novelty_of, plan_prediction
+from napari_deep3d.jobs.predict_series import predict_volumes
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -56,18 +57,24 @@ class PredictPanel(QWidget):
         *,
         plan: Callable[[Volume, PredictConfig], PredictionPlan] = plan_prediction,
         predict: Predict = predict_volume,
+        predict_series: Predict = predict_volumes,
         find_novelty: FindNovelty = novelty_of,
         models: ListModels = list_models,
     ) -> None:
         super().__init__()
         self._viewer, self._session = viewer, session
-        self._make_plan, self._predict = plan, predict
+        self._make_plan, self._predict, self._predict_series = plan, predict, predict_series
         self._request: Request | None = None
         self._pair: tuple[Image, Image] | None = None
         self._shown_layer: Image | None = None
         self.empty = EmptyState(viewer)
         self.stack = StackPart(viewer, session)
         self.stack.facts.setToolTip("Planes x rows x columns, and the voxel size z x y x x")
+        self.all_times = QCheckBox()
+        self.all_times.setToolTip(
+            "Each time point is predicted by itself, into one layer with a time axis; Stop keeps those that are ready"
+        )
+        self.all_times.toggled.connect(lambda on: session.update(all_times=on))
         self.model = ModelSelector(session, models)
         self.model_hint, self.plan_line, self.notices, self.message = Line(), Line(), Line(AMBER), Line()
         self.uncertainty = QCheckBox("Also show how far to trust it")
@@ -85,7 +92,9 @@ class PredictPanel(QWidget):
         self.compare.setToolTip("Show the stack and its prediction next to each other, in x-z")
         self.compare.clicked.connect(self._on_compare)
         self._choices, self._rest = QWidget(), QWidget()
-        stack_up(self._choices, self.stack, self.model, self.model_hint, self.uncertainty, self.advanced)
+        stack_up(
+            self._choices, self.stack, self.all_times, self.model, self.model_hint, self.uncertainty, self.advanced
+        )
         rest = (self.plan_line, self.novelty, self.notices, self.run_button, self.message, self.compare)
         stack_up(self._rest, *rest)
         stack_up(self, self.empty, self._choices, self._rest, is_panel=True)
@@ -116,10 +125,13 @@ class PredictPanel(QWidget):
             except InputError as error:
                 self.stack.problem.show_text(str(error))
         self._request = request
+        times = session.times()
+        self.all_times.setVisible(times is not None)
+        self.all_times.setText("" if times is None else f"All {times[1]} time points")
         if request is None:
             self._plan.forget()
         else:
-            key = (request.volume.shape, request.volume.spacing_um, request.config)
+            key = (request.volume.shape, request.volume.spacing_um, request.config, request.stacks)
             self._plan.ask(key, partial(self._make_plan, request.volume, request.config))
         self.novelty.follow(session, request)
         self._refresh_buttons()
@@ -167,7 +179,10 @@ class PredictPanel(QWidget):
             self.stack.problem.show_text(end.message.removeprefix(self.stack.doubt.text()).strip())
             self._refresh_buttons()
         elif not isinstance(end, Cancelled):
-            self.plan_line.show_text(f"{end.device_label}, about {format_seconds(end.seconds)}")
+            stacks = 1 if self._request is None else self._request.stacks
+            series = f" for {stacks} time points" if stacks > 1 else ""
+            time = format_seconds(end.seconds * stacks)
+            self.plan_line.show_text(f"{end.device_label}, {time if end.seconds < 1 else f'about {time}'}{series}")
             self.model_hint.show_text(end.model.title)
             self.model_hint.setToolTip(end.model.description)
             for notice in end.notices:
@@ -182,7 +197,9 @@ class PredictPanel(QWidget):
             return
         self._pair = None
         index = dict(self._session.index)
-        prediction = PredictionRun(self._viewer, layer, self._session.axes(), index, request, self._predict)
+        prediction = PredictionRun(
+            self._viewer, layer, self._session.axes(), index, request, self._predict, self._predict_series
+        )
         self.message.show_text("")
         self.run_button.start(
             f"Deep3D predicts from {layer.name}",

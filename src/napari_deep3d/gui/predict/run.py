@@ -23,7 +23,9 @@ from napari_deep3d.gui.shared import (
     contrast_limits,
     format_rate,
     format_seconds,
-    place,
+    index_in_name,
+    place_at_index,
+    time_axis,
 )
 from napari_deep3d.jobs.predict import Output, Prediction
 
@@ -55,10 +57,12 @@ class PredictionEnd:
 class ResultLayer(QObject):
     """A layer of zeros on a source layer's stack, which a job fills in tile by tile; parameters as of a run.
 
+    ``times`` is the position of the time axis, where the result has all time points.
+
     Attributes
     ----------
-    data : array, axes (Z, Y, X), float32
-        Its voxels: the job writes here, so that they are in memory only once.
+    data : array, axes (Z, Y, X) or (T, Z, Y, X), float32
+        The layer's voxels: the job writes here, so that they are in memory only once.
     tiles : int
         Number of tiles that are ready.
     """
@@ -66,18 +70,22 @@ class ResultLayer(QObject):
     shown = "confocal-like"
     """What the voxels are, for the layer's name; napari numbers it if there is one of that name."""
 
-    def __init__(self, viewer: Viewer, source: Image, axes: LayerAxes, index: Mapping[int, int]) -> None:
+    def __init__(
+        self, viewer: Viewer, source: Image, axes: LayerAxes, index: Mapping[int, int], times: int | None = None
+    ) -> None:
         super().__init__()
         self._viewer = viewer
-        shape, properties = place(source, axes, index)
-        zyx = tuple(shape[i - axes.zyx[0]] for i in axes.zyx)
-        self.data: FloatArray = np.zeros(zyx, dtype=np.float32)
+        shape, properties = place_at_index(source, axes, index, times)
+        voxels: FloatArray = np.zeros(shape, dtype=np.float32)
+        long = [*axes.zyx] if times is None else [times, *axes.zyx]
+        single = [i for i in range(len(shape)) if i not in long]
+        self.data: FloatArray = voxels.transpose(*long, *single).reshape([shape[i] for i in long])
         self._limits = (0.0, 1.0)
         self.tiles = 0
         self._brightest = 0.0
         self.layer: Image = viewer.add_image(
-            self.data.reshape(shape),
-            name=f"{source.name} ({self.shown})",
+            voxels,
+            name=f"{source.name}{index_in_name(axes, index, times)} ({self.shown})",
             contrast_limits=self._limits,
             **self._look(source),
             **properties,
@@ -90,7 +98,7 @@ class ResultLayer(QObject):
         return {"colormap": source.colormap}
 
     def _final_limits(self) -> tuple[float, float]:
-        return contrast_limits(self.data)
+        return contrast_limits(self.data.reshape(-1, *self.data.shape[-2:]))
 
     @property
     def is_shown(self) -> bool:
@@ -155,8 +163,8 @@ class PredictionRun:
     ----------
     viewer, source, axes, index
         The stack that is predicted from: the viewer, its layer, axes, and index along the other axes.
-    request, predict
-        What to predict, and what makes the job.
+    request, predict, predict_series
+        What to predict, and what makes the job: of one stack, and of all time points.
 
     Attributes
     ----------
@@ -174,20 +182,24 @@ class PredictionRun:
         index: Mapping[int, int],
         request: Request,
         predict: Predict,
+        predict_series: Predict,
     ) -> None:
         self._model = request.config.model
+        times = time_axis(axes) if request.series else None
         self._input: dict[str, Any] = {"layer": source.name, "path": source.source.path}
-        self._input |= {name: index.get(axis, 0) for axis, name in axes.others.items()}
-        self.result = ResultLayer(viewer, source, axes, index)
+        self._input |= {name: "all" if axis == times else index.get(axis, 0) for axis, name in axes.others.items()}
+        self.result = ResultLayer(viewer, source, axes, index, times)
         into = Output(self.result.data)
         self.uncertainty: UncertaintyLayer | None = None
         self.layers: list[ResultLayer] = [self.result]
         if request.config.uncertainty:
-            self.uncertainty = UncertaintyLayer(viewer, source, axes, index)
+            self.uncertainty = UncertaintyLayer(viewer, source, axes, index, times)
             self.layers.append(self.uncertainty)
             into = Output(self.result.data, self.uncertainty.data)
             viewer.layers.selection.active = self.result.layer
         job = partial(predict, request.volume, request.config, into)
+        if request.series:
+            job = partial(predict_series, request.series, request.config, into)
         self.make_job: Callable[[Stop], Job[Prediction]] = lambda stop: job(stop=stop)
 
     def note(self, tile: TileDone) -> None:

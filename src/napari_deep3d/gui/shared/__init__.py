@@ -9,9 +9,12 @@ from napari_deep3d.gui.shared.layers import (
     find_axes,
     full_data,
     image_layers,
+    index_in_name,
     list_events,
     pick,
     place,
+    place_at_index,
+    time_axis,
 )
 from napari_deep3d.gui.shared.number_field import CountField, NumberField
 from napari_deep3d.gui.shared.pair_selector import PairSelector, guess_pair
@@ -88,6 +91,7 @@ __all__ = [
     "full_data",
     "guess_pair",
     "image_layers",
+    "index_in_name",
     "job_of",
     "let_wheel_scroll_panel",
     "list_events",
@@ -96,9 +100,11 @@ __all__ = [
     "pair_name",
     "pick",
     "place",
+    "place_at_index",
     "place_part",
     "read_folder",
     "source_of",
     "stack_up",
+    "time_axis",
     "unlike",
 ]

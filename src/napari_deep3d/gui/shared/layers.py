@@ -217,12 +217,40 @@ def place(layer: Image, axes: LayerAxes, index: Mapping[int, int]) -> tuple[tupl
     """Return shape and properties of a layer that lies on a stack of ``layer``, voxel for voxel.
 
     It has the stack's axes, and one of length 1 for each other axis after Z: napari lines axes up from the
-    last one, so the layer is shown in the right place.
+    last one, so the layer is shown in the right place, at all indices of the axes before Z.
     """
     kept = list(range(axes.zyx[0], layer.ndim))
     shape = tuple(full_data(layer).shape[i] if i in axes.zyx else 1 for i in kept)
     chosen = np.array([0 if i in axes.zyx else index.get(i, 0) for i in kept])
     return shape, place_axes(layer, kept, chosen)
+
+
+def place_at_index(
+    layer: Image, axes: LayerAxes, index: Mapping[int, int], whole: int | None = None
+) -> tuple[tuple[int, ...], dict[str, Any]]:
+    """Return shape and properties of a layer that lies on a stack of ``layer``, at its time point and channel only.
+
+    It has all axes of ``layer``, of length 1 along those that are not Z, Y or X, so that it does not lie over other
+    time points. Of the axis ``whole`` it has all indices, as a series has.
+    """
+    long = {*axes.zyx, whole}
+    shape = tuple(size if i in long else 1 for i, size in enumerate(full_data(layer).shape))
+    chosen = np.array([0 if i in long else index.get(i, 0) for i in range(layer.ndim)])
+    return shape, place_axes(layer, list(range(layer.ndim)), chosen)
+
+
+def time_axis(axes: LayerAxes) -> int | None:
+    """Position of the axis along which time goes, or None: named so, or without a name and before the planes."""
+    named = [axis for axis, name in axes.others.items() if name == WORDS["t"]]
+    unnamed = [axis for axis, name in axes.others.items() if name not in WORDS.values() and axis < axes.zyx[0]]
+    return next(iter([*named, *unnamed]), None)
+
+
+def index_in_name(axes: LayerAxes, index: Mapping[int, int], whole: int | None = None) -> str:
+    """Which stack of several it is, for a layer's name: `` t1 c0``; empty where there is only one."""
+    letters = {word: letter for letter, word in WORDS.items()}
+    parts = [(letters.get(name, f"{name} "), index.get(axis, 0)) for axis, name in axes.others.items() if axis != whole]
+    return "".join(f" {letter}{number}" for letter, number in parts)
 
 
 def place_axes(layer: Image, kept: list[int], chosen: NDArray[np.int_]) -> dict[str, Any]:
