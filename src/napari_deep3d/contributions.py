@@ -1,4 +1,4 @@
-"""What napari asks of the package without its window: sample data, and saving an image layer."""
+"""Sample data for napari's File > Open Sample."""
 
 from __future__ import annotations
 

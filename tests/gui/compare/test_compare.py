@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from numpy.typing import NDArray
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 
-from tests.helpers.gui import PLACE, view_of
+from tests.helpers.gui import PLACE, SPACING_UM, view_of
 
 Data = NDArray[np.uint16]
 
@@ -106,6 +108,18 @@ def test_hints_say_what_is_missing(dock: Any, viewer: Any, stack: Data) -> None:
     assert panel.enter_button.isEnabled()
     panel.enter_button.click()
     assert "b has no voxel size" in panel.problem.text()
+
+
+def test_a_voxel_size_that_the_file_states_is_set(dock: Any, viewer: Any, stack: Data, tmp_path: Path) -> None:
+    metadata = {"axes": "ZYX", "spacing": SPACING_UM[0], "unit": "um"}
+    tifffile.imwrite(tmp_path / "cell.tif", stack, imagej=True, resolution=(5, 5), metadata=metadata)
+    (bare,) = viewer.open(tmp_path / "cell.tif", plugin="napari")
+    assert str(bare.units[0]) == "pixel"
+    viewer.add_image(stack, name="b", **PLACE)
+    dock.compare_panel.enter_button.click()
+    assert dock.compare_panel.problem.text() == ""
+    assert tuple(bare.scale) == pytest.approx(SPACING_UM)
+    assert [str(unit) for unit in bare.units] == ["micrometer"] * 3
 
 
 def test_stacks_with_channels_are_cut_along_their_own_z(dock: Any, viewer: Any, stack: Data) -> None:

@@ -22,6 +22,7 @@ from napari_deep3d.gui.shared import (
     image_layers,
     list_events,
     make_form,
+    set_spacing_of_file,
     stack_up,
 )
 
@@ -86,6 +87,8 @@ class ComparePanel(QWidget):
         layers = self.ticked()
         if len(layers) < 2:
             return
+        for layer in layers:
+            set_spacing_of_file(layer, self._viewer.layers)
         if not self.view.is_active:
             self.entered.emit()
         problem = ""
@@ -95,7 +98,7 @@ class ComparePanel(QWidget):
             if 0 < len(in_pixels) < len(layers):
                 problem = (
                     f"{', '.join(in_pixels)} has no voxel size, so it is not to scale beside the others. "
-                    "Choose it in Predict and set its voxel size there."
+                    "Choose it in Predict and type its voxel size there: its file does not state it."
                 )
         except InputError as error:
             problem = str(error)

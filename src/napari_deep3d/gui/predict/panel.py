@@ -15,6 +15,7 @@ from napari_deep3d.core import Event, InputError, Notice, PredictConfig, TileDon
 from napari_deep3d.core.novelty.explain import Novelty
 from napari_deep3d.gui.predict.choices import ListModels, ModelSelector, PredictAdvanced, Request, Session
 from napari_deep3d.gui.predict.run import Predict, PredictionRun
+from napari_deep3d.gui.predict.save import SaveResult
 from napari_deep3d.gui.shared import (
     AMBER,
     RED,
@@ -91,11 +92,12 @@ class PredictPanel(QWidget):
         self.compare = QPushButton("Compare side by side")
         self.compare.setToolTip("Show the stack and its prediction next to each other, in x-z")
         self.compare.clicked.connect(self._on_compare)
+        self.save = SaveResult()
         self._choices, self._rest = QWidget(), QWidget()
         stack_up(
             self._choices, self.stack, self.all_times, self.model, self.model_hint, self.uncertainty, self.advanced
         )
-        rest = (self.plan_line, self.novelty, self.notices, self.run_button, self.message, self.compare)
+        rest = (self.plan_line, self.novelty, self.notices, self.run_button, self.message, self.compare, self.save)
         stack_up(self._rest, *rest)
         stack_up(self, self.empty, self._choices, self._rest, is_panel=True)
         # The names by which scripts drive the panel.
@@ -153,6 +155,7 @@ class PredictPanel(QWidget):
     def shut_down(self) -> None:
         """Stop what runs and forget the viewer, since the dock goes."""
         self.run_button.close_run()
+        self.save.close_run()
         self._plan.shut_down()
         self.novelty.shut_down()
         self._session.changed.disconnect(self.refresh)
@@ -164,6 +167,7 @@ class PredictPanel(QWidget):
         self.run_button.allow(self._request is not None)
         if self._pair is not None and not all(layer in self._viewer.layers for layer in self._pair):
             self._pair = None
+            self.save.offer(None)
         self.compare.setEnabled(self._pair is not None and not is_running)
 
     # The plan
@@ -196,6 +200,7 @@ class PredictPanel(QWidget):
         if layer is None or request is None:
             return
         self._pair = None
+        self.save.offer(None)
         index = dict(self._session.index)
         prediction = PredictionRun(
             self._viewer, layer, self._session.axes(), index, request, self._predict, self._predict_series
@@ -227,6 +232,8 @@ class PredictPanel(QWidget):
         for notice in outcome.notices:
             self._show_notice(notice)
         self._pair = None if outcome.layer is None else (source, outcome.layer)
+        if outcome.layer is not None:
+            self.save.offer(source, [part.layer for part in prediction.layers if part.is_shown])
         self.message.show_text(outcome.text, STYLES[outcome.kind])
         self._refresh_buttons()
 

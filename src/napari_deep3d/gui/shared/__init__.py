@@ -14,6 +14,7 @@ from napari_deep3d.gui.shared.layers import (
     pick,
     place,
     place_at_index,
+    set_spacing_of_file,
     time_axis,
 )
 from napari_deep3d.gui.shared.number_field import CountField, NumberField
@@ -103,6 +104,7 @@ __all__ = [
     "place_at_index",
     "place_part",
     "read_folder",
+    "set_spacing_of_file",
     "source_of",
     "stack_up",
     "time_axis",

@@ -178,6 +178,18 @@ def set_spacing(layer: Image, axes: LayerAxes, spacing_um: Spacing, layers: Iter
             other.translate = translate
 
 
+def set_spacing_of_file(layer: Image, layers: Iterable[Layer] = ()) -> bool:
+    """Give a layer in pixels the voxel size that its file states, and the layers that lie on it; tell if it was."""
+    file = file_facts(layer)
+    if file is None or file.spacing_um is None:
+        return False
+    axes = find_axes(layer, file=file)
+    if spacing_of(layer, axes) is not None or pick(layer, axes, {}).shape != file.shape[-3:]:
+        return False
+    set_spacing(layer, axes, file.spacing_um, layers)
+    return True
+
+
 class LayerStack(LazyStack):
     """A stack, axes (Z, Y, X), within a layer's data of more axes; voxels are read box by box, when asked for.
 
@@ -236,7 +248,11 @@ def place_at_index(
     long = {*axes.zyx, whole}
     shape = tuple(size if i in long else 1 for i, size in enumerate(full_data(layer).shape))
     chosen = np.array([0 if i in long else index.get(i, 0) for i in range(layer.ndim)])
-    return shape, place_axes(layer, list(range(layer.ndim)), chosen)
+    properties = place_axes(layer, list(range(layer.ndim)), chosen)
+    if whole is not None:  # a series says which axis is what, also where its source does not
+        known = dict(zip((whole, *axes.zyx), "tzyx", strict=True))
+        properties["axis_labels"] = [known.get(i, label) for i, label in enumerate(layer.axis_labels)]
+    return shape, properties
 
 
 def time_axis(axes: LayerAxes) -> int | None:
