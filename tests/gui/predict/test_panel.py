@@ -167,7 +167,7 @@ def test_the_result_appears_at_once_and_fills_in(
     assert result.contrast_limits == pytest.approx([1, 4], abs=0.1)
     assert result.metadata["napari-deep3d"]["model"] == "generalist"
     assert result.metadata["napari-deep3d"]["input"]["layer"] == "cell"
-    assert panel.message.text() == "Done in 2 s, 1.5 million voxels/s, tile mismatch 0.8 %"
+    assert panel.message.text() == "Done in 2 s, tile mismatch 0.8 %"
     assert "one thing to know" in panel.notices.text()
     assert panel.compare.isEnabled()
     assert threading.main_thread() not in fake.threads

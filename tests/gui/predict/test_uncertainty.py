@@ -44,7 +44,7 @@ def test_the_box_adds_a_layer_that_fills_in(
     np.testing.assert_allclose([layer.data[0, y, 0] for y in (0, 8, 16, 24)], [0.1, 0.2, 0.3, 0.4], rtol=1e-6)
     assert layer.contrast_limits == pytest.approx([0, 0.4], abs=0.01)
     assert layer.metadata["napari-deep3d"]["mean_uncertainty"] == 0.25
-    assert "error to expect 0.25 on average" in panel.message.text()
+    assert "expected error 0.25 of the brightest structure" in panel.message.text()
     assert "the eye of 'cell (uncertainty)'" in panel.message.text()
     panel.compare.click()
     assert layer.visible

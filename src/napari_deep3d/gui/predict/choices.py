@@ -31,7 +31,7 @@ BYTES_PER_VOXEL = 4
 OPEN_FILE = "Open a model file..."
 ADVANCED = {
     "device": FormRow("Device", "Where to compute; take cpu if the GPU is too small"),
-    "precision": FormRow("Precision", "Number format of the network; take float32 if the result looks speckled"),
+    "precision": FormRow("Number format", "How exactly to compute; take float32 if the result looks speckled"),
 }
 ListModels = Callable[[], Sequence[ModelEntry]]
 

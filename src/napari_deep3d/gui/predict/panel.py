@@ -26,7 +26,7 @@ from napari_deep3d.gui.shared import (
     Line,
     RunButton,
     StackPart,
-    format_seconds,
+    format_estimate,
     stack_up,
 )
 from napari_deep3d.jobs.models import list_models
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from napari import Viewer
 
 STYLES = {"done": "", "stopped": AMBER, "failed": RED}
+PREDICT_TIP = "Make a confocal-like stack, in a new layer on the chosen one; the stack itself is not changed"
+STOP_TIP = "Stop now; the finished part is kept"
 FindNovelty = Callable[[Volume, PredictConfig], Novelty | None]
 
 
@@ -78,16 +80,16 @@ class PredictPanel(QWidget):
         self.all_times.toggled.connect(lambda on: session.update(all_times=on))
         self.model = ModelSelector(session, models)
         self.model_hint, self.plan_line, self.notices, self.message = Line(), Line(), Line(AMBER), Line()
-        self.uncertainty = QCheckBox("Also show how far to trust it")
+        self.uncertainty = QCheckBox("Also estimate the error (4 x as long)")
         self.uncertainty.setToolTip(
-            "A second layer with the error to expect in each voxel, 0 to about 1 as the result. "
-            "The stack is predicted four times for it, so it takes four times as long."
+            "A second layer with the error to expect in each voxel, in parts of the brightest structure: it shows "
+            "where to trust the result. The stack is predicted four times for it, so it takes four times as long."
         )
         self.uncertainty.toggled.connect(lambda on: session.update(uncertainty=on))
         self.novelty = NoveltyWarning(find_novelty)
         self.advanced = PredictAdvanced()
         self.advanced.changed.connect(lambda: session.update(advanced=self.advanced.values()))
-        self.run_button = RunButton("Predict confocal")
+        self.run_button = RunButton("Predict confocal", PREDICT_TIP, stop_tip=STOP_TIP)
         self.run_button.asked.connect(self._start)
         self.compare = QPushButton("Compare side by side")
         self.compare.setToolTip("Show the stack and its prediction next to each other, in x-z")
@@ -185,8 +187,7 @@ class PredictPanel(QWidget):
         elif not isinstance(end, Cancelled):
             stacks = 1 if self._request is None else self._request.stacks
             series = f" for {stacks} time points" if stacks > 1 else ""
-            time = format_seconds(end.seconds * stacks)
-            self.plan_line.show_text(f"{end.device_label}, {time if end.seconds < 1 else f'about {time}'}{series}")
+            self.plan_line.show_text(f"{end.device_label}, {format_estimate(end.seconds * stacks)}{series}")
             self.model_hint.show_text(end.model.title)
             self.model_hint.setToolTip(end.model.description)
             for notice in end.notices:
@@ -219,7 +220,7 @@ class PredictPanel(QWidget):
             prediction.note(event)
             if not prediction.result.is_shown:  # who removes the layer does not want it
                 self.run_button.stop()
-        elif isinstance(event, Notice):
+        elif isinstance(event, Notice) and not prediction.is_series:  # of a series they come at its end, put together
             self._show_notice(event.message)
 
     def _show_notice(self, notice: str) -> None:

@@ -21,7 +21,6 @@ from napari_deep3d.gui.shared import (
     Failed,
     LayerAxes,
     contrast_limits,
-    format_rate,
     format_seconds,
     index_in_name,
     place_at_index,
@@ -170,6 +169,8 @@ class PredictionRun:
     ----------
     result, uncertainty : ResultLayer
         The layers that the job fills in; the second only if it was asked for.
+    is_series : bool
+        Whether all time points are predicted.
     make_job : callable
         To be called in the worker with ``stop``; it holds arrays, not the layers.
     """
@@ -184,7 +185,7 @@ class PredictionRun:
         predict: Predict,
         predict_series: Predict,
     ) -> None:
-        self._model = request.config.model
+        self._model, self.is_series = request.config.model, bool(request.series)
         times = time_axis(axes) if request.series else None
         self._input: dict[str, Any] = {"layer": source.name, "path": source.source.path}
         self._input |= {name: "all" if axis == times else index.get(axis, 0) for axis, name in axes.others.items()}
@@ -225,11 +226,11 @@ class PredictionRun:
         # 2. It is complete.
         if isinstance(end, Prediction) and end.complete:
             self._finish(end.provenance())
-            figures = [f"Done in {format_seconds(end.seconds)}", format_rate(end.voxels_per_second)]
+            figures = [f"Done in {format_seconds(end.seconds)}"]
             if end.tile_mismatch > 0:  # there were seams to look at
                 figures.append(f"tile mismatch {100 * end.tile_mismatch:.2g} %")
             if end.mean_uncertainty is not None and end.is_calibrated:
-                figures.append(f"error to expect {end.mean_uncertainty:.2g} on average")
+                figures.append(f"expected error {end.mean_uncertainty:.2g} of the brightest structure")
             text = ", ".join(figures)
             if self.uncertainty is not None and self.uncertainty.is_shown:
                 name = self.uncertainty.layer.name

@@ -52,6 +52,7 @@ METHODS = FormRow(
         ("match of the stacks as they are", "plain-cross-correlation"),
     ],
 )
+ESTIMATE_TIP = "Find where the confocal stack lies in the wide-field one, and show it there; nothing is changed yet"
 NO_LIMIT_UM = 10_000.0
 """As far as a config allows: no limit along an axis where another one has one."""
 
@@ -79,7 +80,7 @@ class RegisterPanel(QWidget):
         self.overlay = Overlay(viewer)
         self.empty, self.hint, self.message = EmptyState(viewer), Line(), Line()
         self.chooser, self.options = PairSelector(viewer), RegisterOptions()
-        self.estimate = RunButton("Estimate shift")
+        self.estimate = RunButton("Estimate shift", ESTIMATE_TIP)
         self.estimate.asked.connect(self._on_estimate)
         self.readout, self.controls = ShiftReadout(), OverlayControls()
         self.readout.adjusted.connect(self._on_adjusted)

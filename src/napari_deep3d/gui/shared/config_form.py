@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QEvent, QObject, Signal
 from qtpy.QtWidgets import QWidget
 from superqt import QCollapsible
 
@@ -15,6 +15,7 @@ from napari_deep3d.gui.shared.number_field import CountField, NumberField
 from napari_deep3d.gui.shared.widgets import Choice, make_form, stack_up
 
 FIELD_WIDTH = 70
+ADVANCED_TIP = "Show or hide the settings that few need"
 BOUNDS = {"ge": "low", "gt": "low", "le": "high", "lt": "high"}
 
 
@@ -46,6 +47,8 @@ class ConfigForm(QCollapsible):
     changed = Signal()
     """The user changed a field."""
 
+    _is_made = False
+
     def __init__(
         self, fields: Mapping[str, FieldInfo], rows: Mapping[str, FormRow], further: Mapping[str, QWidget] | None = None
     ) -> None:
@@ -58,7 +61,23 @@ class ConfigForm(QCollapsible):
         natives = {row.label: self.fields[name].native for name, row in rows.items()}
         stack_up(content, make_form(natives | dict(further or {})))
         self.setContent(content)
+        layout = self.layout()
+        if layout is not None:
+            layout.setContentsMargins(0, 0, 0, 0)
+        self.toggleButton().setToolTip(ADVANCED_TIP)
+        self._is_made = True
+        self._draw_arrows()
         self.collapse(animate=False)
+
+    def changeEvent(self, event: QEvent | None) -> None:  # noqa: N802
+        """Draw the arrows in the text colour of napari's theme, which the user may change."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.StyleChange and self._is_made:
+            self._draw_arrows()
+
+    def _draw_arrows(self) -> None:
+        self.setExpandedIcon("▼")
+        self.setCollapsedIcon("▶")
 
     def values(self) -> dict[str, Any]:
         """Return what differs from the defaults and can be chosen now, by the names of the fields."""

@@ -18,7 +18,7 @@ from napari_deep3d.gui.shared.geometry import PlacedStack
 from napari_deep3d.gui.shared.layers import channel_axis, full_data, image_layers, list_events
 from napari_deep3d.gui.shared.number_field import CountField, NumberField
 from napari_deep3d.gui.shared.stack_selection import StackSelection
-from napari_deep3d.gui.shared.widgets import AMBER, RED, Choice, Line, format_facts, make_form, stack_up
+from napari_deep3d.gui.shared.widgets import AMBER, RED, Choice, Line, add_row, format_facts, make_form, stack_up
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -234,7 +234,7 @@ class StackSelector(QWidget):
             box.valueChanged.connect(partial(self._move_slider, axis))
             rows.append((name.capitalize(), box))
         for text, widget in rows:
-            self._form.addRow(text, widget)
+            add_row(self._form, text, widget)
         self._rows = [widget for _, widget in rows]
         self._follow_sliders()
 

@@ -8,6 +8,7 @@ from typing import Any
 import pyqtgraph as pg
 from napari.layers import Image
 from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtGui import QPalette
 from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
@@ -26,9 +27,9 @@ from napari_deep3d.core import Progress, Shape, Spacing, Volume, format_spacing
 AMBER = "background: #ffd54f; color: #1f1f1f; border-radius: 3px; padding: 5px;"
 RED = "background: #c62828; color: #ffffff; border-radius: 3px; padding: 5px;"
 LAYER_ROLE = Qt.ItemDataRole.UserRole
-AXIS_COLOUR = "#9a9a9a"
-"""Of a plot: can be read on napari's dark and on its light theme."""
 MIN_PLOT_WIDTH = 100
+LABEL_WIDTH = 112
+"""Pixels of the labels of all forms: as the longest needs, so that the fields of a panel stand below each other."""
 
 
 class Line(QLabel):
@@ -120,6 +121,8 @@ class Plot(pg.PlotWidget):
         Axes other than pyqtgraph's own, by their side: ``left=...``.
     """
 
+    _label = ""
+
     def __init__(self, label: str, height: int, **axes: Any) -> None:
         super().__init__(background=None, axisItems=axes)
         self.setFixedHeight(height)
@@ -129,11 +132,22 @@ class Plot(pg.PlotWidget):
         self.hideButtons()
         let_wheel_scroll_panel(self.viewport())
         for side in ("left", "bottom"):
-            axis = self.getAxis(side)
-            axis.setPen(AXIS_COLOUR)
-            axis.setTextPen(AXIS_COLOUR)
-            axis.setStyle(tickTextOffset=2, tickLength=-4)
-        self.setLabel("bottom", label, **{"color": AXIS_COLOUR, "font-size": "8pt"})
+            self.getAxis(side).setStyle(tickTextOffset=2, tickLength=-4)
+        self._label = label
+        self._follow_theme()
+
+    def changeEvent(self, event: QEvent | None) -> None:  # noqa: N802
+        """Draw the axes in the text colour of napari's theme, which the user may change."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.StyleChange and self._label:
+            self._follow_theme()
+
+    def _follow_theme(self) -> None:
+        colour = self.palette().color(QPalette.ColorRole.WindowText).name()
+        for side in ("left", "bottom"):
+            self.getAxis(side).setPen(colour)
+            self.getAxis(side).setTextPen(colour)
+        self.setLabel("bottom", self._label, **{"color": colour, "font-size": "8pt"})
 
 
 class _WheelFilter(QObject):
@@ -173,8 +187,16 @@ def make_form(rows: Mapping[str, QWidget]) -> QFormLayout:
     form = QFormLayout()
     form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
     for label, field in rows.items():
-        form.addRow(label, field)
+        add_row(form, label, field)
     return form
+
+
+def add_row(form: QFormLayout, text: str, field: QWidget) -> None:
+    """Add a row below the others of a form."""
+    label = QLabel(text)
+    label.setMinimumWidth(LABEL_WIDTH)
+    label.setBuddy(field)
+    form.addRow(label, field)
 
 
 def format_seconds(seconds: float) -> str:
@@ -193,6 +215,11 @@ def format_seconds(seconds: float) -> str:
     if minutes < 90:
         return f"{minutes} min"
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+def format_estimate(seconds: float) -> str:
+    """Time that is not known exactly: ``about 20 s``, ``less than 1 s``."""
+    return format_seconds(seconds) if seconds < 1 else f"about {format_seconds(seconds)}"
 
 
 def format_facts(volume: Volume) -> str:
@@ -215,13 +242,6 @@ def format_progress(progress: Progress) -> str:
     if progress.seconds_left is None:
         return share
     return f"{share}, {format_seconds(progress.seconds_left)} left"
-
-
-def format_rate(voxels_per_second: float) -> str:
-    """Speed for people: ``1.3 million voxels/s``."""
-    if voxels_per_second >= 1e5:
-        return f"{voxels_per_second / 1e6:.3g} million voxels/s"
-    return f"{voxels_per_second:,.0f} voxels/s"
 
 
 def format_memory(needed_bytes: float, free_bytes: float) -> str:

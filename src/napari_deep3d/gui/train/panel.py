@@ -38,6 +38,7 @@ PAUSE_TIP = "The computer is free for other work until you continue"
 RESUME_TIP = "Go on with a training that was stopped, or that ended with napari"
 SAVING_SECONDS = 10.0
 """How long a closing window waits for a training to write its state."""
+START_TIP = "Train a model on the listed pairs; it can be stopped at any time and resumed later"
 STYLES = {"done": "", "stopped": "", "early": AMBER, "failed": RED}
 
 
@@ -75,6 +76,7 @@ class TrainPanel(QWidget):
         self.plan.ended.connect(self._on_planned)
         self.run_button = RunButton(
             "Start training",
+            START_TIP,
             stop="Stop and keep",
             stop_tip=STOP_TIP,
             pause_tip=PAUSE_TIP,

@@ -14,8 +14,8 @@ from napari_deep3d.gui.shared import (
     Failed,
     LatestResult,
     Line,
+    format_estimate,
     format_memory,
-    format_seconds,
     stack_up,
 )
 from napari_deep3d.gui.train.run import TrainRequest
@@ -81,7 +81,7 @@ class TrainingPlan(QWidget):
         elif not isinstance(end, Cancelled):
             self._plan = end
             memory = format_memory(end.memory_bytes, end.free_bytes)
-            time = f"about {format_seconds(end.seconds)}, {memory}, about {end.iterations} steps"
+            time = f"{format_estimate(end.seconds)}, {memory}, about {end.iterations} steps"
             self.line.show_text(f"{end.device_label}, {time}")
             self.notices.show_text("\n".join(end.notices))
         self.ended.emit(not isinstance(end, Failed))
