@@ -22,7 +22,7 @@ def test_a_stack_is_predicted_from_the_dock(
     panel = dock.predict_panel
     dock.session.update(model=str(tiny_model), advanced={"device": "cpu"})
     viewer.add_image(stack, name="cell", **PLACE)
-    qtbot.waitUntil(lambda: "about" in panel.plan_line.text(), timeout=30_000)
+    qtbot.waitUntil(lambda: panel.plan_line.text().endswith(" s"), timeout=30_000)
     assert "CPU" in panel.plan_line.text()
     assert panel.facts.text().startswith("8 x 32 x 40")
     panel.button.click()
