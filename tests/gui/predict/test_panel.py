@@ -242,6 +242,25 @@ def test_all_time_points_make_one_layer(
     panel.all_times.click()
 
 
+def test_a_voxel_size_of_no_microscope_is_doubted_at_once(
+    dock: Any, viewer: Any, qtbot: Any, stack: Data, fake: FakePrediction
+) -> None:
+    viewer.add_image(stack, name="cell")
+    panel = dock.predict_panel
+    panel.voxel_size.z_um.setValue(9)
+    panel.voxel_size.xy_um.setValue(0.2)
+    doubt = panel.stack.doubt.text()
+    assert "planes 45 times as far apart as pixels are wide" in doubt
+    assert "Perhaps 0.9 x 0.2 x 0.2 um is meant" in doubt
+    fake.plan_error = InputError(f"{doubt} It would have 126 times as many voxels. Correct it.")
+    panel.voxel_size.xy_um.setValue(0.21)
+    panel.voxel_size.xy_um.setValue(0.2)
+    qtbot.waitUntil(lambda: panel.problem.text() == "It would have 126 times as many voxels. Correct it.")
+    assert not panel.run_button.button.isEnabled()
+    panel.voxel_size.z_um.setValue(0.9)
+    assert panel.stack.doubt.text() == ""
+
+
 def test_stop_keeps_the_finished_time_points(
     dock: Any, viewer: Any, qtbot: Any, stack: Data, fake: FakePrediction
 ) -> None:
