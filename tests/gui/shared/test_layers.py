@@ -15,6 +15,7 @@ from napari_deep3d.gui.shared.layers import (
     find_axes,
     pick,
     place,
+    place_at_index,
     set_spacing,
     spacing_of,
 )
@@ -163,3 +164,19 @@ def test_contrast_limits_pass_over_what_is_not_finite() -> None:
 def test_a_layer_with_place_is_known() -> None:
     layer = Image(np.zeros((8, 32, 40), np.uint8), **PLACE)
     assert spacing_of(layer, find_axes(layer)) == SPACING_UM
+
+
+def test_a_result_lies_at_its_index_whatever_the_transforms() -> None:
+    random = np.random.default_rng(0)
+    affine = np.eye(5)
+    affine[:4] += random.normal(0, 0.2, (4, 5))
+    data = np.zeros((3, 5, 20, 24), np.uint8)
+    source = Image(data, scale=(30, 0.5, 0.2, 0.2), translate=(1, 2, 3, 4), shear=[0.1] * 6, affine=affine)
+    axes = find_axes(source)
+    for time, whole in ((2, None), (0, 0)):
+        shape, properties = place_at_index(source, axes, {0: time}, whole)
+        result = Image(np.zeros(shape, np.float32), **properties)
+        assert shape == ((1, 5, 20, 24) if whole is None else data.shape)
+        for place in ((0, 0, 0, 0), (0, 4, 7, 9)):
+            expected = source.data_to_world(np.add(place, (time, 0, 0, 0)))
+            np.testing.assert_allclose(result.data_to_world(place), expected)

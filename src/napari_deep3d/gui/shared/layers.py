@@ -249,6 +249,9 @@ def place_at_index(
     shape = tuple(size if i in long else 1 for i, size in enumerate(full_data(layer).shape))
     chosen = np.array([0 if i in long else index.get(i, 0) for i in range(layer.ndim)])
     properties = place_axes(layer, list(range(layer.ndim)), chosen)
+    # Where a layer is turned out of its Z, Y, X, the place depends on the index along the other axes, too.
+    affine, first = layer.affine.affine_matrix, np.asarray(layer.data_to_world(chosen))
+    properties["translate"] = np.linalg.solve(affine[:-1, :-1], first - affine[:-1, -1])
     if whole is not None:  # a series says which axis is what, also where its source does not
         known = dict(zip((whole, *axes.zyx), "tzyx", strict=True))
         properties["axis_labels"] = [known.get(i, label) for i, label in enumerate(layer.axis_labels)]
