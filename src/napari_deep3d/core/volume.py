@@ -105,6 +105,8 @@ class Volume:
         Position of the centre of the first voxel (Z, Y, X).
     name : str
         What the user calls it.
+    notices : tuple of str
+        What the user should know of how it was read.
 
     Raises
     ------
@@ -116,6 +118,7 @@ class Volume:
     spacing_um: Spacing | None
     origin_um: Spacing = (0.0, 0.0, 0.0)
     name: str = "stack"
+    notices: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_stack(self.data, self.name)

@@ -90,7 +90,7 @@ def plan_prediction(volume: Volume, config: PredictConfig) -> PredictionPlan:
     from napari_deep3d.nn.devices import choose_device, choose_precision, device_label
     from napari_deep3d.nn.tta import AUGMENTATIONS
 
-    notices = []
+    notices = list(volume.notices)
     info = model_info(config.model)
     spacing = config.spacing_um or volume.require_spacing_um()
     device = choose_device(config.device)
