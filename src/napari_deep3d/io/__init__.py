@@ -6,7 +6,7 @@ OME-Zarr 0.5, whole under their name or not at all.
 
 from napari_deep3d.io.output import check_folder, check_output
 from napari_deep3d.io.reader import open_stack, open_stacks
-from napari_deep3d.io.stack_file import StackFile, stack_name
+from napari_deep3d.io.stack_file import StackFile, readable, stack_name
 from napari_deep3d.io.units import um_per_unit
 from napari_deep3d.io.writer import StackWriter, write_stack
 
@@ -17,6 +17,7 @@ __all__ = [
     "check_output",
     "open_stack",
     "open_stacks",
+    "readable",
     "stack_name",
     "um_per_unit",
     "write_stack",

@@ -94,7 +94,7 @@ def _read_xml(path: Path, text: str, n_pages: int, what: str) -> Element:
         # Python's reader takes a text as it is, whatever encoding its first line declares.
         return ElementTree.fromstring(text)
     except (ElementTree.ParseError, ValueError) as error:
-        raise unclear_axes(path, f"its {what} cannot be read, it is not well formed ({error})", n_pages) from error
+        raise unclear_axes(path, f"its {what} cannot be read ({error})", n_pages) from error
 
 
 def _companion(path: Path, name: str, n_pages: int) -> Element:

@@ -57,9 +57,11 @@ def open_stack(path: str | Path, position: int | None = None, axes: str | None =
 
 
 def open_stacks(path: str | Path) -> list[StackFile]:
-    """Open all stacks of a file, as :func:`open_stack` does one; InputError if there is none or one cannot be read."""
-    images = _find_images(Path(path), None)
-    return [image.open() for image in [image for image in images if image.problem is None] or images[:1]]
+    """Open all stacks of a file, as :func:`open_stack` does one; none if its images are photos, planes and the like.
+
+    InputError if the file or one of its stacks cannot be read.
+    """
+    return [image.open() for image in _find_images(Path(path), None) if image.problem is None]
 
 
 def _contents(stacks: list[FoundImage]) -> str:

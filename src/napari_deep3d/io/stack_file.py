@@ -66,6 +66,15 @@ class StackView(LazyStack):
         order = "".join(axis for axis in self._order if axis not in fixed)
         return StackView(self._source, self._axes, order, fixed=self._fixed | fixed, name=self._name)
 
+    def mapped(self) -> NDArray[Any] | None:
+        """Return the voxels as a view of a memory-mapped file, or None if they lie in it in another way."""
+        if not isinstance(self._source, np.memmap) or not self._source.dtype.isnative:
+            return None
+        kept = [axis for axis in self._axes if axis in self._order]
+        key = (slice(None) if axis in kept else self._fixed.get(axis, 0) for axis in self._axes)
+        view: NDArray[Any] = self._source[tuple(key)]
+        return view.transpose([kept.index(axis) for axis in self._order if axis in kept]).reshape(self.shape)
+
     def _read(self, box: tuple[slice, ...]) -> NDArray[Any]:
         """Read a box, axes as in the order, as a new array."""
         by_axis = {axis: slice(index, index + 1) for axis, index in self._fixed.items()}

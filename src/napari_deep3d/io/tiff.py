@@ -117,9 +117,9 @@ def _by_axes(path: Path, tif: tifffile.TiffFile, axes: tuple[PageAxis, ...]) -> 
 def _found(path: Path, tif: tifffile.TiffFile, image: TiffImage) -> FoundImage:
     """Check an image, which can be opened later; its file may be closed by then."""
     name, series = stack_name(path), image.series
+    check_planes(path, tif, series, bool(image.missing))
     problem, axes = None, series.axes
     try:
-        check_planes(path, tif, series)
         # Positions are chosen as images, so that they are no axis of a stack.
         shape = tuple(1 if axis == "R" else n for axis, n in zip(series.axes, series.shape, strict=True))
         axes = stack_axes(series.axes, shape, series.dtype, name, is_rgb=image.is_rgb)

@@ -63,27 +63,33 @@ def check_tiff(path: Path) -> None:
             raise _cut_off(path, size)
 
 
-def check_planes(path: Path, tif: TiffFile, series: TiffPageSeries) -> None:
-    """Refuse (InputError) a file that lacks planes it says it has: cut off, or other files of its set are missing."""
+def check_planes(path: Path, tif: TiffFile, series: TiffPageSeries, has_gaps: bool = False) -> None:
+    """Refuse (InputError) an image that lacks voxels that its file says it has: cut off, or in files that are missing.
+
+    ``has_gaps`` says that some planes are known to be missing.
+    """
     planes = math.prod(n for axis, n in zip(series.axes, series.shape, strict=True) if axis not in "YXS")
     # ImageJ's large files have one directory for all planes: just the description tells how many there are.
-    stated = int((tif.imagej_metadata or {}).get("images", 1)) if tif.is_imagej else 1
-    size = tif.filehandle.size
-    if stated > planes:
-        raise _cut_off(path, size)
+    one_directory = tif.is_imagej and len(tif.pages) == 1
+    if one_directory and int((tif.imagej_metadata or {}).get("images", 1)) > planes:
+        raise _cut_off(path, tif.filehandle.size)
     if series.dataoffset is not None:
-        if series.dataoffset + series.nbytes > series.keyframe.parent.filehandle.size:
+        size = series.keyframe.parent.filehandle.size
+        if series.dataoffset + series.nbytes > size:
             raise _cut_off(path, size)
         return
     for page in series:
         if page is None:
+            if has_gaps:
+                continue
             raise InputError(
-                f"{path} lacks planes that its OME-XML lists. "
+                f"{path} lacks planes that its metadata list. "
                 "Put the other files of the acquisition beside it, or export the stack as one file."
             )
         ends = (offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False))
-        if max(ends, default=0) > page.parent.filehandle.size:
-            raise _cut_off(path, size)
+        file = page.parent.filehandle
+        if max(ends, default=0) > file.size:
+            raise _cut_off(path.with_name(file.name), file.size)
 
 
 def _cut_off(path: Path, size: int) -> InputError:

@@ -239,7 +239,7 @@ def unclear_axes(path: Path, reason: str, n_pages: int) -> InputError:
     """Return the error of a file whose metadata do not tell what its pages are."""
     half = f"C2,Z{n_pages // 2}" if n_pages % 2 == 0 else "C2,Z"
     return InputError(
-        f"what the {n_pages} pages of {path} are is not known: {reason}. Export the stack again, or say how its pages "
+        f"{path} does not tell what its {n_pages} pages are: {reason}. Export the stack again, or say how its pages "
         f"follow each other, slowest first: --axes Z (one stack), --axes {half} (channel after channel) or "
         f"--axes Z,C2 (channels in turn) (axes=...); and its voxel size with --spacing."
     )

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from napari_deep3d.core import InputError, Job, Notice, PredictConfig, Progress, Stop, never
-from napari_deep3d.io import StackWriter, check_output, open_stack
+from napari_deep3d.io import StackWriter, check_output, open_stack, readable
 from napari_deep3d.jobs.predict import Output, Prediction, predict
 from napari_deep3d.jobs.predict_plan import Prepared, prepare
 
@@ -40,6 +40,8 @@ def predict_file(
     *,
     channel: int | None = None,
     time: Times = None,
+    position: int | None = None,
+    axes: str | None = None,
     overwrite: bool = False,
     stop: Stop = never,
 ) -> Job[FilePrediction]:
@@ -48,12 +50,15 @@ def predict_file(
     Parameters
     ----------
     stack, output : str or Path
-        OME-TIFF, ImageJ TIFF or OME-Zarr.
+        TIFF or OME-Zarr.
     config : PredictConfig
         How to predict; with ``uncertainty`` a second file is written, ``-uncertainty`` in its name.
     channel, time : int, None, or "all" for the time
         Which one, counted from 0, where the file holds several; ``time="all"`` gives a result with axes
         (T, Z, Y, X), each time point predicted by itself.
+    position, axes : int, str, optional
+        Which image of a file of several, and what the pages of a TIFF file are: see
+        :func:`~napari_deep3d.io.open_stack`.
     overwrite : bool
         Whether ``output``, and the file of its uncertainty, may be replaced.
     stop : callable
@@ -64,7 +69,7 @@ def predict_file(
     InputError
         If input, output or config cannot be used; nothing is written then.
     """
-    source = open_stack(stack)
+    source = open_stack(stack, position, axes)
     times = range(source.n_times) if time == "all" else [time]
     volumes = [source.volume(channel, index) for index in times]
     targets = _targets(output, config, overwrite, source.path)
@@ -78,7 +83,11 @@ def predict_file(
     plan, first = prepared[0].plan, volumes[0]
     # 2. Predict one after the other into the open files.
     shape = first.shape if time != "all" else (len(volumes), *first.shape)
-    about: dict[str, object] = {"made_by": "napari-deep3d", "model": plan.model.name, "input": source.path.name}
+    about: dict[str, object] = {
+        "made_by": "napari-deep3d",
+        "model": plan.model.name,
+        "input": readable(source.path.name),
+    }
     if config.uncertainty:
         is_calibrated = plan.model.uncertainty is not None
         about["uncertainty"] = "expected absolute error" if is_calibrated else "spread of predictions, not calibrated"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from napari.layers import Image, Layer
@@ -42,22 +42,25 @@ class FileFacts:
     spacing_um: Spacing | None
 
 
+_FACTS: WeakKeyDictionary[Layer, FileFacts | None] = WeakKeyDictionary()
+"""By layer, not by file: a file that was corrected and opened again is another layer."""
+
+
 def file_facts(layer: Layer) -> FileFacts | None:
     """Read what the file of a layer says of it, or None if there is none or it is another by now."""
+    if layer not in _FACTS:
+        _FACTS[layer] = _read_facts(layer)
+    facts = _FACTS[layer]
+    return facts if facts is not None and tuple(layer.data.shape[-2:]) == facts.shape[-2:] else None
+
+
+def _read_facts(layer: Layer) -> FileFacts | None:
     path = layer.source.path
-    facts = _read_facts(str(path)) if path is not None else None
-    if facts is None or tuple(layer.data.shape[-2:]) != facts.shape[-2:]:
-        return None
-    return facts
-
-
-@lru_cache(maxsize=32)
-def _read_facts(path: str) -> FileFacts | None:
-    if not Path(path).exists():
+    if path is None or not Path(path).exists():
         return None
     try:
         stack = open_stack(path)
-    except (InputError, OSError):  # another plugin's kind of file
+    except (InputError, OSError):  # another plugin's kind of file, or one of several images
         return None
     return FileFacts(tuple(stack.data.shape), stack.spacing_um)
 
