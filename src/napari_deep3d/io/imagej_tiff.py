@@ -33,12 +33,11 @@ def imagej_images(path: Path, tif: TiffFile) -> list[TiffImage]:
     # A single directory stands for planes that follow each other; of planes without axes tifffile makes a stack.
     if n_pages == 1 or listed in (1, n_pages):
         return [TiffImage(tif.series[0], about)]
-    if listed < n_pages:
-        reason = f"its ImageJ description lists {counts['T']} time points, {channels} channels and {counts['Z']} planes"
-        raise unclear_axes(path, reason, n_pages)
     order = str(metadata.get("order", "czt")).upper()
     order = order if sorted(order) == sorted(_COUNTS) else "CZT"
     planes = Planes(order[::-1], counts | {"C": channels})
+    if listed < n_pages:
+        raise unclear_axes(path, f"its ImageJ description lists {planes.in_words()}", n_pages)
     for rank in range(n_pages):
         planes.put(rank, tif.pages[rank].aspage())
     return [planes.image(path, about, "", "ImageJ description")]

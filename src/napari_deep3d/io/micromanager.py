@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from tifffile import TiffFile, TiffPage
 
 from napari_deep3d.io.imagej_tiff import imagej_metadata
-from napari_deep3d.io.ome_xml import description, ome_metadata
+from napari_deep3d.io.ome_xml import ome_metadata
 from napari_deep3d.io.stack_file import Metadata
 from napari_deep3d.io.tiff_check import check_tiff
 from napari_deep3d.io.tiff_planes import Planes, TiffImage
@@ -142,7 +142,7 @@ def _metadata(tif: TiffFile, summary: Mapping[str, Any], page: TiffPage, n_chann
         None,
     )
     step = length_um(summary.get("z-step_um"), "um") or length_um(notes.get("z-step_um"), "um")
-    other = ome_metadata(description(tif))
+    other = ome_metadata(tif)
     if other.spacing_um is None and tif.is_imagej:
         other = imagej_metadata(tif.imagej_metadata or {}, tif.pages.first.tags, n_channels)
     sizes = [step, pixel, pixel]

@@ -37,14 +37,17 @@ def has_ome_xml(tif: TiffFile) -> bool:
     return _SIGNS.search(description(tif)) is not None
 
 
-def ome_metadata(text: str) -> Metadata:
-    """What OME-XML says of its only image; nothing if it is damaged or has several."""
+def ome_metadata(tif: TiffFile) -> Metadata:
+    """What OME-XML says of a file's only image; nothing if it is damaged, has several, or does not fit the pages."""
     try:
-        root = ElementTree.fromstring(text)
+        root = ElementTree.fromstring(description(tif))
     except (ElementTree.ParseError, ValueError):
         return Metadata()
-    found = root.findall("{*}Image/{*}Pixels")
-    return _metadata(root, root.findall("{*}Image")[0], found[0]) if len(found) == 1 else Metadata()
+    images, page = root.findall("{*}Image"), tif.pages.first
+    pixels = images[0].find("{*}Pixels") if len(images) == 1 else None
+    if pixels is None or (pixels.get("SizeY"), pixels.get("SizeX")) != (str(page.imagelength), str(page.imagewidth)):
+        return Metadata()
+    return _metadata(root, images[0], pixels)
 
 
 def ome_images(path: Path, tif: TiffFile) -> list[TiffImage]:
@@ -246,7 +249,7 @@ def _check_page(path: Path, page: TiffPage, size: tuple[str | None, str | None],
     if size != actual:
         raise unclear_axes(
             path,
-            f"its OME-XML speaks of {size[1]} x {size[0]} pixels (x, y), its pages have {actual[1]} x {actual[0]}",
+            f"its OME-XML speaks of {size[0]} x {size[1]} pixels, its pages have {actual[0]} x {actual[1]}",
             n_pages,
         )
 

@@ -18,7 +18,7 @@ from numpy.typing import DTypeLike, NDArray
 from napari_deep3d.core import InputError, Spacing
 from napari_deep3d.io.imagej_tiff import imagej_images, imagej_metadata
 from napari_deep3d.io.micromanager import is_micromanager, micromanager_images
-from napari_deep3d.io.ome_xml import description, has_ome_xml, ome_images, ome_metadata
+from napari_deep3d.io.ome_xml import has_ome_xml, ome_images, ome_metadata
 from napari_deep3d.io.stack_file import (
     MADE_BY,
     FoundImage,
@@ -107,7 +107,7 @@ def _by_axes(path: Path, tif: tifffile.TiffFile, axes: tuple[PageAxis, ...]) -> 
     """The image of a file whose pages are what the user said; its voxel size where it can be read nevertheless."""
     about = Metadata()
     if has_ome_xml(tif):
-        about = ome_metadata(description(tif))
+        about = ome_metadata(tif)
     elif tif.is_imagej:
         channels = next((axis.size or 1 for axis in axes if axis.letter == "C"), 1)
         about = imagej_metadata(tif.imagej_metadata or {}, tif.pages.first.tags, channels)

@@ -95,8 +95,9 @@ class Planes:
 
     def in_words(self) -> str:
         """How many of what there should be."""
-        times, channels, planes = (self.counts[axis] for axis in PLANE_AXES)
-        return f"{times} time points, {channels} channels and {planes} planes"
+        words = zip(PLANE_AXES, ("time point", "channel", "plane"), strict=True)
+        times, channels, planes = (f"{n} {word}{'s' * (n != 1)}" for n, word in ((self.counts[a], w) for a, w in words))
+        return f"{times}, {channels} and {planes}"
 
     def image(self, path: Path, about: Metadata, name: str, what: str) -> TiffImage:
         """Return the image of the time points that are finished.
