@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 import typer
@@ -40,6 +41,9 @@ app.add_typer(models, name="models")
 
 def main() -> None:
     """Run the command line: exit 0 done, 2 bad input or usage, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")  # names of files may hold what a terminal cannot show
     try:
         app(prog_name="napari-deep3d")
     except InputError as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_deep3d.core import InputError, Shape, Spacing, Stack, Volume, shape_of
-from napari_deep3d.io import open_stack, write_stack
+from napari_deep3d.io import open_stack, readable, write_stack
 
 if TYPE_CHECKING:
     from napari_deep3d.nn.patches import TrainingPair
@@ -56,9 +56,16 @@ class PairsFolder:
     def names(self) -> list[str]:
         """Names of the files that both folders hold, sorted.
 
-        InputError if a folder is missing or empty, or a file has no partner.
+        InputError if a folder is missing or empty, a file has no partner, or a name is no Unicode: a run could not
+        note it.
         """
         names = {kind: self._names(kind) for kind in KINDS}
+        for name in (str(self.path), *sorted(names[WIDEFIELD])):
+            if readable(name) != name:
+                raise InputError(
+                    f"the name {readable(name)} is stored in an old encoding, not as Unicode, and a run cannot note it. "
+                    "Rename it (typing it anew is enough)."
+                )
         alone = sorted(names[WIDEFIELD] ^ names[CONFOCAL])
         if alone:
             side = WIDEFIELD if alone[0] in names[WIDEFIELD] else CONFOCAL
