@@ -54,6 +54,31 @@ def test_a_stopped_acquisition_gives_its_finished_time_points(tmp_path: Path, st
     assert "2 of the 3 time points" in opened.notices[0]
 
 
+@pytest.mark.parametrize("share", [0.7, 0.85])
+def test_an_acquisition_that_broke_off(tmp_path: Path, stack: Stack, share: float) -> None:
+    """A crash leaves a file without a map, which ends anywhere, its last page pointing beyond the end."""
+    where = places() + places(time=1) + places(time=2)
+    notes = [{"ChannelIndex": c, "SliceIndex": z, "FrameIndex": t, "PositionIndex": p} for c, z, t, p in where]
+    planes = np.concatenate([stack, stack + 100, stack + 200])
+    path = tmp_path / "run_MMStack_Default.ome.tif"
+    write_micromanager(path, planes, where, notes=notes, has_map=False, **SIZES | {"Frames": 3})
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    opened = open_stack(path)
+    assert opened.n_times == 2
+    np.testing.assert_array_equal(opened.volume(time=1).data[...], stack + 100)
+    assert "2 of the 3 time points" in opened.notices[0]
+    path.write_bytes(path.read_bytes()[:9000])
+    with pytest.raises(InputError, match="summary of the acquisition lists"):
+        open_stack(path)
+
+
+def test_a_cut_off_file_that_does_not_say_where_its_planes_are(tmp_path: Path, stack: Stack) -> None:
+    path = write_micromanager(tmp_path / "run_MMStack.ome.tif", stack, places(), has_map=False, **SIZES)
+    path.write_bytes(path.read_bytes()[:9000])
+    with pytest.raises(InputError, match="cut off"):
+        open_stack(path)
+
+
 def test_a_stack_that_was_never_finished(tmp_path: Path, stack: Stack) -> None:
     path = write_micromanager(tmp_path / "run_MMStack.ome.tif", stack[:4], places()[:4], **SIZES)
     with pytest.raises(InputError, match=r"does not tell what its 4 pages are.*1 channel and 6 planes.*--axes Z"):

@@ -102,6 +102,24 @@ def test_an_image_in_many_files_is_read_whole(tmp_path: Path, along: str, compre
         assert opened.n_times == 1
 
 
+def test_files_of_one_name_in_several_folders(tmp_path: Path, stack: Stack) -> None:
+    images = [image(SIZES, [block(z, f"p{i}/a.ome.tif", i, Z=z) for z in range(6)], name=f"p{i}") for i in range(2)]
+    for i in range(2):
+        (tmp_path / f"p{i}").mkdir()
+        path = write_pages(tmp_path / f"p{i}" / "a.ome.tif", stack + i, ome(*images, number=7))
+        opened = open_stack(path)
+        assert opened.position == f"p{i}"
+        np.testing.assert_array_equal(opened.volume().data[...], stack + i)
+
+
+def test_channels_within_the_pages(tmp_path: Path, stack: Stack) -> None:
+    pages = np.stack([stack, stack + 100], axis=-1)
+    for samples in (1, 2):  # some programs declare them as channels of a sample each
+        xml = ome(image((1, 2, 6, 32, 48))).replace('SamplesPerPixel="1"', f'SamplesPerPixel="{samples}"')
+        opened = open_stack(write_pages(tmp_path / "a.ome.tif", pages, xml, planarconfig="CONTIG"))
+        np.testing.assert_array_equal(opened.volume(channel=1).data[...], stack + 100)
+
+
 def test_a_file_of_a_set_never_leads_out_of_its_folder(tmp_path: Path, stack: Stack) -> None:
     inner = tmp_path / "inner"
     inner.mkdir()

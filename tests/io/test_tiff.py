@@ -168,6 +168,12 @@ def test_a_thumbnail_is_no_stack(tmp_path: Path, stack: NDArray[np.uint16], firs
     np.testing.assert_array_equal(open_stack(path).volume().data[...], stack)
 
 
+def test_a_thumbnail_in_an_imagej_file(tmp_path: Path, stack: NDArray[np.uint16]) -> None:
+    text = "ImageJ=1.54f\nimages=6\nslices=3\nchannels=2\nhyperstack=true\n"
+    opened = open_stack(write_pages(tmp_path / "a.tif", [stack[0, ::4, ::4], *stack], text))
+    np.testing.assert_array_equal(opened.data[0, 1], stack[1::2])
+
+
 @pytest.mark.parametrize("samples", [2, 3, 4])
 @pytest.mark.parametrize("planar", ["CONTIG", "SEPARATE"])
 def test_samples_of_a_pixel_are_channels(tmp_path: Path, ramp: Ramp, samples: int, planar: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from tifffile import TiffFile, TiffTag, TiffTags
 
 from napari_deep3d.io.stack_file import Metadata
-from napari_deep3d.io.tiff_planes import Planes, TiffImage, unclear_axes
+from napari_deep3d.io.tiff_planes import Planes, TiffImage, pages_of_one_kind, unclear_axes
 from napari_deep3d.io.units import backwards, length_um, spacing_or_none
 
 _COUNTS = {"T": "frames", "C": "channels", "Z": "slices"}
@@ -26,20 +26,21 @@ def imagej_images(path: Path, tif: TiffFile) -> list[TiffImage]:
     """
     metadata = tif.imagej_metadata or {}
     counts = {axis: _count(metadata.get(word)) for axis, word in _COUNTS.items()}
-    first, n_pages = tif.pages.first, len(tif.pages)
+    pages = pages_of_one_kind(tif)  # a preview is of another size
+    first, n_pages = pages[0], len(pages)
     about = imagej_metadata(metadata, first.tags, counts["C"])
     channels = 1 if counts["C"] == first.samplesperpixel else counts["C"]  # samples of a pixel, declared as channels
     listed = counts["T"] * counts["Z"] * channels
     # A single directory stands for planes that follow each other; of planes without axes tifffile makes a stack.
-    if n_pages == 1 or listed in (1, n_pages):
+    if len(tif.pages) == n_pages and (n_pages == 1 or listed in (1, n_pages)):
         return [TiffImage(tif.series[0], about)]
     order = str(metadata.get("order", "czt")).upper()
     order = order if sorted(order) == sorted(_COUNTS) else "CZT"
     planes = Planes(order[::-1], counts | {"C": channels})
     if listed < n_pages:
         raise unclear_axes(path, f"its ImageJ description lists {planes.in_words()}", n_pages)
-    for rank in range(n_pages):
-        planes.put(rank, tif.pages[rank].aspage())
+    for rank, page in enumerate(pages):
+        planes.put(rank, page)
     return [planes.image(path, about, "", "ImageJ description")]
 
 

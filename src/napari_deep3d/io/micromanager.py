@@ -87,18 +87,32 @@ def micromanager_images(path: Path, tif: TiffFile) -> list[TiffImage]:
 def _places(tif: TiffFile) -> Iterator[_Place]:
     """What each page holds, by the map in the header or by the pages' own notes."""
     entries = (tif.micromanager_metadata or {}).get("IndexMap")
-    tif.pages.cache = True
+    pages = list(_whole_pages(tif))
     if entries is not None and len(entries):
-        by_offset = {page.offset: page.aspage() for page in tif.pages}
+        by_offset = {page.offset: page for page in pages}
         for channel, plane, time, position, offset in entries.tolist():
             if offset in by_offset:  # a file is laid out before it is filled
                 yield _Place(position, {"T": time, "C": channel, "Z": plane}, by_offset[offset])
         return
-    for page in tif.pages:
-        notes = _notes(page.aspage())
+    for page in pages:
+        notes = _notes(page)
         index = {axis: next((notes[name] for name in names if name in notes), None) for axis, names in _INDEX.items()}
         if all(isinstance(i, int) and i >= 0 for i in index.values()):
-            yield _Place(_number(notes.get("PositionIndex")), index, page.aspage())  # type: ignore[arg-type]
+            yield _Place(_number(notes.get("PositionIndex")), index, page)  # type: ignore[arg-type]
+
+
+def _whole_pages(tif: TiffFile) -> Iterator[TiffPage]:
+    """The pages of a file whose voxels are all there; an acquisition that broke off ends anywhere."""
+    tif.pages.cache = True
+    kind = tif.pages.first.hash
+    for index in range(len(tif.pages)):
+        try:
+            page = tif.pages[index].aspage()
+        except Exception:  # whatever half a directory breaks
+            return
+        ends = (offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False))
+        if page.hash == kind and max(ends, default=tif.filehandle.size + 1) <= tif.filehandle.size:
+            yield page
 
 
 def _siblings(path: Path, summary: Mapping[str, Any]) -> list[TiffFile]:

@@ -10,12 +10,13 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from tifffile import TiffFile, TiffPage
+from tifffile import TiffFile
 
 from napari_deep3d.core import InputError
 from napari_deep3d.io.stack_file import MADE_BY, Metadata
@@ -59,14 +60,15 @@ def ome_images(path: Path, tif: TiffFile) -> list[TiffImage]:
         If the OME-XML cannot be read or does not fit the file's pages, the companion file that holds it is missing, or
         so are files without which no stack is whole.
     """
-    own = _read_xml(path, description(tif), len(tif.pages), "OME-XML")
+    source = _Source(path, len(tif.pages), tif.pages[len(tif.pages) - 1].aspage().samplesperpixel)
+    own = _read_xml(source, description(tif), "OME-XML")
     root, uuid = own, own.get("UUID")
     elsewhere = own.find("{*}BinaryOnly")
     if elsewhere is not None:
-        root = _companion(path, elsewhere.get("MetadataFile", ""), len(tif.pages))
+        root = _companion(source, elsewhere.get("MetadataFile", ""))
     files = _Files(path, tif)
     images = root.findall("{*}Image")
-    placed = [(image, list(_places(path, image, len(tif.pages)))) for image in images]
+    placed = [(image, list(_places(source, image))) for image in images]
     is_own = _ownership(path, uuid, [place for _, places in placed for place in places])
     with ExitStack() as stack:
         stack.callback(files.close)
@@ -75,8 +77,8 @@ def ome_images(path: Path, tif: TiffFile) -> list[TiffImage]:
             if not any(is_own(place) for place in places):
                 others.append(image)
                 continue
-            planes = _planes(path, image, places, is_own, files, claimed)
-            about = _metadata(root, image, _pixels(path, image, len(tif.pages)))
+            planes = _planes(source, image, places, is_own, files, claimed)
+            about = _metadata(root, image, _pixels(source, image))
             found.append((image, planes, about))
         if not found:
             names = list(dict.fromkeys(place.file for _, places in placed for place in places if place.file))
@@ -84,7 +86,7 @@ def ome_images(path: Path, tif: TiffFile) -> list[TiffImage]:
                 f"the OME-XML of {path} names other files ({', '.join(names[:3]) or 'none'}) for all of its planes. "
                 "Was it renamed? Give it the name that is listed, or say what its pages are: --axes Z (axes=...)."
             )
-        _check_unclaimed(path, tif, claimed, found[0][1])
+        _check_unclaimed(source, tif, claimed, found[0][1])
         notices = _others_in_words(path, others, placed)
         return [
             planes.image(path, about._replace(notices=about.notices + notices), image.get("Name") or "", "OME-XML")
@@ -92,27 +94,40 @@ def ome_images(path: Path, tif: TiffFile) -> list[TiffImage]:
         ]
 
 
-def _read_xml(path: Path, text: str, n_pages: int, what: str) -> Element:
+@dataclass(frozen=True)
+class _Source:
+    """The file that was opened."""
+
+    path: Path
+    n_pages: int
+    samples_per_pixel: int
+
+    def unclear(self, reason: str) -> InputError:
+        """The error of OME-XML that does not tell what the pages are."""
+        return unclear_axes(self.path, reason, self.n_pages)
+
+
+def _read_xml(source: _Source, text: str, what: str) -> Element:
     try:
         # Python's reader takes a text as it is, whatever encoding its first line declares.
         return ElementTree.fromstring(text)
     except (ElementTree.ParseError, ValueError) as error:
-        raise unclear_axes(path, f"its {what} cannot be read ({error})", n_pages) from error
+        raise source.unclear(f"its {what} cannot be read ({error})") from error
 
 
-def _companion(path: Path, name: str, n_pages: int) -> Element:
+def _companion(source: _Source, name: str) -> Element:
     """Read the OME-XML of a set from the file that holds it, a companion file or another TIFF."""
-    file = path.parent / _inside(name)
+    path, file = source.path, source.path.parent / _inside(name)
     if not name or not file.is_file():
         raise InputError(
             f"{path} holds voxels only: its voxel size and axes are in {name or 'another file'}, which is not there. "
             "Put that file beside it, or say what the pages are, such as --axes Z (axes=...), and give --spacing."
         )
     if file.suffix.lower() == ".ome":
-        return _read_xml(path, file.read_text(encoding="utf-8", errors="replace"), n_pages, f"OME-XML in {name}")
+        return _read_xml(source, file.read_text(encoding="utf-8", errors="replace"), f"OME-XML in {name}")
     check_tiff(file)
     with TiffFile(file) as tif:
-        return _read_xml(path, description(tif), n_pages, f"OME-XML in {name}")
+        return _read_xml(source, description(tif), f"OME-XML in {name}")
 
 
 def _inside(name: str) -> PurePosixPath:
@@ -131,32 +146,32 @@ class _Place(NamedTuple):
     uuid: str
 
 
-def _pixels(path: Path, image: Element, n_pages: int) -> Element:
+def _pixels(source: _Source, image: Element) -> Element:
     pixels = image.find("{*}Pixels")
     if pixels is None:
-        raise unclear_axes(path, "an image of its OME-XML has no pixels", n_pages)
+        raise source.unclear("an image of its OME-XML has no pixels")
     return pixels
 
 
-def _layout(path: Path, image: Element, n_pages: int) -> Planes:
-    """The planes of an image, by its sizes and its order of dimensions."""
-    pixels = _pixels(path, image, n_pages)
+def _layout(source: _Source, image: Element) -> Planes:
+    """The planes of an image, by its sizes and its order of dimensions; a page may hold several channels."""
+    pixels = _pixels(source, image)
     order = pixels.get("DimensionOrder", "XYZCT")
     try:
         counts = {axis: int(pixels.get(f"Size{axis}", "")) for axis in PLANE_AXES}
         samples = [int(channel.get("SamplesPerPixel") or 1) for channel in pixels.findall("{*}Channel")]
     except ValueError as error:
-        raise unclear_axes(path, f"a size in its OME-XML is no number ({error})", n_pages) from error
+        raise source.unclear(f"a size in its OME-XML is no number ({error})") from error
     if sorted(order[2:]) != sorted(PLANE_AXES) or min(counts.values()) < 1 or len(set(samples)) > 1:
-        raise unclear_axes(path, f"its OME-XML has the axes {order} of lengths {counts}", n_pages)
-    counts["C"] = max(counts["C"] // (samples[0] if samples else 1), 1)
+        raise source.unclear(f"its OME-XML has the axes {order} of lengths {counts}")
+    counts["C"] = max(counts["C"] // max([*samples, source.samples_per_pixel]), 1)
     return Planes(order[:1:-1], counts)
 
 
-def _places(path: Path, image: Element, n_pages: int) -> Iterator[_Place]:
+def _places(source: _Source, image: Element) -> Iterator[_Place]:
     """Where the planes of an image lie: all of its pages in order, unless it says otherwise."""
-    planes = _layout(path, image, n_pages)
-    blocks = _pixels(path, image, n_pages).findall("{*}TiffData")
+    planes = _layout(source, image)
+    blocks = _pixels(source, image).findall("{*}TiffData")
     for block in blocks or [Element("TiffData")]:
         uuid = block.find("{*}UUID")
         try:
@@ -165,7 +180,7 @@ def _places(path: Path, image: Element, n_pages: int) -> Iterator[_Place]:
             count = int(stated) if stated else 1 if block.get("IFD") else None
             rank = planes.rank(**{axis: int(block.get(f"First{axis}") or 0) for axis in PLANE_AXES})
         except (ValueError, IndexError) as error:
-            raise unclear_axes(path, f"its OME-XML places a plane where none can be ({error})", n_pages) from error
+            raise source.unclear(f"its OME-XML places a plane where none can be ({error})") from error
         name, text = ("", "") if uuid is None else (uuid.get("FileName") or "", (uuid.text or "").strip())
         yield _Place(rank, ifd, count, name, text)
 
@@ -173,21 +188,19 @@ def _places(path: Path, image: Element, n_pages: int) -> Iterator[_Place]:
 def _ownership(path: Path, uuid: str | None, places: list[_Place]) -> Callable[[_Place], bool]:
     """A function that tells whether a place is in this file: by its name, or where no name is this file's by its id."""
     files = {(place.file, place.uuid) for place in places if place.file or place.uuid}
-    by_name = any(PurePosixPath(file).name.casefold() == path.name.casefold() for file, _ in files)
-    by_id = not by_name and uuid is not None and any(other == uuid for _, other in files)
-    # A file of its own that was renamed: the one that is named is not there.
-    renamed = (
-        not by_name and not by_id and len(files) == 1 and not (path.parent / _inside(next(iter(files))[0])).is_file()
-    )
+    named = {file for file in files if PurePosixPath(file[0]).name.casefold() == path.name.casefold()}
+    by_id = {file for file in named or files if uuid is not None and file[1] == uuid}
+    # Files of one name in several folders: the one whose folder is this one's too.
+    near = {file for file in named if PurePosixPath(file[0]).parts[-2:-1] == path.absolute().parts[-2:-1]}
+    own = named if len(named) < 2 else by_id or near or named
+    if not named:
+        # A file of its own that was renamed: the one that is named is not there.
+        own = by_id or (files if len(files) == 1 and not _is_there(path, next(iter(files))[0]) else set())
+    return lambda place: not (place.file or place.uuid) or (place.file, place.uuid) in own
 
-    def is_own(place: _Place) -> bool:
-        if not place.file and not place.uuid:
-            return True
-        if by_name:
-            return PurePosixPath(place.file).name.casefold() == path.name.casefold()
-        return renamed or (by_id and place.uuid == uuid)
 
-    return is_own
+def _is_there(path: Path, name: str) -> bool:
+    return bool(name) and (path.parent / _inside(name)).is_file()
 
 
 class _Files:
@@ -201,7 +214,7 @@ class _Files:
         """Another file of the set by name, or None if it is not there."""
         if name not in self._others:
             file = self.path.parent / _inside(name)
-            if name and file.is_file():
+            if _is_there(self.path, name):
                 check_tiff(file)
                 self._others[name] = TiffFile(file)
             else:
@@ -216,12 +229,16 @@ class _Files:
 
 
 def _planes(
-    path: Path, image: Element, places: list[_Place], is_own: Callable[[_Place], bool], files: _Files, claimed: set[int]
+    source: _Source,
+    image: Element,
+    places: list[_Place],
+    is_own: Callable[[_Place], bool],
+    files: _Files,
+    claimed: set[int],
 ) -> Planes:
     """The pages that hold an image's planes; those of this file are added to ``claimed``."""
-    n_pages = len(files.tif.pages)
-    planes, pixels = _layout(path, image, n_pages), _pixels(path, image, n_pages)
-    size = pixels.get("SizeY"), pixels.get("SizeX")
+    planes, pixels = _layout(source, image), _pixels(source, image)
+    size = f"{pixels.get('SizeY')} x {pixels.get('SizeX')}"
     for place in places:
         own = is_own(place)
         tif = files.tif if own else files.other(place.file)
@@ -232,36 +249,26 @@ def _planes(
             continue
         count = place.length if place.length is not None else len(tif.pages) - place.ifd
         if count > last:
-            raise unclear_axes(path, f"its OME-XML lists {planes.in_words()}, and the file has more", n_pages)
+            raise source.unclear(f"its OME-XML lists {planes.in_words()}, and the file has more")
         for k in range(count):
             if not 0 <= place.ifd + k < len(tif.pages):
                 break  # an acquisition that was stopped lists what it did not take
             page = tif.pages[place.ifd + k].aspage()
-            _check_page(path, page, size, n_pages)
+            actual = f"{page.imagelength} x {page.imagewidth}"
+            if size != actual:
+                raise source.unclear(f"its OME-XML speaks of {size} pixels, its pages have {actual}")
             planes.put(place.rank + k, page)
             if own:
                 claimed.add(place.ifd + k)
     return planes
 
 
-def _check_page(path: Path, page: TiffPage, size: tuple[str | None, str | None], n_pages: int) -> None:
-    actual = str(page.imagelength), str(page.imagewidth)
-    if size != actual:
-        raise unclear_axes(
-            path,
-            f"its OME-XML speaks of {size[0]} x {size[1]} pixels, its pages have {actual[0]} x {actual[1]}",
-            n_pages,
-        )
-
-
-def _check_unclaimed(path: Path, tif: TiffFile, claimed: set[int], planes: Planes) -> None:
+def _check_unclaimed(source: _Source, tif: TiffFile, claimed: set[int], planes: Planes) -> None:
     """Refuse a file whose OME-XML leaves pages over that are like those of an image; a preview is of another size."""
     kind = {tif.pages[i].hash for i in claimed}
     left = [i for i, page in enumerate(tif.pages) if i not in claimed and page.hash in kind]
     if left:
-        raise unclear_axes(
-            path, f"its OME-XML lists {planes.in_words()}, which leaves {len(left)} pages over", len(tif.pages)
-        )
+        raise source.unclear(f"its OME-XML lists {planes.in_words()}, which leaves {len(left)} pages over")
 
 
 def _others_in_words(path: Path, others: list[Element], placed: list[tuple[Element, list[_Place]]]) -> tuple[str, ...]:

@@ -91,6 +91,8 @@ def _images(path: Path, tif: tifffile.TiffFile) -> list[TiffImage]:
     """The images of a file by what its own format says of them."""
     if is_micromanager(tif):
         return micromanager_images(path, tif)
+    if tif.is_micromanager:
+        check_tiff(path, may_break_off=False)
     if has_ome_xml(tif):
         return ome_images(path, tif)
     if tif.is_imagej and not tif.is_shaped:

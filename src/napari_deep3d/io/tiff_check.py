@@ -37,12 +37,16 @@ _LAYOUTS = {
     b"MM\0+": TIFF.BIG_BE,
 }
 """How numbers are packed, by a file's first four bytes."""
+_MICROMANAGER = 54773648
 _NEEDED = {256, 257, 258, 259, 270, 273, 277, 279, 282, 283, 322, 323, 324, 325, 339, 50838, 50839}
 """Tags that lead to the voxels and their size: lengths, description, strips, tiles, resolution, ImageJ's own."""
 
 
-def check_tiff(path: Path) -> None:
-    """Refuse (InputError) a file that is empty, no TIFF, or lacks directories or what they point at."""
+def check_tiff(path: Path, may_break_off: bool = True) -> None:
+    """Refuse (InputError) a file that is empty, no TIFF, or lacks directories or what they point at.
+
+    An acquisition of Micro-Manager that broke off ends anywhere; with ``may_break_off`` it is let through.
+    """
     size = path.stat().st_size
     if size == 0:
         raise InputError(f"{path} is empty (0 bytes); a TIFF stack is needed. Copy or export it again.")
@@ -59,8 +63,14 @@ def check_tiff(path: Path) -> None:
                 f"{path} is not a TIFF file but {kind}. "
                 "Give a stack saved as TIFF; renaming a file does not convert it."
             )
-        if any(end > size for end in _ends(file, layout, head)):
+        let_through = may_break_off and _is_acquisition(head, layout)
+        if not let_through and any(end > size for end in _ends(file, layout, head)):
             raise _cut_off(path, size)
+
+
+def _is_acquisition(head: bytes, layout: TiffFormat) -> bool:
+    """Whether the header of a file is Micro-Manager's."""
+    return not layout.is_bigtiff and head[8:12] == struct.pack(layout.byteorder + "I", _MICROMANAGER)
 
 
 def check_planes(path: Path, tif: TiffFile, series: TiffPageSeries, has_gaps: bool = False) -> None:

@@ -143,7 +143,11 @@ class Planes:
         # 3. Say so.
         notices = list(about.notices)
         if n_times < self.counts["T"]:
-            reason = f"{_some(files)} is not there" if files else "the acquisition was stopped before its end"
+            reason = (
+                f"{_some(files)} is not there"
+                if files
+                else "the acquisition was stopped before its end, or the file is cut off"
+            )
             notices.append(
                 f"{path.name} has {n_times} of the {self.counts['T']} time points that its {what} lists ({reason}); "
                 "these are read."
@@ -214,9 +218,7 @@ def pages_by_axes(path: Path, tif: TiffFile, axes: Sequence[PageAxis]) -> TiffPa
     whole = tif.series[0] if len(tif.pages) == 1 else None
     pages: list[TiffPage | None] = []
     if whole is None:
-        found = list(tif.pages)
-        kind = Counter(page.hash for page in found).most_common(1)[0][0]
-        pages = [page.aspage() for page in found if page.hash == kind]
+        pages = [*pages_of_one_kind(tif)]
         n_pages = len(pages)
     else:  # one directory for all planes, as ImageJ writes large files
         pages = [tif.pages.first]
@@ -234,6 +236,13 @@ def pages_by_axes(path: Path, tif: TiffFile, axes: Sequence[PageAxis]) -> TiffPa
         return pages_as_series(path, pages, order, sizes)
     first = tif.pages.first
     return TiffPageSeries(pages, (*sizes, *first.shape), first.dtype, order + first.axes, parent=tif, squeeze=False)
+
+
+def pages_of_one_kind(tif: TiffFile) -> list[TiffPage]:
+    """The pages of a file that are alike, the most there are; others are previews and labels."""
+    pages = [page.aspage() for page in tif.pages]
+    kind = Counter(page.hash for page in pages).most_common(1)[0][0]
+    return [page for page in pages if page.hash == kind]
 
 
 def unclear_axes(path: Path, reason: str, n_pages: int) -> InputError:

@@ -63,8 +63,8 @@ class PairsFolder:
         for name in (str(self.path), *sorted(names[WIDEFIELD])):
             if readable(name) != name:
                 raise InputError(
-                    f"the name {readable(name)} is stored in an old encoding, not as Unicode, and a run cannot note it. "
-                    "Rename it (typing it anew is enough)."
+                    f"the name {readable(name)} is stored in an old encoding, not as Unicode; a run cannot note it. "
+                    "Rename it: typing it anew is enough."
                 )
         alone = sorted(names[WIDEFIELD] ^ names[CONFOCAL])
         if alone:

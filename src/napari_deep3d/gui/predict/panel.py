@@ -28,7 +28,7 @@ from napari_deep3d.gui.shared import (
     format_seconds,
     stack_up,
 )
-from napari_deep3d.jobs.models import list_models
+from napari_deep3d.jobs.models import list_models, model_stamp
 from napari_deep3d.jobs.predict import Prediction, predict_volume
 from napari_deep3d.jobs.predict_plan import PredictionPlan, novelty_of, plan_prediction
 
@@ -119,7 +119,8 @@ class PredictPanel(QWidget):
         if request is None:
             self._plan.forget()
         else:
-            key = (request.volume.shape, request.volume.spacing_um, request.config)
+            stamp = model_stamp(request.config.model)
+            key = (request.volume.shape, request.volume.spacing_um, request.config, stamp)
             self._plan.ask(key, partial(self._make_plan, request.volume, request.config))
         self.novelty.follow(session, request)
         self._refresh_buttons()
@@ -130,8 +131,9 @@ class PredictPanel(QWidget):
         self.refresh_models()
 
     def refresh_models(self) -> None:
-        """List the models that are there now."""
+        """List the models that are there now, and plan anew if the chosen one is another by now."""
         self.model.refresh()
+        self.refresh()
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
         """List the models anew: one may have been trained meanwhile."""
@@ -238,7 +240,7 @@ class NoveltyWarning(Line):
             return
         # The volume itself is a new view of the layer each time.
         stack = (session.layer, session.z_axis, tuple(sorted(session.index.items())), request.volume.spacing_um)
-        key = (*stack, request.config.spacing_um, request.config.model)
+        key = (*stack, request.config.spacing_um, request.config.model, model_stamp(request.config.model))
         self._latest.ask(key, partial(self._find_novelty, request.volume, request.config))
 
     def shut_down(self) -> None:
