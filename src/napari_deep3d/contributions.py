@@ -59,7 +59,7 @@ def read_stacks(path: str | list[str]) -> list[LayerData]:
         layers += [
             _channel_layer(stack, name, channel)
             for channel in range(stack.n_channels)
-            if (0, channel) not in stack.missing
+            if any((time, channel) not in stack.missing for time in range(stack.n_times))
         ]
     return layers
 

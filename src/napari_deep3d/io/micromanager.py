@@ -6,6 +6,7 @@ files of an acquisition have one summary of it. A file holds one position or sev
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -116,13 +117,12 @@ def _whole_pages(tif: TiffFile) -> Iterator[TiffPage]:
 
 
 def _siblings(path: Path, summary: Mapping[str, Any]) -> list[TiffFile]:
-    """The other files of an acquisition, open."""
-    if "_MMStack" not in path.name:
-        return []
-    start = path.name.split("_MMStack")[0]
+    """The files in which an acquisition goes on, open: NAME.ome.tif, NAME_1.ome.tif, NAME_2.ome.tif."""
+    base = re.sub(r"_\d+$", "", path.name.split(".")[0])
     opened = []
     for file in sorted(path.parent.iterdir()):
-        if file.name.startswith(f"{start}_MMStack") and file.suffix.lower() == ".tif" and file.name != path.name:
+        stem = file.name.split(".")[0]
+        if file != path and file.suffix.lower() == ".tif" and (stem == base or stem.startswith(f"{base}_")):
             check_tiff(file)
             tif = TiffFile(file)
             others = (tif.micromanager_metadata or {}).get("Summary") if tif.is_micromanager else None

@@ -26,11 +26,21 @@ from napari_deep3d.io.units import backwards, length_um, origin_or_zero, spacing
 
 _SIGNS = re.compile(r"<(\w+:)?OME[\s>]|openmicroscopy\.org/Schemas/OME")
 
+_UTF16_SIGNS = ("\xff\xfe", "\xfe\xff")
+"""How a text in UTF-16 begins."""
+
 
 def description(tif: TiffFile) -> str:
     """Return the text that the first page of a file describes it with."""
-    text = tif.pages.first.tags.valueof(270, default="")
-    return text.decode("latin-1") if isinstance(text, bytes) else str(text)
+    tag = tif.pages.first.tags.get(270)
+    if tag is None:
+        return ""
+    if isinstance(tag.value, str) and tag.value[:2] not in _UTF16_SIGNS:
+        return tag.value
+    # Against the standard, and tifffile gives up at the first zero byte.
+    tif.filehandle.seek(tag.valueoffset)
+    raw = tif.filehandle.read(tag.valuebytecount)
+    return raw.decode("utf-16" if raw[:2].decode("latin-1") in _UTF16_SIGNS else "latin-1", errors="replace")
 
 
 def has_ome_xml(tif: TiffFile) -> bool:
@@ -70,6 +80,8 @@ def ome_images(path: Path, tif: TiffFile) -> list[TiffImage]:
     images = root.findall("{*}Image")
     placed = [(image, list(_places(source, image))) for image in images]
     is_own = _ownership(path, uuid, [place for _, places in placed for place in places])
+    if not images:
+        raise source.unclear("its OME-XML describes no image")
     with ExitStack() as stack:
         stack.callback(files.close)
         found, claimed, others = [], set[int](), list[Element]()
@@ -244,8 +256,7 @@ def _planes(
         tif = files.tif if own else files.other(place.file)
         last = planes.n_planes - place.rank
         if tif is None:
-            for k in range(min(place.length or 1, last)):
-                planes.put_elsewhere(place.rank + k, place.file or place.uuid)
+            planes.put_elsewhere(place.rank, min(place.length or 1, last), place.file or place.uuid)
             continue
         count = place.length if place.length is not None else len(tif.pages) - place.ifd
         if count > last:

@@ -155,7 +155,7 @@ def _quiet() -> Iterator[None]:
 
 def _voxels(path: Path, series: tifffile.TiffPageSeries) -> np.memmap[Any, Any] | zarr.Array[Any]:
     """The voxels mapped into memory if they lie in one piece, uncompressed; else their strips or tiles as Zarr."""
-    if series.dataoffset is not None:
+    if not series.is_multifile and series.dataoffset is not None:
         file = series.keyframe.parent
         dtype = series.dtype.newbyteorder(file.byteorder)
         return np.memmap(file.filehandle.path, dtype, "r", series.dataoffset, series.shape)

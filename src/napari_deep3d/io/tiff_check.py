@@ -83,7 +83,7 @@ def check_planes(path: Path, tif: TiffFile, series: TiffPageSeries, has_gaps: bo
     one_directory = tif.is_imagej and len(tif.pages) == 1
     if one_directory and int((tif.imagej_metadata or {}).get("images", 1)) > planes:
         raise _cut_off(path, tif.filehandle.size)
-    if series.dataoffset is not None:
+    if not series.is_multifile and series.dataoffset is not None:
         size = series.keyframe.parent.filehandle.size
         if series.dataoffset + series.nbytes > size:
             raise _cut_off(path, size)

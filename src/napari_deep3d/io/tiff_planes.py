@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +19,7 @@ from napari_deep3d.core import InputError
 from napari_deep3d.io.stack_file import Metadata
 
 PLANE_AXES = "TCZ"
+MAX_PLANES = 1_000_000
 _COLOURS = (2, 5, 6, 8)
 """Photometric interpretations of pages that are pictures in colour: RGB, CMYK, YCbCr, CIELab."""
 
@@ -56,10 +58,18 @@ class Planes:
 
     def __init__(self, order: str, counts: Mapping[str, int]) -> None:
         self.order, self.counts = order, dict(counts)
-        if math.prod(self._shape) > 10_000_000:
+        if math.prod(self._shape) > MAX_PLANES:
             raise InputError(f"{self.in_words()} are listed; no file holds so many. Export the stack again.")
-        self._pages: NDArray[np.object_] = np.full(self._shape, None, dtype=object)
-        self._elsewhere: dict[tuple[int, ...], str] = {}
+        self._files: list[str] = []
+
+    @cached_property
+    def _pages(self) -> NDArray[np.object_]:
+        return np.full(self._shape, None, dtype=object)
+
+    @cached_property
+    def _elsewhere(self) -> NDArray[np.int32]:
+        """By plane: 1 + the index of the file that it should be in and that is not there."""
+        return np.zeros(self._shape, dtype=np.int32)
 
     @property
     def _shape(self) -> tuple[int, ...]:
@@ -85,13 +95,11 @@ class Planes:
         """Set the page that holds a plane."""
         self._pages.reshape(-1)[rank] = page
 
-    def put_elsewhere(self, rank: int, file: str) -> None:
-        """Note the file that a plane should be in, and that is not there."""
-        self._elsewhere[tuple(int(i) for i in np.unravel_index(rank, self._shape))] = file
-
-    def files_missing(self) -> list[str]:
-        """Names of the files that are not there."""
-        return list(dict.fromkeys(self._elsewhere.values()))
+    def put_elsewhere(self, rank: int, count: int, file: str) -> None:
+        """Note the file that some planes should be in, and that is not there."""
+        if file not in self._files:
+            self._files.append(file)
+        self._elsewhere.reshape(-1)[rank : rank + count] = 1 + self._files.index(file)
 
     def in_words(self) -> str:
         """How many of what there should be."""
@@ -113,11 +121,11 @@ class Planes:
         # 1. Which stacks are whole, by time point and channel, and how many time points to keep.
         along = [self.order.index(axis) for axis in PLANE_AXES]
         whole = (self._pages.transpose(along) != None).all(axis=2)  # noqa: E711
-        files = self.files_missing()
+        files = self._files
         if not whole.any():
             if files:
                 raise InputError(
-                    f"{path} lacks planes that its {what} lists: they are in {_some(files)}, which is not there. "
+                    f"{path} lacks planes that its {what} lists: {_absent(files)}. "
                     "Put the other files of the acquisition beside it, or export the stack as one file."
                 )
             raise unclear_axes(path, f"its {what} lists {self.in_words()}", self.n_present)
@@ -128,32 +136,24 @@ class Planes:
         # 2. What is not whole within them: in a file that is not there, or never taken.
         missing = {}
         for time, channel in np.argwhere(~whole[:n_times]):
-            index = {"T": int(time), "C": int(channel)}
-            names = {
-                file
-                for place, file in self._elsewhere.items()
-                if all(place[self.order.index(axis)] == at for axis, at in index.items())
-            }
+            codes = np.unique(self._elsewhere.transpose(along)[time, channel])
+            names = [files[code - 1] for code in codes if code]
             if not names and not files and what == "OME-XML":
                 raise unclear_axes(path, f"its {what} lists {self.in_words()}", self.n_present)
-            missing[index["T"], index["C"]] = (
-                f"{_some(sorted(names))} is not there" if names else f"it was not acquired as its {what} lists it"
+            missing[int(time), int(channel)] = (
+                _absent(names) if names else f"it was not acquired as its {what} lists it"
             )
 
         # 3. Say so.
         notices = list(about.notices)
         if n_times < self.counts["T"]:
-            reason = (
-                f"{_some(files)} is not there"
-                if files
-                else "the acquisition was stopped before its end, or the file is cut off"
-            )
+            reason = _absent(files) or "the acquisition was stopped before its end, or the file is cut off"
             notices.append(
                 f"{path.name} has {n_times} of the {self.counts['T']} time points that its {what} lists ({reason}); "
                 "these are read."
             )
         elif files:
-            notices.append(f"{path.name} belongs to {_some(files)}, which is not there: a part cannot be chosen.")
+            notices.append(f"{path.name} is not all of its image: {_absent(files)}; that part cannot be chosen.")
         kept = np.take(self._pages, range(n_times), axis=self.order.index("T"))
         series = pages_as_series(path, list(kept.reshape(-1)), self.order, kept.shape)
         return TiffImage(series, about._replace(notices=tuple(notices)), name, missing=missing)
@@ -164,7 +164,7 @@ def pages_as_series(path: Path, pages: list[TiffPage | None], order: str, shape:
     present = [page for page in pages if page is not None]
     first = present[0]
     if len({(page.shape, page.dtype) for page in present}) > 1:
-        sizes = sorted({f"{page.imagewidth} x {page.imagelength}" for page in present})
+        sizes = sorted({f"{page.imagelength} x {page.imagewidth}" for page in present})
         raise InputError(
             f"the planes of {path} differ ({' and '.join(sizes)} pixels, or another kind of number); those of one "
             "stack are alike. Export the stack again."
@@ -255,6 +255,9 @@ def unclear_axes(path: Path, reason: str, n_pages: int) -> InputError:
     )
 
 
-def _some(names: Sequence[str]) -> str:
-    """The first names of a list, for people."""
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+def _absent(names: Sequence[str]) -> str:
+    """That files are not there; empty if there are no names."""
+    if not names:
+        return ""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{', '.join(names[:3])}{more} {'is' if len(names) == 1 else 'are'} not there"
