@@ -40,7 +40,7 @@ def description(tif: TiffFile) -> str:
     # Against the standard, and tifffile gives up at the first zero byte.
     tif.filehandle.seek(tag.valueoffset)
     raw = tif.filehandle.read(tag.valuebytecount)
-    return raw.decode("utf-16" if raw[:2].decode("latin-1") in _UTF16_SIGNS else "latin-1", errors="replace")
+    return raw.decode("utf-16" if raw[:2].decode("latin-1") in _UTF16_SIGNS else "latin-1", "replace").split("\0")[0]
 
 
 def has_ome_xml(tif: TiffFile) -> bool:
