@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_deep3d.core import InputError, Shape, Spacing, Stack, Volume, shape_of
+from napari_deep3d.core import InputError, NoImageError, Shape, Spacing, Stack, Volume, shape_of
 from napari_deep3d.io import open_stack, write_stack
 
 if TYPE_CHECKING:
@@ -28,6 +28,19 @@ class LoadedPair:
     name: str
     widefield: Volume
     confocal: Volume
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A pair that cannot be trained on, and what is wrong with it: a sentence without its end."""
+
+    name: str
+    reason: str
+
+    @property
+    def notice(self) -> str:
+        """A sentence for the user."""
+        return f"Pair {self.name} is left out: {self.reason}."
 
 
 @dataclass(frozen=True)
@@ -75,7 +88,7 @@ class PairsFolder:
                 f"{self.path} is not a pairs folder: it has no folder {kind!r}. A folder with 'widefield' and "
                 "'confocal', holding stacks of the same names, is needed; 'simulate' writes one."
             )
-        found = {f.name for f in side.iterdir() if f.suffix.lower() in SUFFIXES and not f.name.startswith(".")}
+        found = {path.name for path in stacks_in(side)}
         if not found:
             raise InputError(f"{side} holds no stack; files ending in {', '.join(SUFFIXES)} are needed.")
         return found
@@ -124,6 +137,17 @@ class PairsFolder:
             )
 
 
+def stacks_in(folder: Path) -> list[Path]:
+    """The stacks of a folder by their names, sorted.
+
+    Other files are passed over, and hidden ones, such as the ``._cell.tif`` that macOS puts beside ``cell.tif`` on
+    disks of other systems. OSError if the folder cannot be read.
+    """
+    return [
+        path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    ]
+
+
 def hold_in_memory(pairs: Sequence[LoadedPair], limit_bytes: float) -> list[LoadedPair]:
     """Read pairs into memory if all of them together fit into a limit: random patches of packed files are slow."""
     volumes = [volume for pair in pairs for volume in (pair.widefield, pair.confocal)]
@@ -141,10 +165,36 @@ def prepare_pairs(pairs: Sequence[LoadedPair], percentiles: tuple[float, float])
     """
     from napari_deep3d.nn.patches import TrainingPair
 
+    _check_names(pairs)
+    return [TrainingPair.prepare(pair.name, pair.widefield, pair.confocal, percentiles) for pair in pairs]
+
+
+def prepare_usable_pairs(
+    pairs: Sequence[LoadedPair], percentiles: tuple[float, float]
+) -> tuple[list[TrainingPair], tuple[LeftOut, ...]]:
+    """As :func:`prepare_pairs`, but pairs that show nothing (blank, saturated, not finite) are left out and returned.
+
+    InputError also if none is left.
+    """
+    from napari_deep3d.nn.patches import TrainingPair
+
+    _check_names(pairs)
+    usable, left_out, first = list[TrainingPair](), list[LeftOut](), None
+    for pair in pairs:
+        try:
+            usable.append(TrainingPair.prepare(pair.name, pair.widefield, pair.confocal, percentiles))
+        except NoImageError as error:
+            left_out.append(LeftOut(pair.name, error.fault))
+            first = first or error
+    if not usable and first is not None:
+        raise first if len(pairs) == 1 else InputError(f"none of the {len(pairs)} pairs can be trained on: {first}")
+    return usable, tuple(left_out)
+
+
+def _check_names(pairs: Sequence[LoadedPair]) -> None:
     twice = sorted({pair.name for pair in pairs if [other.name for other in pairs].count(pair.name) > 1})
     if twice:
         raise InputError(f"several pairs are called {', '.join(twice)}; names must differ. Rename them.")
     for pair in pairs:
         if not pair.name or Path(pair.name).name != pair.name or pair.name.startswith("."):
             raise InputError(f"a pair is called {pair.name!r}, which cannot be the name of a file. Rename it.")
-    return [TrainingPair.prepare(pair.name, pair.widefield, pair.confocal, percentiles) for pair in pairs]

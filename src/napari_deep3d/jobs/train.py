@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,14 @@ import psutil
 from napari_deep3d.core import InputError, Job, Notice, Pause, Shape, Stop, TrainConfig, drain, never, tap
 from napari_deep3d.io import check_folder
 from napari_deep3d.jobs.models import check_name, open_model
-from napari_deep3d.jobs.pairs import WRITTEN_SUFFIX, LoadedPair, PairsFolder, hold_in_memory, prepare_pairs
+from napari_deep3d.jobs.pairs import (
+    WRITTEN_SUFFIX,
+    LeftOut,
+    LoadedPair,
+    PairsFolder,
+    hold_in_memory,
+    prepare_usable_pairs,
+)
 from napari_deep3d.jobs.run_folder import CHECKPOINTS, METRICS_FILE, MODEL_FILE, PAIRS, MetricsFile, read_run, write_run
 from napari_deep3d.jobs.train_plan import fit_to_time, settings_from_start, voxels_at_once
 from napari_deep3d.jobs.trained_model import calibrate, save_trained, voxel_sizes
@@ -30,8 +37,8 @@ CALIBRATION_BOX: Shape = (48, 128, 128)
 class TrainResult:
     """A finished or stopped training: where the model is, and its last figures.
 
-    ``reason`` says why it ended before its time by itself; it is empty otherwise. ``first_process`` is false in all
-    but one of several processes that train together.
+    ``reason`` says why it ended before its time by itself; it is empty otherwise. ``skipped`` are pairs that show
+    nothing. ``first_process`` is false in all but one of several processes that train together.
     """
 
     name: str
@@ -44,6 +51,7 @@ class TrainResult:
     validation: Mapping[str, float]
     complete: bool
     reason: str = ""
+    skipped: tuple[LeftOut, ...] = ()
     first_process: bool = True
 
     def report(self) -> dict[str, Any]:
@@ -58,6 +66,7 @@ class TrainResult:
             "name": self.name,
             "complete": self.complete,
             "reason": self.reason,
+            "skipped": [asdict(pair) for pair in self.skipped],
         }
 
 
@@ -126,8 +135,9 @@ def train_model(
     with joined(device) as processes:
         # 2. The pairs.
         loaded = hold_in_memory(_load(pairs, folder), PAIRS_MEMORY_SHARE * psutil.virtual_memory().available)
-        prepared = prepare_pairs(loaded, config.data.percentiles)
+        prepared, left_out = prepare_usable_pairs(loaded, config.data.percentiles)
         voxel_sizes(prepared)  # without them the model could not be used
+        config = _without(config, left_out)
         training, held_out = split_pairs(prepared, config)
 
         # 3. The run folder, and the number of steps that fit the time.
@@ -135,6 +145,8 @@ def train_model(
         if processes.is_first:
             if not resume:
                 check_folder(folder, overwrite=False)
+            for pair in left_out:
+                yield Notice(pair.notice)
             yield Notice(f"{len(prepared)} pairs, {device_label(device, dtype)}")
         if minutes is not None:
             config = yield from fit_to_time(training, config, minutes, at_once, stop)
@@ -171,6 +183,7 @@ def train_model(
             validation=dict(trained.validation),
             complete=complete,
             reason=trained.reason,
+            skipped=left_out,
             first_process=processes.is_first,
         )
 
@@ -181,6 +194,17 @@ def _begin_from(start: str, config: TrainConfig) -> tuple[Mapping[str, Any] | No
         return None, config
     generator, info = open_model(start)
     return generator.state_dict(), settings_from_start(config, info)
+
+
+def _without(config: TrainConfig, left_out: Sequence[LeftOut]) -> TrainConfig:
+    """The settings without pairs that are left out among those held out; InputError if none of these stays."""
+    gone = {pair.name for pair in left_out}
+    kept = tuple(name for name in config.data.held_out if name not in gone)
+    if len(kept) == len(config.data.held_out):
+        return config
+    if not kept:
+        raise InputError(f"every pair that held_out names is left out: {left_out[0].reason}. Hold out another one.")
+    return config.changed(held_out=kept)
 
 
 def _check_time(minutes: float | None, processes: int) -> None:
