@@ -100,6 +100,14 @@ def test_pairs_that_show_nothing_are_left_out(pairs_folder: Path, side: str, how
         prepare_pairs(loaded, (0, 100))
 
 
+def test_pairs_that_there_is_no_time_for_are_not_read(pairs_folder: Path) -> None:
+    loaded = PairsFolder(pairs_folder).load()
+    usable, left_out = prepare_usable_pairs(loaded, (0, 100), first=["2.tif"], enough=lambda: True)
+    assert (len(usable), usable[-1].name, left_out) == (2, "2.tif", ())  # the one that is needed, and one to train on
+    usable, _ = prepare_usable_pairs(loaded, (0, 100), in_memory=True)
+    assert all(isinstance(pair.widefield.data, np.ndarray) for pair in usable)
+
+
 def test_pairs_of_which_none_shows_anything_are_refused(pairs_folder: Path) -> None:
     for path in (pairs_folder / "widefield").iterdir():
         write_stack(path, np.zeros((8, 32, 32), np.uint16), (0.5, 0.2, 0.2), overwrite=True)

@@ -35,6 +35,7 @@ from napari_deep3d.core.events import (
     Stop,
     StoppedError,
     TileDone,
+    TimeLimit,
     drain,
     mapped,
     never,

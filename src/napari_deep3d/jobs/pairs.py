@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_deep3d.core import InputError, NoImageError, Shape, Spacing, Stack, Volume, shape_of
+from napari_deep3d.core import (
+    InputError,
+    NoImageError,
+    Shape,
+    Spacing,
+    Stack,
+    Stop,
+    Volume,
+    never,
+    shape_of,
+)
 from napari_deep3d.io import open_stack, write_stack
 
 if TYPE_CHECKING:
@@ -148,12 +158,17 @@ def stacks_in(folder: Path) -> list[Path]:
     ]
 
 
+def memory_bytes(pairs: Sequence[LoadedPair]) -> float:
+    """Memory that the voxels of pairs need."""
+    volumes = [volume for pair in pairs for volume in (pair.widefield, pair.confocal)]
+    return sum(float(np.prod(v.data.shape)) * np.dtype(v.data.dtype).itemsize for v in volumes)
+
+
 def hold_in_memory(pairs: Sequence[LoadedPair], limit_bytes: float) -> list[LoadedPair]:
     """Read pairs into memory if all of them together fit into a limit: random patches of packed files are slow."""
-    volumes = [volume for pair in pairs for volume in (pair.widefield, pair.confocal)]
-    needed = sum(float(np.prod(v.data.shape)) * np.dtype(v.data.dtype).itemsize for v in volumes)
-    if needed > limit_bytes:
+    if memory_bytes(pairs) > limit_bytes:
         return list(pairs)
+    volumes = [volume for pair in pairs for volume in (pair.widefield, pair.confocal)]
     held = [replace(volume, data=np.asarray(volume.data[:, :, :])) for volume in volumes]
     return [LoadedPair(pair.name, *held[2 * i : 2 * i + 2]) for i, pair in enumerate(pairs)]
 
@@ -170,25 +185,52 @@ def prepare_pairs(pairs: Sequence[LoadedPair], percentiles: tuple[float, float])
 
 
 def prepare_usable_pairs(
-    pairs: Sequence[LoadedPair], percentiles: tuple[float, float]
+    pairs: Sequence[LoadedPair],
+    percentiles: tuple[float, float],
+    *,
+    in_memory: bool = False,
+    first: Sequence[str] = (),
+    enough: Stop = never,
 ) -> tuple[list[TrainingPair], tuple[LeftOut, ...]]:
     """As :func:`prepare_pairs`, but pairs that show nothing (blank, saturated, not finite) are left out and returned.
 
-    InputError also if none is left.
+    Parameters
+    ----------
+    pairs, percentiles : sequence of LoadedPair, tuple of float
+        As for :func:`prepare_pairs`.
+    in_memory : bool
+        Whether their voxels are held in memory.
+    first : sequence of str
+        Names of pairs that are needed in any case.
+    enough : callable
+        Asked between pairs; when true, the rest is not read. What is read then are pairs at random.
+
+    Raises
+    ------
+    InputError
+        As :func:`prepare_pairs`, or if no pair is left.
     """
     from napari_deep3d.nn.patches import TrainingPair
 
     _check_names(pairs)
-    usable, left_out, first = list[TrainingPair](), list[LeftOut](), None
-    for pair in pairs:
+    usable, faults = dict[str, TrainingPair](), dict[str, NoImageError]()
+    order = sorted(np.random.default_rng(0).permutation(len(pairs)), key=lambda index: pairs[index].name not in first)
+    for number, index in enumerate(order):
+        if number > len(first) and usable.keys() - set(first) and enough():
+            break
+        pair = hold_in_memory([pairs[index]], np.inf if in_memory else 0)[0]
         try:
-            usable.append(TrainingPair.prepare(pair.name, pair.widefield, pair.confocal, percentiles))
+            usable[pair.name] = TrainingPair.prepare(pair.name, pair.widefield, pair.confocal, percentiles)
         except NoImageError as error:
-            left_out.append(LeftOut(pair.name, error.fault))
-            first = first or error
-    if not usable and first is not None:
-        raise first if len(pairs) == 1 else InputError(f"none of the {len(pairs)} pairs can be trained on: {first}")
-    return usable, tuple(left_out)
+            faults[pair.name] = error
+    names = [pair.name for pair in pairs]
+    left_out = tuple(LeftOut(name, faults[name].fault) for name in names if name in faults)
+    if not usable and left_out:
+        first_fault = faults[left_out[0].name]
+        if len(pairs) == 1:
+            raise first_fault
+        raise InputError(f"none of the {len(pairs)} pairs can be trained on: {first_fault}")
+    return [usable[name] for name in names if name in usable], left_out
 
 
 def _check_names(pairs: Sequence[LoadedPair]) -> None:
