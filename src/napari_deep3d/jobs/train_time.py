@@ -108,8 +108,9 @@ def fit_to_time(
     from napari_deep3d.nn.training import VALIDATION_PAIRS
 
     per_step = yield from _seconds_per_step(pairs, config, minutes, voxels_at_once, limit, stop)
-    if per_step > limit.left:
+    if per_step > limit.left + GRACE_SECONDS:
         raise _too_short(minutes, f"a step takes about {per_step:.2g} s here")
+    limit.extend(max(0.0, 2 * per_step - limit.left))  # for one step in any case
     # 1. What a test, and what follows the steps, will take.
     sizes = patch_sizes([pair.shape for pair in pairs], config)
     per_voxel = FORWARD_SHARE * per_step * len(sizes) / sum(number * prod(shape) for shape, number in sizes)
