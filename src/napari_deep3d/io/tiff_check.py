@@ -42,7 +42,10 @@ _NEEDED = {256, 257, 258, 259, 270, 273, 277, 279, 282, 283, 322, 323, 324, 325,
 
 
 def check_tiff(path: Path) -> None:
-    """Refuse (InputError) a file that is empty, no TIFF, or lacks directories or what they point at."""
+    """Refuse (InputError) a file that is empty, no TIFF, or lacks directories or what they point at.
+
+    Also one whose directories lead back to an earlier one: it would be read without end.
+    """
     size = path.stat().st_size
     if size == 0:
         raise InputError(f"{path} is empty (0 bytes); a TIFF stack is needed. Copy or export it again.")
@@ -59,7 +62,7 @@ def check_tiff(path: Path) -> None:
                 f"{path} is not a TIFF file but {kind}. "
                 "Give a stack saved as TIFF; renaming a file does not convert it."
             )
-        if any(end > size for end in _ends(file, layout, head)):
+        if any(end > size for end in _ends(path, file, layout, head)):
             raise _cut_off(path, size)
 
 
@@ -93,7 +96,7 @@ def _cut_off(path: Path, size: int) -> InputError:
     )
 
 
-def _ends(file: BinaryIO, layout: TiffFormat, head: bytes) -> Iterator[int]:
+def _ends(path: Path, file: BinaryIO, layout: TiffFormat, head: bytes) -> Iterator[int]:
     """Where each directory, and each value that a needed tag points at, would end; reads no further than asked."""
 
     def number(packed: bytes) -> int:
@@ -101,7 +104,12 @@ def _ends(file: BinaryIO, layout: TiffFormat, head: bytes) -> Iterator[int]:
 
     # The place of the first directory follows 4 bytes in a classic TIFF, 8 in a BigTIFF: as many as it takes itself.
     offset, seen = number(head[layout.offsetsize : 2 * layout.offsetsize]), set[int]()
-    while offset and offset not in seen:
+    while offset:
+        if offset in seen:
+            raise InputError(
+                f"{path} is damaged: its list of planes leads back to one of before. "
+                "Copy it again from where it was acquired, or export it again."
+            )
         seen.add(offset)
         yield offset + layout.tagnosize
         file.seek(offset)
