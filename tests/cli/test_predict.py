@@ -103,6 +103,18 @@ def test_all_time_points(run: Run, series: Path, tiny_model: Path, tmp_path: Pat
         np.testing.assert_array_equal(voxels(tmp_path / name, time), voxels(single))
 
 
+def test_a_blank_time_point_is_told(run: Run, stack: NDArray[np.uint16], tiny_model: Path, tmp_path: Path) -> None:
+    series = write_stack(tmp_path / "series.ome.tif", np.stack([stack, 0 * stack, stack]), SPACING_UM)
+    words = ("predict", series, "--time", "all", "--model", tiny_model)
+    done = run(*words, "-o", tmp_path / "out.ome.tif", "--json")
+    assert done.code == 2
+    assert done.json["skipped"] == [{"time": 1, "reason": "is constant (every voxel about 0)"}]
+    assert (done.json["complete"], len(done.json["warnings"])) == (True, 1)
+    assert "note: Time point 1 (counted from 0) is constant" in done.err
+    assert [voxels(tmp_path / "out.ome.tif", time).any() for time in range(3)] == [True, False, True]
+    assert "skipped: time 1, reason is constant" in run(*words, "-o", tmp_path / "more.ome.tif").out
+
+
 def test_all_of_a_single_time_point(run: Run, recording: Path, tiny_model: Path, tmp_path: Path) -> None:
     done = run("predict", recording, "-o", tmp_path / "out.tif", "--time", "all", "--model", tiny_model, "--json")
     assert done.json["shape"] == [1, 16, 48, 96]

@@ -123,17 +123,71 @@ def test_every_time_point_is_prepared_once(
     assert measured == [SHAPE] * 2
 
 
-def test_a_time_point_that_cannot_be_used_is_refused_before_anything_is_written(
-    series: Path, config: PredictConfig, tmp_path: Path
+def spoil(stack: np.ndarray, how: str) -> None:
+    """Make a time point that shows nothing."""
+    stack[...] = {"blank": 0, "constant": 7, "largest value": 65535, "nan": np.nan}.get(how, 65535)
+    if how == "overexposed":
+        stack[:, :, :12] = np.random.default_rng(1).integers(0, 1000, (*SHAPE[:2], 12))
+    if how == "nan and infinity":
+        stack[...] = np.inf
+        stack[2:] = np.nan
+
+
+KINDS = {
+    "blank": "is constant (every voxel about 0)",
+    "constant": "is constant (every voxel about 7)",
+    "largest value": "is constant (every voxel about 65535)",
+    "overexposed": "is overexposed (70% of it is at the largest value, 65535)",
+    "nan": "holds no finite number, only NaN or infinity",
+    "nan and infinity": "holds no finite number, only NaN or infinity",
+}
+
+
+@pytest.mark.parametrize("how", KINDS)
+@pytest.mark.parametrize("spoilt", [(0,), (1, 2)])
+def test_a_time_point_that_shows_nothing_is_left_out(
+    config: PredictConfig, tmp_path: Path, how: str, spoilt: tuple[int, ...]
 ) -> None:
-    data = np.random.default_rng(0).integers(0, 1000, (3, *SHAPE)).astype(np.uint16)
-    data[2] = 7
-    spoilt = write_stack(tmp_path / "spoilt.ome.tif", data, SPACING_UM)
+    data = np.random.default_rng(0).integers(1, 1000, (3, *SHAPE)).astype(np.float32)
+    whole = write_stack(tmp_path / "whole.ome.tif", data, SPACING_UM)
+    for time in spoilt:
+        spoil(data[time], how)
+    series = write_stack(tmp_path / "series.ome.tif", data, SPACING_UM)
+    done, expected = (
+        drain(predict_file(path, tmp_path / f"{path.stem}-out.zarr", config, time="all")) for path in (series, whole)
+    )
+    made = done.prediction
+    assert [(skipped.time, skipped.reason) for skipped in made.skipped] == [(time, KINDS[how]) for time in spoilt]
+    assert [f"Time point {time} " in notice for time, notice in zip(spoilt, made.notices, strict=True)]
+    assert (done.output.name, made.complete, done.shape) == ("series.ome-out.zarr", True, (3, *SHAPE))
+    for time in range(3):
+        voxels, other = (open_stack(path.output).volume(time=time).data[...] for path in (done, expected))
+        np.testing.assert_array_equal(voxels, 0 * other if time in spoilt else other)
+        assert other.any()
+
+
+def test_a_series_that_shows_nothing_is_refused_before_anything_is_written(
+    config: PredictConfig, tmp_path: Path
+) -> None:
+    data = np.zeros((3, *SHAPE), np.uint16)
+    data[1] = 65535
+    blank = write_stack(tmp_path / "blank.ome.tif", data, SPACING_UM)
     before = sorted(tmp_path.iterdir())
-    job = predict_file(spoilt, tmp_path / "out.ome.tif", config, time="all")
-    with pytest.raises(InputError, match="constant"):
-        drain(job, lambda _: before == sorted(tmp_path.iterdir()) or pytest.fail("something was written"))
+    with pytest.raises(InputError, match=r"none of the 3 time points shows anything.*every voxel about 0.*Check"):
+        drain(predict_file(blank, tmp_path / "out.ome.tif", config, time="all"))
+    with pytest.raises(InputError, match=r"blank \(time point 1\) is constant .every voxel about 65535"):
+        drain(predict_file(blank, tmp_path / "out.ome.tif", config, time=1))
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_warning_names_its_time_points(config: PredictConfig, tmp_path: Path) -> None:
+    data = np.random.default_rng(0).integers(0, 1000, (3, *SHAPE)).astype(np.float32)
+    data[1, 0, 0, :5] = np.nan
+    series = write_stack(tmp_path / "series.ome.tif", data, (0.9, 0.2, 0.2))
+    notices = drain(predict_file(series, tmp_path / "out.ome.tif", config, time="all")).prediction.notices
+    of_one = "Time point 1 (counted from 0): 5 voxels are not finite numbers; they are taken as background."
+    assert of_one in notices
+    assert sum("resampled" in notice for notice in notices) == 1
 
 
 def test_stopped_while_it_is_prepared(series: Path, config: PredictConfig, tmp_path: Path) -> None:

@@ -68,10 +68,15 @@ def show(event: Event, console: Console, bar: Progress, task: TaskID) -> None:
         console.print(line, markup=False, soft_wrap=True)
 
 
-def end(complete: bool) -> None:
-    """Leave with the exit code of an interruption if a job was stopped before its end."""
+def end(complete: bool, left_out: int = 0) -> None:
+    """Leave with the exit code of an interruption if a job was stopped before its end.
+
+    With that of bad input, if some of the input was ``left_out`` since it could not be used, and the rest is done.
+    """
     if not complete:
         raise typer.Exit(INTERRUPTED)
+    if left_out:
+        raise typer.Exit(BAD_INPUT)
 
 
 def report(values: Mapping[str, object], as_json: bool) -> None:

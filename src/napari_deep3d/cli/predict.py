@@ -65,4 +65,4 @@ def predict(
     beside = {} if done.uncertainty is None else {"uncertainty": str(done.uncertainty)}
     place = {"shape": list(done.shape), "spacing_um": list(made.spacing_um)}
     report({"output": str(done.output)} | beside | place | about, as_json)
-    end(made.complete)
+    end(made.complete, left_out=len(made.skipped))

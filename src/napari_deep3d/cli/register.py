@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from napari_deep3d.cli import options
-from napari_deep3d.cli.console import BAD_INPUT, end, report, run
+from napari_deep3d.cli.console import end, report, run
 from napari_deep3d.cli.options import setting
 from napari_deep3d.core import RegisterConfig
 
@@ -53,6 +53,4 @@ def register(
         return
     many = run(lambda stop: register_folders(*sources, output, config, overwrite=overwrite, stop=stop))
     report(many.report() if as_json else many.lines(), as_json)
-    end(many.complete)
-    if many.failed:
-        raise typer.Exit(BAD_INPUT)
+    end(many.complete, left_out=many.failed)

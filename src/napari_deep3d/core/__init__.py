@@ -22,7 +22,7 @@ from napari_deep3d.core.config import (
     parse_assignments,
     read_toml,
 )
-from napari_deep3d.core.errors import InputError, is_out_of_memory
+from napari_deep3d.core.errors import InputError, NoImageError, is_out_of_memory
 from napari_deep3d.core.events import (
     Clock,
     Event,
@@ -35,6 +35,7 @@ from napari_deep3d.core.events import (
     Stop,
     StoppedError,
     TileDone,
+    TimeLimit,
     drain,
     mapped,
     never,
@@ -44,6 +45,7 @@ from napari_deep3d.core.events import (
 from napari_deep3d.core.files import part_path, reason, writing
 from napari_deep3d.core.intensity import (
     MAX_SATURATED,
+    MOSTLY_SATURATED,
     NormalisedStack,
     intensity_range,
     is_flat,

@@ -8,6 +8,17 @@ class InputError(ValueError):
     """
 
 
+class NoImageError(InputError):
+    """A stack that shows nothing: blank, constant, saturated or not finite.
+
+    Of many stacks it can be left out. ``fault`` says what it is, as the rest of a sentence about it.
+    """
+
+    def __init__(self, name: str, fault: str, remedy: str) -> None:
+        super().__init__(f"{name} {fault}; {remedy}")
+        self.fault = fault
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out; torch raises several kinds, on a processor a plain RuntimeError."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":

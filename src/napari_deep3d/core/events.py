@@ -7,6 +7,7 @@ returns a valid partial result instead of raising.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
@@ -144,3 +145,23 @@ class Clock:
         """Progress with the time left, once there is a rate to tell it from."""
         left = self.seconds * (total - done) / done if done > 0 else None
         return Progress(done, total, message, left)
+
+
+class TimeLimit:
+    """Seconds that are left, from when it was made; without an end unless one is given."""
+
+    def __init__(self, seconds: float = math.inf) -> None:
+        self._end = time.perf_counter() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds left; negative when it is over."""
+        return self._end - time.perf_counter()
+
+    def is_over(self) -> bool:
+        """Whether no time is left."""
+        return self.left <= 0
+
+    def extend(self, seconds: float) -> None:
+        """Put the end off, such as by the length of a pause."""
+        self._end += seconds

@@ -14,6 +14,8 @@ SAMPLED_VOXELS = 8_000_000
 """Percentiles are those of at most about so many voxels."""
 MAX_SATURATED = 0.2
 """Share of saturated voxels beyond which a stack is of no use for registration or training."""
+MOSTLY_SATURATED = 0.5
+"""Share of saturated voxels beyond which a stack is of no use at all."""
 
 
 def measure_intensities(stack: Stack, percentiles: tuple[float, float]) -> tuple[tuple[float, float], int]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
-from napari_deep3d.core import InputError, Spacing
+from napari_deep3d.core import InputError, Spacing, reason
 from napari_deep3d.io.stack_file import (
     MADE_BY,
     STACK_AXES,
@@ -113,8 +113,10 @@ def _open_image(path: Path, position: str, folder: Path) -> StackFile:
     level = multiscale.datasets[0]
     try:
         array = group[level.path]
-    except (KeyError, ValueError, OSError) as error:
+    except KeyError as error:
         raise _damaged(path, f"its level {level.path!r} is missing") from error
+    except Exception as error:  # zarr raises many kinds for metadata that makes no sense
+        raise _damaged(path, f"its level {level.path!r} cannot be read ({reason(error)})") from error
     if not isinstance(array, zarr.Array) or array.ndim != len(multiscale.axes):
         raise _damaged(path, f"its level {level.path!r} does not have the {len(multiscale.axes)} axes listed")
     axes = "".join(axis.name[:1].upper() for axis in multiscale.axes)  # z, y, x, c, t; also "channel"

@@ -45,7 +45,8 @@ _NEEDED = {256, 257, 258, 259, 270, 273, 277, 279, 282, 283, 322, 323, 324, 325,
 def check_tiff(path: Path, may_break_off: bool = True) -> None:
     """Refuse (InputError) a file that is empty, no TIFF, or lacks directories or what they point at.
 
-    An acquisition of Micro-Manager that broke off ends anywhere; with ``may_break_off`` it is let through.
+    Also one whose directories lead back to an earlier one: it would be read without end. An acquisition of
+    Micro-Manager that broke off ends anywhere; with ``may_break_off`` it is let through.
     """
     size = path.stat().st_size
     if size == 0:
@@ -64,7 +65,7 @@ def check_tiff(path: Path, may_break_off: bool = True) -> None:
                 "Give a stack saved as TIFF; renaming a file does not convert it."
             )
         let_through = may_break_off and _is_acquisition(head, layout)
-        if not let_through and any(end > size for end in _ends(file, layout, head)):
+        if not let_through and any(end > size for end in _ends(path, file, layout, head)):
             raise _cut_off(path, size)
 
 
@@ -109,7 +110,7 @@ def _cut_off(path: Path, size: int) -> InputError:
     )
 
 
-def _ends(file: BinaryIO, layout: TiffFormat, head: bytes) -> Iterator[int]:
+def _ends(path: Path, file: BinaryIO, layout: TiffFormat, head: bytes) -> Iterator[int]:
     """Where each directory, and each value that a needed tag points at, would end; reads no further than asked."""
 
     def number(packed: bytes) -> int:
@@ -117,7 +118,12 @@ def _ends(file: BinaryIO, layout: TiffFormat, head: bytes) -> Iterator[int]:
 
     # The place of the first directory follows 4 bytes in a classic TIFF, 8 in a BigTIFF: as many as it takes itself.
     offset, seen = number(head[layout.offsetsize : 2 * layout.offsetsize]), set[int]()
-    while offset and offset not in seen:
+    while offset:
+        if offset in seen:
+            raise InputError(
+                f"{path} is damaged: its list of planes leads back to one of before. "
+                "Copy it again from where it was acquired, or export it again."
+            )
         seen.add(offset)
         yield offset + layout.tagnosize
         file.seek(offset)

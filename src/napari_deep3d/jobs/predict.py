@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from math import ceil, prod
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +62,22 @@ class Output:
 
 
 @dataclass(frozen=True)
+class Skipped:
+    """A time point, counted from 0, that shows nothing: it is left out of a series and 0 in its result.
+
+    ``reason`` is the rest of a sentence about it, such as ``is constant``.
+    """
+
+    time: int
+    reason: str
+
+    @property
+    def notice(self) -> str:
+        """A sentence for the user."""
+        return f"Time point {self.time} (counted from 0) {self.reason}: it is left out, and 0 in the result."
+
+
+@dataclass(frozen=True)
 class Prediction:
     """A confocal-like stack and how it was made.
 
@@ -90,6 +106,8 @@ class Prediction:
         more than the spread of the predictions if ``is_calibrated`` is false.
     novelty : Novelty or None
         How far the stack is from those that the model was trained on; None if the model does not say.
+    skipped : tuple of Skipped
+        Time points of a series that show nothing.
     """
 
     data: Any = field(repr=False)
@@ -110,6 +128,7 @@ class Prediction:
     mean_uncertainty: float | None = None
     is_calibrated: bool = False
     novelty: Novelty | None = None
+    skipped: tuple[Skipped, ...] = ()
 
     def provenance(self) -> dict[str, object]:
         """Everything but the voxels, as plain values."""
@@ -123,6 +142,7 @@ class Prediction:
             "voxels_per_second": round(self.voxels_per_second),
             "tile_mismatch": round(self.tile_mismatch, 5),
             "warnings": list(self.notices),
+            "skipped": [asdict(skipped) for skipped in self.skipped],
             "complete": self.complete,
             "input_intensities_of_0_and_1": list(self.intensity_range),
             "likeness": None if self.novelty is None else self.novelty.report(),

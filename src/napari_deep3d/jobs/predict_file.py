@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
-from napari_deep3d.core import InputError, Job, Notice, PredictConfig, Progress, Stop, never
-from napari_deep3d.io import StackWriter, check_output, open_stack, readable
-from napari_deep3d.jobs.predict import Output, Prediction, predict
-from napari_deep3d.jobs.predict_plan import Prepared, prepare
+from napari_deep3d.core import InputError, Job, PredictConfig, Stop, never
+from napari_deep3d.io import StackFile, StackWriter, check_output, open_stack, readable
+from napari_deep3d.jobs.predict import Output, Prediction
+from napari_deep3d.jobs.predict_series import predict_series, prepare_series
 
 Times = int | Literal["all"] | None
 SHOWN = ("confocal-like", "uncertainty")
@@ -23,8 +21,9 @@ SHOWN = ("confocal-like", "uncertainty")
 class FilePrediction:
     """Where a prediction was written, and how it was made.
 
-    ``shape`` is (Z, Y, X) or (T, Z, Y, X); ``prediction`` is without voxels, of a series that of the last time point,
-    times summed; ``uncertainty`` is the file beside it, if it was asked for.
+    ``shape`` is (Z, Y, X) or (T, Z, Y, X); ``prediction`` is without voxels, of a series as
+    :func:`~napari_deep3d.jobs.predict_series.predict_series` returns it; ``uncertainty`` is the file beside it, if it
+    was asked for.
     """
 
     output: Path
@@ -55,7 +54,7 @@ def predict_file(
         How to predict; with ``uncertainty`` a second file is written, ``-uncertainty`` in its name.
     channel, time : int, None, or "all" for the time
         Which one, counted from 0, where the file holds several; ``time="all"`` gives a result with axes
-        (T, Z, Y, X), each time point predicted by itself.
+        (T, Z, Y, X), each time point predicted by itself; those that show nothing are left out, and 0.
     position, axes : int, str, optional
         Which image of a file of several, and what the pages of a TIFF file are: see
         :func:`~napari_deep3d.io.open_stack`.
@@ -68,19 +67,19 @@ def predict_file(
     ------
     InputError
         If input, output or config cannot be used; nothing is written then.
+    StoppedError
+        If it was stopped before there was anything to keep.
     """
     source = open_stack(stack, position, axes)
     times = range(source.n_times) if time == "all" else [time]
-    volumes = [source.volume(channel, index) for index in times]
+    volumes = [
+        replace(source.volume(channel, index), name=_name(source, channel, index if time != "all" else None))
+        for index in times
+    ]
     targets = _targets(output, config, overwrite, source.path)
     # 1. Prepare every time point: what cannot be used is refused before anything is written.
-    yield Progress(0, len(volumes), "reading the stack")
-    prepared: list[Prepared] = []
-    for volume in volumes:
-        prepared.append(prepare(volume, config))
-        if stop():
-            break  # the prediction of the first one then ends at once
-    plan, first = prepared[0].plan, volumes[0]
+    series = yield from prepare_series(volumes, config, stop)
+    plan, first = next(iter(series.usable.values())).plan, volumes[0]
     # 2. Predict one after the other into the open files.
     shape = first.shape if time != "all" else (len(volumes), *first.shape)
     about: dict[str, object] = {
@@ -88,31 +87,35 @@ def predict_file(
         "model": plan.model.name,
         "input": readable(source.path.name),
     }
+    if series.skipped:
+        about["skipped"] = [asdict(skipped) for skipped in series.skipped]
     if config.uncertainty:
         is_calibrated = plan.model.uncertainty is not None
         about["uncertainty"] = "expected absolute error" if is_calibrated else "spread of predictions, not calibrated"
-    parts: list[Prediction] = []
     with ExitStack() as files:
         writers = [
             files.enter_context(
                 StackWriter(
-                    target, shape, plan.spacing_um, first.origin_um, f"{first.name} ({shown})", overwrite, about
+                    target, shape, plan.spacing_um, first.origin_um, f"{source.name} ({shown})", overwrite, about
                 )
             )
             for target, shown in zip(targets, SHOWN, strict=False)
         ]
-        for index, each in enumerate(prepared):
-            if len(volumes) > 1:
-                yield Notice(f"time point {index + 1} of {len(volumes)}")
-            beside = writers[1].data if config.uncertainty else None
-            into = Output(writers[0].data, beside, index if time == "all" else None)
-            parts.append((yield from predict(each, into, stop)))
-            if not parts[-1].complete:
-                for writer in writers:
-                    writer.path = incomplete_path(writer.path)
-                break
+        into = Output(writers[0].data, writers[1].data if config.uncertainty else None)
+        made = yield from predict_series(series, into, stop)
+        if not made.complete:
+            for writer in writers:
+                writer.path = incomplete_path(writer.path)
     paths = [writer.path for writer in writers]
-    return FilePrediction(paths[0], shape, _combined(parts), paths[1] if config.uncertainty else None)
+    made = replace(made, data=None, uncertainty=None)
+    return FilePrediction(paths[0], shape, made, paths[1] if config.uncertainty else None)
+
+
+def _name(source: StackFile, channel: int | None, time: int | None) -> str:
+    """What to call one stack of a file that holds several, in an error."""
+    of = [f"channel {channel}"] if channel is not None and source.n_channels > 1 else []
+    of += [f"time point {time}"] if time is not None and source.n_times > 1 else []
+    return f"{source.name} ({', '.join(of)})" if of else source.name
 
 
 def _targets(output: str | Path, config: PredictConfig, overwrite: bool, stack: Path) -> list[Path]:
@@ -124,23 +127,6 @@ def _targets(output: str | Path, config: PredictConfig, overwrite: bool, stack: 
         if path.resolve() == stack.resolve():
             raise InputError(f"{path} is the input itself; it is never overwritten. Give another output.")
     return targets
-
-
-def _combined(parts: list[Prediction]) -> Prediction:
-    """How a series was made: as its last time point, with times summed and the worst mismatch; without voxels."""
-    seconds = sum(part.seconds for part in parts)
-    voxels = sum(part.voxels_per_second * part.seconds for part in parts)
-    uncertainties = [part.mean_uncertainty for part in parts if part.mean_uncertainty is not None]
-    return replace(
-        parts[-1],
-        data=None,
-        uncertainty=None,
-        mean_uncertainty=float(np.mean(uncertainties)) if uncertainties else None,
-        seconds=seconds,
-        voxels_per_second=voxels / seconds,
-        tile_mismatch=float(np.max([part.tile_mismatch for part in parts])),
-        notices=tuple(dict.fromkeys(notice for part in parts for notice in part.notices)),
-    )
 
 
 def uncertainty_path(path: Path) -> Path:

@@ -41,7 +41,7 @@ from napari_deep3d.core.registration import (
 )
 from napari_deep3d.io import check_folder, open_stack, stack_name
 from napari_deep3d.jobs.figures import draw_registration
-from napari_deep3d.jobs.pairs import KINDS, SUFFIXES, WRITTEN_SUFFIX, PairsFolder
+from napari_deep3d.jobs.pairs import KINDS, WRITTEN_SUFFIX, PairsFolder, stacks_in
 
 REGISTRATION = "registration"
 """The folder, beside those of the stacks, of what was found and its picture."""
@@ -261,8 +261,7 @@ def _pair_up(confocal: Path, widefield: Path) -> tuple[list[tuple[str, str]], se
     for folder in (confocal, widefield):
         if not folder.is_dir():
             raise InputError(f"{folder} is no folder. Give two files, or two folders of files with the same names.")
-        stacks = [f for f in sorted(folder.iterdir()) if f.suffix.lower() in SUFFIXES and not f.name.startswith(".")]
-        found.append({stack_name(path): path.name for path in stacks})
+        found.append({stack_name(path): path.name for path in stacks_in(folder)})
     own, other = found
     common = sorted(own.keys() & other.keys())
     if not common:

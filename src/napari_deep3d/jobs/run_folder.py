@@ -63,6 +63,14 @@ def write_run(folder: Path, config: TrainConfig, name: str, pairs: Path, start: 
     (folder / CHECKPOINTS).mkdir(exist_ok=True)
 
 
+def end_run(folder: Path, config: TrainConfig, steps: int) -> TrainConfig:
+    """Note that a run is complete after fewer steps than it was to make; the settings that say so."""
+    ended = config.changed(iterations=steps)
+    with writing(folder / CONFIG_FILE, GO_ON_REMEDY) as part:
+        part.write_text(ended.to_toml(), encoding="utf-8")
+    return ended
+
+
 def read_run(folder: str | Path) -> RunInfo:
     """Read what a run is and how far it has come; no voxels, no weights, no torch.
 

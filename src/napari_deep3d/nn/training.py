@@ -23,6 +23,7 @@ from napari_deep3d.core import (
     Pause,
     Stop,
     StoppedError,
+    TimeLimit,
     TrainConfig,
     never,
     wait,
@@ -66,6 +67,8 @@ class TrainedGenerator:
         How long it took, without pauses.
     reason : str
         Why it ended before its time by itself; empty otherwise.
+    time_is_up : bool
+        Whether it ended before its last step since the time that it may take was over.
     """
 
     generator: Generator
@@ -77,6 +80,7 @@ class TrainedGenerator:
     weights: str
     seconds: float
     reason: str = ""
+    time_is_up: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,8 @@ class Control:
     """How the outside steers a training: ``stop`` and ``paused`` are asked between steps.
 
     ``preview_every`` is the number of steps between Preview events, 0 for none; ``voxels_at_once`` how many voxels of
-    a batch fit into memory; ``start`` are weights to begin with.
+    a batch fit into memory; ``start`` are weights to begin with. Of the time ``limit`` the last ``reserved_seconds``
+    are kept for what comes after the steps; without ``tests`` no pairs are tested.
     """
 
     stop: Stop = never
@@ -93,6 +98,13 @@ class Control:
     processes: Processes = field(default_factory=Processes)
     voxels_at_once: int = sys.maxsize
     start: Mapping[str, Tensor] | None = None
+    limit: TimeLimit = field(default_factory=TimeLimit)
+    reserved_seconds: float = 0.0
+    tests: bool = True
+
+    def is_over(self) -> bool:
+        """Whether it was stopped, or the whole time is over: asked within steps and tests."""
+        return self.stop() or self.limit.is_over()
 
 
 def split_pairs(pairs: Sequence[TrainingPair], config: TrainConfig) -> tuple[list[TrainingPair], list[TrainingPair]]:
@@ -171,11 +183,11 @@ class _Run:
 
     def __init__(self, trainer: Trainer, held_out: Sequence[TrainingPair], folder: Path, control: Control) -> None:
         self.trainer, self.config, self.control, self.folder = trainer, trainer.config, control, folder
-        self.held_out = list(held_out)[:VALIDATION_PAIRS]
-        self.shown = (self.held_out or trainer.pairs)[0]
+        self.held_out = list(held_out)[:VALIDATION_PAIRS] if control.tests else []
+        self.shown = (list(held_out) or trainer.pairs)[0]
         self.state, self.first, self.saved = TrainingState(), 0, 0
         self.validation: dict[str, float] = {}
-        self.seconds_waited = 0.0
+        self.seconds_waited, self.time_is_up = 0.0, False
 
     @property
     def step(self) -> int:
@@ -194,17 +206,23 @@ class _Run:
     def go(self) -> Job[TrainedGenerator]:
         """Make the steps that are left."""
         runtime, control, clock, reason = self.config.runtime, self.control, Clock(), ""
-        self.trainer.stop = control.stop if control.processes.count == 1 else never
+        self.trainer.stop = control.is_over if control.processes.count == 1 else never
         if self.step and self.held_out and self.state.tested < self.step and self._due(runtime.validate_every):
             with suppress(StoppedError):
                 yield self._validate()  # which a stop had cut short
         while self.step < self.config.optimizer.iterations:
-            self.seconds_waited += wait(control.paused, control.stop)
+            waited = wait(control.paused, control.stop)
+            self.seconds_waited += waited
+            control.limit.extend(waited)
             if control.processes.agreed(control.stop, self.trainer.device):
+                break
+            self.time_is_up = self.step > self.first and control.limit.left < control.reserved_seconds
+            if self.time_is_up:
                 break
             try:
                 self.trainer.step(self.step)
             except StoppedError:
+                self.time_is_up = not control.stop()
                 break
             except DivergedError as error:
                 reason = f"{error}; training has ended there. Start a new run with a lower learning_rate."
@@ -212,9 +230,23 @@ class _Run:
                 break
             self.state = replace(self.state, step=self.step + 1)
             yield from self._after_step(clock)
+        if self.time_is_up:
+            yield from self._end_early()
         if self.saved < self.step:
             self._save()
         return self._result(clock.seconds - self.seconds_waited, reason)
+
+    def _end_early(self) -> Job[None]:
+        """Test and tell, since the time is over before the last step."""
+        if self.step == self.first:
+            raise InputError(
+                "the time was over before the first step was done. Give more time, or make steps quicker (--set "
+                "patch=12,64,64, or a smaller batch_size or width)."
+            )
+        yield Notice(f"The time is over after {self.step} of {self.config.optimizer.iterations} steps.")
+        if self.held_out and self.state.tested < self.step:
+            with suppress(StoppedError):
+                yield self._validate()
 
     def _after_step(self, clock: Clock) -> Job[None]:
         """Tell, show, test and save, each when it is due."""
@@ -232,7 +264,7 @@ class _Run:
         if every and (step % every == 0 or step == self.first + 1) and control.processes.is_first:
             with suppress(StoppedError):
                 yield preview(
-                    step, trainer.generator, self.shown, self.config, trainer.device, trainer.dtype, control.stop
+                    step, trainer.generator, self.shown, self.config, trainer.device, trainer.dtype, control.is_over
                 )
         if self.held_out and self._due(runtime.validate_every):
             with suppress(StoppedError):
@@ -264,7 +296,7 @@ class _Run:
         """Mean RMSE and SSIM; each process takes a share of the pairs."""
         trainer, processes = self.trainer, self.control.processes
         mine = [self.held_out[i] for i in processes.share(range(len(self.held_out)))]
-        stop = self.control.stop if processes.count == 1 else never
+        stop = self.control.is_over if processes.count == 1 else never
         rows = score_pairs(generator, mine, self.config, trainer.device, trainer.dtype, stop)
         total = torch.tensor(np.array(rows).reshape(-1, 2).sum(axis=0), dtype=torch.float32, device=trainer.device)
         rmse, ssim = (processes.mean(total) * processes.count / len(self.held_out)).tolist()
@@ -284,7 +316,7 @@ class _Run:
         best = self.state.best
         if best is not None:
             scores = self.validation
-            is_over = self.step == self.config.optimizer.iterations or bool(reason)
+            is_over = self.step == self.config.optimizer.iterations or bool(reason) or self.time_is_up
             if is_over or not self.state.is_best:
                 generator = copy.deepcopy(last)
                 generator.load_state_dict(load_file(best_file(self.folder, best)))
@@ -303,4 +335,5 @@ class _Run:
             weights=weights,
             seconds=seconds,
             reason=reason,
+            time_is_up=self.time_is_up,
         )
