@@ -89,15 +89,18 @@ class Before:
         return all(now[key] == self._view[key] for key in ("camera", "grid", "bar"))
 
 
-def cut(viewer: Viewer, axes: LayerAxes, ndim: int, orientation: Orientation) -> None:
-    """Show a section of a layer with these axes, through the middle of what is seen now."""
+def cut(viewer: Viewer, axes: LayerAxes, ndim: int, orientation: Orientation, keeps_point: bool = False) -> None:
+    """Show a section of a layer with these axes, through the middle of what is seen now.
+
+    With ``keeps_point`` it goes through the point where the sliders stand, so that there and back is the same section.
+    """
     dims, camera = viewer.dims, viewer.scene.camera
     seen = dict(zip(dims.displayed, camera.center[-dims.ndisplay :], strict=True))
     zyx = [axis + dims.ndim - ndim for axis in axes.zyx]
     section = [zyx[i] for i in SECTIONS[orientation]]
     dims.ndisplay = 2
     dims.order = [axis for axis in range(dims.ndim) if axis not in zyx] + section
-    if section[0] in seen:
+    if section[0] in seen and not keeps_point:
         dims.set_point(section[0], seen[section[0]])
 
 
