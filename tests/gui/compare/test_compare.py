@@ -225,15 +225,6 @@ def test_pictures_have_short_titles(panel: Any, viewer: Any) -> None:
     assert drawn() == ["other prediction"]
 
 
-def test_without_napari_s_private_names_the_names_of_layers_stay(
-    panel: Any, viewer: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr(viewer.window._qt_viewer.canvas, "_layer_overlay_to_visual", None)
-        panel.enter_button.click()
-        panel.leave_button.click()
-
-
 def test_a_result_is_seen_beside_its_time_point_and_channel(dock: Any, viewer: Any, stack: Data) -> None:
     series = np.zeros((3, 2, *stack.shape), np.uint16)
     series[1, 1] = stack

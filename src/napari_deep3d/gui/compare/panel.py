@@ -104,6 +104,7 @@ class ComparePanel(QWidget):
             return
         if not self.view.is_active:
             self.entered.emit()
+            self.view.remember()
             self._selected = set(self._viewer.layers.selection)
             # with none selected, napari's status bar tells of all pictures instead of the selected layer
             self._viewer.layers.selection.clear()
