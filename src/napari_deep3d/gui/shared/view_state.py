@@ -61,15 +61,15 @@ class Before:
             self._layers[layer] = LayerState.of(layer, looks)
         return self._layers[layer]
 
-    def restore(self) -> None:
-        """Put everything back."""
+    def restore(self, keeps_section: bool = False) -> None:
+        """Put everything back, or all but the section, its place and the zoom."""
         for layer, state in self._layers.items():
             if layer in self._viewer.layers:
                 state.restore(layer)
-        self.restore_view()
+        self.restore_view(keeps_section)
 
-    def restore_view(self) -> None:
-        """Put sections, camera, grid and scale bar back."""
+    def restore_view(self, keeps_section: bool = False) -> None:
+        """Put grid and scale bar back, and the sections and the camera unless they are to stay."""
         viewer, view = self._viewer, self._view
         if view["ndim"] != viewer.dims.ndim:  # layers of other dimensions came or went: their axes are not these
             view = view | {"dims": {"ndisplay": view["dims"]["ndisplay"], "order": tuple(range(viewer.dims.ndim))}}
@@ -80,6 +80,8 @@ class Before:
             "camera": viewer.scene.camera,  # last: the others move it
         }
         for key, target in targets.items():
+            if keeps_section and key in ("dims", "camera"):
+                continue
             for name, value in view[key].items():
                 setattr(target, name, value)
 
