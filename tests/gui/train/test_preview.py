@@ -107,6 +107,16 @@ def test_the_view_is_put_back(
     finish(qtbot, ready, training)
 
 
+def test_the_grid_switched_off_hides_the_preview(ready: Any, model: Any, qtbot: Any, training: FakeTraining) -> None:
+    start(qtbot, ready, training, steps=2)
+    model.canvas.grid.enabled = False
+    wait_layers(qtbot, model, 0)
+    assert ready.preview.button.text() == "Show preview"
+    finish(qtbot, ready, training)
+    assert len(model.layers) == 0
+    assert ready.preview.steps == list(range(1, 9))
+
+
 def test_layers_in_pixels_do_not_disturb(
     ready: Any, model: Any, qtbot: Any, training: FakeTraining, stack: Any
 ) -> None:
