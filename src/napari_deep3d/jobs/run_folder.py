@@ -21,7 +21,7 @@ CHECKPOINTS, PAIRS = "checkpoints", "pairs"
 FOLDER_VARIABLE = "NAPARI_DEEP3D_RUNS"
 GO_ON_REMEDY = "The last checkpoint is kept: make room, then go on with --resume (Resume in the window)."
 LOSSES = ("loss", "l1", "gan", "vgg", "discriminator", "learning_rate")
-COLUMNS = ("step", *LOSSES, "validation_rmse", "validation_ssim")
+COLUMNS = ("step", *LOSSES, "validation_rmse", "validation_ssim", "widefield_rmse", "widefield_ssim")
 
 
 @dataclass(frozen=True)
@@ -126,11 +126,12 @@ class MetricsFile:
         """Take note of an event."""
         if not isinstance(event, Metrics):
             return
-        if not self._begun:  # fewer rows than at first, where the newest checkpoint was damaged
-            self._keep_to(event.step - 1 if "loss" in event.values else event.step)
-            self._begun = True
         values = {name: f"{value:.6g}" for name, value in event.values.items() if name in COLUMNS}
         try:
+            if not self._begun:  # fewer rows than at first, where the newest checkpoint was damaged
+                is_first = "loss" in event.values or not event.step  # of its step
+                self._keep_to(event.step - 1 if is_first else event.step)
+                self._begun = True
             with self._path.open("a", newline="", encoding="utf-8") as file:
                 csv.DictWriter(file, COLUMNS, restval="").writerow({"step": event.step, **values})
         except OSError as error:

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from napari_deep3d.core import InputError, Job, Notice, Pause, Shape, Stop, TimeLimit, TrainConfig, drain, never, tap
+from napari_deep3d.core import (
+    InputError,
+    Job,
+    Notice,
+    Pause,
+    Progress,
+    Shape,
+    Stop,
+    TimeLimit,
+    TrainConfig,
+    drain,
+    never,
+    tap,
+)
 from napari_deep3d.io import check_folder
 from napari_deep3d.jobs.models import check_name, open_model
 from napari_deep3d.jobs.pairs import (
@@ -27,6 +40,7 @@ from napari_deep3d.jobs.run_folder import (
     PAIRS,
     MetricsFile,
     end_run,
+    read_metrics,
     read_run,
     write_run,
 )
@@ -44,14 +58,18 @@ PAIRS_MEMORY_SHARE = 0.25
 CALIBRATION_PAIRS = 4
 CALIBRATION_BOX: Shape = (48, 128, 128)
 """So many held-out pairs, and so many voxels in the middle of each, tell the error to expect: whoever trained waits."""
+WORSE = 1.01
+"""So many times the error: less is no difference."""
 
 
 @dataclass(frozen=True)
 class TrainResult:
     """A finished or stopped training: where the model is, and its last figures.
 
-    ``reason`` says why it ended before its time by itself; it is empty otherwise. ``skipped`` are pairs that show
-    nothing. ``first_process`` is false in all but one of several processes that train together.
+    ``validation`` has its ``rmse`` and ``ssim`` on the held-out pairs, ``before`` those of the model that it started
+    from, ``widefield`` those of the wide-field stacks themselves; empty where there are none. ``reason`` says why it
+    ended before its time by itself; it is empty otherwise. ``skipped`` are pairs that show nothing. ``first_process``
+    is false in all but one of several processes that train together.
     """
 
     name: str
@@ -66,6 +84,20 @@ class TrainResult:
     reason: str = ""
     skipped: tuple[LeftOut, ...] = ()
     first_process: bool = True
+    before: Mapping[str, float] = field(default_factory=dict)
+    widefield: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def warning(self) -> str:
+        """What to know if the held-out pairs came out worse than what there was before; empty otherwise."""
+        others = {"the model it started from": self.before, "the wide-field stacks themselves": self.widefield}
+        worse = [f"{what} ({_scores(than)})" for what, than in others.items() if _is_worse(self.validation, than)]
+        if not worse:
+            return ""
+        return (
+            f"On the held-out pairs the new model ({_scores(self.validation)}) does worse than {' and '.join(worse)}. "
+            "Train longer, or on more pairs, before you use it."
+        )
 
     def report(self) -> dict[str, Any]:
         """All of it as plain values."""
@@ -76,6 +108,8 @@ class TrainResult:
             "iterations_per_second": self.iterations_per_second,
             "loss": self.loss,
             "validation": dict(self.validation),
+            "before": dict(self.before),
+            "widefield": dict(self.widefield),
             "name": self.name,
             "complete": self.complete,
             "reason": self.reason,
@@ -150,6 +184,7 @@ def train_model(
     with joined(device) as processes:
         _check_time(minutes, processes.count)
         # 2. The pairs.
+        yield Progress(0, 1, "reading the pairs")
         read = _read_pairs(pairs, folder, config, minutes, limit)
         config = _without(config, read.left_out)
         training, held_out = split_pairs(read.prepared, config)
@@ -188,7 +223,7 @@ def train_model(
             missing = ("the error to expect",) * bool(chosen and not enough_time) + missing
             if missing:
                 yield Notice(f"The time was too short to measure {' and '.join(missing)}.")
-        return TrainResult(
+        result = TrainResult(
             name=name,
             model=folder / MODEL_FILE,
             run=folder,
@@ -201,7 +236,36 @@ def train_model(
             reason=trained.reason,
             skipped=read.left_out,
             first_process=processes.is_first,
+            **_scores_before(folder),
         )
+        return (yield from _told(result))
+
+
+def _told(result: TrainResult) -> Job[TrainResult]:
+    if result.warning and result.first_process:
+        yield Notice(result.warning)
+    return result
+
+
+def _scores_before(run: Path) -> dict[str, dict[str, float]]:
+    """Scores of the model that a run started from, and of wide-field, as its metrics say: also of a resumed run."""
+    found: dict[str, dict[str, float]] = {"before": {}, "widefield": {}}
+    for metrics in read_metrics(run, 0):
+        for name, kind in (("before", "validation"), ("widefield", "widefield")):
+            given = {measure: metrics.values.get(f"{kind}_{measure}") for measure in ("rmse", "ssim")}
+            found[name] |= {measure: value for measure, value in given.items() if value is not None}
+    return found
+
+
+def _is_worse(scores: Mapping[str, float], than: Mapping[str, float]) -> bool:
+    """Whether one of two figures is clearly worse: the error, or what is missing to full similarity."""
+    if not scores or not than:
+        return False
+    return scores["rmse"] > WORSE * than["rmse"] or 1 - scores["ssim"] > WORSE * (1 - than["ssim"])
+
+
+def _scores(scores: Mapping[str, float]) -> str:
+    return f"RMSE {scores['rmse']:.3g}, SSIM {scores['ssim']:.3g}"
 
 
 def _begin_from(start: str, config: TrainConfig) -> tuple[Mapping[str, Any] | None, TrainConfig]:

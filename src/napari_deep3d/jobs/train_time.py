@@ -127,7 +127,8 @@ def fit_to_time(
     left = limit.left - GRACE_SECONDS - kept
     number_of_tests = max(1, min(TESTS, int(TESTS_SHARE * max(left, 0) / test))) if test and tests else TESTS
     least = max(1, min(MIN_STEPS, int(LEAST_SECONDS / per_step)))
-    steps = min(MAX_STEPS, max(least, int((left - (number_of_tests - 1) * test * tests) / per_step)))
+    # One of the tests is before the first step, one is within what is kept.
+    steps = min(MAX_STEPS, max(least, int((left - number_of_tests * test * tests) / per_step)))
     yield Notice(f"{per_step:.2g} s a step: {steps} steps in {minutes:g} minutes")
     if held_out and not tests:
         yield Notice(

@@ -21,6 +21,8 @@ from napari_deep3d.core import (
     Metrics,
     Notice,
     Pause,
+    Preview,
+    Progress,
     Stop,
     StoppedError,
     TimeLimit,
@@ -40,12 +42,14 @@ from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.patches import TrainingPair
 from napari_deep3d.nn.processes import Processes
 from napari_deep3d.nn.trainer import DivergedError, Trainer, learning_rate
-from napari_deep3d.nn.validation import preview, score_pairs
+from napari_deep3d.nn.validation import preview, score_pairs, score_widefield
 
 VALIDATION_PAIRS = 4
 """Held-out pairs that are tested while a training runs: the others cost time."""
 WEIGHTS, EMA = "the weights", "the running mean of the weights"
 """What the weights of the network, and their exponential moving average, are called in files."""
+EARLY_STEPS = (1, 2, 5)
+"""Steps whose figures are told however seldom others are: a step may take seconds, and one wants to see it begin."""
 SPLIT_SEED, MISREGISTRATION_SEED = 0x5EED, 0x5417
 
 
@@ -64,7 +68,7 @@ class TrainedGenerator:
     weights : str
         Which weights these are, in words.
     seconds : float
-        How long it took, without pauses.
+        How long the steps took, without pauses.
     reason : str
         Why it ended before its time by itself; empty otherwise.
     time_is_up : bool
@@ -139,7 +143,9 @@ def train_generator(
     ------
     Event
         Metrics (``loss`` and its weighted parts ``l1``, ``gan``, ``vgg``; ``discriminator``, ``learning_rate``;
-        ``validation_rmse``, ``validation_ssim``), Preview, Progress and Notice.
+        ``validation_rmse``, ``validation_ssim``), Preview, Progress and Notice. The Metrics of step 0 say what there
+        was before, on the same held-out pairs: ``widefield_rmse`` and ``widefield_ssim`` of the wide-field stacks
+        themselves, and as ``validation_...`` the scores of the model to start from, if there is one.
 
     Raises
     ------
@@ -205,8 +211,12 @@ class _Run:
 
     def go(self) -> Job[TrainedGenerator]:
         """Make the steps that are left."""
-        runtime, control, clock, reason = self.config.runtime, self.control, Clock(), ""
+        runtime, control, reason = self.config.runtime, self.control, ""
         self.trainer.stop = control.is_over if control.processes.count == 1 else never
+        if not self.step:
+            yield from self._before_first_step()
+        yield Progress(0, self.config.optimizer.iterations - self.first, f"step {self.step + 1} begins")
+        clock = Clock()
         if self.step and self.held_out and self.state.tested < self.step and self._due(runtime.validate_every):
             with suppress(StoppedError):
                 yield self._validate()  # which a stop had cut short
@@ -236,6 +246,20 @@ class _Run:
             self._save()
         return self._result(clock.seconds - self.seconds_waited, reason)
 
+    def _before_first_step(self) -> Job[None]:
+        """Tell what wide-field, and the model to start from, are worth on the held-out pairs."""
+        control, trainer = self.control, self.trainer
+        with suppress(StoppedError):
+            if self.held_out:
+                yield Progress(0, self.config.optimizer.iterations, "looking at the test pairs before the first step")
+                rmse, ssim = np.mean(score_widefield(self.held_out), axis=0).tolist()
+                figures = {"widefield_rmse": rmse, "widefield_ssim": ssim}
+                if control.start is not None:
+                    figures["validation_rmse"], figures["validation_ssim"] = self._score(trainer.generator)
+                yield Metrics(0, figures)
+            if control.start is not None and control.preview_every and control.processes.is_first:
+                yield self._preview()
+
     def _end_early(self) -> Job[None]:
         """Test and tell, since the time is over before the last step."""
         if self.step == self.first:
@@ -253,8 +277,10 @@ class _Run:
         runtime, step, trainer, control = self.config.runtime, self.step, self.trainer, self.control
         while trainer.notices:
             yield Notice(trainer.notices.pop(0))
-        if self._due(runtime.log_every):
+        is_logged = self._due(runtime.log_every)
+        if is_logged or step in EARLY_STEPS:
             yield Metrics(step, {**trainer.recent(), "learning_rate": learning_rate(self.config, step - 1)})
+        if is_logged or step - self.first < runtime.log_every:
             iterations = self.config.optimizer.iterations
             done, total = step - self.first, iterations - self.first
             progress = clock.progress(done, total, f"step {step} of {iterations}")
@@ -263,9 +289,7 @@ class _Run:
         every = control.preview_every
         if every and (step % every == 0 or step == self.first + 1) and control.processes.is_first:
             with suppress(StoppedError):
-                yield preview(
-                    step, trainer.generator, self.shown, self.config, trainer.device, trainer.dtype, control.is_over
-                )
+                yield self._preview()
         if self.held_out and self._due(runtime.validate_every):
             with suppress(StoppedError):
                 yield self._validate()
@@ -291,6 +315,11 @@ class _Run:
         self.state = replace(self.state, best=best, is_best=is_best, tested=self.step)
         self.validation = {"rmse": rmse, "ssim": ssim}
         return Metrics(self.step, {"validation_rmse": rmse, "validation_ssim": ssim})
+
+    def _preview(self) -> Preview:
+        trainer = self.trainer
+        network, stop = trainer.generator, self.control.is_over
+        return preview(self.step, network, self.shown, self.config, trainer.device, trainer.dtype, stop)
 
     def _score(self, generator: Generator) -> tuple[float, float]:
         """Mean RMSE and SSIM; each process takes a share of the pairs."""

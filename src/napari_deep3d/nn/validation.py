@@ -72,11 +72,26 @@ def score_pairs(
     """RMSE and SSIM of whole-stack predictions against confocal in [0, 1], a row for each pair."""
     scores = []
     for pair in pairs:
-        region = Box.centred((pair.shape[0], SCORED_PIXELS, SCORED_PIXELS), pair.shape)
+        region = _scored(pair)
         prediction = Predictor(generator, pair, config, device, dtype, stop)(region)
         confocal = pair.crop_confocal(region)
         scores.append((rmse(prediction, confocal), ssim(prediction, confocal)))
     return scores
+
+
+def score_widefield(pairs: Sequence[TrainingPair]) -> list[tuple[float, float]]:
+    """RMSE and SSIM of the wide-field stacks themselves, as :func:`score_pairs` gives those of predictions."""
+    scores = []
+    for pair in pairs:
+        region = _scored(pair)
+        widefield, confocal = pair.crop_widefield(region), pair.crop_confocal(region)
+        scores.append((rmse(widefield, confocal), ssim(widefield, confocal)))
+    return scores
+
+
+def _scored(pair: TrainingPair) -> Box:
+    """The part of a pair that is scored."""
+    return Box.centred((pair.shape[0], SCORED_PIXELS, SCORED_PIXELS), pair.shape)
 
 
 def preview(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import pyqtgraph as pg
 from napari.layers import Image
@@ -120,6 +120,9 @@ class Plot(pg.PlotWidget):
         Axes other than pyqtgraph's own, by their side: ``left=...``.
     """
 
+    LABEL: ClassVar = {"color": AXIS_COLOUR, "font-size": "8pt"}
+    """How the label of an axis is written."""
+
     def __init__(self, label: str, height: int, **axes: Any) -> None:
         super().__init__(background=None, axisItems=axes)
         self.setFixedHeight(height)
@@ -133,7 +136,7 @@ class Plot(pg.PlotWidget):
             axis.setPen(AXIS_COLOUR)
             axis.setTextPen(AXIS_COLOUR)
             axis.setStyle(tickTextOffset=2, tickLength=-4)
-        self.setLabel("bottom", label, **{"color": AXIS_COLOUR, "font-size": "8pt"})
+        self.setLabel("bottom", label, **self.LABEL)
 
 
 class _WheelFilter(QObject):

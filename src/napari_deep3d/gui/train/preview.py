@@ -9,7 +9,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_deep3d.core import Preview
 from napari_deep3d.gui.compare.side_by_side import SideBySide
-from napari_deep3d.gui.shared import SECTIONS, TEMPORARY, Orientation, contrast_limits
+from napari_deep3d.gui.shared import TEMPORARY, Orientation, contrast_limits
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -32,7 +32,7 @@ class PreviewView(QObject):
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self._viewer = viewer
-        self._side_by_side = SideBySide(viewer)
+        self._side_by_side = SideBySide(viewer, self._on_lost)
         self._layers: list[Image] = []
         self._selected: set[Layer] = set()
         self._orientation: Orientation | None = None
@@ -53,11 +53,12 @@ class PreviewView(QObject):
         elif self._layers[1].data is not arrays[1]:
             self._layers[1].data = arrays[1]
         if orientation != self._orientation:
-            self._orientation = orientation
+            is_new, self._orientation = self._orientation is None, orientation
             self._side_by_side.show(self._layers, orientation, "layers")
-            layer, dims, axis = self._layers[0], self._viewer.dims, SECTIONS[orientation][0]
-            middle = layer.data_to_world([size // 2 for size in layer.data.shape])
-            dims.set_point(dims.ndim - 3 + axis, float(middle[axis]))
+            layer, dims = self._layers[0], self._viewer.dims
+            if is_new:
+                middle = layer.data_to_world([size // 2 for size in layer.data.shape])
+                dims.set_point([dims.ndim - 3 + axis for axis in range(3)], [float(place) for place in middle])
 
     def leave(self) -> None:
         """Put the view back as it was; the layers are hidden, and taken away a moment later."""
