@@ -102,6 +102,12 @@ def test_an_image_in_many_files_is_read_whole(tmp_path: Path, along: str, compre
         assert opened.n_times == 1
 
 
+def test_ids_that_do_not_fit_the_names(tmp_path: Path, stack: Stack) -> None:
+    images = [image(SIZES, [block(i * 6 + z, "a.ome.tif", i, Z=z) for z in range(6)]) for i in range(2)]
+    path = write_pages(tmp_path / "a.ome.tif", np.concatenate([stack, stack + 9]), ome(*images))
+    np.testing.assert_array_equal(open_stack(path, position=1).volume().data[...], stack + 9)
+
+
 def test_files_of_one_name_in_several_folders(tmp_path: Path, stack: Stack) -> None:
     images = [image(SIZES, [block(z, f"p{i}/a.ome.tif", i, Z=z) for z in range(6)], name=f"p{i}") for i in range(2)]
     for i in range(2):

@@ -69,8 +69,9 @@ def micromanager_images(path: Path, tif: TiffFile) -> list[TiffImage]:
             planes = Planes(_order(summary), actual)
             for place in own:
                 planes.put(planes.rank(**place.at), place.page)
-            about = _metadata(tif, summary, own[0].page, actual["C"])
-            name = _position_name(summary, position, own[0].page)
+            first = min(own, key=lambda place: [place.at[axis] for axis in "TCZ"]).page
+            about = _metadata(tif, summary, first, actual["C"])
+            name = _position_name(summary, position, first)
             found.append(planes.image(path, about, name, "summary of the acquisition"))
     finally:
         for other in siblings:

@@ -204,7 +204,7 @@ def _ownership(path: Path, uuid: str | None, places: list[_Place]) -> Callable[[
     by_id = {file for file in named or files if uuid is not None and file[1] == uuid}
     # Files of one name in several folders: the one whose folder is this one's too.
     near = {file for file in named if PurePosixPath(file[0]).parts[-2:-1] == path.absolute().parts[-2:-1]}
-    own = named if len(named) < 2 else by_id or near or named
+    own = named if len({file for file, _ in named}) < 2 else by_id or near or named
     if not named:
         # A file of its own that was renamed: the one that is named is not there.
         own = by_id or (files if len(files) == 1 and not _is_there(path, next(iter(files))[0]) else set())
