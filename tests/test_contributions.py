@@ -207,13 +207,15 @@ def test_channels_and_time_points_become_layers(tmp_path: Path) -> None:
     sizes = {f"PhysicalSize{axis}": um for axis, um in zip("ZYX", (0.5, 0.2, 0.2), strict=True)}
     colors = {"Name": ["DAPI", "GFP"], "Color": [0x0000FFFF, 0x00FF00FF]}
     path = str(tmp_path / "cell.ome.tif")
-    tifffile.imwrite(path, data, metadata={"axes": "TCZYX", "Channel": colors, **sizes})
+    times = {"TimeIncrement": 0.5, "TimeIncrementUnit": "min"}
+    tifffile.imwrite(path, data, metadata={"axes": "TCZYX", "Channel": colors, **sizes, **times})
     layers = [Image(voxels, **properties) for voxels, properties, _ in contributions.read_stacks(path)]
     assert [layer.name for layer in layers] == ["DAPI of cell", "GFP of cell"]
     for channel, layer in enumerate(layers):
         np.testing.assert_array_equal(layer.data, data[:, channel])
         assert layer.axis_labels == ("t", "z", "y", "x")
-        assert tuple(layer.scale) == (1, 0.5, 0.2, 0.2)
+        assert tuple(layer.scale) == (30, 0.5, 0.2, 0.2)
+        assert str(layer.units[0]) == "second"
         np.testing.assert_allclose(layer.colormap.colors[-1, :3], [0, channel, 1 - channel])
 
 

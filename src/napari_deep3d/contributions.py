@@ -86,9 +86,9 @@ def _channel_layer(stack: StackFile, name: str, channel: int) -> LayerData:
         properties["colormap"] = COLORMAPS[channel % len(COLORMAPS)] if plain else color
         properties["blending"] = "additive"
     if stack.spacing_um is not None:
-        properties["scale"] = (1.0,) * times + stack.spacing_um
+        properties["scale"] = (stack.time_step_s or 1.0,) * times + stack.spacing_um
         properties["translate"] = (0.0,) * times + stack.origin_um
-        properties["units"] = ("pixel",) * times + ("um",) * 3
+        properties["units"] = ("s" if stack.time_step_s else "pixel",) * times + ("um",) * 3
     if stack.description is not None:
         properties["metadata"] = {METADATA_KEY: stack.description}
     return data, properties, "image"

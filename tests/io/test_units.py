@@ -6,7 +6,7 @@ import sys
 import pint
 import pytest
 
-from napari_deep3d.io.units import backwards, length_um, spacing_or_none, um_per_unit
+from napari_deep3d.io.units import backwards, length_um, spacing_or_none, step_s, um_per_unit
 
 
 @pytest.mark.parametrize(
@@ -90,6 +90,11 @@ def test_of_a_negative_voxel_size_the_amount_counts() -> None:
     assert "negative along z and x" in backwards([-0.5, 0.1, -0.2])[0]
     assert "downwards" in backwards([-0.5, 0.1, 0.2])[0]
     assert "downwards" not in backwards([0.5, -0.1, 0.2])[0]
+
+
+def test_time_steps() -> None:
+    assert [step_s(2, unit) for unit in ("s", "ms", "min", "second")] == pytest.approx([2, 2e-3, 120, 2])
+    assert [step_s(value, unit) for value, unit in ((0, "s"), ("x", "s"), (1, "um"), (1, "?"), (1, None))] == [None] * 5
 
 
 def test_a_decimal_comma_in_a_file() -> None:

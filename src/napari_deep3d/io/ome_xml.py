@@ -22,7 +22,7 @@ from napari_deep3d.core import InputError
 from napari_deep3d.io.stack_file import MADE_BY, Metadata
 from napari_deep3d.io.tiff_check import check_tiff
 from napari_deep3d.io.tiff_planes import PLANE_AXES, Planes, TiffImage, unclear_axes
-from napari_deep3d.io.units import backwards, length_um, origin_or_zero, spacing_or_none
+from napari_deep3d.io.units import backwards, length_um, origin_or_zero, spacing_or_none, step_s
 
 _SIGNS = re.compile(r"<(\w+:)?OME[\s>]|openmicroscopy\.org/Schemas/OME")
 
@@ -311,6 +311,7 @@ def _metadata(root: Element, image: Element, pixels: Element) -> Metadata:
         tuple(_color(channel.get("Color")) for channel in channels),
         _own_description(image) if root.get("Creator") == MADE_BY else None,
         backwards(sizes),
+        step_s(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s")),
     )
 
 

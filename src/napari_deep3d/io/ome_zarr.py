@@ -21,7 +21,7 @@ from napari_deep3d.io.stack_file import (
     stack_axes,
     stack_name,
 )
-from napari_deep3d.io.units import backwards, length_um, origin_or_zero, spacing_or_none
+from napari_deep3d.io.units import backwards, length_um, origin_or_zero, spacing_or_none, step_s
 
 if TYPE_CHECKING:
     import zarr
@@ -134,6 +134,9 @@ def _open_image(path: Path, position: str, folder: Path) -> StackFile:
     sizes = [length_um(scale[i], unit) for i, unit in along]
     origin_um = origin_or_zero([length_um(shift[i], unit) for i, unit in along])
 
+    t = axes.find("T")
+    time_step_s = step_s(scale[t], multiscale.axes[t].unit) if t >= 0 and multiscale.axes[t].unit else None
+
     # 3. Names and colours of channels; how this package made it.
     omero = metadata.get("omero")
     listed = omero.get("channels") if isinstance(omero, Mapping) else None
@@ -153,6 +156,7 @@ def _open_image(path: Path, position: str, folder: Path) -> StackFile:
         colors,
         dict(about) if isinstance(about, Mapping) else None,
         backwards(sizes),
+        time_step_s,
         position,
     )
 
@@ -225,7 +229,7 @@ def create_ome_zarr(
     )
     axes = [v05.TimeAxis(name="t")] * time + space
     image = v05.Image(multiscales=[v05.Multiscale(name=channel_name or None, axes=axes, datasets=[level])])
-    attributes = {"ome": image.model_dump(mode="json", exclude_none=True), MADE_BY: dict(description)}
+    attributes = {"ome": image.model_dump(mode="json", exclude_none=True), "napari-deep3d": dict(description)}
     group = zarr.create_group(path, zarr_format=3, attributes=attributes)
     chunks = (1,) * time + tuple(min(n, c) for n, c in zip(shape[time:], _CHUNK, strict=True))
     names = [axis.name for axis in axes]

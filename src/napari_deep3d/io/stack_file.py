@@ -116,6 +116,8 @@ class StackFile:
         How the stack came about, if this package wrote it.
     notices : tuple of str
         What the user should know of how the file was read.
+    time_step_s : float or None
+        Seconds between time points, if the file says so.
     position : str
         Name of this image, where the file holds several.
     missing : dict
@@ -131,6 +133,7 @@ class StackFile:
     channel_colors: tuple[str, ...] = ()
     description: dict[str, object] | None = field(default=None, repr=False)
     notices: tuple[str, ...] = ()
+    time_step_s: float | None = None
     position: str = ""
     missing: Mapping[tuple[int, int], str] = field(default_factory=dict, repr=False)
 
@@ -204,6 +207,7 @@ class Metadata(NamedTuple):
     channel_colors: tuple[str, ...] = ()
     description: dict[str, object] | None = None
     notices: tuple[str, ...] = ()
+    time_step_s: float | None = None
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ from napari_deep3d.io.imagej_tiff import imagej_images, imagej_metadata
 from napari_deep3d.io.micromanager import is_micromanager, micromanager_images
 from napari_deep3d.io.ome_xml import has_ome_xml, ome_images, ome_metadata
 from napari_deep3d.io.stack_file import (
-    MADE_BY,
     FoundImage,
     Metadata,
     StackFile,
@@ -223,7 +222,7 @@ def create_ome_tiff(
     spacing_um: Spacing,
     origin_um: Spacing,
     channel_name: str,
-    about: Mapping[str, object],
+    description: Mapping[str, object],
 ) -> MappedArray:
     """Make an OME-TIFF, all zero, and map it, axes ([T,] Z, Y, X).
 
@@ -238,8 +237,8 @@ def create_ome_tiff(
     plane |= {f"Position{axis}Unit": ["µm"] * len(heights) for axis in "ZYX"}
     metadata: dict[str, object] = {
         "axes": "TZYX"[-len(shape) :],
-        "Creator": MADE_BY,
-        "Description": json.dumps(about),
+        "Creator": "napari-deep3d",
+        "Description": json.dumps(description),
         "Channel": {"Name": [channel_name]},
         "Plane": plane,
     }

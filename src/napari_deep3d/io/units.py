@@ -32,6 +32,19 @@ def um_per_unit(unit: object) -> float | None:
     return None
 
 
+def seconds_per_unit(unit: object) -> float | None:
+    """Seconds in one unit of time, a text or a ``pint.Unit``; None if it is none."""
+    import pint
+
+    try:
+        parsed = pint.application_registry.Unit(unit) if isinstance(unit, str) else unit
+    except Exception:  # pint raises many kinds for what is no unit, AssertionError among them
+        return None
+    if isinstance(parsed, pint.Unit) and parsed.is_compatible_with("s"):
+        return float((1 * parsed).to("s").magnitude)
+    return None
+
+
 @lru_cache
 def _um_per_written_unit(unit: str) -> float | None:
     # ImageJ escapes the micro sign; files hold both of Unicode's micro signs and both spellings of "metre".
@@ -55,6 +68,18 @@ def length_um(value: object, unit: object) -> float | None:
     except ValueError:
         return None
     return number * factor if factor is not None and math.isfinite(number) else None
+
+
+def step_s(value: object, unit: object) -> float | None:
+    """Return the time between two time points in s, or None if it is no positive number or has no unit of time."""
+    try:
+        number = float(str(value))
+    except ValueError:
+        return None
+    if not math.isfinite(number) or number <= 0:
+        return None
+    seconds = seconds_per_unit(unit)
+    return None if seconds is None else number * seconds
 
 
 def spacing_or_none(sizes_um: Sequence[float | None]) -> Spacing | None:
