@@ -15,7 +15,9 @@ from napari_deep3d.cli.predict import predict
 from napari_deep3d.cli.register import register
 from napari_deep3d.cli.simulate import simulate
 from napari_deep3d.cli.train import train
-from napari_deep3d.core import InputError
+from napari_deep3d.core import InputError, is_out_of_memory
+
+OUT_OF_MEMORY = "the computer ran out of memory. Close other programs, take a smaller part, or crop the stack."
 
 app = typer.Typer(
     name="napari-deep3d",
@@ -48,6 +50,11 @@ def main() -> None:
         app(prog_name="napari-deep3d")
     except InputError as error:
         print(f"napari-deep3d: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(BAD_INPUT)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        print(f"napari-deep3d: {OUT_OF_MEMORY}", file=sys.stderr)  # noqa: T201
         sys.exit(BAD_INPUT)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

@@ -7,11 +7,13 @@ from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
+import psutil
 
 from napari_deep3d.core import (
     MOSTLY_SATURATED,
     Box,
     FloatArray,
+    InputError,
     NoImageError,
     NormalisedStack,
     PredictConfig,
@@ -93,6 +95,7 @@ def plan_prediction(volume: Volume, config: PredictConfig) -> PredictionPlan:
     from napari_deep3d.nn.tta import AUGMENTATIONS
 
     notices = list(volume.notices)
+    _check_memory(volume)
     info = model_info(config.model)
     spacing = config.spacing_um or volume.require_spacing_um()
     device = choose_device(config.device)
@@ -143,6 +146,17 @@ def plan_prediction(volume: Volume, config: PredictConfig) -> PredictionPlan:
         grid=grid,
         layout=layout,
     )
+
+
+def _check_memory(volume: Volume) -> None:
+    """Refuse (InputError) a stack of which not even a plane fits into memory: it is measured plane by plane."""
+    plane = prod(volume.shape[1:]) * np.dtype(volume.data.dtype).itemsize
+    free = psutil.virtual_memory().available
+    if plane > FREE_SHARE * free and not isinstance(volume.data, np.ndarray):
+        raise InputError(
+            f"a plane of {volume.name}, {volume.shape[1]} x {volume.shape[2]} pixels, needs {plane / 1e9:.1f} GB of "
+            f"memory, and {free / 1e9:.1f} GB are free. Crop the stack, or close other programs."
+        )
 
 
 def _cheapest_tile(
