@@ -38,13 +38,15 @@ def test_tiff(tmp_path: Path, kind: str, edits: list[tuple[float, int]]) -> None
     whole, path = tmp_path / "whole.tif", tmp_path / "a.tif"
     tifffile.imwrite(whole, STACK, **TIFFS[kind])
     path.write_bytes(edited(whole.read_bytes(), edits, 500))
+    refusal = ""
     try:
         data = open_stack(path).data
         assert len(data.shape) == 5
         assert data[:1, :1, :1, :16, :16].dtype == data.dtype
     except InputError as error:
-        assert str(path) in str(error) or "a " in str(error)
-        assert "\n" not in str(error)
+        refusal = str(error)
+    assert not refusal or str(path) in refusal or "a " in refusal
+    assert "\n" not in refusal
 
 
 @quick
@@ -53,8 +55,10 @@ def test_model(tiny_model: Path, tmp_path: Path, edits: list[tuple[float, int]],
     path = tmp_path / "a.safetensors"
     data = edited(tiny_model.read_bytes(), edits, 2000)
     path.write_bytes(data if length is None else struct.pack("<Q", length) + data[8:])
+    refusal = ""
     try:
         assert read_info(path).width >= 1
     except InputError as error:
-        assert str(path) in str(error)
-        assert len(str(error)) < 1000
+        refusal = str(error)
+    assert not refusal or str(path) in refusal
+    assert len(refusal) < 1000
