@@ -394,3 +394,20 @@ def test_memory_that_runs_out(
     message = run("predict", recording, "-o", tmp_path / "out.tif", "--model", tiny_model).message
     assert message.startswith("the computer ran out of memory. Close other programs")
     assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("predict", "{long}.tif", "-o", "{folder}/out.tif"),
+        ("predict", "{stack}", "-o", "{folder}/{long}.tif"),
+        ("models", "info", "{long}"),
+        ("train", "{long}", "-o", "{folder}/run"),
+        ("register", "{long}", "{stack}", "-o", "{folder}/pairs"),
+    ],
+)
+def test_names_that_are_too_long(run: Run, recording: Path, tmp_path: Path, words: tuple[str, ...]) -> None:
+    before = contents(tmp_path)
+    message = run(*(word.format(long="x" * 5000, stack=recording, folder=tmp_path) for word in words)).message
+    assert "too long" in message or "there is no" in message
+    assert contents(tmp_path) == before

@@ -466,13 +466,16 @@ def damaged_run(rng: Rng, folder: Path, whole: Originals) -> Case:
 
 def is_long(config: Path) -> bool:
     """Whether settings are good ones, but lack those that make a training short."""
+    short = {
+        "optimizer": {"iterations", "batch_size"},
+        "data": {"patch"},
+        "network": {"width", "discriminator_width"},
+        "losses": {"weight_vgg", "weight_gan"},
+    }
     try:
         read = tomllib.loads(config.read_text())
-        return any(
-            name not in read.get(section, {})
-            for section, name in (("optimizer", "iterations"), ("network", "width"), ("losses", "weight_vgg"))
-        )
-    except (ValueError, TypeError, AttributeError):
+        return any(names - read.get(section, {}).keys() for section, names in short.items())
+    except (ValueError, TypeError, AttributeError, RecursionError):
         return False
 
 
