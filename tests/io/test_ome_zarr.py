@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,34 @@ def test_complex_voxels_are_refused(tmp_path: Path, stack: NDArray[np.uint16]) -
     path = write(tmp_path / "a.zarr", stack.astype(np.complex64), "0.5", multiscale())
     with pytest.raises(InputError, match="complex64 voxels"):
         open_stack(path)
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("shape", "float128"),
+        ("shape", [6.5, 32, 40]),
+        ("chunks", [{"name": "gzip"}]),
+        ("chunks", [0, 0, 0]),
+        ("fill_value", "|O"),
+        ("data type", {"name": "unknown"}),
+        ("data type", "|S9999999999"),
+    ],
+)
+def test_a_level_that_makes_no_sense(
+    tmp_path: Path, stack: NDArray[np.uint16], version: str, name: str, value: object
+) -> None:
+    path = write(tmp_path / "a.zarr", stack, version, multiscale())
+    file = path / "0" / ("zarr.json" if version == "0.5" else ".zarray")
+    about = json.loads(file.read_text())
+    if name == "chunks" and version == "0.5":
+        about["chunk_grid"]["configuration"]["chunk_shape"] = value
+    else:
+        about[{"data type": "data_type" if version == "0.5" else "dtype"}.get(name, name)] = value
+    file.write_text(json.dumps(about))
+    with pytest.raises(InputError, match=r"^[^\n]*a\.zarr[^\n]*$|^a "):
+        open_stack(path).volume().data[...]
 
 
 def test_a_damaged_chunk(tmp_path: Path, stack: NDArray[np.uint16]) -> None:

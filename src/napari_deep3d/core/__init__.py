@@ -50,6 +50,7 @@ from napari_deep3d.core.intensity import (
     intensity_range,
     is_flat,
     measure_intensities,
+    measure_with_saturation,
     normalise,
     saturated_share,
 )

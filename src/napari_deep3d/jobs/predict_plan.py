@@ -7,11 +7,13 @@ from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
+import psutil
 
 from napari_deep3d.core import (
     MOSTLY_SATURATED,
     Box,
     FloatArray,
+    InputError,
     NoImageError,
     NormalisedStack,
     PredictConfig,
@@ -20,8 +22,7 @@ from napari_deep3d.core import (
     Volume,
     format_spacing,
     is_flat,
-    measure_intensities,
-    saturated_share,
+    measure_with_saturation,
     zyx,
 )
 from napari_deep3d.core.novelty.explain import Novelty, assess
@@ -93,6 +94,7 @@ def plan_prediction(volume: Volume, config: PredictConfig) -> PredictionPlan:
     from napari_deep3d.nn.tta import AUGMENTATIONS
 
     notices = list(volume.notices)
+    _check_memory(volume)
     info = model_info(config.model)
     spacing = config.spacing_um or volume.require_spacing_um()
     device = choose_device(config.device)
@@ -143,6 +145,17 @@ def plan_prediction(volume: Volume, config: PredictConfig) -> PredictionPlan:
         grid=grid,
         layout=layout,
     )
+
+
+def _check_memory(volume: Volume) -> None:
+    """Refuse (InputError) a stack of which not even a plane fits into memory: it is measured plane by plane."""
+    plane = prod(volume.shape[1:]) * np.dtype(volume.data.dtype).itemsize
+    free = psutil.virtual_memory().available
+    if plane > FREE_SHARE * free and not isinstance(volume.data, np.ndarray):
+        raise InputError(
+            f"a plane of {volume.name}, {volume.shape[1]} x {volume.shape[2]} pixels, needs {plane / 1e9:.1f} GB of "
+            f"memory, and {free / 1e9:.1f} GB are free. Crop the stack, or close other programs."
+        )
 
 
 def _cheapest_tile(
@@ -227,14 +240,14 @@ def prepare(volume: Volume, config: PredictConfig) -> Prepared:
     """Plan the prediction of a stack, check and measure its voxels, and compare it with the training data.
 
     Each voxel is read once; beyond :data:`MAX_HELD_VOXELS` once plane by plane, and the part that stands for the stack
-    in the comparison once more, as are the few planes that tell saturation. InputError as :func:`plan_prediction`;
+    in the comparison once more. InputError as :func:`plan_prediction`;
     NoImageError without a finite voxel or any structure, or where more than half of the voxels are saturated.
     """
     plan = plan_prediction(volume, config)
     held = volume
     if prod(volume.shape) <= MAX_HELD_VOXELS and not isinstance(volume.data, np.ndarray):
         held = replace(volume, data=np.stack([np.asarray(volume.data[z]) for z in range(volume.shape[0])]))
-    bounds, not_finite = measure_intensities(held.data, plan.model.percentiles)
+    bounds, not_finite, saturated = measure_with_saturation(held.data, plan.model.percentiles)
     if not_finite == prod(volume.shape):
         raise NoImageError(
             volume.name, "holds no finite number, only NaN or infinity", "numbers are needed. Load the original stack."
@@ -245,11 +258,10 @@ def prepare(volume: Volume, config: PredictConfig) -> Prepared:
             f"is constant (every voxel about {bounds[0]:g})",
             "a stack with structure is needed. Check that the right channel and file were chosen.",
         )
-    share = saturated_share(held.data, bounds[1])
-    if share > MOSTLY_SATURATED:
+    if saturated > MOSTLY_SATURATED:
         raise NoImageError(
             volume.name,
-            f"is overexposed ({share:.0%} of it is at the largest value, {bounds[1]:g})",
+            f"is overexposed ({saturated:.0%} of it is at the largest value)",
             f"at most {MOSTLY_SATURATED:.0%} is allowed. Acquire it again with less light or exposure.",
         )
     novelty = compare_with_training_data(held, plan.spacing_um, plan.model)

@@ -336,7 +336,7 @@ def load_transform(path: Path, confocal: Volume, widefield: Volume) -> Registrat
         values: Any = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}. Choose another file.") from None
-    except ValueError:  # no JSON, or not even text
+    except (ValueError, RecursionError):  # no JSON, or not even text; or brackets nested without end
         values = None
     transform = Transform.from_dict(values)
     try:
