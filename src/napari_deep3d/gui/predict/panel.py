@@ -64,6 +64,7 @@ class PredictPanel(QWidget):
         self._make_plan, self._predict = plan, predict
         self._request: Request | None = None
         self._pair: tuple[Image, Image] | None = None
+        self._predicted_from = ""
         self._shown_layer: Image | None = None
         self.empty = EmptyState(viewer)
         self.stack = StackPart(viewer, session)
@@ -140,8 +141,14 @@ class PredictPanel(QWidget):
         self.refresh_models()
         super().showEvent(event)
 
+    def under_way(self) -> str:
+        """What runs, and what is kept of it if it is stopped; empty if nothing does."""
+        if not self.run_button.is_running:
+            return ""
+        return f"A prediction from {self._predicted_from!r} is under way; its finished part is kept as a layer."
+
     def shut_down(self) -> None:
-        """Stop what runs and forget the viewer, since the dock goes."""
+        """Stop what runs, keep the finished part, and forget the viewer, since the dock goes."""
         self.run_button.close_run()
         self._plan.shut_down()
         self.novelty.shut_down()
@@ -182,7 +189,7 @@ class PredictPanel(QWidget):
         layer, request = self._session.layer, self._request
         if layer is None or request is None:
             return
-        self._pair = None
+        self._pair, self._predicted_from = None, layer.name
         index = dict(self._session.index)
         prediction = PredictionRun(self._viewer, layer, self._session.axes(), index, request, self._predict)
         self.message.show_text("")
