@@ -26,6 +26,8 @@ from napari_deep3d.gui.shared import (
     RunButton,
     StackPart,
     format_seconds,
+    is_named_confocal,
+    is_prediction,
     stack_up,
 )
 from napari_deep3d.jobs.models import list_models, model_stamp
@@ -70,6 +72,7 @@ class PredictPanel(QWidget):
         self.stack = StackPart(viewer, session)
         self.stack.facts.setToolTip("Planes x rows x columns, and the voxel size z x y x x")
         self.model = ModelSelector(session, models)
+        self.doubt = Line(AMBER)
         self.model_hint, self.plan_line, self.notices, self.message = Line(), Line(), Line(AMBER), Line()
         self.uncertainty = QCheckBox("Also show how far to trust it")
         self.uncertainty.setToolTip(
@@ -86,7 +89,7 @@ class PredictPanel(QWidget):
         self.compare.setToolTip("Show the stack and its prediction next to each other, in x-z")
         self.compare.clicked.connect(self._on_compare)
         self._choices, self._rest = QWidget(), QWidget()
-        stack_up(self._choices, self.stack, self.model, self.model_hint, self.uncertainty, self.advanced)
+        stack_up(self._choices, self.stack, self.doubt, self.model, self.model_hint, self.uncertainty, self.advanced)
         rest = (self.plan_line, self.novelty, self.notices, self.run_button, self.message, self.compare)
         stack_up(self._rest, *rest)
         stack_up(self, self.empty, self._choices, self._rest, is_panel=True)
@@ -105,8 +108,9 @@ class PredictPanel(QWidget):
         """Show what follows from the choices."""
         session, layer, request = self._session, self._session.layer, None
         self.empty.setVisible(layer is None)
-        self._choices.setVisible(layer is not None)
-        self._rest.setVisible(layer is not None)
+        self._choices.setVisible(self.stack.chooser.layer_choice.count() > 0)
+        self._rest.setVisible(layer is not None or self.run_button.is_running)
+        self.doubt.show_text("" if layer is None else doubt_about(layer))
         if layer != self._shown_layer:
             self._shown_layer = layer
             self.message.show_text("")
@@ -186,6 +190,7 @@ class PredictPanel(QWidget):
 
     def _start(self) -> None:
         self.stack.apply_spacing()
+        was_moved = self.stack.join_axes()  # the result has the axes of one stack, and lies on its source so
         layer, request = self._session.layer, self._request
         if layer is None or request is None:
             return
@@ -193,6 +198,8 @@ class PredictPanel(QWidget):
         index = dict(self._session.index)
         prediction = PredictionRun(self._viewer, layer, self._session.axes(), index, request, self._predict)
         self.message.show_text("")
+        if was_moved:
+            self._show_notice(f"The axes of {layer.name!r} are in the order {', '.join(layer.axis_labels)} now.")
         self.run_button.start(
             f"Deep3D predicts from {layer.name}",
             prediction.make_job,
@@ -225,6 +232,15 @@ class PredictPanel(QWidget):
     def _on_compare(self) -> None:
         if self._pair is not None:
             self.compare_requested.emit(*self._pair)
+
+
+def doubt_about(layer: Image) -> str:
+    """Say why a layer is hardly a wide-field stack; empty if nothing says so."""
+    if is_prediction(layer):
+        return "This is already a prediction. Choose the wide-field stack instead."
+    if is_named_confocal(layer):
+        return "By its name this is a confocal stack. The model expects a wide-field stack."
+    return ""
 
 
 class NoveltyWarning(Line):

@@ -148,7 +148,9 @@ class TrainPanel(QWidget):
         """What runs, and what is kept of it if it is stopped; empty if nothing does."""
         if not self.run_button.is_running:
             return ""
-        return f"The training of {self._trains!r} is under way; the step it has come to is kept, Resume goes on from it."
+        return (
+            f"The training of {self._trains!r} is under way; the step it has come to is kept, Resume goes on from it."
+        )
 
     def shut_down(self) -> None:
         """Stop what runs, wait until its state is written, and forget the viewer, since the dock goes."""
