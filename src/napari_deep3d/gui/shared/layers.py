@@ -124,23 +124,23 @@ def find_axes(layer: Image, z: int | None = None, file: FileFacts | None = None)
     InputError
         If the layer is a colour picture, has no planes, or labels other than Z, Y, X.
     """
-    shape = tuple(full_data(layer).shape)
+    shape, name = tuple(full_data(layer).shape), layer.name or "This layer"
     labels = axis_names(layer)
 
     # 1. What is no stack.
     if layer.rgb:
         raise InputError(
-            f"{layer.name} is a colour (RGB) picture; grey values of one channel are needed. "
+            f"{name} is a colour (RGB) picture; grey values of one channel are needed. "
             "Split it by right click > Split RGB, and choose one of the parts."
         )
     if len(shape) < 3:
         raise InputError(
-            f"{layer.name} has one plane; a z-stack is needed. Load all planes as one layer "
+            f"{name} has one plane; a z-stack is needed. Load all planes as one layer "
             "(File > Open Files as Stack...)."
         )
     if len(shape) == 3 and "z" not in labels and labels[0] in WORDS:
         raise InputError(
-            f"{layer.name} has {shape[0]} {WORDS[labels[0]]}s of one plane each; a z-stack is needed. "
+            f"{name} has {shape[0]} {WORDS[labels[0]]}s of one plane each; a z-stack is needed. "
             "If these are planes, name that axis z in the layer's axis labels."
         )
 
@@ -148,7 +148,7 @@ def find_axes(layer: Image, z: int | None = None, file: FileFacts | None = None)
     (z, y, x), choices = _guess_zyx(layer, labels, z, file)
     if not z < y < x:
         raise InputError(
-            f"{layer.name} has its axes in the order {', '.join(layer.axis_labels)}; z, y, x is needed. "
+            f"{name} has its axes in the order {', '.join(layer.axis_labels)}; z, y, x is needed. "
             "Press 'Put z first', or load it with the axes in that order."
         )
 
@@ -337,8 +337,13 @@ def place(layer: Image, axes: LayerAxes, index: Mapping[int, int]) -> tuple[tupl
     """
     kept = list(range(axes.zyx[0], layer.ndim))
     shape = tuple(full_data(layer).shape[i] if i in axes.zyx else 1 for i in kept)
-    chosen = np.array([0 if i in axes.zyx else index.get(i, 0) for i in kept])
-    return shape, place_axes(layer, kept, chosen)
+    chosen = np.array([0 if i in axes.zyx else index.get(i, 0) for i in range(layer.ndim)])
+    properties = place_axes(layer, kept, chosen[kept])
+    # Where a layer is turned out of its Z, Y, X, the place depends on the index along the other axes, too.
+    first = (layer_matrix(layer) @ [*chosen, 1])[kept]
+    affine = properties["affine"].affine_matrix
+    properties["translate"] = np.linalg.solve(affine[:-1, :-1], first - affine[:-1, -1])
+    return shape, properties
 
 
 def place_axes(layer: Image, kept: list[int], chosen: NDArray[np.int_]) -> dict[str, Any]:

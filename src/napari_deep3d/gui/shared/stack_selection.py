@@ -100,7 +100,7 @@ class StackSelection:
         """Return the chosen stack, or raise InputError if it cannot be worked on."""
         layer, axes = self._chosen(), self.axes()
         spacing_um = spacing_of(layer, axes) or self.spacing_um
-        return Volume(pick(layer, axes, self.index), spacing_um, name=layer.name)
+        return Volume(pick(layer, axes, self.index), spacing_um, name=layer.name or "This layer")
 
     def apply_spacing(self, layers: Iterable[Layer]) -> bool:
         """Write the voxel size to a layer in pixels, and to those of ``layers`` that lie on it; tell if it was."""
