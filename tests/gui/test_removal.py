@@ -57,14 +57,16 @@ def step():
     QTimer.singleShot(20, step)
 
 def first():
-    layers[1].visible = False
     layers.remove(layers[0])  # below a visible layer, while another one is hidden
-    QTimer.singleShot(300, step)
+    QTimer.singleShot(500, then)
 
-for _ in range(4):
-    add()
-    layers[-1].visible = True
-QTimer.singleShot(500, first)
+def then():
+    zoom()
+    QTimer.singleShot(500, step)
+
+for is_visible in (True, False, True):
+    viewer.add_image(rng.random((8, 64, 64), dtype=np.float32), visible=is_visible)
+QTimer.singleShot(1000, first)
 napari.run()
 print("walked", flush=True)
 """

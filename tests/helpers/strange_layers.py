@@ -13,8 +13,13 @@ import zarr
 from napari.layers import Image
 from numpy.typing import NDArray
 
-LABELS = {"t": ("t", "Time", "frame"), "c": ("c", "Channel", "ch"), "z": ("z", "Z", "depth", "slice"), "s": ("s", "view")}
-DTYPES = "bool,u1,i1,u2,>u2,i2,u4,i4,u8,i8,f2,f4,>f4,f8,>f8,c8".split(",")
+LABELS = {
+    "t": ("t", "Time", "frame"),
+    "c": ("c", "Channel", "ch"),
+    "z": ("z", "Z", "depth", "slice"),
+    "s": ("s", "view"),
+}
+DTYPES = ["bool", "u1", "i1", "u2", ">u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", ">f4", "f8", ">f8", "c8"]
 UM = {"um": 1.0, "micrometer": 1.0, "nm": 1e-3, "mm": 1e3, "pixel": 1.0}
 
 
@@ -46,7 +51,7 @@ def _draw(rng: np.random.Generator) -> Strange:
     axes = list(others + "zyx")
     kind = rng.choice(["usual", "usual", "interleaved", "any", "flat"], p=[0.3, 0.25, 0.2, 0.15, 0.1])
     if kind == "interleaved":
-        axes = [a for a in "".join(rng.permutation(list(others + "z"))) + "yx"]
+        axes = [*rng.permutation([*others, "z"]), "y", "x"]
     elif kind == "any":
         axes = list(rng.permutation(axes))
     elif kind == "flat":

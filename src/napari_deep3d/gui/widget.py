@@ -118,10 +118,10 @@ class Deep3DWidget(QWidget):
                 self._explain(child)
         return False
 
-    def under_way(self) -> str:
-        """What runs now and what is kept of it if it is stopped, in sentences; empty if nothing runs."""
-        panels = (self.predict_panel, self.register_panel, self.train_panel)
-        return " ".join(filter(None, (panel.under_way() for panel in panels)))
+    def under_way(self, closes_window: bool = False) -> str:
+        """What runs, and what is kept of it if the dock or the whole window is closed; empty if nothing runs."""
+        predict, others = self.predict_panel.under_way(closes_window), (self.register_panel, self.train_panel)
+        return " ".join(filter(None, (predict, *(panel.under_way() for panel in others))))
 
     def shut_down(self) -> None:
         """Stop what runs, keep what is finished, and put the view back."""
@@ -173,7 +173,7 @@ class Deep3DWidget(QWidget):
         if layout is not None:
             line = Line(AMBER)
             line.setMinimumWidth(MIN_WIDTH)
-            line.show_text(self.under_way())
+            line.show_text(self.under_way(closes_window=True))
             layout.addWidget(line)
 
     def _compare(self, source: Image, result: Image) -> None:

@@ -94,6 +94,4 @@ def test_it_is_predicted_where_it_lies_or_refused(model: Any, qtbot: Any, tiny_m
                 problems.append(f"{seed}: {strange.about}\n    {said}")
         if exceptions or "ended with an error" in said:
             problems.append(f"{seed}: {strange.about}\n    {said} {exceptions}")
-        if "VERBOSE" in os.environ:
-            print(seed, strange.about, "\n     ", said)
     assert not problems, "\n".join(problems)

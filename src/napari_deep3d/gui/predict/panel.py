@@ -145,11 +145,12 @@ class PredictPanel(QWidget):
         self.refresh_models()
         super().showEvent(event)
 
-    def under_way(self) -> str:
-        """What runs, and what is kept of it if it is stopped; empty if nothing does."""
+    def under_way(self, closes_window: bool = False) -> str:
+        """What runs, and what is kept of it if the dock or the whole window is closed; empty if nothing runs."""
         if not self.run_button.is_running:
             return ""
-        return f"A prediction from {self._predicted_from!r} is under way; its finished part is kept as a layer."
+        kept = "nothing of it is kept" if closes_window else "its finished part is kept as a layer"
+        return f"A prediction from {self._predicted_from!r} is under way; {kept}."
 
     def shut_down(self) -> None:
         """Stop what runs, keep the finished part, and forget the viewer, since the dock goes."""

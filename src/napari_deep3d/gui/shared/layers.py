@@ -135,8 +135,7 @@ def find_axes(layer: Image, z: int | None = None, file: FileFacts | None = None)
         )
     if len(shape) < 3:
         raise InputError(
-            f"{name} has one plane; a z-stack is needed. Load all planes as one layer "
-            "(File > Open Files as Stack...)."
+            f"{name} has one plane; a z-stack is needed. Load all planes as one layer (File > Open Files as Stack...)."
         )
     if len(shape) == 3 and "z" not in labels and labels[0] in WORDS:
         raise InputError(
