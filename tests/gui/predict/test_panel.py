@@ -383,7 +383,7 @@ def test_put_z_first(dock: Any, viewer: Any, qtbot: Any, stack: Data, fake: Fake
     place = {"scale": (0.2, 0.2, 0.5), "translate": (1, 2, 3), "units": ("um",) * 3, "axis_labels": labels}
     layer = viewer.add_image(np.moveaxis(stack, 0, -1), name="cell", **place)
     assert panel.stack.z_first_button.isVisibleTo(panel)
-    assert bool(panel.stack.problem.text()) == (labels is not None)
+    assert ("Press 'Put z first'" in panel.stack.problem.text()) == (labels is not None)
     assert bool(panel.stack.z_hint.text()) == (labels is None)
     panel.stack.z_first_button.click()
     assert not panel.stack.z_first_button.isVisibleTo(panel)

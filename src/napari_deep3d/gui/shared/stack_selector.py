@@ -132,7 +132,7 @@ class StackPart(QWidget):
         self.facts.show_text(facts)
         self.problem.show_text(problem)
         is_misplaced = self._is_z_misplaced()
-        self.z_hint.show_text(Z_HINT if is_misplaced and not problem else "")
+        self.z_hint.show_text(Z_HINT if is_misplaced and PUT_Z_FIRST not in problem else "")
         self.z_first_button.setVisible(is_misplaced)
         self.voxel_size.setVisible(needs_spacing)
         self.voxel_size.refresh()
