@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.tiling import choose_tile, plan_tiles
+from napari_deep3d.core.tiling import blend_weight, choose_tile, plan_tiles
+from napari_deep3d.core.types import Box
 
 sizes = st.tuples(*[st.integers(1, 23)] * 3)
 blends = st.tuples(*[st.integers(0, 9)] * 3)
@@ -26,6 +27,18 @@ def test_windows_sum_to_one_everywhere(shape, tile, blend) -> None:
         assert one.window.min() > 0
         total[one.write] += one.window
     np.testing.assert_allclose(total, 1, atol=1e-6)
+
+
+@small
+@given(sizes, sizes, blends, st.integers(0, 40))
+def test_weight_of_the_first_tiles_is_the_sum_of_their_windows(shape, tile, blend, tiles) -> None:
+    plan, total = plan_tiles(shape, tile, blend), np.zeros(shape)
+    for one in list(plan)[:tiles]:
+        total[one.write] += one.window
+    weight_of = blend_weight(plan, tiles)
+    np.testing.assert_allclose(weight_of(Box.whole(shape)), total, atol=1e-5)
+    part = list(plan)[-1].core
+    np.testing.assert_allclose(weight_of(part), total[part], atol=1e-5)
 
 
 @small

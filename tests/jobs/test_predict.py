@@ -318,3 +318,21 @@ def test_stack_that_is_too_large_to_be_measured_is_measured_in_part(
 def test_importing_the_job_imports_no_torch() -> None:
     code = "import sys, napari_deep3d.jobs.predict; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_what_is_finished_when_stopped_has_its_full_value_up_to_its_edge(smooth: np.ndarray, model: Path) -> None:
+    done: list[TileDone] = []
+    config = settings(model, tile=(8, 32, 32))
+    whole = predict(smooth, config).data
+    job = predict_volume(Volume(smooth, SPACING_UM), config, stop=lambda: len(done) == 3)
+    result = drain(job, lambda event: done.append(event) if isinstance(event, TileDone) else None)
+    assert not result.complete
+    written = np.zeros(smooth.shape, bool)
+    for tile in done:
+        written[tile.region] = True
+    assert written.any()
+    assert not written.all()
+    assert not result.data[~written].any()
+    # Up to its edge the finished part is a prediction; where the next tile would blend in, nearly the same.
+    difference = np.abs(result.data - whole)[written]
+    assert difference.max() < 0.1 * whole.std() + 0.02 * whole.max()

@@ -7,7 +7,7 @@ what it would see in the whole stack.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise, product
 from math import prod
@@ -94,6 +94,33 @@ def plan_tiles(shape: Shape, tile: Shape, blend: Shape = BLEND) -> TilePlan:
         raise InputError(f"tile {tile} has no voxels; three positive numbers Z,Y,X are needed, or 'auto'.")
     axes = (tuple(_segments(size, min(core, size), half)) for size, core, half in zip(shape, tile, blend, strict=True))
     return TilePlan(shape, tile, zyx(axes))
+
+
+def blend_weight(plan: TilePlan, tiles: int) -> Callable[[Box], FloatArray]:
+    """What the blend weights of the first ``tiles`` tiles of a plan sum to, as a function of a box, axes (Z, Y, X).
+
+    It is 1 where all tiles that write a voxel are among them, and 0 where none is.
+    """
+    counts = [len(axis) for axis in plan.axes]
+    # Row by row: all tiles of the layers before, of the rows before in the layer, and before in the row.
+    row, before_x = divmod(min(tiles, len(plan)), counts[2])
+    before_z, before_y = divmod(row, counts[1])
+    sums, own = [], []
+    for axis, size, before in zip(plan.axes, plan.shape, (before_z, before_y, before_x), strict=True):
+        lines = np.zeros((2, size), dtype=np.float32)
+        for segment in axis[:before]:
+            lines[0, slice(*segment.write)] += segment.ramp
+        if before < len(axis):
+            lines[1, slice(*axis[before].write)] = axis[before].ramp
+        sums.append(lines[0])
+        own.append(lines[1])
+
+    def weight(box: Box) -> FloatArray:
+        in_z, in_y, in_x = box
+        y = sums[1][in_y][:, None] + own[1][in_y][:, None] * sums[2][in_x]
+        return np.asarray(sums[0][in_z][:, None, None] + own[0][in_z][:, None, None] * y, dtype=np.float32)
+
+    return weight
 
 
 def _segments(size: int, core: int, blend: int) -> Iterator[Segment]:

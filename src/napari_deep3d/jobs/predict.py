@@ -28,7 +28,7 @@ from napari_deep3d.core import (
 )
 from napari_deep3d.core.evaluation.uncertainty import SPREAD_RADIUS
 from napari_deep3d.core.novelty.explain import Novelty
-from napari_deep3d.core.tiling import BLEND
+from napari_deep3d.core.tiling import BLEND, TilePlan, blend_weight
 from napari_deep3d.jobs.models import open_model
 from napari_deep3d.jobs.predict_plan import Prepared, prepare
 
@@ -59,6 +59,23 @@ class Output:
         for stack, values in ((self.prediction, tile.values), (self.uncertainty, tile.uncertainty)):
             if stack is not None and values is not None:
                 stack[box] = stack[box] + values
+
+    def even_out(self, layout: TilePlan, tiles: int) -> None:
+        """Bring the edge of the first ``tiles`` tiles of a plan to its full value, where no tile follows.
+
+        Tiles are added as they blend with their neighbours; without one, their edge would fade to 0.
+        """
+        weight_of = blend_weight(layout, tiles)
+        for tile in layout:
+            weight = weight_of(tile.core)
+            faded = (weight > 0) & (weight < 1 - 1e-4)
+            if not faded.any():
+                continue
+            box = tuple(tile.core) if self.time is None else (self.time, *tile.core)
+            for stack in (self.prediction, self.uncertainty):
+                if stack is not None:
+                    values = np.asarray(stack[box])
+                    stack[box] = np.divide(values, weight, out=values.copy(), where=faded)
 
 
 @dataclass(frozen=True)
@@ -187,14 +204,24 @@ def predict(prepared: Prepared, into: Output, stop: Stop = never) -> Job[Predict
     """Predict a prepared stack; otherwise as :func:`predict_volume`."""
     plan, clock = prepared.plan, Clock()
     notices: list[str] = []
+    tiles = 0
 
     def keep(event: Event) -> None:
+        nonlocal tiles
         if isinstance(event, TileDone):
             into.add(event)
+            tiles += 1
         elif isinstance(event, Notice):
             notices.append(event.message)
 
-    summary = yield from tap(_compute(prepared, stop), keep)
+    try:
+        summary = yield from tap(_compute(prepared, stop), keep)
+    except Exception:
+        if isinstance(into.prediction, np.ndarray):  # the window keeps the finished part; a file goes
+            into.even_out(plan.layout, tiles)
+        raise
+    if summary.stopped:
+        into.even_out(plan.layout, tiles)
     seconds = clock.seconds
     return Prediction(
         data=into.prediction,

@@ -26,6 +26,8 @@ from napari_deep3d.gui.shared import (
     RunButton,
     StackPart,
     format_seconds,
+    is_named_confocal,
+    is_prediction,
     stack_up,
 )
 from napari_deep3d.jobs.models import list_models, model_stamp
@@ -64,11 +66,13 @@ class PredictPanel(QWidget):
         self._make_plan, self._predict = plan, predict
         self._request: Request | None = None
         self._pair: tuple[Image, Image] | None = None
+        self._predicted_from = ""
         self._shown_layer: Image | None = None
         self.empty = EmptyState(viewer)
         self.stack = StackPart(viewer, session)
         self.stack.facts.setToolTip("Planes x rows x columns, and the voxel size z x y x x")
         self.model = ModelSelector(session, models)
+        self.doubt = Line(AMBER)
         self.model_hint, self.plan_line, self.notices, self.message = Line(), Line(), Line(AMBER), Line()
         self.uncertainty = QCheckBox("Also show how far to trust it")
         self.uncertainty.setToolTip(
@@ -85,7 +89,7 @@ class PredictPanel(QWidget):
         self.compare.setToolTip("Show the stack and its prediction next to each other, in x-z")
         self.compare.clicked.connect(self._on_compare)
         self._choices, self._rest = QWidget(), QWidget()
-        stack_up(self._choices, self.stack, self.model, self.model_hint, self.uncertainty, self.advanced)
+        stack_up(self._choices, self.stack, self.doubt, self.model, self.model_hint, self.uncertainty, self.advanced)
         rest = (self.plan_line, self.novelty, self.notices, self.run_button, self.message, self.compare)
         stack_up(self._rest, *rest)
         stack_up(self, self.empty, self._choices, self._rest, is_panel=True)
@@ -104,8 +108,9 @@ class PredictPanel(QWidget):
         """Show what follows from the choices."""
         session, layer, request = self._session, self._session.layer, None
         self.empty.setVisible(layer is None)
-        self._choices.setVisible(layer is not None)
-        self._rest.setVisible(layer is not None)
+        self._choices.setVisible(self.stack.chooser.layer_choice.count() > 0)
+        self._rest.setVisible(layer is not None or self.run_button.is_running)
+        self.doubt.show_text("" if layer is None else doubt_about(layer))
         if layer != self._shown_layer:
             self._shown_layer = layer
             self.message.show_text("")
@@ -140,8 +145,15 @@ class PredictPanel(QWidget):
         self.refresh_models()
         super().showEvent(event)
 
+    def under_way(self, closes_window: bool = False) -> str:
+        """What runs, and what is kept of it if the dock or the whole window is closed; empty if nothing runs."""
+        if not self.run_button.is_running:
+            return ""
+        kept = "nothing of it is kept" if closes_window else "its finished part is kept as a layer"
+        return f"A prediction from {self._predicted_from!r} is under way; {kept}."
+
     def shut_down(self) -> None:
-        """Stop what runs and forget the viewer, since the dock goes."""
+        """Stop what runs, keep the finished part, and forget the viewer, since the dock goes."""
         self.run_button.close_run()
         self._plan.shut_down()
         self.novelty.shut_down()
@@ -179,13 +191,16 @@ class PredictPanel(QWidget):
 
     def _start(self) -> None:
         self.stack.apply_spacing()
+        was_moved = self.stack.join_axes()  # the result has the axes of one stack, and lies on its source so
         layer, request = self._session.layer, self._request
         if layer is None or request is None:
             return
-        self._pair = None
+        self._pair, self._predicted_from = None, layer.name
         index = dict(self._session.index)
         prediction = PredictionRun(self._viewer, layer, self._session.axes(), index, request, self._predict)
         self.message.show_text("")
+        if was_moved:
+            self._show_notice(f"The axes of {layer.name!r} are in the order {', '.join(layer.axis_labels)} now.")
         self.run_button.start(
             f"Deep3D predicts from {layer.name}",
             prediction.make_job,
@@ -218,6 +233,15 @@ class PredictPanel(QWidget):
     def _on_compare(self) -> None:
         if self._pair is not None:
             self.compare_requested.emit(*self._pair)
+
+
+def doubt_about(layer: Image) -> str:
+    """Say why a layer is hardly a wide-field stack; empty if nothing says so."""
+    if is_prediction(layer):
+        return "This is already a prediction. Choose the wide-field stack instead."
+    if is_named_confocal(layer):
+        return "By its name this is a confocal stack. The model expects a wide-field stack."
+    return ""
 
 
 class NoveltyWarning(Line):

@@ -59,26 +59,31 @@ class ResultLayer(QObject):
     ----------
     data : array, axes (Z, Y, X), float32
         Its voxels: the job writes here, so that they are in memory only once.
-    tiles : int
-        Number of tiles that are ready.
     """
 
     shown = "confocal-like"
     """What the voxels are, for the layer's name; napari numbers it if there is one of that name."""
 
-    def __init__(self, viewer: Viewer, source: Image, axes: LayerAxes, index: Mapping[int, int]) -> None:
+    def __init__(
+        self,
+        viewer: Viewer,
+        source: Image,
+        axes: LayerAxes,
+        index: Mapping[int, int],
+        provenance: Mapping[str, Any],
+    ) -> None:
         super().__init__()
         self._viewer = viewer
         shape, properties = place(source, axes, index)
         zyx = tuple(shape[i - axes.zyx[0]] for i in axes.zyx)
         self.data: FloatArray = np.zeros(zyx, dtype=np.float32)
         self._limits = (0.0, 1.0)
-        self.tiles = 0
         self._brightest = 0.0
         self.layer: Image = viewer.add_image(
             self.data.reshape(shape),
             name=f"{source.name} ({self.shown})",
             contrast_limits=self._limits,
+            metadata={METADATA_KEY: dict(provenance)},
             **self._look(source),
             **properties,
         )
@@ -99,7 +104,6 @@ class ResultLayer(QObject):
 
     def note(self, values: FloatArray) -> None:
         """Take note of a tile whose values are in ``data`` now; the picture follows at most five times a second."""
-        self.tiles += 1
         sample = values[:, ::4, ::4]
         self._brightest = max(self._brightest, float(np.percentile(sample, 99.9)))
         self._throttler.throttle()
@@ -178,12 +182,13 @@ class PredictionRun:
         self._model = request.config.model
         self._input: dict[str, Any] = {"layer": source.name, "path": source.source.path}
         self._input |= {name: index.get(axis, 0) for axis, name in axes.others.items()}
-        self.result = ResultLayer(viewer, source, axes, index)
+        begun = {"model": self._model, "complete": False, "input": self._input}
+        self.result = ResultLayer(viewer, source, axes, index, begun)
         into = Output(self.result.data)
         self.uncertainty: UncertaintyLayer | None = None
         self.layers: list[ResultLayer] = [self.result]
         if request.config.uncertainty:
-            self.uncertainty = UncertaintyLayer(viewer, source, axes, index)
+            self.uncertainty = UncertaintyLayer(viewer, source, axes, index, begun)
             self.layers.append(self.uncertainty)
             into = Output(self.result.data, self.uncertainty.data)
             viewer.layers.selection.active = self.result.layer
@@ -235,7 +240,7 @@ class PredictionRun:
             provenance["error"] = end.message
 
         # 4. Keep what there is.
-        if not self.result.tiles:
+        if not self.result.data.any():
             self._discard()
             return PredictionEnd(f"{reason} Nothing was kept. {remedy}".strip(), kind)
         self._finish(provenance)

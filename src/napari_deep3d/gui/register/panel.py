@@ -127,6 +127,11 @@ class RegisterPanel(QWidget):
             self.overlay.leave(keeps_section)
             self._refresh_buttons()
 
+    def under_way(self) -> str:
+        """What runs, and what is kept of it if it is stopped; empty if nothing does."""
+        is_busy = self.estimate.is_running or self.result_actions.is_aligning
+        return "A registration is under way; nothing of it is kept." if is_busy else ""
+
     def shut_down(self) -> None:
         """Stop what runs, put the view back and forget the viewer, since the dock goes."""
         self.chooser.changed.disconnect(self.refresh)

@@ -85,11 +85,6 @@ class Before:
             for name, value in view[key].items():
                 setattr(target, name, value)
 
-    def is_seen(self) -> bool:
-        """Whether camera, grid and scale bar are as they were: nobody has changed the view since it was put back."""
-        now = _view_state(self._viewer)
-        return all(now[key] == self._view[key] for key in ("camera", "grid", "bar"))
-
 
 def cut(viewer: Viewer, axes: LayerAxes, ndim: int, orientation: Orientation, keeps_point: bool = False) -> None:
     """Show a section of a layer with these axes, through the middle of what is seen now.

@@ -61,7 +61,7 @@ class TrainPanel(QWidget):
         super().__init__()
         self._train = train
         self._request: TrainRequest | None = None
-        self._model = ""
+        self._model = self._trains = ""
         self.resume_bar, self.empty, self.summary = ResumeBar(), Line(), Line()
         self.resume_bar.resume_requested.connect(self._resume)
         self.empty.show_text(EMPTY)
@@ -144,6 +144,14 @@ class TrainPanel(QWidget):
         self.options.refresh()
         super().showEvent(event)
 
+    def under_way(self) -> str:
+        """What runs, and what is kept of it if it is stopped; empty if nothing does."""
+        if not self.run_button.is_running:
+            return ""
+        return (
+            f"The training of {self._trains!r} is under way; the step it has come to is kept, Resume goes on from it."
+        )
+
     def shut_down(self) -> None:
         """Stop what runs, wait until its state is written, and forget the viewer, since the dock goes."""
         self.adder.shut_down()
@@ -179,7 +187,7 @@ class TrainPanel(QWidget):
     def _begin(self, request: TrainRequest, steps_done: int = 0) -> None:
         if self.run_button.is_running:
             return
-        self._model = ""
+        self._model, self._trains = "", request.name
         self.summary.show_text(request.summary(steps_done))
         self.message.show_text("", "")
         self.warning.show_text("")

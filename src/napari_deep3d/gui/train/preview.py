@@ -14,8 +14,6 @@ from napari_deep3d.gui.shared import TEMPORARY, Orientation, contrast_limits
 if TYPE_CHECKING:
     from napari import Viewer
 
-REMOVAL_MS = 150
-"""Time for the window to be drawn between leaving the grid and removing layers: both at once crash vispy's drawing."""
 KINDS = ("widefield", "prediction", "confocal")
 NAMES = {
     "widefield": "wide-field (test region)",
@@ -61,28 +59,19 @@ class PreviewView(QObject):
                 dims.set_point([dims.ndim - 3 + axis for axis in range(3)], [float(place) for place in middle])
 
     def leave(self) -> None:
-        """Put the view back as it was; the layers are hidden, and taken away a moment later."""
+        """Put the view back as it was; the layers go."""
         if not self.is_active:
             return
         self._removed.disconnect(self._on_removed)
-        before = self._side_by_side.leave()
+        before, viewer = self._side_by_side.leave(), self._viewer
         leaving, self._layers, self._orientation = self._layers, [], None
         for layer in leaving:
-            layer.visible = False
-        viewer = self._viewer
+            if layer in viewer.layers:
+                viewer.layers.remove(layer)
+        if before is not None:  # napari moves the view when layers go
+            before.restore_view()
         viewer.layers.selection = {layer for layer in self._selected if layer in viewer.layers}
         self._selected = set()
-
-        def remove() -> None:
-            # napari moves the view when layers go, so that is put back again
-            is_as_before = before is not None and before.is_seen()
-            for layer in leaving:
-                if layer in viewer.layers:
-                    viewer.layers.remove(layer)
-            if before is not None and is_as_before:
-                before.restore_view()
-
-        QTimer.singleShot(REMOVAL_MS, remove)
 
     def _enter(self, preview: Preview) -> None:
         viewer = self._viewer
@@ -106,7 +95,7 @@ class PreviewView(QObject):
 
     def _on_removed(self, event: Any) -> None:
         if event.value in self._layers:
-            QTimer.singleShot(REMOVAL_MS, self._on_lost)
+            QTimer.singleShot(0, self._on_lost)
 
     def _on_lost(self) -> None:
         if self.is_active:
