@@ -52,10 +52,10 @@ class Predictor:
         """Predict a box of the pair; axes (Z, Y, X)."""
         if region == self._whole:
             return np.maximum(self._network(self._read(region)), 0)
-        predictor = BoxPredictor(self._network, self._read, ModelGrid(self._shape), HALO, self._network.stride)
+        predictor = BoxPredictor(self._network.steps, self._read, ModelGrid(self._shape), HALO, self._network.stride)
         out = np.zeros(region.shape, np.float32)
         plan = plan_tiles(region.shape, TILE)
-        for event in predict_tiles(lambda box: predictor(box.shifted(region.start)), plan):
+        for event in predict_tiles(lambda box: predictor(box.shifted(region.start)), plan, stop=self._network.stop):
             if isinstance(event, TileDone):
                 out[event.region] += event.values
         return out
