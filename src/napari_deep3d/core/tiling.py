@@ -53,10 +53,10 @@ class Tile:
         """The box that this tile adds to."""
         return Box(*(slice(*segment.write) for segment in self.segments))
 
-    def window(self, part: Box) -> FloatArray:
-        """Blend weights of a part of the ``write`` box; over all tiles they sum to one everywhere."""
-        within = part.relative_to(self.write)
-        z, y, x = (segment.ramp[piece] for segment, piece in zip(self.segments, within, strict=True))
+    @property
+    def window(self) -> FloatArray:
+        """Blend weights of the ``write`` box; over all tiles they sum to one everywhere."""
+        z, y, x = (segment.ramp for segment in self.segments)
         return np.asarray(z[:, None, None] * y[:, None] * x, dtype=np.float32)
 
 

@@ -164,7 +164,7 @@ def predict_volume(
     into : Output or None
         Where the voxels go; arrays in memory if not given.
     stop : callable
-        Asked between layers of the network; the tiles that are finished are kept.
+        Asked after every slab of a layer; the tiles that are finished are kept.
 
     Yields
     ------

@@ -40,7 +40,7 @@ standard deviation."""
 MIN_SIDE = 16
 """Voxels: a box is not cut into halves shorter than this."""
 PIECE_VOXELS = 8_000_000
-"""A box is read and handed on in pieces of about as many voxels, so that it can be left between two of them."""
+"""A box is read, and brought back to its grid, in pieces of about as many voxels, and can be left between two."""
 
 
 def at_once(function: Callable[[FloatArray], FloatArray]) -> Network:
@@ -212,7 +212,7 @@ def predict_tiles(
     """Predict all tiles of a plan, yielding each as values to add to a result that starts at zero.
 
     ``predictor`` predicts a box of the result, (Z, Y, X), or it and its uncertainty, (2, Z, Y, X). ``stop`` is asked
-    between its steps; the tile under way is left out. A large tile is handed on in pieces.
+    between its steps; the tile under way is left out.
     """
     clock, seams = Clock(), SeamMeter()
     done, stopped = 0, False
@@ -234,10 +234,8 @@ def predict_tiles(
             core = uncertainty[tile.core.relative_to(tile.write)]
             uncertainty_sum += float(core.sum(dtype=np.float64))
             uncertainty_voxels += core.size
-        for piece in in_planes(tile.write, PIECE_VOXELS):
-            within, window = piece.relative_to(tile.write), tile.window(piece)
-            beside = None if uncertainty is None else uncertainty[within] * window
-            yield TileDone(piece, values[within] * window, beside)
+        window = tile.window
+        yield TileDone(tile.write, values * window, None if uncertainty is None else uncertainty * window)
         if isinstance(predictor, BoxPredictor):
             while predictor.notices:
                 yield Notice(predictor.notices.pop(0))

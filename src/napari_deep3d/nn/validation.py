@@ -27,7 +27,7 @@ PREVIEW: Shape = (48, 128, 128)
 class Predictor:
     """Predicts boxes of a pair as the finished model will: with norm statistics of the whole stack.
 
-    The generator is not changed; ``stop`` is asked between layers, and leaves the prediction by a StoppedError.
+    The generator is not changed; ``stop`` is asked all the time, and leaves the measuring by a StoppedError.
     """
 
     def __init__(
