@@ -22,7 +22,6 @@ from napari_deep3d.nn.folded_network import (
     on_device,
     predict_and_measure,
     sample_boxes,
-    stopping,
 )
 from napari_deep3d.nn.generator import STRIDE, Generator, norms
 
@@ -187,23 +186,6 @@ class Countdown:
     def __call__(self) -> bool:
         self.asked += 1
         return self.asked > self.after
-
-
-def test_pass_can_be_left_between_layers(generator: Generator, smooth: np.ndarray) -> None:
-    stop = Countdown(5)
-    with pytest.raises(StoppedError), stopping(generator, stop):
-        generator(batch(smooth))
-    assert stop.asked == 6
-
-
-def test_nothing_of_the_stopping_stays_behind(generator: Generator, smooth: np.ndarray) -> None:
-    stop = Countdown(0)
-    with pytest.raises(StoppedError), stopping(generator, stop):
-        generator(batch(smooth))
-    asked = stop.asked
-    generator(batch(smooth))
-    assert stop.asked == asked
-    assert not any(module._forward_pre_hooks for module in generator.modules())
 
 
 def test_measuring_can_be_stopped(generator: Generator, smooth: np.ndarray) -> None:

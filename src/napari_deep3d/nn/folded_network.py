@@ -9,8 +9,7 @@ convolutions. What remains is a plain convolutional network, whose result does n
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import product
 from math import inf, prod
 
@@ -250,20 +249,3 @@ def on_device(generator: Generator, device: torch.device, dtype: torch.dtype) ->
     ready = copy.deepcopy(generator).to(device, dtype).eval()
     ready.head.float()
     return ready.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload,no-any-return]
-
-
-@contextmanager
-def stopping(network: nn.Module, stop: Stop) -> Iterator[None]:
-    """Let a forward pass be left between two layers, by a StoppedError."""
-
-    def check(*_: object) -> None:
-        if stop():
-            raise StoppedError
-
-    leaves = [module for module in network.modules() if not list(module.children())]
-    handles = [leaf.register_forward_pre_hook(check) for leaf in leaves]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
