@@ -1,12 +1,13 @@
 """A real field: time, memory and answer to Stop, with the tiles that are chosen and with a single one.
 
 Usage: python -m benchmarks.prediction.field [--shapes 76,512,512 76,1024,1024] [--moments 4] [--at-most 600]
-           [--memory 0] [--table docs/data/field.csv]
+           [--memory 0] [--core-seconds] [--table docs/data/field.csv]
 
 Each measurement is a process of its own. Memory is what the largest resident set gained over the one before the
 prediction, which holds the stack and the program; the result is in it. Stop is asked at random moments of further
 predictions; its time is that until the prediction has ended. A prediction that takes longer than ``--at-most``
-seconds is stopped, and its time extrapolated from the share that is done.
+seconds is stopped, and its time extrapolated from the share that is done. With ``--core-seconds`` all times are those
+of the process on a single processor core, which hardly change when other programs run meanwhile.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ import resource
 import subprocess
 import sys
 import time
+from unittest import mock
 
 import numpy as np
+import torch
 
 from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
 from napari_deep3d.core import Event, PredictConfig, Progress, Volume, drain
@@ -88,6 +91,7 @@ def main() -> None:
     parser.add_argument("--moments", type=int, default=4)
     parser.add_argument("--at-most", type=float, default=600)
     parser.add_argument("--memory", type=int, default=0, help="bytes; 0: as it comes")
+    parser.add_argument("--core-seconds", action="store_true")
     parser.add_argument("--tiles", choices=("auto", "one"), help="measure one of them, in this process")
     add_table_option(parser)
     chosen = parser.parse_args()
@@ -95,12 +99,17 @@ def main() -> None:
     for text in chosen.shapes:
         if chosen.tiles:
             shape = tuple(int(n) for n in text.split(","))
-            print(json.dumps(measure(shape, chosen.tiles, chosen.moments, chosen.at_most, chosen.memory)))
+            clock = time.perf_counter
+            if chosen.core_seconds:
+                torch.set_num_threads(1)
+                clock = time.process_time
+            with mock.patch("time.perf_counter", clock):
+                print(json.dumps(measure(shape, chosen.tiles, chosen.moments, chosen.at_most, chosen.memory)))
             continue
         for tiles in ("auto", "one"):
             command = [sys.executable, "-m", "benchmarks.prediction.field", "--shapes", text, "--tiles", tiles]
             command += ["--moments", str(chosen.moments), "--at-most", str(chosen.at_most)]
-            command += ["--memory", str(chosen.memory)]
+            command += ["--memory", str(chosen.memory), *(["--core-seconds"] if chosen.core_seconds else [])]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
             print(f"{text} {tiles}: {done.stdout.strip()}", flush=True)
             found = json.loads(done.stdout)
