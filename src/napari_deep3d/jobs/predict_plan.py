@@ -12,6 +12,7 @@ from napari_deep3d.core import (
     MOSTLY_SATURATED,
     Box,
     FloatArray,
+    InputError,
     NoImageError,
     NormalisedStack,
     PredictConfig,
