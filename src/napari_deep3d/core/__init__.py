@@ -32,14 +32,17 @@ from napari_deep3d.core.events import (
     Pause,
     Preview,
     Progress,
+    Steps,
     Stop,
     StoppedError,
     TileDone,
     TimeLimit,
     drain,
+    finish,
     mapped,
     never,
     tap,
+    told,
     wait,
 )
 from napari_deep3d.core.files import part_path, reason, writing

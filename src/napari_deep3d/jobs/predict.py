@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from math import ceil, prod
+from functools import partial
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,18 +23,17 @@ from napari_deep3d.core import (
     TileDone,
     Volume,
     WritableStack,
+    mapped,
     never,
     tap,
-    zyx,
 )
-from napari_deep3d.core.evaluation.uncertainty import SPREAD_RADIUS
 from napari_deep3d.core.novelty.explain import Novelty
-from napari_deep3d.core.tiling import BLEND, TilePlan, blend_weight
+from napari_deep3d.core.tiling import TilePlan, blend_weight
 from napari_deep3d.jobs.models import open_model
 from napari_deep3d.jobs.predict_plan import Prepared, prepare
 
 if TYPE_CHECKING:
-    from napari_deep3d.nn.inference import Network, TilingSummary
+    from napari_deep3d.nn.inference import TilingSummary
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ def predict_volume(
     into : Output or None
         Where the voxels go; arrays in memory if not given.
     stop : callable
-        Asked between layers of the network; the tiles that are finished are kept.
+        Asked after every slab of a layer; the tiles that are finished are kept.
 
     Yields
     ------
@@ -250,7 +250,7 @@ def _compute(prepared: Prepared, stop: Stop) -> Job[TilingSummary]:
     import torch
 
     from napari_deep3d.nn.devices import DTYPES
-    from napari_deep3d.nn.folded_network import fold_stack
+    from napari_deep3d.nn.folded_network import MEASURING, fold_stack
     from napari_deep3d.nn.inference import BoxPredictor, TilingSummary, predict_tiles
     from napari_deep3d.nn.tta import AugmentedNetwork
 
@@ -259,21 +259,28 @@ def _compute(prepared: Prepared, stop: Stop) -> Job[TilingSummary]:
         yield Notice(notice)
     # 1. The network, with the norm statistics of this stack.
     generator, _ = open_model(prepared.config.model)
-    yield Progress(0, plan.tiles, "measuring the stack")
+    clock, measuring = Clock(), plan.measuring_share
+
+    def tell(start: float, end: float, event: Event) -> Event:
+        """Progress of a part of the work as that of the whole."""
+        if not isinstance(event, Progress):
+            return event
+        return clock.progress(start + (end - start) * event.fraction, 1, event.message)
+
+    yield clock.progress(0, 1, MEASURING)
     device, dtype = torch.device(plan.device), DTYPES[plan.precision]
+    fold = fold_stack(
+        generator, prepared.network_input, grid.model_shape, device, dtype, stop, max_voxels=plan.measured_voxels
+    )
     try:
-        folded = yield from fold_stack(generator, prepared.network_input, grid.model_shape, device, dtype, stop)
+        folded = yield from mapped(fold, partial(tell, 0.0, measuring))
     except StoppedError:
         return TilingSummary(stopped=True)
-    # 2. The halo that tiles are read with. The model's surrounds a core, the band in which tiles are blended lies
-    # within it; the spread of several predictions is averaged over neighbours, which need it too.
-    network: Network = folded
-    halo = [max(0, h - ceil(b * zoom)) for h, b, zoom in zip(plan.halo, BLEND, grid.zoom, strict=True)]
+    # 2. Tile by tile.
+    network = folded.steps
     if prepared.config.uncertainty:
-        network = AugmentedNetwork(folded, plan.model.uncertainty)
-        halo = [h + SPREAD_RADIUS for h in halo]
-    # 3. Tile by tile.
-    predictor = BoxPredictor(network, prepared.network_input, grid, zyx(halo), folded.stride)
-    summary = yield from predict_tiles(predictor, plan.layout, stop=stop)
+        network = AugmentedNetwork(folded, plan.model.uncertainty).steps
+    predictor = BoxPredictor(network, prepared.network_input, grid, plan.seen_halo, folded.stride)
+    summary = yield from mapped(predict_tiles(predictor, plan.layout, stop=stop), partial(tell, measuring, 1.0))
     folded.release()
     return summary
