@@ -40,6 +40,19 @@ def test_a_single_point_is_seen(qtbot: Any) -> None:
     assert plots.curves["l1"].opts["symbol"] is None
 
 
+def test_wide_field_is_drawn_where_the_curve_stays_legible(qtbot: Any) -> None:
+    plots = LossPlots()
+    qtbot.addWidget(plots)
+    plots.add(Metrics(0, {"widefield_rmse": 0.24, "validation_rmse": 0.08}))
+    plots.redraw()
+    assert plots.curves["widefield_rmse"].xData is None or not len(plots.curves["widefield_rmse"].xData)
+    assert "wide-field itself: 0.24, above the plot" in plots.tested_legend.text()
+    plots.add(Metrics(5, {"validation_rmse": 0.2}))
+    plots.redraw()
+    assert plots.curves["widefield_rmse"].yData.tolist() == [0.24, 0.24]
+    assert "above" not in plots.tested_legend.text()
+
+
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_curves_stand_out_from_the_window(theme: str) -> None:
     """3 : 1, as the Web Content Accessibility Guidelines ask of graphics."""
@@ -59,4 +72,4 @@ def test_curves_stand_out_from_the_window(theme: str) -> None:
 def test_legends_are_written_in_the_text_colour() -> None:
     swatch, _, text = legend_entry(curves.BLUE, curves.SOLID, "a b").partition("</span>")
     assert curves.BLUE in swatch
-    assert text == "&nbsp;a&nbsp;b"
+    assert text == "&nbsp;a b"

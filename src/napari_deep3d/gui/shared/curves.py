@@ -13,4 +13,4 @@ SOLID, DASHED, DOTTED, DASH_DOTTED, DOT = "&#9644;", "- -", "&middot;&middot;&mi
 
 def legend_entry(colour: str, mark: str, text: str) -> str:
     """An entry of a legend, as HTML: a mark in the curve's colour, and a text in the window's own, for legibility."""
-    return f'<span style="color:{colour}"><b>{mark}</b></span>&nbsp;{text.replace(" ", "&nbsp;")}'
+    return f'<span style="color:{colour}"><b>{mark}</b></span>&nbsp;{text}'

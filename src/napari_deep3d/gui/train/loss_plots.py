@@ -19,6 +19,10 @@ REDRAW_MS = 100
 HEIGHT, LEFT_AXIS_WIDTH, TOP_MARGIN = 118, 38, 6
 """Pixels; the margin is for the upper half of the topmost number."""
 SYMBOL_SIZE = 6
+FAR = 1.5
+"""Times the largest error of the model."""
+MIN_STEPS = 10
+"""Along the axis, from the first step on: fewer would have fractions of steps between them."""
 
 
 class CurveLook(NamedTuple):
@@ -119,17 +123,17 @@ class LossPlots(QWidget):
 
     def redraw(self) -> None:
         """Show what there is."""
-        last = max((steps[-1] for steps, _ in self._points.values()), default=0)
+        last = max([MIN_STEPS, *(steps[-1] for steps, _ in self._points.values())])
         for name, curve in self.curves.items():
             steps, values = self._points.get(name, ([], []))
             if name == WIDEFIELD_METRIC and values:  # the same at each step
-                steps, values = [0, max(last, 1)], [values[0], values[0]]
+                steps, values = ([], []) if self._is_widefield_far() else ([0, last], [values[0], values[0]])
             shown = np.array(values, dtype=np.float64)
             if name in LEARNING:
                 shown[shown <= 0] = np.nan  # the axis is logarithmic
                 curve.setSymbol("o" if len(steps) == 1 else None)  # a line of one point is not seen
             curve.setData(np.array(steps, dtype=np.float64), shown)
-        self.learning.setXRange(0, max(last, 1), padding=0.02)
+        self.learning.setXRange(0, last, padding=0.02)
         entries = [look.entry() for name, look in LEARNING.items() if name in self._points]
         self.legend.setText(" &nbsp; ".join(entries))
         self.tested_legend.setText(self._tested_text())
@@ -138,16 +142,23 @@ class LossPlots(QWidget):
         self.tested_legend.setVisible(has_tests)
         self.setVisible(bool(self._points))
 
+    def _is_widefield_far(self) -> bool:
+        """Whether the error of wide-field is so large that nothing could be seen of the curve beside it."""
+        _, values = self._points.get(TESTED_METRIC, ([], []))
+        return bool(values) and self._points[WIDEFIELD_METRIC][1][0] > FAR * max(values)
+
     def _tested_text(self) -> str:
         """The legend of the second plot, with the figures: before, now, and those of wide-field."""
         steps, values = self._points.get(TESTED_METRIC, ([], []))
-        text = "error on the test pairs (RMSE)"
+        text = "RMSE on the test pairs"
         if values:
             before = f"before {values[0]:.3g}, " if steps[0] == 0 and len(steps) > 1 else ""
             text += f": {before}{'now' if steps[-1] else 'before'} {values[-1]:.3g}"
         entries = [legend_entry(TESTED.colour, curves.DOT, text)]
         if WIDEFIELD_METRIC in self._points:
-            entries.append(WIDEFIELD.entry(f"that of wide-field itself: {self._points[WIDEFIELD_METRIC][1][0]:.3g}"))
+            far = ", above the plot" if self._is_widefield_far() else ""
+            error = self._points[WIDEFIELD_METRIC][1][0]
+            entries.append(WIDEFIELD.entry(f"wide-field itself: {error:.3g}{far}"))
         return "<br>".join(entries)
 
 

@@ -124,6 +124,8 @@ def conclude(request: TrainRequest, end: AnyEnd) -> TrainOutcome:
     told = [f"{what} RMSE {row['rmse']:.3g}, SSIM {row['ssim']:.3g}" for what, row in rows.items() if row]
     if result.validation:
         first += f" On the test pairs: {'; '.join(told)}."
+    elif told:
+        first += " The model was not tested yet."
     # 3. Where the model is
     if not end.model:
         listed = f"The model is in {result.model}, but not on the list: {end.problem}"
