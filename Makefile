@@ -109,6 +109,7 @@ tiles: setup
 	$(BIN)/python -m benchmarks.prediction.tiling data/train --only-model generalist --stacks 1 --table $(RESULTS)/tile_norms_bundled.csv
 	$(BIN)/python -m benchmarks.prediction.tiling data/train --table $(RESULTS)/tile_norms_published.csv
 	$(BIN)/python -m benchmarks.prediction.speed --table $(RESULTS)/prediction_speed.csv
+	$(BIN)/python -m benchmarks.prediction.field --table $(RESULTS)/field.csv
 
 registration: setup
 	$(BIN)/python -m benchmarks.registration.confidence

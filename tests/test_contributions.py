@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.server
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,12 +14,14 @@ import pooch
 import pytest
 import tifffile
 from napari._app_model.constants import MenuId
+from napari.layers import Image
 from npe2 import PluginManifest
 from numpy.typing import NDArray
 
 from napari_deep3d import contributions
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.io import write_stack
+from napari_deep3d.io import StackWriter, write_stack
+from tests.helpers.ome_files import block, image, ome, write_pages
 
 ROOT = Path(__file__).parents[1]
 MANIFEST = ROOT / "src" / "napari_deep3d" / "napari.yaml"
@@ -135,7 +138,13 @@ def test_the_manifest_is_valid_and_its_names_exist() -> None:
         "thick_pair",
         "nucleus_pair",
     }
-    assert not manifest.contributions.readers  # a reader of *.tif would make napari ask for every TIFF
+    (reader,) = manifest.contributions.readers or []
+    assert reader.filename_patterns == [
+        "*.ome.tif",
+        "*.ome.tiff",
+        "*.ome.zarr",
+    ]  # never *.tif: napari would ask each time
+    assert reader.accepts_directories
 
 
 def test_the_manifest_is_seen_from_the_top() -> None:
@@ -174,3 +183,92 @@ def test_a_rotation_that_no_file_holds_is_warned_of(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="a is rotated or sheared"):
         contributions.write_image(path, np.zeros((6, 20, 24), np.float32), properties)
     assert contributions.open_stack(path).spacing_um == pytest.approx((0.5, 0.2, 0.2))
+
+
+PLACE = {"scale": (0.5, 0.2, 0.2), "translate": (1.5, -2.0, 0.25), "units": ("um",) * 3}
+
+
+@pytest.mark.parametrize("name", ["mine.ome.tif", "mine.ome.zarr"])
+@pytest.mark.parametrize("loaded_bytes", [0, 10**6])
+def test_what_was_saved_comes_back_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, loaded_bytes: int
+) -> None:
+    monkeypatch.setattr(contributions, "LOADED_BYTES", loaded_bytes)
+    data = np.random.default_rng(0).random((6, 20, 24), dtype=np.float32)
+    about = {"model": "tiny", "warnings": ["dim"]}
+    path = str(tmp_path / name)
+    contributions.write_image(
+        path, data, PLACE | {"name": "cell (confocal-like)", "metadata": {"napari-deep3d": about}}
+    )
+    ((voxels, properties, kind),) = contributions.get_reader(path)(path)
+    layer = Image(voxels, **properties)
+    assert (kind, layer.name, layer.metadata) == ("image", "cell (confocal-like)", {"napari-deep3d": about})
+    assert (tuple(layer.scale), tuple(layer.translate)) == (PLACE["scale"], PLACE["translate"])
+    assert [str(unit) for unit in layer.units] == ["micrometer"] * 3
+    assert layer.axis_labels == ("z", "y", "x")
+    assert layer.data.dtype == np.float32
+    assert isinstance(voxels, np.ndarray) == (loaded_bytes > 0 or name.endswith("tif"))
+    np.testing.assert_array_equal(np.asarray(layer.data), data)
+
+
+def test_channels_and_time_points_become_layers(tmp_path: Path) -> None:
+    data = np.arange(3 * 2 * 5 * 18 * 20, dtype=np.uint16).reshape(3, 2, 5, 18, 20)
+    sizes = {f"PhysicalSize{axis}": um for axis, um in zip("ZYX", (0.5, 0.2, 0.2), strict=True)}
+    colors = {"Name": ["DAPI", "GFP"], "Color": [0x0000FFFF, 0x00FF00FF]}
+    path = str(tmp_path / "cell.ome.tif")
+    times = {"TimeIncrement": 0.5, "TimeIncrementUnit": "min"}
+    tifffile.imwrite(path, data, metadata={"axes": "TCZYX", "Channel": colors, **sizes, **times})
+    layers = [Image(voxels, **properties) for voxels, properties, _ in contributions.read_stacks(path)]
+    assert [layer.name for layer in layers] == ["DAPI of cell", "GFP of cell"]
+    for channel, layer in enumerate(layers):
+        np.testing.assert_array_equal(layer.data, data[:, channel])
+        assert layer.axis_labels == ("t", "z", "y", "x")
+        assert tuple(layer.scale) == (30, 0.5, 0.2, 0.2)
+        assert str(layer.units[0]) == "second"
+        np.testing.assert_allclose(layer.colormap.colors[-1, :3], [0, channel, 1 - channel])
+
+
+def test_positions_become_layers(tmp_path: Path, stack: NDArray[np.uint16]) -> None:
+    blocks = [[block(i * 8 + z, Z=z) for z in range(8)] for i in range(2)]
+    images = [image((1, 1, 8, 32, 40), planes, name=f"well {i}") for i, planes in enumerate(blocks)]
+    path = write_pages(tmp_path / "cell.ome.tif", np.concatenate([stack, stack + 9]), ome(*images))
+    found = contributions.read_stacks(str(path))
+    assert [properties["name"] for _, properties, _ in found] == ["cell, well 0", "cell, well 1"]
+    np.testing.assert_array_equal(found[1][0], stack + 9)
+
+
+def test_a_stack_without_voxel_size_is_in_pixels(tmp_path: Path, stack: NDArray[np.uint16]) -> None:
+    tifffile.imwrite(tmp_path / "cell.ome.tif", stack, metadata={"axes": "ZYX"})
+    ((_, properties, _),) = contributions.read_stacks(str(tmp_path / "cell.ome.tif"))
+    assert "units" not in properties
+    assert "scale" not in properties
+
+
+def test_what_is_no_stack_is_left_to_napari(tmp_path: Path, stack: NDArray[np.uint16]) -> None:
+    photo = np.zeros((32, 40, 3), np.uint8)
+    tifffile.imwrite(tmp_path / "a.ome.tif", photo, photometric="rgb")
+    ((voxels, *_),) = contributions.read_stacks(str(tmp_path / "a.ome.tif"))
+    assert voxels.shape == photo.shape
+    files = [str(tmp_path / f"{i}.ome.tif") for i in range(2)]
+    for file in files:
+        tifffile.imwrite(file, stack)
+    ((voxels, *_),) = contributions.get_reader(files)(files)
+    assert voxels.shape == (2, *stack.shape)
+
+
+def test_a_damaged_file_is_no_layer(tmp_path: Path, stack: NDArray[np.uint16]) -> None:
+    path = write_pages(tmp_path / "a.ome.tif", stack, ome(image((1, 2, 4, 32, 40), name="R&D")))
+    with pytest.raises(InputError, match="OME-XML cannot be read"):
+        contributions.read_stacks(str(path))
+
+
+def test_a_large_file_is_not_loaded(tmp_path: Path) -> None:
+    path = str(tmp_path / "big.ome.tif")
+    with StackWriter(path, (40, 2048, 2048), (0.5, 0.1, 0.1)) as writer:
+        writer.data[20, 1000, 1000] = 7
+    tracemalloc.start()
+    ((voxels, properties, _),) = contributions.read_stacks(path)
+    layer = Image(voxels, contrast_limits=(0, 1), **properties)
+    assert np.asarray(layer.data[20, 1000]).max() == 7
+    assert tracemalloc.get_traced_memory()[1] < 32e6
+    tracemalloc.stop()

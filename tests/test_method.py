@@ -11,10 +11,10 @@ import torch
 from napari_deep3d.core.config import PRESETS, TrainConfig
 from napari_deep3d.core.intensity import SAMPLED_VOXELS
 from napari_deep3d.core.resampling import TOLERANCE as SPACING_TOLERANCE
-from napari_deep3d.core.tiling import BLEND
+from napari_deep3d.core.tiling import BLEND, CHEAP
 from napari_deep3d.data import VGG16
 from napari_deep3d.jobs.models import model_info
-from napari_deep3d.jobs.predict_plan import FREE_SHARE, MAX_TILE_VOXELS
+from napari_deep3d.jobs.predict_cost import FREE_SHARE
 from napari_deep3d.jobs.trained_model import LARGEST_HALO
 from napari_deep3d.nn.discriminator import CHANNELS, SLOPE, Discriminator
 from napari_deep3d.nn.folded_network import MAX_COLUMN, SAMPLE_VOXELS, WHOLE_VOXELS, sample_boxes
@@ -22,6 +22,7 @@ from napari_deep3d.nn.generator import MAX_CHANNEL_FACTOR, POOLING, STRIDE, Gene
 from napari_deep3d.nn.inference import HALO_TOLERANCE
 from napari_deep3d.nn.losses import VGG_LAYERS
 from napari_deep3d.nn.patches import DISTANCE_UNIT_UM
+from napari_deep3d.nn.slabs import MOST_THREADS, SLAB_VOXELS
 
 PAGE = " ".join((Path(__file__).parents[1] / "docs" / "method.md").read_text(encoding="utf-8").split())
 CONFIG = SimpleNamespace(**TrainConfig().flat())
@@ -56,7 +57,7 @@ def millions(network: torch.nn.Module) -> float:
         f"up to {WHOLE_VOXELS / 1e6:g} million voxels (`WHOLE_VOXELS`",
         "at most {} x {} x {} voxels".format(*MAX_COLUMN),
         f"{SAMPLE_VOXELS / 1e6:g} million voxels together (`SAMPLE_VOXELS`)",
-        f"on a processor {MAX_TILE_VOXELS['cpu'] / 1e6:g} million voxels per thread",
+        f"on a processor {SLAB_VOXELS['cpu']:,} voxels of the first level for each of 2 to {MOST_THREADS} threads",
         f"around its core, {BLEND[0]} planes and {BLEND[1]} pixels",
         f"a multiple of {STRIDE} voxels",
         f"in steps of {STRIDE[0]} planes and {STRIDE[1]} pixels (at most {LARGEST_HALO[0]} and {LARGEST_HALO[1]})",
@@ -72,6 +73,8 @@ def test_numbers_given_in_words() -> None:
     assert CONFIG.discriminator_width == 1 / 8
     assert CONFIG.vgg_share == 1 / 4
     assert FREE_SHARE == 1 / 2
+    assert pytest.approx(1.1) == CHEAP
+    assert "no more than a tenth more computing" in PAGE
     assert len(sample_boxes((MAX_COLUMN[0], 1024, 1024))) == 4
     assert len(sample_boxes((MAX_COLUMN[0] // 2, 1024, 1024))) > 4
     assert "a random quarter of the planes" in PAGE

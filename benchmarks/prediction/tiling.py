@@ -22,7 +22,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
-from napari_deep3d.core import FloatArray, Shape, TileDone, TrainConfig
+from napari_deep3d.core import FloatArray, Shape, TileDone, TrainConfig, finish
 from napari_deep3d.core.evaluation.metrics import fit_scale, rmse, ssim
 from napari_deep3d.core.resampling import ModelGrid
 from napari_deep3d.core.tiling import plan_tiles
@@ -30,7 +30,7 @@ from napari_deep3d.jobs.models import find_model
 from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
 from napari_deep3d.nn.folded_network import FoldedNetwork, fold_norms, predict_and_measure
 from napari_deep3d.nn.generator import EPSILON, STRIDE, Generator, ResidualBlock, StackNorm, norms
-from napari_deep3d.nn.inference import BoxPredictor, predict_tiles
+from napari_deep3d.nn.inference import BoxPredictor, at_once, predict_tiles
 from napari_deep3d.nn.model_file import load_model
 from napari_deep3d.nn.patches import TrainingPair, draw_batch
 from napari_deep3d.nn.trainer import Trainer
@@ -98,7 +98,7 @@ def as_network(generator: nn.Module) -> Network:
 def tiled(network: Network, stack: FloatArray, tile: Shape, halo: Shape) -> tuple[FloatArray, float]:
     """Prediction of a normalised stack by tiles, and its tile mismatch."""
     shape: Shape = (stack.shape[0], stack.shape[1], stack.shape[2])
-    predictor = BoxPredictor(network, lambda box: stack[box], ModelGrid(shape), halo, STRIDE)
+    predictor = BoxPredictor(at_once(network), lambda box: stack[box], ModelGrid(shape), halo, STRIDE)
     out = np.zeros(shape, np.float32)
     job = predict_tiles(predictor, plan_tiles(shape, tile))
     while True:
@@ -134,7 +134,7 @@ def population(generator: Generator, pairs: list[TrainingPair], patches: tuple[S
     """Batch norm at test time: statistics averaged over training patches, the same for every stack."""
     config = TrainConfig.checked(iterations=1, patch=patches, batch_size=1, seed=2)
     gathered = [
-        predict_and_measure(generator, torch.from_numpy(draw_batch(pairs, config, step).network_input))[1]
+        finish(predict_and_measure(generator, torch.from_numpy(draw_batch(pairs, config, step).network_input)))[1]
         for step in range(24)
     ]
     mean = [

@@ -112,6 +112,8 @@ class PredictOptions(PredictSettings, RunOptions, total=False):
 
     channel: int | None
     time: Times
+    position: int | None
+    axes: str | None
 
 
 class RegisterOptions(RegisterSettings, RunOptions, total=False):
@@ -119,6 +121,10 @@ class RegisterOptions(RegisterSettings, RunOptions, total=False):
 
     confocal_channel: int | None
     widefield_channel: int | None
+    confocal_position: int | None
+    widefield_position: int | None
+    confocal_axes: str | None
+    widefield_axes: str | None
     confocal_spacing_um: Spacing | None
     widefield_spacing_um: Spacing | None
 
@@ -135,6 +141,8 @@ def predict(
     *,
     channel: int | None = None,
     time: Times = None,
+    position: int | None = None,
+    axes: str | None = None,
     overwrite: bool = False,
     on_event: OnEvent | None = None,
     stop: Stop = never,
@@ -153,6 +161,10 @@ def predict(
         Which one of a file that holds several, counted from 0.
     time : int or "all", optional
         Which time point of a file that holds several, counted from 0; ``"all"`` needs an ``output``.
+    position : int, optional
+        Which image of a file that holds several, such as the positions of an acquisition, counted from 0.
+    axes : str, optional
+        What the pages of a TIFF file are, slowest first, if it does not say so: ``"Z"``, ``"C2,Z"`` for 2 channels.
     overwrite : bool
         Whether ``output`` may be replaced.
     on_event : callable, optional
@@ -184,13 +196,26 @@ def predict(
     config = PredictConfig.checked(**settings)
     if isinstance(stack, str | Path):
         if output is not None:
-            job = predict_file(stack, output, config, channel=channel, time=time, overwrite=overwrite, stop=stop)
+            job = predict_file(
+                stack,
+                output,
+                config,
+                channel=channel,
+                time=time,
+                position=position,
+                axes=axes,
+                overwrite=overwrite,
+                stop=stop,
+            )
             return drain(job, on_event)
         if time == "all":
             raise InputError("time='all' makes a series too large to return; give an output file for it.")
-        return drain(predict_volume(open_stack(stack).volume(channel, time), config, stop=stop), on_event)
-    if channel is not None or time is not None:
-        raise InputError("channel and time choose from a file; an array has axes Z, Y, X: choose by indexing it.")
+        volume = open_stack(stack, position, axes).volume(channel, time)
+        return drain(predict_volume(volume, config, stop=stop), on_event)
+    if any(choice is not None for choice in (channel, time, position, axes)):
+        raise InputError(
+            "channel, time, position and axes choose from a file; an array has axes Z, Y, X: choose by indexing it."
+        )
     beside = uncertainty_path(Path(output)) if output is not None and config.uncertainty else None
     for path in (output, beside):
         if path is not None:
@@ -220,6 +245,10 @@ def register(
     *,
     confocal_channel: int | None = None,
     widefield_channel: int | None = None,
+    confocal_position: int | None = None,
+    widefield_position: int | None = None,
+    confocal_axes: str | None = None,
+    widefield_axes: str | None = None,
     confocal_spacing_um: Spacing | None = None,
     widefield_spacing_um: Spacing | None = None,
     overwrite: bool = False,
@@ -237,6 +266,10 @@ def register(
         Pairs folder to write the aligned pairs to; from files and folders alone.
     confocal_channel, widefield_channel : int, optional
         Which channel of a file that holds several, counted from 0.
+    confocal_position, widefield_position : int, optional
+        Which image of a file that holds several, counted from 0.
+    confocal_axes, widefield_axes : str, optional
+        What the pages of a TIFF file are, if it does not say so, as in :func:`predict`.
     confocal_spacing_um, widefield_spacing_um : (float, float, float), optional
         Voxel size (Z, Y, X) in um; needed for arrays and for files that do not state it.
     overwrite, on_event, stop
@@ -265,18 +298,22 @@ def register(
     """
     config = RegisterConfig.checked(**settings)
     given = (
-        (confocal, confocal_channel, confocal_spacing_um),
-        (widefield, widefield_channel, widefield_spacing_um),
+        (confocal, confocal_spacing_um, confocal_channel, confocal_position, confocal_axes),
+        (widefield, widefield_spacing_um, widefield_channel, widefield_position, widefield_axes),
     )
     if output is None:
         own, other = (
-            StackSource(Path(stack), channel, spacing).volume()
+            StackSource(Path(stack), channel, spacing, position, axes).volume()
             if isinstance(stack, str | Path)
             else Volume(np.asarray(stack), spacing)
-            for stack, channel, spacing in given
+            for stack, spacing, channel, position, axes in given
         )
         return drain(register_volumes(own, other, config, stop), on_event)
-    files = [StackSource(Path(stack), channel, um) for stack, channel, um in given if isinstance(stack, str | Path)]
+    files = [
+        StackSource(Path(stack), channel, spacing, position, axes)
+        for stack, spacing, channel, position, axes in given
+        if isinstance(stack, str | Path)
+    ]
     if len(files) < len(given):
         raise InputError("a pair is written from files alone. Save the arrays first, or leave the output out.")
     first, second = files
@@ -293,6 +330,7 @@ def simulate(
     seed: int = 0,
     kind: str = "",
     confocal_stacks: Sequence[File] = (),
+    position: int | None = None,
     psfs: Sequence[File] = (),
     bounds: SceneBounds | None = None,
     overwrite: bool = False,
@@ -314,6 +352,8 @@ def simulate(
         Kind of all samples; by default a mixture.
     confocal_stacks, psfs : sequences of str or Path
         Files of real confocal stacks to take samples from, and of measured wide-field PSFs.
+    position : int, optional
+        Which image of confocal files that hold several, counted from 0.
     bounds : SceneBounds, optional
         The bounds of every random choice, as an object whose fields a type checker knows.
     overwrite, on_event, stop
@@ -338,6 +378,7 @@ def simulate(
         output,
         config,
         confocal_stacks=confocal_stacks,
+        position=position,
         psfs=psfs,
         bounds=merge(SceneBounds, {} if bounds is None else bounds.model_dump(exclude_unset=True), changes),
         overwrite=overwrite,

@@ -1,8 +1,9 @@
-"""Sample data for napari's File > Open Sample."""
+"""What napari calls: sample data, and a reader and a writer of stacks that keep size and place."""
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pooch
 
 from napari_deep3d.core import InputError, Volume, drain
 from napari_deep3d.data import THICK_CONFOCAL, THICK_WIDEFIELD
-from napari_deep3d.io import layer_stack, open_stack, save_stack
+from napari_deep3d.io import METADATA_KEY, StackFile, layer_stack, open_stack, open_stacks, save_stack
 
 LayerData = tuple[Any, dict[str, Any], str]
 """What napari makes a layer of: the voxels, the layer's properties, and the kind of layer."""
@@ -22,6 +23,81 @@ NUCLEUS_URL = (
 )
 NUCLEUS_SHA256 = "3fe86325a5bb812450bab4ee8e18274c7732caff341114009bb2b56544208bb4"
 TIMEOUT_SECONDS = 20
+LOADED_BYTES = 2**28
+"""Larger stacks stay on disk; a loaded one is an ordinary array, and keeps no file open."""
+COLORMAPS = ("green", "magenta", "cyan", "yellow", "red", "blue")
+"""Of channels without a colour of their own."""
+
+
+def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerData]]:
+    """Return the function that opens a file for napari; of several files as one stack, napari's own."""
+    return read_stacks if isinstance(path, str) else _read_as_napari
+
+
+def read_stacks(path: str | list[str]) -> list[LayerData]:
+    """Open a file with voxel size, position, units and names: a layer for each position and channel.
+
+    A stack that this package wrote comes back as it was. What is no stack, such as a photo, is left to napari.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged, or it is unclear what its pages are.
+    """
+    stacks = open_stacks(str(path))
+    if not stacks:
+        return _read_as_napari(path)
+    notices = dict.fromkeys(notice for stack in stacks for notice in stack.notices)
+    if notices:
+        from napari.utils.notifications import show_info
+
+        show_info("\n".join(notices))
+    layers = []
+    for index, stack in enumerate(stacks):
+        name = stack.name if len(stacks) == 1 else f"{stack.name}, {stack.position or index}"
+        layers += [
+            _channel_layer(stack, name, channel)
+            for channel in range(stack.n_channels)
+            if any((time, channel) not in stack.missing for time in range(stack.n_times))
+        ]
+    return layers
+
+
+def _channel_layer(stack: StackFile, name: str, channel: int) -> LayerData:
+    """One channel of a stack, axes (Z, Y, X), or (T, Z, Y, X) if there are several time points."""
+    times = stack.n_times > 1
+    view = stack.data.at(C=channel) if times else stack.data.at(C=channel, T=0)
+    size = int(np.prod(view.shape)) * view.dtype.itemsize
+    if size <= LOADED_BYTES:
+        data: Any = view[...]
+    else:
+        mapped = view.mapped()
+        data = view if mapped is None else mapped
+    label = stack.channel_names[channel]
+    if stack.n_channels > 1:
+        name = f"{label or f'channel {channel}'} of {name}"
+    elif label and stack.description is not None:
+        name = label
+    properties: dict[str, Any] = {"name": name, "axis_labels": ("t", "z", "y", "x")[not times :], "colormap": "gray"}
+    if stack.n_channels > 1:
+        color = stack.channel_colors[channel]
+        plain = color in ("", "#000000", "#ffffff")
+        properties["colormap"] = COLORMAPS[channel % len(COLORMAPS)] if plain else color
+        properties["blending"] = "additive"
+    if stack.spacing_um is not None:
+        properties["scale"] = (stack.time_step_s or 1.0,) * times + stack.spacing_um
+        properties["translate"] = (0.0,) * times + stack.origin_um
+        properties["units"] = ("s" if stack.time_step_s else "pixel",) * times + ("um",) * 3
+    if stack.description is not None:
+        properties["metadata"] = {METADATA_KEY: stack.description}
+    return data, properties, "image"
+
+
+def _read_as_napari(path: str | list[str]) -> list[LayerData]:
+    from napari_builtins.io import napari_get_reader  # type: ignore[import-untyped]
+
+    layers: list[LayerData] = napari_get_reader(path)(path)
+    return layers
 
 
 def thick_pair() -> list[LayerData]:

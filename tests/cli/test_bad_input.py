@@ -16,6 +16,7 @@ from safetensors.numpy import save_file
 
 from napari_deep3d.core.evaluation.uncertainty import Calibration
 from napari_deep3d.io import write_stack
+from napari_deep3d.jobs import predict_series
 from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.model_file import ModelInfo, read_info, save_model
 from tests.helpers.cli import SPACING_UM, Run, contents, names, run_process
@@ -361,4 +362,53 @@ def test_a_reading_error_midway_leaves_nothing(
     before = contents(tmp_path)
     message = run("predict", recording, "-o", tmp_path / "out.tif", "--model", tiny_model).message
     assert "damaged" in message
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("shape", "what"),
+    [
+        ([100_000] * 3, "more than any microscope records"),
+        ([6, 32, 2**40], "more than any microscope records"),
+        ([6, 900_000, 900_000], "needs 1620.0 GB of memory"),
+    ],
+)
+def test_a_stack_that_says_it_is_huge(
+    run: Run, stack: NDArray[np.uint16], tiny_model: Path, tmp_path: Path, shape: list[int], what: str
+) -> None:
+    recording = write_stack(tmp_path / "cell.zarr", stack, SPACING_UM)
+    about = json.loads((recording / "0" / "zarr.json").read_text())
+    (recording / "0" / "zarr.json").write_text(json.dumps(about | {"shape": shape}))
+    before = contents(tmp_path)
+    assert what in run("predict", recording, "-o", tmp_path / "out.zarr", "--model", tiny_model).message
+    assert contents(tmp_path) == before
+
+
+def test_memory_that_runs_out(
+    run: Run, recording: Path, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(predict_series, "prepare", full)
+    before = contents(tmp_path)
+    message = run("predict", recording, "-o", tmp_path / "out.tif", "--model", tiny_model).message
+    assert message.startswith("the computer ran out of memory. Close other programs")
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("predict", "{long}.tif", "-o", "{folder}/out.tif"),
+        ("predict", "{stack}", "-o", "{folder}/{long}.tif"),
+        ("models", "info", "{long}"),
+        ("train", "{long}", "-o", "{folder}/run"),
+        ("register", "{long}", "{stack}", "-o", "{folder}/pairs"),
+    ],
+)
+def test_names_that_are_too_long(run: Run, recording: Path, tmp_path: Path, words: tuple[str, ...]) -> None:
+    before = contents(tmp_path)
+    message = run(*(word.format(long="x" * 5000, stack=recording, folder=tmp_path) for word in words)).message
+    assert "too long" in message or "there is no" in message
     assert contents(tmp_path) == before

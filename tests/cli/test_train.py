@@ -263,12 +263,9 @@ BAD_PAIRS: dict[Callable[[Path], None], str] = {
     no_confocal: "'confocal'",
     no_files: "holds no stack",
     other_shape: "same shape",
-    constant: "constant",
     damaged: "is cut off",
     no_voxel_size: "voxel size",
-    planes_of_nothing: "pair 1.ome.tif: 1 is constant or not finite",
     two_channels: "channel",
-    saturated: "pair 1.ome.tif: 87% of 1 is saturated",
     no_stack: "single plane",
     too_few_planes: "too small: 3 planes",
 }
@@ -278,6 +275,34 @@ BAD_PAIRS: dict[Callable[[Path], None], str] = {
 def test_bad_pairs(run: Run, pairs: Path, tmp_path: Path, spoil: Callable[[Path], None]) -> None:
     spoil(pairs)
     refused(run, BAD_PAIRS[spoil], tmp_path, "train", pairs, "-o", tmp_path / "run", *setting())
+
+
+SHOW_NOTHING = {
+    constant: "1 is constant or not finite",
+    planes_of_nothing: "1 is constant or not finite",
+    saturated: "87% of 1 is saturated (at its largest value)",
+}
+
+
+@pytest.mark.parametrize("spoil", SHOW_NOTHING, ids=lambda spoil: spoil.__name__)
+def test_a_pair_that_shows_nothing_is_left_out(
+    run: Run, pairs: Path, tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    spoil(pairs)
+    words = ("train", pairs, "-o", tmp_path / "run", *setting(held_out='["0.ome.tif","1.ome.tif"]'))
+    done = run(*words, "--json")
+    assert done.code == 2
+    assert done.json["skipped"] == [{"name": "1.ome.tif", "reason": SHOW_NOTHING[spoil]}]
+    assert (done.json["complete"], done.json["iterations"]) == (True, 4)
+    assert f"note: Pair 1.ome.tif is left out: {SHOW_NOTHING[spoil]}." in done.err
+    assert read_run(tmp_path / "run").config.data.held_out == ("0.ome.tif",)
+    assert model_info(done.json["model"]).training["pairs"] == 2
+
+
+def test_no_held_out_pair_shows_anything(run: Run, pairs: Path, tmp_path: Path) -> None:
+    constant(pairs)
+    words = ("train", pairs, "-o", tmp_path / "run", *setting(held_out='["1.ome.tif"]'))
+    refused(run, "every pair that held_out names is left out", tmp_path, *words)
 
 
 def test_a_pairs_folder_that_is_not_there(run: Run, tmp_path: Path) -> None:

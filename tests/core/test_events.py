@@ -6,7 +6,23 @@ import time
 
 import pytest
 
-from napari_deep3d.core.events import Clock, Event, Job, Notice, Progress, drain, mapped, never, tap, wait
+from napari_deep3d.core import events as core_events
+from napari_deep3d.core.events import (
+    Clock,
+    Event,
+    Job,
+    Notice,
+    Progress,
+    Steps,
+    StoppedError,
+    drain,
+    finish,
+    mapped,
+    never,
+    tap,
+    told,
+    wait,
+)
 
 
 def job(log: list[str]) -> Job[int]:
@@ -93,3 +109,35 @@ def test_mapped_changes_every_event_and_keeps_the_result() -> None:
     changed = mapped(job([]), lambda event: Progress(3, 4, "other") if isinstance(event, Progress) else event)
     assert drain(changed, events.append) == 42
     assert events == [Notice("one"), Progress(3, 4, "other")]
+
+
+def quarters(made: list[float]) -> Steps[str]:
+    """Four steps and a result."""
+    for share in (0.25, 0.5, 0.75, 1.0):
+        made.append(share)
+        yield share
+    return "all"
+
+
+def test_steps_are_finished_in_one_go_or_left_where_they_are() -> None:
+    assert finish(quarters([])) == "all"
+    made: list[float] = []
+    with pytest.raises(StoppedError):
+        finish(quarters(made), lambda: len(made) == 2)
+    assert made == [0.25, 0.5]
+
+
+def test_steps_within_a_job_are_told_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    seconds = iter([0.0, 0.6, 1.2, 1.2, 1.8, 2.3, 2.3, 9.0])
+    monkeypatch.setattr(core_events.time, "perf_counter", lambda: next(seconds))
+    events: list[Event] = []
+    result = drain(told(quarters([]), lambda share: Progress(share, 1, "so far")), events.append)
+    assert result == "all"
+    assert events == [Progress(0.5, 1, "so far"), Progress(1.0, 1, "so far")]
+
+
+def test_steps_within_a_job_are_left_when_it_is_stopped() -> None:
+    made: list[float] = []
+    with pytest.raises(StoppedError):
+        drain(told(quarters(made), lambda share: Progress(share, 1, ""), lambda: len(made) == 3))
+    assert made == [0.25, 0.5, 0.75]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from math import prod
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.tiling import choose_tile, plan_tiles
+from napari_deep3d.core.tiling import blend_weight, choose_tile, plan_tiles
+from napari_deep3d.core.types import Box
 
 sizes = st.tuples(*[st.integers(1, 23)] * 3)
 blends = st.tuples(*[st.integers(0, 9)] * 3)
@@ -26,6 +28,18 @@ def test_windows_sum_to_one_everywhere(shape, tile, blend) -> None:
         assert one.window.min() > 0
         total[one.write] += one.window
     np.testing.assert_allclose(total, 1, atol=1e-6)
+
+
+@small
+@given(sizes, sizes, blends, st.integers(0, 40))
+def test_weight_of_the_first_tiles_is_the_sum_of_their_windows(shape, tile, blend, tiles) -> None:
+    plan, total = plan_tiles(shape, tile, blend), np.zeros(shape)
+    for one in list(plan)[:tiles]:
+        total[one.write] += one.window
+    weight_of = blend_weight(plan, tiles)
+    np.testing.assert_allclose(weight_of(Box.whole(shape)), total, atol=1e-5)
+    part = list(plan)[-1].core
+    np.testing.assert_allclose(weight_of(part), total[part], atol=1e-5)
 
 
 @small
@@ -92,29 +106,50 @@ def test_tile_without_voxels_is_refused(tile: tuple[int, int, int]) -> None:
 @given(sizes, st.tuples(*[st.integers(0, 6)] * 3), multiples, st.integers(1, 20_000))
 def test_chosen_tile_is_on_the_grid_and_reads_no_more_than_allowed(shape, margin, multiple, max_voxels) -> None:
     core = choose_tile(shape, margin, multiple, max_voxels)
+    if core is None:
+        assert read_by(plan_tiles(shape, multiple), margin)[0] > max_voxels
+        return
     assert all(c % m == 0 and c >= m for c, m in zip(core, multiple, strict=True))
-    largest = 1
-    for size, one, half in zip(shape, core, margin, strict=True):
-        starts = range(0, size, one)
-        largest *= max(min(size, start + one + half) - max(0, start - half) for start in starts)
-    assert largest <= max_voxels or core == multiple
+    largest, cost = read_by(plan_tiles(shape, core), margin)
+    assert largest <= max_voxels
+    # Where the whole stack may be read at once, tiles never cost much more.
+    if prod(shape) <= max_voxels:
+        assert cost <= 1.3 * prod(shape)
+
+
+def read_by(plan, margin) -> tuple[int, int]:
+    """Voxels that the largest tile of a plan reads, and all tiles together."""
+    reads = [
+        [min(size, s.core[1] + half) - max(0, s.core[0] - half) for s in axis]
+        for size, half, axis in zip(plan.shape, margin, plan.axes, strict=True)
+    ]
+    return prod(max(axis) for axis in reads), prod(sum(axis) for axis in reads)
 
 
 def test_chosen_tile_is_the_whole_stack_where_it_fits() -> None:
     core = choose_tile((30, 100, 120), (8, 32, 32), (4, 16, 16), 30 * 100 * 120)
+    assert core is not None
     assert all(c >= n for c, n in zip(core, (30, 100, 120), strict=True))
 
 
 def test_chosen_tile_needs_the_least_computing() -> None:
     # A long row: cutting it along x repeats the halo over the smallest face.
-    z, y, x = choose_tile((16, 32, 512), (4, 8, 8), (4, 16, 16), 16 * 32 * 160)
+    z, y, x = choose_tile((16, 32, 512), (4, 8, 8), (4, 16, 16), 16 * 32 * 160) or (0, 0, 0)
     assert z >= 16
     assert y >= 32
     assert 0 < x < 160
 
 
-def test_chosen_tile_is_the_smallest_possible_where_nothing_fits() -> None:
-    assert choose_tile((64, 256, 256), (8, 32, 32), (4, 16, 16), 10) == (4, 16, 16)
+def test_smaller_tiles_are_chosen_where_they_cost_hardly_more() -> None:
+    core = choose_tile((76, 4096, 4096), (20, 80, 80), (4, 16, 16), 76 * 4096 * 4096)
+    assert core is not None
+    plan = plan_tiles((76, 4096, 4096), core)
+    assert 4 <= len(plan) <= 16
+    assert read_by(plan, (20, 80, 80))[1] <= 1.2 * 76 * 4096**2
+
+
+def test_no_tile_is_chosen_where_none_fits() -> None:
+    assert choose_tile((64, 256, 256), (8, 32, 32), (4, 16, 16), 10) is None
 
 
 def test_cores_are_as_large_as_asked_except_the_last() -> None:

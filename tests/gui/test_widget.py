@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,9 @@ import numpy as np
 import pytest
 from npe2 import DynamicPlugin, PluginManifest
 from numpy.typing import NDArray
-from qtpy.QtCore import QThreadPool
+from qtpy.compat import isalive
+from qtpy.QtCore import Qt, QThread, QThreadPool, QTimer
+from qtpy.QtWidgets import QDialog, QLabel, QMessageBox, QPushButton
 
 from napari_deep3d import contributions
 from napari_deep3d.gui.widget import Deep3DWidget
@@ -49,6 +54,91 @@ def test_closing_stops_the_job(dock: Any, viewer: Any, qtbot: Any, stack: Data, 
     else:
         viewer.close()
     assert workers_end()
+
+
+@pytest.fixture
+def halfway(dock: Any, viewer: Any, qtbot: Any, stack: Data, fake: FakePrediction) -> Any:
+    """The dock with a prediction whose first quarter is ready."""
+    fake.gate = threading.Semaphore(1)
+    viewer.add_image(stack, name="cell", **PLACE)
+    dock.predict_panel.run_button.button.click()
+    qtbot.waitUntil(lambda: dock.predict_panel.run_button.bar.value() == 250)
+    return dock
+
+
+def test_a_dock_closed_midway_keeps_the_finished_part_by_its_name(
+    halfway: Any, viewer: Any, fake: FakePrediction, panels: dict[str, Any]
+) -> None:
+    viewer.window.remove_dock_widget(halfway)
+    result = viewer.layers[-1]
+    assert result.name == "cell (confocal-like) (incomplete)"
+    assert result.metadata["napari-deep3d"]["complete"] is False
+    assert result.metadata["napari-deep3d"]["model"] == "generalist"
+    assert [result.data[0, 8 * i, 0] for i in range(4)] == [1, 0, 0, 0]
+    again = Deep3DWidget(viewer, **panels)
+    viewer.window.add_dock_widget(again, name="Deep3D again")
+    assert again.session.layer.name == "cell"  # not what was predicted
+
+
+def test_a_closed_dock_is_deleted_in_the_windows_thread(dock: Any, viewer: Any, qtbot: Any) -> None:
+    threads: list[Any] = []
+    note = partial(lambda *_: threads.append(QThread.currentThread()))
+    dock.tabs.destroyed.connect(note)
+    viewer.window.remove_dock_widget(dock)
+    qtbot.waitUntil(lambda: not isalive(dock))
+    assert threads == [viewer.window._qt_window.thread()]
+
+
+def close_button(dock: Any) -> Any:
+    """The x of a dock, once the dock knows it."""
+    return dock.parent().titleBarWidget().findChild(QPushButton, "QTitleBarCloseButton")
+
+
+@pytest.mark.parametrize("answer", ["Keep it open", "Stop and close"])
+def test_the_x_of_the_dock_asks_while_a_job_runs(halfway: Any, viewer: Any, qtbot: Any, answer: str) -> None:
+    qtbot.mouseClick(close_button(halfway), Qt.MouseButton.LeftButton)
+    question = halfway.findChild(QMessageBox)
+    assert "A prediction from 'cell' is under way; its finished part is kept" in question.text()
+    assert halfway.predict_panel.run_button.is_running
+    next(button for button in question.buttons() if button.text() == answer).click()
+    if answer == "Keep it open":
+        qtbot.wait(50)
+        assert halfway.predict_panel.run_button.is_running
+        halfway.predict_panel.run_button.stop()
+        qtbot.waitUntil(lambda: not halfway.predict_panel.run_button.is_running)
+        qtbot.mouseClick(close_button(halfway), Qt.MouseButton.LeftButton)  # nothing runs: nothing to ask
+    qtbot.waitUntil(lambda: not isalive(halfway))
+    assert viewer.layers[-1].name == "cell (confocal-like) (incomplete)"
+
+
+def test_naparis_question_before_it_closes_says_what_is_under_way(halfway: Any, viewer: Any, qtbot: Any) -> None:
+    window = viewer.window._qt_window
+    said: list[str] = []
+
+    def look() -> None:
+        (question,) = (child for child in window.findChildren(QDialog) if type(child).__name__ == "ConfirmCloseDialog")
+        said.extend(label.text() for label in question.findChildren(QLabel))
+        question.reject()
+
+    qtbot.wait(50)  # the dock settles in
+    QTimer.singleShot(300, look)
+    with patch_setting("confirm_close_window", True):
+        window.close(confirm_need=True)
+    assert "A prediction from 'cell' is under way; nothing of it is kept." in said
+    assert halfway.predict_panel.run_button.is_running
+    halfway.predict_panel.run_button.stop()
+
+
+@contextmanager
+def patch_setting(name: str, value: bool) -> Iterator[None]:
+    """Set one of napari's settings of the application for a while."""
+    from napari.settings import get_settings
+
+    settings = get_settings().application
+    before = getattr(settings, name)
+    setattr(settings, name, value)
+    yield
+    setattr(settings, name, before)
 
 
 def test_closing_the_dock_puts_the_view_back(dock: Any, viewer: Any, stack: Data) -> None:

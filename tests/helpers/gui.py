@@ -194,6 +194,7 @@ class FakeTraining:
         self.error: Exception | None = None
         self.error_at = 3
         self.reason = ""
+        self.scores = {"rmse": 0.05, "ssim": 0.91}
         self.asked: list[dict[str, Any]] = []
         self.ended = threading.Event()
         self.work: Callable[[], object] = lambda: None
@@ -214,6 +215,9 @@ class FakeTraining:
             first, name = read_run(run).steps_done, read_run(run).name
         yield Progress(0, self.STEPS, "measuring the speed")
         yield Notice("one thing to know")
+        if not first:
+            figures = {"widefield_rmse": 0.3, "widefield_ssim": 0.5, "validation_rmse": 0.2, "validation_ssim": 0.7}
+            yield Metrics(0, figures)
         for step in range(first + 1, self.STEPS + 1):
             while not self.gate.acquire(timeout=0.01) and not stop():
                 pass
@@ -251,9 +255,19 @@ class FakeTraining:
         from napari_deep3d.jobs.train import TrainResult
 
         is_complete = step == self.STEPS and not self.reason
-        scores = {"rmse": 0.05, "ssim": 0.91}
         return TrainResult(
-            name, run / MODEL_FILE, run, step, 120.0, 2.5, 0.3, scores, complete=is_complete, reason=self.reason
+            name,
+            run / MODEL_FILE,
+            run,
+            step,
+            120.0,
+            2.5,
+            0.3,
+            self.scores,
+            complete=is_complete,
+            reason=self.reason,
+            before={"rmse": 0.2, "ssim": 0.7},
+            widefield={"rmse": 0.3, "ssim": 0.5},
         )
 
 

@@ -75,6 +75,20 @@ def test_the_whole_file_is_not(tmp_path: Path, stack: NDArray[np.uint16]) -> Non
         np.testing.assert_array_equal(open_stack(tmp_path / "whole.tif").volume().data[...], stack)
 
 
+@pytest.mark.parametrize("back_to", [0, 2, 5])
+def test_directories_that_lead_back(tmp_path: Path, stack: NDArray[np.uint16], back_to: int) -> None:
+    """A file that was joined wrongly; reading it would never end."""
+    data = bytearray(whole_file(tmp_path, "voxels first <", stack))
+    places = [struct.unpack_from("<I", data, 4)[0]]
+    while (following := struct.unpack_from("<I", data, places[-1] + 2 + 9 * 12)[0]) != 0:
+        places.append(following)
+    assert len(places) == len(stack)
+    struct.pack_into("<I", data, places[-1] + 2 + 9 * 12, places[back_to])
+    (tmp_path / "a.tif").write_bytes(data)
+    with pytest.raises(InputError, match=r"a\.tif is damaged: its list of planes leads back to one of before"):
+        open_stack(tmp_path / "a.tif")
+
+
 def test_an_imagej_file_that_lost_planes_is_refused(tmp_path: Path, stack: NDArray[np.uint16]) -> None:
     # ImageJ's large files have one directory for all planes: just the description tells how many there were.
     description = "ImageJ=1.54f\nimages=600\nslices=600\n"

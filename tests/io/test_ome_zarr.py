@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.io import open_stack
+from tests.helpers.ome_zarr import write_converted, write_plate
 
 TYPES = {"t": "time", "c": "channel"}
 
@@ -146,7 +148,8 @@ def test_a_bare_zarr_array(tmp_path: Path, stack: NDArray[np.uint16]) -> None:
     ("attributes", "message"),
     [
         ({}, "holds no image"),
-        ({"plate": {"wells": []}}, "a plate of many images.*Give the folder of an image inside"),
+        ({"plate": {"wells": []}}, "holds no image.*Give the folder of an image inside"),
+        ({"plate": {"wells": [{"path": "../b.zarr"}, {"path": "A/1"}, "text"]}}, "holds no image"),
         (
             {"multiscales": [{"version": "0.1", "datasets": [{"path": "0"}]}]},
             "is OME-Zarr 0.1; 0.4 and 0.5 are read",
@@ -180,6 +183,34 @@ def test_complex_voxels_are_refused(tmp_path: Path, stack: NDArray[np.uint16]) -
         open_stack(path)
 
 
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("shape", "float128"),
+        ("shape", [6.5, 32, 40]),
+        ("chunks", [{"name": "gzip"}]),
+        ("chunks", [0, 0, 0]),
+        ("fill_value", "|O"),
+        ("data type", {"name": "unknown"}),
+        ("data type", "|S9999999999"),
+    ],
+)
+def test_a_level_that_makes_no_sense(
+    tmp_path: Path, stack: NDArray[np.uint16], version: str, name: str, value: object
+) -> None:
+    path = write(tmp_path / "a.zarr", stack, version, multiscale())
+    file = path / "0" / ("zarr.json" if version == "0.5" else ".zarray")
+    about = json.loads(file.read_text())
+    if name == "chunks" and version == "0.5":
+        about["chunk_grid"]["configuration"]["chunk_shape"] = value
+    else:
+        about[{"data type": "data_type" if version == "0.5" else "dtype"}.get(name, name)] = value
+    file.write_text(json.dumps(about))
+    with pytest.raises(InputError, match=r"^[^\n]*a\.zarr[^\n]*$|^a "):
+        open_stack(path).volume().data[...]
+
+
 def test_a_damaged_chunk(tmp_path: Path, stack: NDArray[np.uint16]) -> None:
     path = write(tmp_path / "a.zarr", stack, "0.5", multiscale())
     (path / "0" / "c" / "3" / "0" / "0").write_bytes(b"nonsense")
@@ -187,3 +218,33 @@ def test_a_damaged_chunk(tmp_path: Path, stack: NDArray[np.uint16]) -> None:
     np.testing.assert_array_equal(volume.data[2], stack[2])
     with pytest.raises(InputError, match="a part of a cannot be read"):
         volume.data[3]
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_images_of_a_converted_file_are_a_choice(tmp_path: Path, stack: NDArray[np.uint16], listed: bool) -> None:
+    path = write_converted(tmp_path / "a.zarr", [stack, stack + 100], listed=listed)
+    with pytest.raises(InputError, match=r"a holds 2 images \(0: 0, 6 planes of 32 x 48 pixels; 1: 1, .*--position"):
+        open_stack(path)
+    opened = open_stack(path, position=1)
+    assert (opened.spacing_um, opened.position) == ((1.5, 0.2, 0.2), "1")
+    np.testing.assert_array_equal(opened.volume().data[...], stack + 100)
+
+
+def test_fields_of_a_plate_are_a_choice(tmp_path: Path, stack: NDArray[np.uint16]) -> None:
+    path = write_plate(tmp_path / "a.zarr", [stack, stack + 100])
+    with pytest.raises(InputError, match=r"0: A/1/0, 6 planes .*; 1: A/1/1.*--position"):
+        open_stack(path)
+    np.testing.assert_array_equal(open_stack(path, position=1).volume().data[...], stack + 100)
+
+
+def test_an_axis_that_runs_backwards(tmp_path: Path, stack: NDArray[np.uint16]) -> None:
+    image = multiscale(coordinateTransformations=[{"type": "scale", "scale": [-1.0, 1.0, 1.0]}])
+    opened = open_stack(write(tmp_path / "a.zarr", stack, "0.4", image))
+    assert opened.spacing_um == (0.5, 0.11, 0.108)
+    assert "negative along z" in opened.notices[0]
+
+
+def test_page_axes_are_refused(tmp_path: Path, stack: NDArray[np.uint16]) -> None:
+    path = write_converted(tmp_path / "a.zarr", [stack], listed=True)
+    with pytest.raises(InputError, match="pages of a TIFF file"):
+        open_stack(path, axes="Z")

@@ -20,3 +20,13 @@ def test_output_that_is_a_file_is_refused(tmp_path: Path) -> None:
 def test_new_and_empty_folders_are_taken(tmp_path: Path) -> None:
     assert check_folder(tmp_path / "a" / "b", overwrite=False).is_dir()
     assert check_folder(tmp_path / "a" / "b", overwrite=False).is_dir()
+
+
+@pytest.mark.parametrize("name", [".DS_Store", "Thumbs.db", "desktop.ini", "._run"])
+def test_a_folder_that_a_file_manager_has_looked_at_is_empty(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"icons")
+    assert check_folder(tmp_path, overwrite=False) == tmp_path
+    assert (tmp_path / name).read_bytes() == b"icons"
+    (tmp_path / ".notes").touch()
+    with pytest.raises(InputError, match="already holds files"):
+        check_folder(tmp_path, overwrite=False)

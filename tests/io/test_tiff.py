@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.io import StackWriter, open_stack
+from tests.helpers.ome_files import write_pages
 
 Ramp = Callable[..., NDArray[np.uint16]]
 ImageJ = Callable[..., Path]
@@ -61,11 +62,20 @@ def test_planes_that_do_not_follow_each_other(tmp_path: Path, stack: NDArray[np.
     assert source.chunks == (1, 32, 48)  # also where the file has a strip for every row
 
 
-def test_the_first_image_of_a_file_is_taken(tmp_path: Path, stack: NDArray[np.uint16]) -> None:
+def test_several_images_of_a_file_are_a_choice(tmp_path: Path, stack: NDArray[np.uint16]) -> None:
     with tifffile.TiffWriter(tmp_path / "a.ome.tif") as tif:
         tif.write(stack, metadata={"axes": "ZYX", "PhysicalSizeX": 0.1})
         tif.write(stack[:, :20, :20] + 1, metadata={"axes": "ZYX", "PhysicalSizeX": 0.2})
-    np.testing.assert_array_equal(open_stack(tmp_path / "a.ome.tif").volume().data[...], stack)
+    with pytest.raises(InputError, match=r"0: Image0, 6 planes of 32 x 48.*1: Image1, 6 planes of 20 x 20.*--position"):
+        open_stack(tmp_path / "a.ome.tif")
+    np.testing.assert_array_equal(open_stack(tmp_path / "a.ome.tif", position=0).volume().data[...], stack)
+
+
+def test_series_of_a_plain_tiff_are_a_choice(tmp_path: Path, stack: NDArray[np.uint16]) -> None:
+    path = write_pages(tmp_path / "a.tif", [*stack, *stack[:, :20, :20]])
+    with pytest.raises(InputError, match=r"2 images \(0: .*32 x 48 pixels; 1: .*20 x 20 pixels\).*--position"):
+        open_stack(path)
+    np.testing.assert_array_equal(open_stack(path, position=1).volume().data[...], stack[:, :20, :20])
 
 
 def test_imagej_hyperstack(imagej: ImageJ, ramp: Ramp) -> None:
@@ -96,7 +106,6 @@ def test_imagej_units(imagej: ImageJ, stack: NDArray[np.uint16], unit: str, fact
         {"spacing": 0.4},
         {"unit": "um"},
         {"unit": "um", "spacing": 0},
-        {"unit": "um", "spacing": -0.4},
         {"unit": "um", "spacing": "inf"},
         {"unit": "um", "zunit": "pixel", "spacing": 0.4},
         {"unit": "um", "spacing": 0.4, "pixels_per_unit": (1e-6, 1e-6)},
@@ -106,6 +115,75 @@ def test_imagej_without_a_whole_voxel_size(
     imagej: ImageJ, stack: NDArray[np.uint16], metadata: dict[str, object]
 ) -> None:
     assert open_stack(imagej(stack, **metadata)).spacing_um is None
+
+
+def test_planes_that_run_downwards(imagej: ImageJ, stack: NDArray[np.uint16]) -> None:
+    opened = open_stack(imagej(stack, unit="um", spacing=-0.4))
+    assert opened.spacing_um == pytest.approx((0.4, 0.2, 0.1))
+    assert "runs downwards in z" in opened.volume().notices[0]
+
+
+@pytest.mark.parametrize(("pages", "times"), [(12, 2), (15, 2), (18, 3)])
+def test_an_imagej_series_that_was_stopped(tmp_path: Path, stack: NDArray[np.uint16], pages: int, times: int) -> None:
+    planes = np.concatenate([stack, stack + 1000, stack + 2000])
+    text = "ImageJ=1.54f\nimages=18\nslices=6\nframes=3\nhyperstack=true\n"
+    opened = open_stack(write_pages(tmp_path / "a.tif", planes[:pages], text))
+    np.testing.assert_array_equal(opened.data[:, 0], planes[: 6 * times].reshape(times, 6, 32, 48))
+    assert len(opened.notices) == (times < 3)
+
+
+@pytest.mark.parametrize("counts", ["slices=6\nchannels=2", "slices=4", "slices=3\nframes=1"])
+def test_an_imagej_description_that_does_not_fit(tmp_path: Path, stack: NDArray[np.uint16], counts: str) -> None:
+    path = write_pages(tmp_path / "a.tif", stack, f"ImageJ=1.54f\nimages=6\n{counts}\n")
+    with pytest.raises(InputError, match=r"does not tell what its 6 pages are: its ImageJ description lists.*--axes"):
+        open_stack(path)
+    np.testing.assert_array_equal(open_stack(path, axes="Z").volume().data[...], stack)
+
+
+def test_axes_of_planes_in_one_directory(imagej: ImageJ, ramp: Ramp) -> None:
+    data = ramp(8, 18, 20)
+    path = imagej(data, unit="um", spacing=0.4)
+    opened = open_stack(path, axes="Z,C2")
+    np.testing.assert_array_equal(opened.data[0, 1], data[1::2])
+    assert opened.spacing_um == pytest.approx((0.4, 0.2, 0.1))
+
+
+def test_pixels_per_cm_beside_planes_in_um(tmp_path: Path, stack: NDArray[np.uint16]) -> None:
+    text = "ImageJ=1.54f\nimages=6\nslices=6\nunit=um\nspacing=0.5\n"
+    path = tmp_path / "a.tif"
+    write_pages(path, stack, text, resolution=(50000, 50000), resolutionunit="CENTIMETER")
+    assert open_stack(path).spacing_um == pytest.approx((0.5, 0.2, 0.2))
+
+
+@pytest.mark.parametrize("suffix", [".btf", ".tf8", ".tf2", ".BTF"])
+def test_endings_of_bigtiff(tmp_path: Path, stack: NDArray[np.uint16], suffix: str) -> None:
+    tifffile.imwrite(tmp_path / f"a{suffix}", stack, bigtiff=True)
+    np.testing.assert_array_equal(open_stack(tmp_path / f"a{suffix}").volume().data[...], stack)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_thumbnail_is_no_stack(tmp_path: Path, stack: NDArray[np.uint16], first: bool) -> None:
+    small = stack[0, ::4, ::4]
+    path = write_pages(tmp_path / "a.tif", [small, *stack] if first else [*stack, small])
+    np.testing.assert_array_equal(open_stack(path).volume().data[...], stack)
+
+
+def test_a_thumbnail_in_an_imagej_file(tmp_path: Path, stack: NDArray[np.uint16]) -> None:
+    text = "ImageJ=1.54f\nimages=6\nslices=3\nchannels=2\nhyperstack=true\n"
+    opened = open_stack(write_pages(tmp_path / "a.tif", [stack[0, ::4, ::4], *stack], text))
+    np.testing.assert_array_equal(opened.data[0, 1], stack[1::2])
+
+
+@pytest.mark.parametrize("samples", [2, 3, 4])
+@pytest.mark.parametrize("planar", ["CONTIG", "SEPARATE"])
+def test_samples_of_a_pixel_are_channels(tmp_path: Path, ramp: Ramp, samples: int, planar: str) -> None:
+    data = ramp(5, samples, 18, 20)
+    stored = data if planar == "SEPARATE" else data.transpose(0, 2, 3, 1)
+    more = {"photometric": "rgb"} if samples == 3 else {"photometric": "minisblack"}
+    tifffile.imwrite(tmp_path / "a.tif", stored, planarconfig=planar, metadata=None, **more)
+    opened = open_stack(tmp_path / "a.tif")
+    assert opened.n_channels == samples
+    np.testing.assert_array_equal(opened.data[0], data.transpose(1, 0, 2, 3))
 
 
 def test_dots_per_inch_are_no_voxel_size(tmp_path: Path, stack: NDArray[np.uint16]) -> None:

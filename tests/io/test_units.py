@@ -6,10 +6,26 @@ import sys
 import pint
 import pytest
 
-from napari_deep3d.io.units import length_um, spacing_or_none, um_per_unit
+from napari_deep3d.io.units import backwards, length_um, spacing_or_none, step_s, um_per_unit
 
 
-@pytest.mark.parametrize("unit", ["um", "µm", "\u03bcm", "\\u00B5m", "micron", "microns", "Micrometer", "micrometre"])
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "um",
+        "µm",
+        "\u03bcm",
+        "\\u00B5m",
+        "\\u00b5m",
+        "\\u03bcm",
+        "mu",
+        "µ",
+        "micron",
+        "microns",
+        "Micrometer",
+        "micrometre",
+    ],
+)
 def test_all_spellings_of_micrometre(unit: str) -> None:
     assert um_per_unit(unit) == 1
 
@@ -18,14 +34,15 @@ def test_all_spellings_of_micrometre(unit: str) -> None:
     ("unit", "um"),
     [
         *[("nm", 1e-3), ("nanometer", 1e-3), ("nanometres", 1e-3), ("mm", 1e3), ("MM", 1e3), ("millimeter", 1e3)],
+        *[("pm", 1e-6), ("dm", 1e5), ("inch", 25400), ("in", 25400), ("thou", 25.4)],
         *[("cm", 1e4), ("m", 1e6), ("metre", 1e6), ("Å", 1e-4), ("\u212b", 1e-4), ("angstrom", 1e-4)],
     ],
 )
 def test_other_lengths(unit: str, um: float) -> None:
-    assert um_per_unit(unit) == um
+    assert um_per_unit(unit) == pytest.approx(um, rel=1e-12)
 
 
-@pytest.mark.parametrize("unit", [None, 7, "", "pixel", "px", "s", "reference frame", "inch", "2 um"])
+@pytest.mark.parametrize("unit", [None, 7, "", "pixel", "px", "s", "reference frame", "minute", "2 um"])
 def test_what_is_no_length_stays_unknown(unit: object) -> None:
     assert um_per_unit(unit) is None
     assert length_um(2.0, unit) is None
@@ -41,7 +58,7 @@ def test_usual_units_need_no_pint() -> None:
     """It would take longer to import than all files of a folder to open."""
     code = (
         "import sys; from napari_deep3d.io.units import um_per_unit as um; "
-        "assert (um('\\u03bcm'), um('micron'), um('pixel'), um('inch')) == (1, 1, None, None); "
+        "assert (um('\\u03bcm'), um('micron'), um('pixel')) == (1, 1, None); "
         "assert 'pint' not in sys.modules; assert um('nm') == 1e-3 and 'pint' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
@@ -57,7 +74,7 @@ def test_length_converts() -> None:
 
 
 @pytest.mark.parametrize(
-    "sizes", [(0.5, 0.1, None), (None, 0.1, 0.1), (0.0, 0.1, 0.1), (-0.5, 0.1, 0.1), (0.5, 0.1, 1e4)]
+    "sizes", [(0.5, 0.1, None), (None, 0.1, 0.1), (0.0, 0.1, 0.1), (-0.5, 0.1, None), (0.5, 0.1, 1e4)]
 )
 def test_a_partial_or_impossible_voxel_size_is_none(sizes: tuple[float | None, ...]) -> None:
     assert spacing_or_none(sizes) is None
@@ -65,3 +82,20 @@ def test_a_partial_or_impossible_voxel_size_is_none(sizes: tuple[float | None, .
 
 def test_a_whole_voxel_size_is_kept() -> None:
     assert spacing_or_none([0.5, 0.1, 0.2]) == (0.5, 0.1, 0.2)
+    assert backwards([0.5, 0.1, 0.2]) == backwards([-0.5, None, 0.2]) == ()
+
+
+def test_of_a_negative_voxel_size_the_amount_counts() -> None:
+    assert spacing_or_none([-0.5, 0.1, -0.2]) == (0.5, 0.1, 0.2)
+    assert "negative along z and x" in backwards([-0.5, 0.1, -0.2])[0]
+    assert "downwards" in backwards([-0.5, 0.1, 0.2])[0]
+    assert "downwards" not in backwards([0.5, -0.1, 0.2])[0]
+
+
+def test_time_steps() -> None:
+    assert [step_s(2, unit) for unit in ("s", "ms", "min", "second")] == pytest.approx([2, 2e-3, 120, 2])
+    assert [step_s(value, unit) for value, unit in ((0, "s"), ("x", "s"), (1, "um"), (1, "?"), (1, None))] == [None] * 5
+
+
+def test_a_decimal_comma_in_a_file() -> None:
+    assert length_um("0,25", "um") == 0.25

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +13,15 @@ import pytest
 
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.jobs import models
-from napari_deep3d.jobs.models import export_model, find_model, import_model, list_models, model_info, user_folder
+from napari_deep3d.jobs.models import (
+    export_model,
+    find_model,
+    import_model,
+    list_models,
+    model_info,
+    model_stamp,
+    user_folder,
+)
 
 Make = Callable[..., Path]
 
@@ -31,6 +40,16 @@ def test_users_folder_is_the_one_of_the_environment(folders: tuple[Path, Path], 
     assert user_folder() == folders[1]
     monkeypatch.delenv("NAPARI_DEEP3D_MODELS")
     assert user_folder().parts[-2:] == ("napari-deep3d", "models")
+
+
+def test_a_model_trained_anew_under_its_name_has_another_stamp(folders: tuple[Path, Path], make_model: Make) -> None:
+    path = make_model(folders[0] / "a.safetensors")
+    stamp = model_stamp("a")
+    assert stamp == model_stamp("a") == (str(path), path.stat().st_mtime_ns, path.stat().st_size)
+    os.utime(path, ns=(0, 0))
+    assert model_stamp("a") not in (stamp, None)
+    assert model_stamp("missing") is None
+    assert model_stamp(str(folders[0] / "missing.safetensors")) is None
 
 
 def test_bundled_models_come_first_each_sorted(folders: tuple[Path, Path], make_model: Make) -> None:

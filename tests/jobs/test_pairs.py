@@ -9,7 +9,7 @@ import pytest
 
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.io import write_stack
-from napari_deep3d.jobs.pairs import PairsFolder, hold_in_memory, prepare_pairs
+from napari_deep3d.jobs.pairs import PairsFolder, hold_in_memory, prepare_pairs, prepare_usable_pairs, stacks_in
 
 
 def test_pairs_come_sorted_with_both_sides(pairs_folder: Path) -> None:
@@ -63,6 +63,59 @@ def test_endings_may_be_in_capitals(pairs_folder: Path) -> None:
         for path in list((pairs_folder / kind).iterdir()):
             path.rename(path.with_suffix(".TIF"))
     assert len(prepare_pairs(PairsFolder(pairs_folder).load(), (0, 100))) == 3
+
+
+SYSTEMS = ("._0.tif", ".hidden.zarr", ".DS_Store", "Thumbs.db", "desktop.ini", "0.tif:Zone.Identifier", "@eaDir")
+
+
+def test_files_of_systems_are_no_stacks(pairs_folder: Path) -> None:
+    for name in SYSTEMS:
+        (pairs_folder / "widefield" / name).write_bytes(b"not for people")
+    (pairs_folder / "confocal" / "._2.tif").write_bytes(b"not for people")
+    assert PairsFolder(pairs_folder).names() == ["0.tif", "1.tif", "2.tif"]
+    assert [path.name for path in stacks_in(pairs_folder / "widefield")] == ["0.tif", "1.tif", "2.tif"]
+    assert len(prepare_pairs(PairsFolder(pairs_folder).load(), (0, 100))) == 3
+
+
+def nothing(how: str) -> np.ndarray:
+    data = np.random.default_rng(1).integers(0, 900, (8, 32, 32)).astype(np.float32)
+    if how == "saturated":
+        return np.clip(data, 0, 300)
+    if how == "one nan":
+        data[2, 3, 4] = np.nan
+        return data
+    return np.full_like(data, {"blank": 0, "constant": 7, "nan": np.nan}[how])
+
+
+@pytest.mark.parametrize("how", ["blank", "constant", "saturated", "nan", "one nan"])
+@pytest.mark.parametrize("side", ["widefield", "confocal"])
+def test_pairs_that_show_nothing_are_left_out(pairs_folder: Path, side: str, how: str) -> None:
+    write_stack(pairs_folder / side / "1.tif", nothing(how), (0.5, 0.2, 0.2), overwrite=True)
+    loaded = PairsFolder(pairs_folder).load()
+    usable, left_out = prepare_usable_pairs(loaded, (0, 100))
+    assert [pair.name for pair in usable] == ["0.tif", "2.tif"]
+    assert [pair.name for pair in left_out] == ["1.tif"]
+    assert ("saturated" if how == "saturated" else "1 is constant or not finite") in left_out[0].notice
+    with pytest.raises(InputError, match=r"pair 1\.tif: "):
+        prepare_pairs(loaded, (0, 100))
+
+
+def test_pairs_that_there_is_no_time_for_are_not_read(pairs_folder: Path) -> None:
+    loaded = PairsFolder(pairs_folder).load()
+    usable, left_out = prepare_usable_pairs(loaded, (0, 100), first=["2.tif"], enough=lambda: True)
+    assert (len(usable), usable[-1].name, left_out) == (2, "2.tif", ())  # the one that is needed, and one to train on
+    usable, _ = prepare_usable_pairs(loaded, (0, 100), in_memory=True)
+    assert all(isinstance(pair.widefield.data, np.ndarray) for pair in usable)
+
+
+def test_pairs_of_which_none_shows_anything_are_refused(pairs_folder: Path) -> None:
+    for path in (pairs_folder / "widefield").iterdir():
+        write_stack(path, np.zeros((8, 32, 32), np.uint16), (0.5, 0.2, 0.2), overwrite=True)
+    loaded = PairsFolder(pairs_folder).load()
+    with pytest.raises(InputError, match=r"none of the 3 pairs can be trained on: pair 0\.tif: 0 is constant"):
+        prepare_usable_pairs(loaded, (0, 100))
+    with pytest.raises(InputError, match=r"^pair 0\.tif: 0 is constant"):
+        prepare_usable_pairs(loaded[:1], (0, 100))
 
 
 def test_pairs_are_listed_without_their_voxels(pairs_folder: Path) -> None:

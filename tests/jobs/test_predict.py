@@ -12,13 +12,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from napari_deep3d.core import events as core_events
 from napari_deep3d.core.config import PredictConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Event, Notice, Progress, TileDone, drain
+from napari_deep3d.core.types import Shape
 from napari_deep3d.core.volume import Volume
+from napari_deep3d.jobs import predict_cost
 from napari_deep3d.jobs.predict import Output, Prediction, predict_volume
-from napari_deep3d.jobs.predict_plan import BYTES_PER_CHANNEL_VOXEL, plan_prediction
-from napari_deep3d.nn import folded_network
+from napari_deep3d.jobs.predict_plan import plan_prediction
+from napari_deep3d.nn import folded_network, inference
 
 SPACING_UM = (0.5, 0.2, 0.2)
 Make = Callable[..., Path]
@@ -88,6 +91,63 @@ def test_tiles_are_handed_out_to_be_added(smooth: np.ndarray, model: Path) -> No
     assert sum(isinstance(event, TileDone) for event in events) == plan_prediction(volume, config).tiles == 4
     last = [event for event in events if isinstance(event, Progress)][-1]
     assert last.fraction == 1
+
+
+@pytest.mark.parametrize(("tile", "measured"), [((16, 64, 64), 1.0), ((16, 32, 64), 0.45)])
+def test_progress_moves_within_measuring_and_within_a_tile(
+    smooth: np.ndarray, make_model: Make, tile: Shape, measured: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(core_events, "TOLD_SECONDS", 0.0)
+    told: list[Event] = []
+    config = settings(make_model(halo=(4, 16, 16)), tile=tile)
+    drain(predict_volume(Volume(smooth, SPACING_UM), config), told.append)
+    progress = [event for event in told if isinstance(event, Progress)]
+    fractions = [event.fraction for event in progress]
+    assert fractions == sorted(fractions)
+    assert fractions[-1] == 1
+    measuring = [event.fraction for event in progress if event.message == "measuring the stack"]
+    assert len(measuring) > 9
+    assert 0.7 * measured < max(measuring) <= measured + 0.1
+    if measured < 1:
+        within = [event.fraction for event in progress if event.message == "tile 1 of 2"]
+        assert len(within) > 9
+    assert all(event.seconds_left is not None for event in progress if event.done > 0)
+
+
+@pytest.mark.parametrize("spacing", [SPACING_UM, (0.7, 0.31, 0.31)])
+def test_a_large_tile_is_read_and_brought_back_in_pieces(
+    smooth: np.ndarray, model: Path, spacing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same comes of it, and it can be left between two of them."""
+    whole = predict(smooth, settings(model), spacing).data
+    asked: list[None] = []
+    stop = lambda: asked.append(None) is not None  # noqa: E731  # type: ignore[func-returns-value]
+    predict(smooth, settings(model), spacing, stop=stop)
+    few = len(asked)
+    monkeypatch.setattr(inference, "PIECE_VOXELS", 5 * 64 * 64)
+    result = predict(smooth, settings(model), spacing, stop=stop)
+    np.testing.assert_allclose(result.data, whole, atol=1e-3 * whole.std())
+    assert len(asked) - few >= few + 4
+
+
+def test_measuring_stays_within_the_memory_that_is_given(make_model: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predict_cost, "MEASURED_LEVELS", 1e5)
+    data = np.random.default_rng(0).integers(0, 1000, (16, 128, 96)).astype(np.uint16)
+    config = settings(make_model(halo=(4, 16, 16)), memory_bytes=10**11, tile=(16, 64, 96))
+    measured: list[int] = []
+    measure = folded_network.predict_and_measure
+
+    def counted(generator: Any, batch: Any) -> Any:
+        measured.append(batch.numel())
+        return (yield from measure(generator, batch))
+
+    monkeypatch.setattr(folded_network, "predict_and_measure", counted)
+    plan = plan_prediction(Volume(data, SPACING_UM), config)
+    result = predict(data, config)
+    assert plan.measured_voxels < data.size
+    assert len(measured) == 1
+    assert 0.2 * plan.measured_voxels < measured[0] <= plan.measured_voxels
+    assert any("a part of it stands for the whole" in notice for notice in result.notices)
 
 
 def test_result_can_be_written_into_a_given_array(smooth: np.ndarray, model: Path, tmp_path: Path) -> None:
@@ -259,22 +319,6 @@ def test_plan_of_a_larger_stack_takes_longer(model: Path) -> None:
     assert seconds[0] < seconds[1] < seconds[2]
 
 
-def test_tiles_stay_within_the_memory_that_is_given(make_model: Make) -> None:
-    model = make_model(halo=(8, 32, 32), width=16)  # only the header is read
-    volume, sizes = Volume(Unreadable(64, 2048, 2048), SPACING_UM), []
-    for memory in (128_000_000, 256_000_000):
-        plan = plan_prediction(volume, settings(model, memory_bytes=memory))
-        largest = 0
-        for tile in plan.layout:
-            boxes = zip(tile.core, plan.halo, volume.shape, strict=True)
-            read = [min(n, core.stop + halo) - max(0, core.start - halo) for core, halo, n in boxes]
-            largest = max(largest, int(np.prod(read)))
-        assert largest * plan.model.width * BYTES_PER_CHANNEL_VOXEL <= 1.1 * memory
-        assert all(t % s == 0 or t == n for t, s, n in zip(plan.tile, (4, 16, 16), volume.shape, strict=True))
-        sizes.append(largest)
-    assert sizes[0] < sizes[1]
-
-
 def test_tile_larger_than_the_stack_is_the_stack(smooth: np.ndarray, model: Path) -> None:
     plan = plan_prediction(Volume(smooth, SPACING_UM), settings(model, tile=(999, 999, 999)))
     assert plan.tile == smooth.shape
@@ -305,7 +349,7 @@ def test_stack_that_is_too_large_to_be_measured_is_measured_in_part(
         sizes.append(batch.numel())
         if batch.numel() > 40_000:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
-        return measure(generator, batch)
+        return (yield from measure(generator, batch))
 
     monkeypatch.setattr(folded_network, "predict_and_measure", scarce)
     result = predict(smooth, settings(model))
@@ -318,3 +362,21 @@ def test_stack_that_is_too_large_to_be_measured_is_measured_in_part(
 def test_importing_the_job_imports_no_torch() -> None:
     code = "import sys, napari_deep3d.jobs.predict; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_what_is_finished_when_stopped_has_its_full_value_up_to_its_edge(smooth: np.ndarray, model: Path) -> None:
+    done: list[TileDone] = []
+    config = settings(model, tile=(8, 32, 32))
+    whole = predict(smooth, config).data
+    job = predict_volume(Volume(smooth, SPACING_UM), config, stop=lambda: len(done) == 3)
+    result = drain(job, lambda event: done.append(event) if isinstance(event, TileDone) else None)
+    assert not result.complete
+    written = np.zeros(smooth.shape, bool)
+    for tile in done:
+        written[tile.region] = True
+    assert written.any()
+    assert not written.all()
+    assert not result.data[~written].any()
+    # Up to its edge the finished part is a prediction; where the next tile would blend in, nearly the same.
+    difference = np.abs(result.data - whole)[written]
+    assert difference.max() < 0.1 * whole.std() + 0.02 * whole.max()

@@ -117,8 +117,10 @@ def test_every_time_point_is_prepared_once(
     series: Path, config: PredictConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured: list[tuple[int, ...]] = []
-    measure = predict_plan.measure_intensities
-    monkeypatch.setattr(predict_plan, "measure_intensities", lambda *of: measured.append(of[0].shape) or measure(*of))
+    measure = predict_plan.measure_with_saturation
+    monkeypatch.setattr(
+        predict_plan, "measure_with_saturation", lambda *of: measured.append(of[0].shape) or measure(*of)
+    )
     drain(predict_file(series, tmp_path / "out.ome.tif", config, time="all"))
     assert measured == [SHAPE] * 2
 
@@ -137,7 +139,7 @@ KINDS = {
     "blank": "is constant (every voxel about 0)",
     "constant": "is constant (every voxel about 7)",
     "largest value": "is constant (every voxel about 65535)",
-    "overexposed": "is overexposed (70% of it is at the largest value, 65535)",
+    "overexposed": "is overexposed (70% of it is at the largest value)",
     "nan": "holds no finite number, only NaN or infinity",
     "nan and infinity": "holds no finite number, only NaN or infinity",
 }

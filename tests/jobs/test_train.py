@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from safetensors.torch import load_file
 
 from napari_deep3d.core.config import PredictConfig, TrainConfig, read_toml
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.events import Event, Metrics, Notice, Preview, StoppedError, drain
+from napari_deep3d.core.events import Event, Metrics, Notice, Preview, Progress, StoppedError, drain
 from napari_deep3d.core.volume import Volume
 from napari_deep3d.io import write_stack
 from napari_deep3d.jobs.pairs import LoadedPair, PairsFolder
@@ -148,7 +149,7 @@ def test_steps_done_again_after_a_crash_do_not_stand_twice_in_the_metrics(
 ) -> None:
     run = tmp_path / "run"
     job = train_model(pairs_folder, run, train_config)
-    while len(rows_of(run)) < 4 if (run / "metrics.csv").exists() else True:
+    while len(rows_of(run)) < 5 if (run / "metrics.csv").exists() else True:
         next(job)
     job.close()  # killed after step 3, whose checkpoint is of step 2
     assert [row["step"] for row in rows_of(run) if row["loss"]] == ["1", "2", "3"]
@@ -203,7 +204,7 @@ def test_pairs_without_voxel_size_are_refused_before_training(
     steps: list[Event] = []
     with pytest.raises(InputError, match="no pair states its voxel size"):
         drain(train_model(pairs_folder, tmp_path / "run", train_config), steps.append)
-    assert not steps  # hours of training would be lost otherwise
+    assert all(isinstance(event, Progress) for event in steps)  # hours of training would be lost otherwise
 
 
 def test_voxel_size_range_is_axis_by_axis(pairs_folder: Path, tmp_path: Path, train_config: TrainConfig) -> None:
@@ -426,6 +427,30 @@ def test_resumed_training_needs_the_model_to_start_from_no_more(
     assert read_info(done.model).training["start"] == str(start)
 
 
+def test_a_model_that_came_out_worse_is_told(
+    pairs_folder: Path, tmp_path: Path, make_model: Callable[..., Path], train_config: TrainConfig
+) -> None:
+    """Than the one it started from, and than wide-field; a resumed training still knows both."""
+    config, run = changed(train_config, iterations=2, learning_rate=1e-7, weight_gan=0), tmp_path / "run"
+    train_until(1, pairs_folder, run, config, start=str(make_model()))
+    (first, *_) = rows_of(run)
+    assert first["step"] == "0"
+    table = (run / "metrics.csv").read_text()
+    better = {"validation_rmse": "0.001", "validation_ssim": "0.999"}
+    changed_row = ",".join((first | better)[name] for name in COLUMNS)
+    (run / "metrics.csv").write_text(table.replace(",".join(first[name] for name in COLUMNS), changed_row))
+    events: list[Event] = []
+    done = drain(train_model(None, run, config, resume=True), events.append)
+    assert done.report()["before"] == done.before == {"rmse": 0.001, "ssim": 0.999}
+    assert done.widefield["rmse"] == float(first["widefield_rmse"])
+    assert "does worse than the model it started from (RMSE 0.001, SSIM 0.999)" in done.warning
+    assert done.warning in notices(events)
+    same = replace(done, before=done.validation, widefield={"rmse": 9.0, "ssim": 0.0})
+    assert same.warning == ""
+    assert replace(same, before={**done.validation, "ssim": done.validation["ssim"] + 0.1}).warning  # one of the two
+    assert replace(same, validation={}).warning == ""  # nothing was held out
+
+
 # A time instead of a number of steps
 
 
@@ -541,7 +566,7 @@ def test_two_processes_train_what_one_with_twice_the_batch_does(
     assert done.stdout.count("\n") == 1  # the first process alone talks
     assert json.loads(done.stdout)["iterations"] == 3
     rows, expected = rows_of(tmp_path / "together"), rows_of(tmp_path / "alone")
-    assert [row["step"] for row in rows] == [row["step"] for row in expected] == ["1", "2", "3", "3"]
+    assert [row["step"] for row in rows] == [row["step"] for row in expected] == ["0", "1", "2", "3", "3"]
     for row, other in zip(rows, expected, strict=True):
         for name in COLUMNS:
             assert bool(row[name]) == bool(other[name])

@@ -71,14 +71,14 @@ def test_lack_of_memory_is_survived(
     smooth: np.ndarray, make_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = settings(make_model(uncertainty=CALIBRATION, halo=(4, 16, 16)))
-    call = FoldedNetwork.__call__
+    steps = FoldedNetwork.steps
 
-    def small_boxes_only(self: Any, stack: Any) -> Any:
+    def small_boxes_only(self: Any, stack: Any, wanted: Any) -> Any:
         if stack.size == smooth.size:
             raise MemoryError
-        return call(self, stack)
+        return (yield from steps(self, stack, wanted))
 
-    monkeypatch.setattr(FoldedNetwork, "__call__", small_boxes_only)
+    monkeypatch.setattr(FoldedNetwork, "steps", small_boxes_only)
     result = predict(smooth, config)
     assert "smaller tiles" in result.notices[0]
     assert result.complete

@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.events import StoppedError
+from napari_deep3d.core.events import StoppedError, finish
 from napari_deep3d.core.types import Box
 from napari_deep3d.nn import folded_network
 from napari_deep3d.nn.folded_network import (
@@ -22,7 +22,6 @@ from napari_deep3d.nn.folded_network import (
     on_device,
     predict_and_measure,
     sample_boxes,
-    stopping,
 )
 from napari_deep3d.nn.generator import STRIDE, Generator, norms
 
@@ -40,13 +39,13 @@ def test_folded_with_its_own_statistics_is_the_network_itself(
 ) -> None:
     x = batch(smooth[tuple(slice(n) for n in shape)])
     expected = generator(x)
-    got = fold_norms(generator, predict_and_measure(generator, x)[1])(x)
+    got = fold_norms(generator, finish(predict_and_measure(generator, x))[1])(x)
     torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_measuring_and_folding_leave_the_network_as_it_was(generator: Generator, smooth: np.ndarray) -> None:
     before = copy.deepcopy(generator.state_dict())
-    fold_norms(generator, predict_and_measure(generator, batch(smooth))[1])
+    fold_norms(generator, finish(predict_and_measure(generator, batch(smooth)))[1])
     assert not any(layer.pooled for layer in norms(generator))
     assert all(layer.measured is None for layer in norms(generator))
     for name, value in generator.state_dict().items():
@@ -55,12 +54,12 @@ def test_measuring_and_folding_leave_the_network_as_it_was(generator: Generator,
 
 def test_measuring_that_fails_leaves_the_network_as_it_was(generator: Generator) -> None:
     with pytest.raises(RuntimeError):
-        predict_and_measure(generator, torch.zeros(1, 3, 8, 32, 32))
+        finish(predict_and_measure(generator, torch.zeros(1, 3, 8, 32, 32)))
     assert not any(layer.pooled for layer in norms(generator))
 
 
 def test_folded_network_holds_no_norm(generator: Generator, smooth: np.ndarray) -> None:
-    assert not norms(fold_norms(generator, predict_and_measure(generator, batch(smooth))[1]))
+    assert not norms(fold_norms(generator, finish(predict_and_measure(generator, batch(smooth)))[1]))
 
 
 @torch.no_grad()
@@ -187,23 +186,6 @@ class Countdown:
     def __call__(self) -> bool:
         self.asked += 1
         return self.asked > self.after
-
-
-def test_pass_can_be_left_between_layers(generator: Generator, smooth: np.ndarray) -> None:
-    stop = Countdown(5)
-    with pytest.raises(StoppedError), stopping(generator, stop):
-        generator(batch(smooth))
-    assert stop.asked == 6
-
-
-def test_nothing_of_the_stopping_stays_behind(generator: Generator, smooth: np.ndarray) -> None:
-    stop = Countdown(0)
-    with pytest.raises(StoppedError), stopping(generator, stop):
-        generator(batch(smooth))
-    asked = stop.asked
-    generator(batch(smooth))
-    assert stop.asked == asked
-    assert not any(module._forward_pre_hooks for module in generator.modules())
 
 
 def test_measuring_can_be_stopped(generator: Generator, smooth: np.ndarray) -> None:

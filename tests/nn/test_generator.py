@@ -9,6 +9,7 @@ import torch.nn.functional as F  # noqa: N812
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from napari_deep3d.core.events import finish
 from napari_deep3d.nn.folded_network import fold_norms, predict_and_measure
 from napari_deep3d.nn.generator import (
     EPSILON,
@@ -196,7 +197,7 @@ def changed_planes(network: torch.nn.Module, x: torch.Tensor, plane: int) -> lis
 @torch.no_grad()
 def test_two_dimensional_network_mixes_nothing_between_planes() -> None:
     x = noise(1, 1, 9, 32, 32)
-    network = fold_norms(flat(), predict_and_measure(flat(), x)[1])
+    network = fold_norms(flat(), finish(predict_and_measure(flat(), x))[1])
     for plane in (0, 4, 8):
         assert changed_planes(network, x, plane) == [plane]
 
@@ -204,7 +205,7 @@ def test_two_dimensional_network_mixes_nothing_between_planes() -> None:
 @torch.no_grad()
 def test_three_dimensional_network_mixes_planes(generator: Generator) -> None:
     x = noise(1, 1, 9, 32, 32)
-    network = fold_norms(generator, predict_and_measure(generator, x)[1])
+    network = fold_norms(generator, finish(predict_and_measure(generator, x))[1])
     assert set(changed_planes(network, x, 4)) > {3, 4, 5}
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_deep3d.core.errors import InputError, is_out_of_memory
-from napari_deep3d.core.events import Event, Notice, Progress, StoppedError, TileDone, drain, never
+from napari_deep3d.core.events import Event, Notice, Progress, StoppedError, TileDone, drain, finish, never
 from napari_deep3d.core.resampling import ModelGrid
 from napari_deep3d.core.tiling import plan_tiles
 from napari_deep3d.core.types import Box
@@ -17,6 +17,7 @@ from napari_deep3d.nn.inference import (
     BoxPredictor,
     SeamMeter,
     TilingSummary,
+    at_once,
     measure_halo,
     predict_tiles,
 )
@@ -30,9 +31,20 @@ def stack() -> np.ndarray:
     return np.random.default_rng(0).random(SHAPE, dtype=np.float32)
 
 
+def in_steps(function):
+    """A function of a box as steps."""
+
+    def steps(region):
+        yield 0.5
+        return function(region)
+
+    return steps
+
+
 def filled(predictor, plan, stop=never) -> tuple[np.ndarray, TilingSummary, list[Event]]:
     events: list[Event] = []
-    outcome = drain(predict_tiles(predictor, plan, stop=stop), events.append)
+    steps = predictor if isinstance(predictor, BoxPredictor) else in_steps(predictor)
+    outcome = drain(predict_tiles(steps, plan, stop=stop), events.append)
     out = np.zeros(plan.shape, np.float32)
     for event in events:
         if isinstance(event, TileDone):
@@ -61,7 +73,7 @@ def box_filter(x: np.ndarray) -> np.ndarray:
 
 
 def predictor_of(network, stack: np.ndarray, halo=(1, 4, 4), grid: ModelGrid | None = None) -> BoxPredictor:
-    return BoxPredictor(network, lambda region: stack[region], grid or ModelGrid(stack.shape), halo, STRIDE)
+    return BoxPredictor(at_once(network), lambda region: stack[region], grid or ModelGrid(stack.shape), halo, STRIDE)
 
 
 @pytest.mark.parametrize("tile", [(16, 64, 80), (4, 16, 16), (7, 33, 25), (16, 20, 80)])
@@ -84,7 +96,7 @@ def test_network_sees_boxes_on_its_pooling_grid(stack: np.ndarray) -> None:
         seen.append(region)
         return stack[region]
 
-    predictor = BoxPredictor(box_filter, read, ModelGrid(SHAPE), (3, 5, 5), STRIDE)
+    predictor = BoxPredictor(at_once(box_filter), read, ModelGrid(SHAPE), (3, 5, 5), STRIDE)
     filled(predictor, plan_tiles(SHAPE, (5, 21, 23), (2, 8, 8)))
     for region in seen:
         for box, stride, size in zip(region, STRIDE, SHAPE, strict=True):
@@ -93,7 +105,7 @@ def test_network_sees_boxes_on_its_pooling_grid(stack: np.ndarray) -> None:
 
 
 def test_prediction_is_never_below_zero(stack: np.ndarray) -> None:
-    got = predictor_of(lambda x: x - 0.5, stack)(Box(slice(0, 4), slice(0, 16), slice(0, 16)))
+    got = finish(predictor_of(lambda x: x - 0.5, stack)(Box(slice(0, 4), slice(0, 16), slice(0, 16))))
     np.testing.assert_allclose(got, np.maximum(stack[:4, :16, :16] - 0.5, 0))
     assert (got == 0).any()
 
@@ -102,7 +114,7 @@ def test_resampled_prediction_does_not_depend_on_the_tiles(stack: np.ndarray) ->
     grid = ModelGrid(SHAPE, (1.0, 0.8, 1.25))
 
     def predictor() -> BoxPredictor:
-        return BoxPredictor(box_filter, lambda region: grid.read(stack, region), grid, (1, 4, 4), STRIDE)
+        return BoxPredictor(at_once(box_filter), lambda region: grid.read(stack, region), grid, (1, 4, 4), STRIDE)
 
     whole, _, _ = filled(predictor(), plan_tiles(SHAPE, SHAPE, (0, 0, 0)))
     tiled, _, _ = filled(predictor(), plan_tiles(SHAPE, (8, 30, 30), (2, 8, 8)))
@@ -175,7 +187,7 @@ def test_halving_ends_when_the_halo_is_all_there_is(stack: np.ndarray) -> None:
         raise MemoryError
 
     with pytest.raises(InputError, match=r"(?i)not enough memory"):
-        predictor_of(network, stack, halo=SHAPE)(Box(slice(0, 16), slice(0, 64), slice(0, 80)))
+        finish(predictor_of(network, stack, halo=SHAPE)(Box(slice(0, 16), slice(0, 64), slice(0, 80))))
 
 
 @pytest.mark.parametrize(

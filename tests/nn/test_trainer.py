@@ -14,6 +14,7 @@ from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import StoppedError, never
 from napari_deep3d.nn import trainer as trainer_module
+from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.losses import PerceptualLoss
 from napari_deep3d.nn.patches import TrainingPair, draw_batch
 from napari_deep3d.nn.trainer import (
@@ -24,6 +25,7 @@ from napari_deep3d.nn.trainer import (
     Trainer,
     learning_rate,
     rate_share,
+    stopping,
 )
 from tests.helpers.nn import after, changed, same_state, same_weights, state
 
@@ -478,3 +480,19 @@ def test_both_networks_share_one_course() -> None:
     config = TrainConfig(iterations=50, learning_rate=2e-3)
     shares = [learning_rate(config, step) / rate_share(config, step) for step in range(51)]
     assert shares == pytest.approx([2e-3] * 51)
+
+
+def test_pass_can_be_left_between_layers_and_nothing_stays_behind(generator: Generator) -> None:
+    x, asked = torch.zeros(1, 1, 8, 32, 32), 0
+
+    def stop() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked > 5
+
+    with pytest.raises(StoppedError), stopping(generator, stop):
+        generator(x)
+    assert asked == 6
+    generator(x)
+    assert asked == 6
+    assert not any(module._forward_pre_hooks for module in generator.modules())

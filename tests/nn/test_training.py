@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ from tests.helpers.nn import changed, same_weights
 pytestmark = pytest.mark.slow
 
 Pairs = list[TrainingPair]
+BOX = Box(slice(0, 16), slice(0, 48), slice(0, 48))
+"""All of a pair."""
 
 
 class Until:
@@ -343,12 +346,14 @@ def test_events_tell_all_losses_rate_validation_and_progress(pairs: Pairs, confi
         assert row.values["loss"] == pytest.approx(row.values["l1"] + row.values["gan"] + row.values["vgg"])
         assert all(math.isfinite(value) and value > 0 for value in row.values.values())
     assert [row.values["learning_rate"] for row in losses] == [learning_rate(config, step) for step in range(4)]
+    assert (rows[0].step, set(rows[0].values)) == (0, {"widefield_rmse", "widefield_ssim"})  # no model to start from
     (tested,) = (row for row in rows if "validation_rmse" in row.values)
     assert tested.step == 4
     assert tested.values["validation_rmse"] == result.validation["rmse"] > 0
     assert -1 <= tested.values["validation_ssim"] == result.validation["ssim"] <= 1
     progress = [event for event in events if isinstance(event, Progress)]
-    assert [event.done for event in progress] == [1, 2, 3, 4]
+    assert [event.done for event in progress] == [0, 0, 1, 2, 3, 4]
+    assert progress[1].message == "step 1 begins"
     assert progress[-1].fraction == 1
     assert result.losses == {name: losses[-1].values[name] for name in result.losses}
     assert set(result.losses) == {"loss", "l1", "gan", "vgg", "discriminator"}
@@ -365,13 +370,45 @@ def test_parts_that_are_left_out_are_not_told(pairs: Pairs, plain: TrainConfig, 
 
 
 def test_logged_loss_is_the_mean_since_the_last_row(pairs: Pairs, config: TrainConfig, tmp_path: Path) -> None:
-    rows: dict[int, list[float]] = {1: [], 2: []}
+    rows: dict[int, dict[int, float]] = {1: {}, 3: {}}
+    config = changed(config, iterations=6)
     for every, found in rows.items():
         folder = tmp_path / str(every)
         folder.mkdir()
         job = train_generator(pairs, changed(config, log_every=every), folder)
-        drain(job, lambda e, found=found: found.append(e.values["loss"]) if "loss" in getattr(e, "values", {}) else 0)
-    assert rows[2] == pytest.approx([np.mean(rows[1][:2]), np.mean(rows[1][2:])])
+        drain(job, lambda e, found=found: found.update(_losses(e)))
+    each, third = rows[1], rows[3]
+    assert list(each) == [1, 2, 3, 4, 5, 6]
+    assert list(third) == [1, 2, 3, 5, 6]  # the first steps are told besides
+    expected = {step: np.mean([each[s] for s in range(max(1, step - 2), step + 1)]) for step in third}
+    assert third == pytest.approx(expected)
+
+
+def _losses(event: Event) -> dict[int, float]:
+    return {event.step: event.values["loss"]} if isinstance(event, Metrics) and "loss" in event.values else {}
+
+
+def test_what_there_was_before_is_told_first(pairs: Pairs, plain: TrainConfig, tmp_path: Path) -> None:
+    """The model to start from, and wide-field, on the held-out pair; not again in a training that is resumed."""
+    plain = changed(plain, held_out=("pair1",))
+    start = Trainer(changed(plain, seed=7), pairs).generator
+    control = Control(preview_every=4, start=start.state_dict())
+    events: list[Event] = []
+    until = Until(1)
+    drain(
+        train_generator(pairs, plain, tmp_path, replace(control, stop=until.stop)),
+        lambda e: events.append(e) or until(e),
+    )
+    before = next(event for event in events if isinstance(event, Metrics))
+    ((rmse, ssim),) = training.score_pairs(start, pairs[1:2], plain, torch.device("cpu"), torch.float32)
+    own = pairs[1].crop_widefield(BOX) - pairs[1].crop_confocal(BOX)
+    assert before.step == 0
+    assert (before.values["validation_rmse"], before.values["validation_ssim"]) == pytest.approx((rmse, ssim), rel=1e-5)
+    assert before.values["widefield_rmse"] == pytest.approx(np.sqrt(np.mean(own**2)), rel=1e-5)
+    assert [event.step for event in events if isinstance(event, Preview)] == [0]
+    resumed: list[Event] = []
+    drain(train_generator(pairs, plain, tmp_path, control), resumed.append)
+    assert [event.step for event in resumed if isinstance(event, Metrics) and "widefield_rmse" in event.values] == []
 
 
 @pytest.mark.parametrize(("every", "steps"), [(0, []), (2, [1, 2, 4]), (3, [1, 3])])
@@ -384,9 +421,8 @@ def test_previews_come_when_they_are_due(
     drain(train_generator(pairs, config, tmp_path, Control(preview_every=every)), events.append)
     shown = [event for event in events if isinstance(event, Preview)]
     assert [event.step for event in shown] == steps
-    box = Box(slice(0, 16), slice(0, 48), slice(0, 48))
     for event in shown:
-        np.testing.assert_array_equal(event.widefield, pairs[1].crop_widefield(box))
+        np.testing.assert_array_equal(event.widefield, pairs[1].crop_widefield(BOX))
         assert event.prediction.shape == event.confocal.shape == (16, 48, 48)
         assert event.prediction.min() >= 0
     assert len({event.prediction.tobytes() for event in shown}) == len(steps)

@@ -93,10 +93,10 @@ def test_result_is_the_mean_and_calibrated_spread_of_all_predictions(generator: 
     spread = Spread()
     for part in parts:
         spread.add(part)
-    expected = CALIBRATION.expected_error(spread.deviation, prediction)
+    expected = CALIBRATION.expected_error(spread.deviation(), prediction)
     np.testing.assert_allclose(error, expected, rtol=1e-2, atol=1e-3)
     _, raw = AugmentedNetwork(network, None)(smooth)
-    np.testing.assert_allclose(raw, spread.deviation, rtol=1e-2, atol=1e-3)
+    np.testing.assert_allclose(raw, spread.deviation(), rtol=1e-2, atol=1e-3)
     assert raw.std() > 0
 
 

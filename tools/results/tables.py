@@ -211,6 +211,19 @@ TABLES = {
             "which is, GFLOP/s": "{peak_gflops:.0f}",
         },
     ),
+    "field": Table(
+        "field.csv",
+        {
+            "stack": "{stack}",
+            "tiles": "{tiles}",
+            "s": "{seconds:.0f}",
+            "s, by the plan": "{planned_seconds:.0f}",
+            "Mvoxel/s": "{mvoxel_per_second:.2f}",
+            "memory, GB": "{memory_gb:.1f}",
+            "Stop, longest, s": "{stop_seconds:.2f}",
+            "longest without progress, s": "{silent_seconds:.1f}",
+        },
+    ),
     "registration": Table(
         "registration.csv",
         {"method": "{method}"} | REGISTRATION,

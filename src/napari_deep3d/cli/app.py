@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 import typer
@@ -14,7 +15,10 @@ from napari_deep3d.cli.predict import predict
 from napari_deep3d.cli.register import register
 from napari_deep3d.cli.simulate import simulate
 from napari_deep3d.cli.train import train
-from napari_deep3d.core import InputError
+from napari_deep3d.core import InputError, is_out_of_memory, reason
+
+CHECK_NAME = "Check the name, and that you may read and write there."
+OUT_OF_MEMORY = "the computer ran out of memory. Close other programs, take a smaller part, or crop the stack."
 
 app = typer.Typer(
     name="napari-deep3d",
@@ -40,10 +44,23 @@ app.add_typer(models, name="models")
 
 def main() -> None:
     """Run the command line: exit 0 done, 2 bad input or usage, 130 interrupted."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")  # names of files may hold what a terminal cannot show
     try:
         app(prog_name="napari-deep3d")
     except InputError as error:
         print(f"napari-deep3d: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(BAD_INPUT)
+    except OSError as error:
+        if not error.filename:  # of no file: a fault of the program
+            raise
+        print(f"napari-deep3d: cannot use {str(error.filename)[:300]}: {reason(error)}. {CHECK_NAME}", file=sys.stderr)  # noqa: T201
+        sys.exit(BAD_INPUT)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        print(f"napari-deep3d: {OUT_OF_MEMORY}", file=sys.stderr)  # noqa: T201
         sys.exit(BAD_INPUT)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)

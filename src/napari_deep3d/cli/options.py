@@ -23,6 +23,13 @@ from napari_deep3d.core import (
 UNITS = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, alone, on standard output.")]
+Axes = Annotated[
+    str | None,
+    typer.Option(
+        help="What the pages of a TIFF file are, slowest first, if it does not say so: Z, or C2,Z for 2 channels."
+    ),
+]
+Position = Annotated[int | None, typer.Option(help="Image of a file that holds several, counted from 0.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace an output that exists.")]
 
 

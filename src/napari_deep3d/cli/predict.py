@@ -21,6 +21,8 @@ def predict(
     model: Annotated[str, setting(PredictConfig, "model")] = DEFAULT.model,
     channel: Annotated[int | None, typer.Option(help="Channel, counted from 0.")] = None,
     time: Annotated[str | None, typer.Option(help="Time point, counted from 0, or all.")] = None,
+    position: options.Position = None,
+    axes: options.Axes = None,
     spacing: Annotated[str | None, setting(PredictConfig, "spacing_um")] = None,
     device: Annotated[str, setting(PredictConfig, "device")] = DEFAULT.device,
     precision: Annotated[str, setting(PredictConfig, "precision")] = DEFAULT.precision,
@@ -46,7 +48,17 @@ def predict(
     from napari_deep3d.jobs.predict_file import predict_file
 
     done = run(
-        lambda stop: predict_file(stack, output, config, channel=channel, time=when, overwrite=overwrite, stop=stop)
+        lambda stop: predict_file(
+            stack,
+            output,
+            config,
+            channel=channel,
+            time=when,
+            position=position,
+            axes=axes,
+            overwrite=overwrite,
+            stop=stop,
+        )
     )
     made = done.prediction
     about = made.provenance() | {"seconds": made.seconds, "tile_mismatch": made.tile_mismatch}

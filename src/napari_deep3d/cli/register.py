@@ -23,6 +23,10 @@ def register(
     output: Annotated[Path, typer.Option("--output", "-o", help="Pairs folder to write or to add to.")],
     confocal_channel: Channel = None,
     widefield_channel: Channel = None,
+    confocal_position: options.Position = None,
+    widefield_position: options.Position = None,
+    confocal_axes: options.Axes = None,
+    widefield_axes: options.Axes = None,
     confocal_spacing: SpacingIfUnstated = None,
     widefield_spacing: SpacingIfUnstated = None,
     method: Annotated[str, setting(RegisterConfig, "method")] = DEFAULT.method,
@@ -43,8 +47,8 @@ def register(
     from napari_deep3d.jobs.register import StackSource, register_folders, register_pair
 
     sources = (
-        StackSource(confocal, confocal_channel, spacings[0]),
-        StackSource(widefield, widefield_channel, spacings[1]),
+        StackSource(confocal, confocal_channel, spacings[0], confocal_position, confocal_axes),
+        StackSource(widefield, widefield_channel, spacings[1], widefield_position, widefield_axes),
     )
     if not all(source.is_folder_of_stacks for source in sources):
         made = run(lambda stop: register_pair(*sources, output, config, overwrite=overwrite, stop=stop))

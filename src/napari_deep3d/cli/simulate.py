@@ -23,6 +23,9 @@ def simulate(
     confocal: Annotated[
         list[Path] | None, typer.Option("--from", help="Real confocal stack to take samples from; may be repeated.")
     ] = None,
+    position: Annotated[
+        int | None, typer.Option(help="Image of stacks given with --from that hold several, counted from 0.")
+    ] = None,
     psf: Annotated[list[Path] | None, typer.Option(help="Measured wide-field PSF; may be repeated.")] = None,
     kind: Annotated[str, setting(SimulateConfig, "kind")] = DEFAULT.kind,
     config: Annotated[
@@ -45,7 +48,14 @@ def simulate(
     stacks, psfs = confocal or (), psf or ()
     made = run(
         lambda stop: simulate_pairs(
-            output, chosen, confocal_stacks=stacks, psfs=psfs, bounds=bounds, overwrite=overwrite, stop=stop
+            output,
+            chosen,
+            confocal_stacks=stacks,
+            position=position,
+            psfs=psfs,
+            bounds=bounds,
+            overwrite=overwrite,
+            stop=stop,
         )
     )
     spacings = [list(spacing) for spacing in made.spacing_um]

@@ -41,4 +41,4 @@ def train(
         report(done.report(), as_json)
     if done.reason:
         raise typer.Exit(FAILED)
-    end(done.complete)
+    end(done.complete, left_out=len(done.skipped))

@@ -33,13 +33,17 @@ from napari_deep3d.core.events import (
     Pause,
     Preview,
     Progress,
+    Steps,
     Stop,
     StoppedError,
     TileDone,
+    TimeLimit,
     drain,
+    finish,
     mapped,
     never,
     tap,
+    told,
     wait,
 )
 from napari_deep3d.core.files import part_path, reason, writing
@@ -50,6 +54,7 @@ from napari_deep3d.core.intensity import (
     intensity_range,
     is_flat,
     measure_intensities,
+    measure_with_saturation,
     normalise,
     saturated_share,
 )

@@ -7,6 +7,7 @@ returns a valid partial result instead of raising.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
@@ -14,7 +15,12 @@ from typing import TypeVar
 
 from napari_deep3d.core.types import Box, FloatArray, Spacing
 
+A = TypeVar("A")
+B = TypeVar("B")
 T = TypeVar("T")
+
+TOLD_SECONDS = 1.0
+"""Time between two events that tell of the progress within a step."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +79,9 @@ class Notice:
 
 Event = Progress | TileDone | Metrics | Preview | Notice
 Job = Generator[Event, None, T]
+Steps = Generator[float, None, T]
+"""A part of a job that takes long: yields the share that is done, rising to 1, wherever it can be left, and returns its
+result."""
 Stop = Callable[[], bool]
 """Asked between steps; true means: finish now and return what there is."""
 Pause = Callable[[], bool]
@@ -108,8 +117,36 @@ def drain(job: Job[T], on_event: Callable[[Event], object] | None = None) -> T:
             on_event(event)
 
 
-def mapped(job: Job[T], change: Callable[[Event], Event]) -> Job[T]:
-    """Pass a job's events on, each as ``change`` makes it, and its result."""
+def finish(steps: Steps[T], stop: Stop = never) -> T:
+    """Run steps to their end and return the result; when ``stop`` is true they are left by a StoppedError."""
+    while True:
+        if stop():
+            raise StoppedError
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+
+def told(steps: Steps[T], tell: Callable[[float], Progress], stop: Stop = never) -> Job[T]:
+    """Run steps within a job: ``tell`` makes progress of a share; when ``stop`` is true they end by a StoppedError."""
+    last = time.perf_counter()
+    while True:
+        if stop():
+            raise StoppedError
+        try:
+            share = next(steps)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+        if time.perf_counter() - last >= TOLD_SECONDS:
+            yield tell(share)
+            last = time.perf_counter()
+
+
+def mapped(job: Generator[A, None, T], change: Callable[[A], B]) -> Generator[B, None, T]:
+    """Pass on what a job or steps yield, each as ``change`` makes it, and the result."""
     while True:
         try:
             event = next(job)
@@ -144,3 +181,23 @@ class Clock:
         """Progress with the time left, once there is a rate to tell it from."""
         left = self.seconds * (total - done) / done if done > 0 else None
         return Progress(done, total, message, left)
+
+
+class TimeLimit:
+    """Seconds that are left, from when it was made; without an end unless one is given."""
+
+    def __init__(self, seconds: float = math.inf) -> None:
+        self._end = time.perf_counter() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds left; negative when it is over."""
+        return self._end - time.perf_counter()
+
+    def is_over(self) -> bool:
+        """Whether no time is left."""
+        return self.left <= 0
+
+    def extend(self, seconds: float) -> None:
+        """Put the end off, such as by the length of a pause."""
+        self._end += seconds

@@ -37,6 +37,12 @@ def measure_intensities(stack: Stack, percentiles: tuple[float, float]) -> tuple
     not_finite : int
         Number of voxels that are NaN or infinite.
     """
+    bounds, not_finite, _ = measure_with_saturation(stack, percentiles)
+    return bounds, not_finite
+
+
+def measure_with_saturation(stack: Stack, percentiles: tuple[float, float]) -> tuple[tuple[float, float], int, float]:
+    """As :func:`measure_intensities`, and the share of the finite voxels that have the largest value."""
     step = max(1, int(np.ceil(np.sqrt(np.prod(stack.shape) / SAMPLED_VOXELS))))
     samples, not_finite = [], 0
     for z in range(stack.shape[0]):
@@ -47,11 +53,12 @@ def measure_intensities(stack: Stack, percentiles: tuple[float, float]) -> tuple
     values = np.concatenate(samples)
     values = values[np.isfinite(values)]
     if not values.size:
-        return (float("nan"), float("nan")), not_finite
+        return (float("nan"), float("nan")), not_finite, 0.0
     low, high = (float(v) for v in np.percentile(values, percentiles))
     if low == high:
         low, high = float(values.min()), float(values.max())
-    return (low, max(high, float(np.nextafter(np.float32(low), np.float32(np.inf))))), not_finite
+    saturated = float(np.mean(values == values.max()))
+    return (low, max(high, float(np.nextafter(np.float32(low), np.float32(np.inf))))), not_finite, saturated
 
 
 def intensity_range(stack: Stack, percentiles: tuple[float, float]) -> tuple[float, float]:

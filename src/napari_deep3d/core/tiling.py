@@ -7,7 +7,7 @@ what it would see in the whole stack.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise, product
 from math import prod
@@ -20,6 +20,10 @@ BLEND: Shape = (2, 8, 8)
 """Half width, in voxels, of the band in which neighbouring tiles are blended."""
 MAX_PIECES = 64
 """Most tiles per axis that the automatic choice considers."""
+CORE_SHARE = 0.4
+"""Share of the computing of a tile that is done for its core alone, not for what it reads around it."""
+CHEAP = 1.1
+"""The automatic choice prefers smaller tiles while they need no more computing than this, relative to the cheapest."""
 
 
 @dataclass(frozen=True)
@@ -96,12 +100,43 @@ def plan_tiles(shape: Shape, tile: Shape, blend: Shape = BLEND) -> TilePlan:
     return TilePlan(shape, tile, zyx(axes))
 
 
+def blend_weight(plan: TilePlan, tiles: int) -> Callable[[Box], FloatArray]:
+    """What the blend weights of the first ``tiles`` tiles of a plan sum to, as a function of a box, axes (Z, Y, X).
+
+    It is 1 where all tiles that write a voxel are among them, and 0 where none is.
+    """
+    counts = [len(axis) for axis in plan.axes]
+    # Row by row: all tiles of the layers before, of the rows before in the layer, and before in the row.
+    row, before_x = divmod(min(tiles, len(plan)), counts[2])
+    before_z, before_y = divmod(row, counts[1])
+    sums, own = [], []
+    for axis, size, before in zip(plan.axes, plan.shape, (before_z, before_y, before_x), strict=True):
+        lines = np.zeros((2, size), dtype=np.float32)
+        for segment in axis[:before]:
+            lines[0, slice(*segment.write)] += segment.ramp
+        if before < len(axis):
+            lines[1, slice(*axis[before].write)] = axis[before].ramp
+        sums.append(lines[0])
+        own.append(lines[1])
+
+    def weight(box: Box) -> FloatArray:
+        in_z, in_y, in_x = box
+        y = sums[1][in_y][:, None] + own[1][in_y][:, None] * sums[2][in_x]
+        return np.asarray(sums[0][in_z][:, None, None] + own[0][in_z][:, None, None] * y, dtype=np.float32)
+
+    return weight
+
+
+def in_planes(box: Box, max_voxels: int) -> Iterator[Box]:
+    """A box in pieces of whole planes, of no more voxels than given where that is more than a plane."""
+    planes = max(1, max_voxels // max(1, box.shape[1] * box.shape[2]))
+    for start in range(box.z.start, box.z.stop, planes):
+        yield box.with_axis(0, start, min(start + planes, box.z.stop))
+
+
 def _segments(size: int, core: int, blend: int) -> Iterator[Segment]:
     half = min(blend, core // 2)
-    edges = [*range(0, size, core), size]
-    if len(edges) > 2 and edges[-1] - edges[-2] < 2 * half:
-        del edges[-2]
-    for start, stop in pairwise(edges):
+    for start, stop in pairwise(_edges(size, core, half)):
         low, high = max(0, start - half), min(size, stop + half)
         voxels = np.arange(low, high) + 0.5
         ramp = np.ones(high - low)
@@ -112,27 +147,49 @@ def _segments(size: int, core: int, blend: int) -> Iterator[Segment]:
         yield Segment((start, stop), (low, high), ramp.astype(np.float32))
 
 
-def choose_tile(shape: Shape, margin: Shape, multiple: Shape, max_voxels: float) -> Shape:
-    """The core that needs the least computing among those whose tiles read at most ``max_voxels``.
+def _edges(size: int, core: int, half: int) -> list[int]:
+    """Where the cores of an axis begin and end; a last one too narrow to blend is part of the one before it."""
+    edges = [*range(0, size, core), size]
+    if len(edges) > 2 and edges[-1] - edges[-2] < 2 * half:
+        del edges[-2]
+    return edges
 
-    ``shape`` is that of the result (Z, Y, X), ``margin`` halo and blend on each side of a core; cores are multiples of
-    ``multiple``.
+
+def choose_tile(shape: Shape, margin: Shape, multiple: Shape, max_voxels: float, blend: Shape = BLEND) -> Shape | None:
+    """The core of the smallest tiles that need hardly more computing than the cheapest ones; None if none can be.
+
+    Smaller tiles need less memory, and there is something to see, and to keep, earlier.
+
+    Parameters
+    ----------
+    shape, multiple
+        Voxels (Z, Y, X) of the result; cores are multiples of the latter.
+    margin
+        Halo and blend, in voxels, that a tile reads on each side of its core.
+    max_voxels
+        Voxels that a tile may read.
+    blend
+        As of :func:`plan_tiles`.
     """
-    axes = [_candidates(*sizes) for sizes in zip(shape, margin, multiple, strict=True)]
-    best, best_cost = None, np.inf
+    axes = [_candidates(*sizes) for sizes in zip(shape, margin, multiple, blend, strict=True)]
+    fitting = []
     for (z, reads_z), (y, reads_y), (x, reads_x) in product(*axes):
         largest = max(reads_z) * max(reads_y) * max(reads_x)
-        cost = sum(reads_z) * sum(reads_y) * sum(reads_x)
-        if largest <= max_voxels and cost < best_cost:
-            best, best_cost = (z, y, x), cost
-    return best or multiple
+        if largest <= max_voxels:
+            cost = (1 - CORE_SHARE) * sum(reads_z) * sum(reads_y) * sum(reads_x) + CORE_SHARE * prod(shape)
+            fitting.append((cost, largest, (z, y, x)))
+    if not fitting:
+        return None
+    least = min(cost for cost, _, _ in fitting)
+    _, best = min((largest, core) for cost, largest, core in fitting if cost <= CHEAP * least)
+    return best
 
 
-def _candidates(size: int, margin: int, multiple: int) -> list[tuple[int, list[int]]]:
+def _candidates(size: int, margin: int, multiple: int, blend: int) -> list[tuple[int, list[int]]]:
     """Cores of an axis, and how much each of their tiles reads."""
     cores = {-(-size // (pieces * multiple)) * multiple for pieces in range(1, MAX_PIECES + 1)}
     found = []
     for core in sorted(cores):
-        starts = range(0, size, core)
-        found.append((core, [min(size, s + core + margin) - max(0, s - margin) for s in starts]))
+        pieces = pairwise(_edges(size, core, min(blend, core // 2)))
+        found.append((core, [min(size, stop + margin) - max(0, start - margin) for start, stop in pieces]))
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from napari_deep3d.core.types import Box, FloatArray, Shape, Spacing, zyx
 
 MIN_PLANES = 4
 MIN_LATERAL = 16
+MAX_SIDE, MAX_VOXELS = 10**6, 10**13
+"""Voxels along one axis and in all beyond which a header is damaged: no microscope records so many."""
 
 
 class Stack(Protocol):
@@ -105,6 +108,8 @@ class Volume:
         Position of the centre of the first voxel (Z, Y, X).
     name : str
         What the user calls it.
+    notices : tuple of str
+        What the user should know of how it was read.
 
     Raises
     ------
@@ -116,6 +121,7 @@ class Volume:
     spacing_um: Spacing | None
     origin_um: Spacing = (0.0, 0.0, 0.0)
     name: str = "stack"
+    notices: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_stack(self.data, self.name)
@@ -145,7 +151,8 @@ def shape_of(stack: Stack) -> Shape:
 def check_stack(data: Stack, name: str = "stack") -> None:
     """Refuse what is not a stack of planes of real numbers, and say why.
 
-    InputError for other than three axes, too few voxels along one, or complex, boolean or non-numeric voxels.
+    InputError for other than three axes, too few voxels along one or more than there can be, or complex, boolean or
+    non-numeric voxels.
     """
     shape, dtype = tuple(data.shape), np.dtype(data.dtype)
     if len(shape) != 3:
@@ -163,6 +170,11 @@ def check_stack(data: Stack, name: str = "stack") -> None:
         raise InputError(
             f"{name} is too small: {shape[0]} planes of {shape[1]} x {shape[2]}; at least {MIN_PLANES} planes of "
             f"{MIN_LATERAL} x {MIN_LATERAL} pixels are needed. Acquire more planes or a larger field."
+        )
+    if max(shape) > MAX_SIDE or math.prod(shape) > MAX_VOXELS:
+        raise InputError(
+            f"{name} says that it has {shape[0]} planes of {shape[1]} x {shape[2]} pixels, more than any microscope "
+            "records: the file is damaged. Copy or export it again."
         )
 
 

@@ -8,18 +8,23 @@ from typing import Literal, get_args
 
 import napari.viewer
 from napari.layers import Image
-from qtpy.QtCore import QEvent, Qt, QTimer
-from qtpy.QtWidgets import QFrame, QScrollArea, QTabWidget, QWidget
+from qtpy.QtCore import QChildEvent, QEvent, QObject, Qt, QTimer
+from qtpy.QtWidgets import QDialog, QDockWidget, QFrame, QMessageBox, QPushButton, QScrollArea, QTabWidget, QWidget
 
 from napari_deep3d.gui.compare.panel import ComparePanel
+from napari_deep3d.gui.main_window import Companion, main_window
 from napari_deep3d.gui.predict.choices import Session
 from napari_deep3d.gui.predict.panel import PredictPanel
 from napari_deep3d.gui.register.panel import RegisterPanel
-from napari_deep3d.gui.shared import stack_up
+from napari_deep3d.gui.shared import AMBER, Line, stack_up
 from napari_deep3d.gui.train.panel import TrainPanel
 
 WIDTH = 380
 MIN_WIDTH = 330
+CLOSE_BUTTON = "QTitleBarCloseButton"
+"""Name that napari's style sheets give the x of a dock."""
+CLOSE_QUESTION = "ConfirmCloseDialog"
+"""Class of the question that napari asks before it closes."""
 PanelName = Literal["Predict", "Register", "Train", "Compare"]
 
 
@@ -30,6 +35,8 @@ class Deep3DWidget(QWidget):
     """
 
     _was_docked = False
+    _companion: Companion | None = None
+    _close_button: QPushButton | None = None
 
     def __init__(
         self,
@@ -41,6 +48,7 @@ class Deep3DWidget(QWidget):
         compare: Callable[[napari.viewer.Viewer], ComparePanel] = ComparePanel,
     ) -> None:
         super().__init__()
+        self._viewer = viewer
         # 1. The panels, each in a tab.
         self.session = Session()
         self.predict_panel = predict(viewer, self.session)
@@ -80,19 +88,93 @@ class Deep3DWidget(QWidget):
         self.tabs.setCurrentIndex(get_args(PanelName).index(name))
 
     def event(self, event: QEvent | None) -> bool:
-        """Shut down once napari takes the widget out of its dock; nothing else tells that it was closed."""
+        """Shut down once napari takes the widget out of its dock; nothing else tells that it was closed.
+
+        It is deleted then, here in the window's thread: Python may collect what is left of it in a worker.
+        """
         if event is not None and event.type() == QEvent.Type.ParentChange:
             if self._was_docked and self.parent() is None:
                 self.shut_down()
+                self.deleteLater()
+            elif self.parent() is not None:
+                QTimer.singleShot(0, self._settle_in)  # the dock is put into the window after the widget into the dock
             self._was_docked = self.parent() is not None
         return super().event(event)
 
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        """Ask before the dock is closed while a job runs, and say what is under way in napari's own question."""
+        if event is None:
+            return False
+        kind, button = event.type(), self._close_button
+        if watched is button and kind in (QEvent.Type.MouseButtonRelease, QEvent.Type.KeyRelease):
+            if button is None or not self.under_way():
+                return False
+            button.setDown(False)
+            self._ask_to_close(button)
+            return True
+        if kind == QEvent.Type.ChildPolished and isinstance(event, QChildEvent):
+            child = event.child()
+            if isinstance(child, QDialog) and type(child).__name__ == CLOSE_QUESTION and self.under_way():
+                self._explain(child)
+        return False
+
+    def under_way(self, closes_window: bool = False) -> str:
+        """What runs, and what is kept of it if the dock or the whole window is closed; empty if nothing runs."""
+        predict, others = self.predict_panel.under_way(closes_window), (self.register_panel, self.train_panel)
+        return " ".join(filter(None, (predict, *(panel.under_way() for panel in others))))
+
     def shut_down(self) -> None:
-        """Stop what runs and put the view back."""
+        """Stop what runs, keep what is finished, and put the view back."""
+        if self._companion is not None:
+            self._companion.pairs = self.train_panel.pairs.ticks()
         self.predict_panel.shut_down()
         self.register_panel.shut_down()
         self.train_panel.shut_down()
         self.compare_panel.shut_down()
+
+    def _settle_in(self) -> None:
+        """Get to know the window, once the dock is in it."""
+        window = main_window(self)
+        if window is None or self._companion is not None:
+            return
+        self._companion = Companion.of(self._viewer, self)
+        if self._companion is not None:
+            self.train_panel.pairs.restore(self._companion.pairs)
+        window.installEventFilter(self)
+        dock: QObject | None = self.parent()
+        while dock is not None and not isinstance(dock, QDockWidget):
+            dock = dock.parent()
+        if dock is not None:
+            dock.topLevelChanged.connect(self._watch_close_button)  # napari makes a new title bar then
+            self._watch_close_button()
+
+    def _watch_close_button(self, _is_floating: bool = False) -> None:
+        dock: QObject | None = self.parent()
+        while dock is not None and not isinstance(dock, QDockWidget):
+            dock = dock.parent()
+        bar = None if dock is None else dock.titleBarWidget()
+        self._close_button = None if bar is None else bar.findChild(QPushButton, CLOSE_BUTTON)
+        if self._close_button is not None:
+            self._close_button.installEventFilter(self)
+
+    def _ask_to_close(self, button: QPushButton) -> None:
+        """Ask, without waiting for the answer: the job goes on meanwhile."""
+        text = f"{self.under_way()} Close Deep3D and stop it?"
+        question = QMessageBox(QMessageBox.Icon.Question, "Close Deep3D?", text, parent=self)
+        close = question.addButton("Stop and close", QMessageBox.ButtonRole.AcceptRole)
+        question.addButton("Keep it open", QMessageBox.ButtonRole.RejectRole)
+        assert close is not None
+        close.clicked.connect(partial(QTimer.singleShot, 0, button.click))
+        question.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        question.open()
+
+    def _explain(self, question: QDialog) -> None:
+        layout = question.layout()
+        if layout is not None:
+            line = Line(AMBER)
+            line.setMinimumWidth(MIN_WIDTH)
+            line.show_text(self.under_way(closes_window=True))
+            layout.addWidget(line)
 
     def _compare(self, source: Image, result: Image) -> None:
         self.show_panel("Compare")

@@ -1,13 +1,13 @@
 """Stacks in files: the only package that knows file formats.
 
-Read: OME-TIFF, ImageJ and plain multi-page TIFF, OME-Zarr 0.4 and 0.5, all lazily. Written: OME-TIFF and
+Read: OME-TIFF, ImageJ, Micro-Manager and plain multi-page TIFF, OME-Zarr 0.4 and 0.5, all lazily. Written: OME-TIFF and
 OME-Zarr 0.5, whole under their name or not at all.
 """
 
 from napari_deep3d.io.layer_stack import AXIS_NAMES, METADATA_KEY, SavableStack, layer_stack
 from napari_deep3d.io.output import check_folder, check_output
-from napari_deep3d.io.reader import open_stack
-from napari_deep3d.io.stack_file import StackFacts, StackFile, stack_name
+from napari_deep3d.io.reader import open_stack, open_stacks
+from napari_deep3d.io.stack_file import StackFacts, StackFile, readable, stack_name
 from napari_deep3d.io.units import um_per_unit
 from napari_deep3d.io.writer import StackWriter, save_stack, write_stack
 
@@ -22,6 +22,8 @@ __all__ = [
     "check_output",
     "layer_stack",
     "open_stack",
+    "open_stacks",
+    "readable",
     "save_stack",
     "stack_name",
     "um_per_unit",

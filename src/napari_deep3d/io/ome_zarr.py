@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import ValidationError
 
-from napari_deep3d.core import InputError
-from napari_deep3d.io.stack_file import StackFacts, StackFile, StackView, stack_axes, stack_name
-from napari_deep3d.io.units import length_um, origin_or_zero, spacing_or_none
+from napari_deep3d.core import InputError, reason
+from napari_deep3d.io.stack_file import (
+    MADE_BY,
+    STACK_AXES,
+    FoundImage,
+    StackFacts,
+    StackFile,
+    StackView,
+    size_in_words,
+    stack_axes,
+    stack_name,
+)
+from napari_deep3d.io.units import backwards, length_um, origin_or_zero, spacing_or_none, step_s
 
 if TYPE_CHECKING:
     import zarr
@@ -24,28 +34,90 @@ _CHUNK = (16, 256, 256)
 _LEVEL = "0"
 
 
-def open_ome_zarr(path: Path) -> StackFile:
-    """Open the finest level of an OME-Zarr folder's first image, reading no voxel.
+def find_ome_zarr_images(path: Path) -> list[FoundImage]:
+    """Return the images of an OME-Zarr folder: one, those of a converted file of several, or the fields of a plate.
 
     Raises
     ------
     InputError
-        If the folder is no OME-Zarr, of another version, a plate, damaged, or no z-stack of real numbers.
+        If the folder is no OME-Zarr, or holds no image.
+    """
+    group = _group(path)
+    metadata = _ome_attributes(group)
+    if "multiscales" in metadata:
+        return [_found(path, "", path)]
+    if "plate" in metadata:
+        names = list(_fields_of_plate(path, metadata["plate"]))
+    else:
+        names = _series(path, group) if "bioformats2raw.layout" in metadata else []
+    if not names:
+        raise InputError(f"{path} holds no image; one OME-Zarr image is needed. Give the folder of an image inside it.")
+    return [_found(path, name, path / name) for name in names]
+
+
+def _series(path: Path, group: zarr.Group) -> list[str]:
+    """Names of the folders of a converted file's images: those listed, else all whose name is a number."""
+    listed = _ome_attributes(_group(path / "OME")).get("series") if (path / "OME").is_dir() else None
+    if isinstance(listed, list) and listed:
+        return [str(name) for name in listed if _is_inside(str(name))]
+    return sorted((name for name in group.group_keys() if name.isdigit()), key=int)
+
+
+def _fields_of_plate(path: Path, plate: object) -> Iterator[str]:
+    """Folders of a plate's fields of view, well by well: ``A/1/0``."""
+    wells = plate.get("wells") if isinstance(plate, Mapping) else None
+    for well in wells if isinstance(wells, list) else []:
+        folder = str(well.get("path", "")) if isinstance(well, Mapping) else ""
+        if not folder or not _is_inside(folder) or not (path / folder).is_dir():
+            continue  # a plate lists wells that were not acquired
+        about = _ome_attributes(_group(path / folder)).get("well")
+        fields = about.get("images") if isinstance(about, Mapping) else None
+        for field in fields if isinstance(fields, list) else []:
+            name = f"{folder}/{field.get('path', '')}" if isinstance(field, Mapping) else ""
+            if name and _is_inside(name):
+                yield name
+
+
+def _is_inside(name: str) -> bool:
+    """Whether a path from a file's metadata stays in its folder."""
+    return not Path(name).is_absolute() and ".." not in Path(name).parts
+
+
+def _found(path: Path, name: str, folder: Path) -> FoundImage:
+    """Open an image, which reads no voxel, or keep the reason why it is no stack."""
+    try:
+        stack = _open_image(path, name, folder)
+    except InputError as error:
+        problem = error
+
+        def fail() -> StackFile:
+            raise problem
+
+        return FoundImage(name, "", problem, fail)
+    return FoundImage(name, size_in_words(STACK_AXES, stack.data.shape), None, lambda: stack)
+
+
+def _open_image(path: Path, position: str, folder: Path) -> StackFile:
+    """Open the finest level of the image in a folder.
+
+    Raises
+    ------
+    InputError
+        If it is of another version, damaged, or no z-stack of real numbers.
     """
     import zarr
 
     # 1. The image and its finest level.
-    name, group = stack_name(path), _group(path)
+    name, group = stack_name(path), _group(folder)
     metadata = _ome_attributes(group)
-    if "bioformats2raw.layout" in metadata and "multiscales" not in metadata:
-        group = _group(path / "0")
-        metadata = _ome_attributes(group)
     multiscale = _multiscale(path, metadata)
     level = multiscale.datasets[0]
     try:
         array = group[level.path]
-    except (KeyError, ValueError, OSError) as error:
+    except KeyError as error:
         raise _damaged(path, f"its level {level.path!r} is missing") from error
+    except Exception as error:  # zarr raises many kinds for metadata that makes no sense
+        raise _damaged(path, f"its level {level.path!r} cannot be read ({reason(error)})") from error
     if not isinstance(array, zarr.Array) or array.ndim != len(multiscale.axes):
         raise _damaged(path, f"its level {level.path!r} does not have the {len(multiscale.axes)} axes listed")
     axes = "".join(axis.name[:1].upper() for axis in multiscale.axes)  # z, y, x, c, t; also "channel"
@@ -60,15 +132,34 @@ def open_ome_zarr(path: Path) -> StackFile:
         else:
             shift = shift + step.translation
     along = [(axes.index(letter), multiscale.axes[axes.index(letter)].unit) for letter in "ZYX"]
-    spacing_um = spacing_or_none([length_um(scale[i], unit) for i, unit in along])
+    sizes = [length_um(scale[i], unit) for i, unit in along]
     origin_um = origin_or_zero([length_um(shift[i], unit) for i, unit in along])
 
-    # 3. Names of channels.
+    t = axes.find("T")
+    time_step_s = step_s(scale[t], multiscale.axes[t].unit) if t >= 0 and multiscale.axes[t].unit else None
+
+    # 3. Names and colours of channels; how this package made it.
     omero = metadata.get("omero")
-    channels = omero.get("channels") if isinstance(omero, Mapping) else None
-    channels = channels if isinstance(channels, list) else []
-    names = tuple(str(c.get("label") or "") if isinstance(c, Mapping) else "" for c in channels)
-    return StackFile(path, name, data, spacing_um, origin_um, names)
+    listed = omero.get("channels") if isinstance(omero, Mapping) else None
+    channels = [c if isinstance(c, Mapping) else {} for c in listed] if isinstance(listed, list) else []
+    names = tuple(str(channel.get("label") or "") for channel in channels)
+    colors = tuple(f"#{str(c['color']).lstrip('#').lower()}" if c.get("color") else "" for c in channels)
+    about = group.attrs.get(MADE_BY)
+    if about is not None and not names and multiscale.name:
+        names = (str(multiscale.name),)
+    return StackFile(
+        path,
+        name,
+        data,
+        spacing_or_none(sizes),
+        origin_um,
+        names,
+        colors,
+        dict(about) if isinstance(about, Mapping) else None,
+        backwards(sizes),
+        time_step_s,
+        position,
+    )
 
 
 def _group(path: Path) -> zarr.Group:
@@ -95,9 +186,8 @@ def _multiscale(path: Path, metadata: dict[str, Any]) -> v04.Multiscale | v05.Mu
     from yaozarrs import v04, v05
 
     found = metadata.get("multiscales")
-    if "plate" in metadata or not isinstance(found, list) or not found:
-        what = "a plate of many images" if "plate" in metadata else "no image"
-        raise InputError(f"{path} holds {what}; one OME-Zarr image is needed. Give the folder of an image inside it.")
+    if not isinstance(found, list) or not found:
+        raise InputError(f"{path} holds no image; one OME-Zarr image is needed. Give the folder of an image inside it.")
     version = metadata.get("version") or (isinstance(found[0], Mapping) and found[0].get("version")) or "0.4"
     models: dict[object, type[v04.Multiscale | v05.Multiscale]] = {"0.4": v04.Multiscale, "0.5": v05.Multiscale}
     if version not in models:

@@ -9,6 +9,8 @@ from pathlib import Path
 from napari_deep3d.core import InputError, reason
 
 SUFFIXES = (".tif", ".tiff", ".zarr")
+SYSTEM_FILES = (".ds_store", ".localized", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir")
+"""What the systems' file managers put into a folder by themselves, in small letters."""
 
 
 def check_output(path: str | Path, overwrite: bool = False) -> Path:
@@ -61,7 +63,7 @@ def check_folder(path: str | Path, overwrite: bool) -> Path:
     try:
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{folder} is a file; a folder for the output is needed. Give another name.")
-        if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+        if folder.is_dir() and any(not _is_systems(path.name) for path in folder.iterdir()) and not overwrite:
             raise InputError(
                 f"the folder {folder} already holds files; an empty or new folder is needed. Give another name, or "
                 "say that it may be used (simulate --overwrite, train --resume)."
@@ -70,6 +72,11 @@ def check_folder(path: str | Path, overwrite: bool) -> Path:
     except OSError as error:
         raise InputError(f"cannot write to {folder}: {reason(error)}. Give a folder that you may write to.") from None
     return folder
+
+
+def _is_systems(name: str) -> bool:
+    """Whether a file is none of the user's: made by a file manager, or what macOS keeps beside a file of its own."""
+    return name.casefold() in SYSTEM_FILES or name.startswith("._")
 
 
 def remove(path: Path) -> None:

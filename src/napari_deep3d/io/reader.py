@@ -5,22 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 
 from napari_deep3d.core import InputError
-from napari_deep3d.io.ome_zarr import open_ome_zarr
-from napari_deep3d.io.stack_file import StackFile
-from napari_deep3d.io.tiff import open_tiff
+from napari_deep3d.io.ome_zarr import find_ome_zarr_images
+from napari_deep3d.io.stack_file import FoundImage, StackFile, stack_name
+from napari_deep3d.io.tiff import find_tiff_images
 
-TIFF_SUFFIXES = (".tif", ".tiff")
+TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8", ".tf2")
+"""The last three are BigTIFF's."""
+_MAX_LISTED = 12
 
 
-def open_stack(path: str | Path) -> StackFile:
-    """Open a TIFF file (OME-TIFF, ImageJ, plain multi-page) or an OME-Zarr folder (0.4, 0.5), lazily.
+def open_stack(path: str | Path, position: int | None = None, axes: str | None = None) -> StackFile:
+    """Open an image of a TIFF file (OME-TIFF, ImageJ, Micro-Manager, plain multi-page) or an OME-Zarr folder, lazily.
 
-    A file of several images gives its first one, an image of several resolutions its finest.
+    Of an image of several resolutions the finest is taken.
 
     Parameters
     ----------
     path : str or Path
-        A ``.tif`` or ``.tiff`` file, or a folder that holds OME-Zarr.
+        A TIFF file, or a folder that holds OME-Zarr (0.4, 0.5).
+    position : int, optional
+        Which one of a file that holds several images, such as the positions of an acquisition, counted from 0.
+    axes : str, optional
+        What the pages of a TIFF file are, slowest first, where its metadata do not say so or are wrong: ``Z``,
+        ``C2,Z16``.
 
     Returns
     -------
@@ -30,21 +37,59 @@ def open_stack(path: str | Path) -> StackFile:
     Raises
     ------
     InputError
-        If there is no such file, it is of another kind, damaged, a single plane, RGB, complex or boolean.
+        If there is no such file, it is of another kind, damaged, a single plane, RGB, complex or boolean; or if it
+        holds several images and none was chosen, or there is no such one.
     """
     path = Path(path)
+    images = _find_images(path, axes)
+    stacks = [image for image in images if image.problem is None] or images
+    if position is None and len(stacks) > 1:
+        raise InputError(
+            f"{stack_name(path)} holds {_contents(stacks)}: choose one with --position (position=...), counted from 0."
+        )
+    index = position or 0
+    if not 0 <= index < len(stacks):
+        raise InputError(
+            f"position {index} was chosen, but {stack_name(path)} holds {_contents(stacks)}; "
+            f"{'0 is' if len(stacks) == 1 else f'0 to {len(stacks) - 1} are'} allowed."
+        )
+    return stacks[index].open()
+
+
+def open_stacks(path: str | Path) -> list[StackFile]:
+    """Open all stacks of a file, as :func:`open_stack` does one; none if its images are photos, planes and the like.
+
+    InputError if the file or one of its stacks cannot be read.
+    """
+    return [image.open() for image in _find_images(Path(path), None) if image.problem is None]
+
+
+def _contents(stacks: list[FoundImage]) -> str:
+    if len(stacks) == 1:
+        return f"1 image of {stacks[0].size}"
+    listed = [
+        f"{index}: {f'{stack.name}, ' if stack.name else ''}{stack.size}"
+        for index, stack in enumerate(stacks[:_MAX_LISTED])
+    ]
+    more = f"; and {len(stacks) - _MAX_LISTED} more" if len(stacks) > _MAX_LISTED else ""
+    return f"{len(stacks)} images ({'; '.join(listed)}{more})"
+
+
+def _find_images(path: Path, axes: str | None) -> list[FoundImage]:
     if path.is_dir():
-        return open_ome_zarr(path)
+        if axes is not None:
+            raise InputError(f"--axes says what the pages of a TIFF file are; {path} is a folder. Leave it out.")
+        return find_ome_zarr_images(path)
     if not path.exists():
         raise InputError(f"there is no file {path}. Check the name and the folder.")
     if path.suffix.lower() == ".zarr":
         raise InputError(f"{path} is a file; OME-Zarr is a folder. Unpack it, or give a .tif or .tiff file.")
     if path.suffix.lower() not in TIFF_SUFFIXES:
         raise InputError(
-            f"{path} is no stack that can be opened; TIFF (.tif, .tiff) and OME-Zarr (.zarr) are read. "
+            f"{path} is no stack that can be opened; TIFF ({', '.join(TIFF_SUFFIXES)}) and OME-Zarr (.zarr) are read. "
             "Export it as OME-TIFF from the microscope's software, or with Fiji and Bio-Formats."
         )
     try:
-        return open_tiff(path)
+        return find_tiff_images(path, axes)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}. Check that you may read it.") from error

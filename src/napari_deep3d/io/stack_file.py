@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -13,6 +13,8 @@ from numpy.typing import DTypeLike, NDArray
 from napari_deep3d.core import InputError, LazyStack, Spacing, Stack, Volume
 
 STACK_AXES = "TCZYX"
+MADE_BY = "napari-deep3d"
+"""Who wrote a file whose description is ours; in OME-Zarr, the name of the attribute that holds it."""
 _UNNAMED = "IQ"  # tifffile's letters for pages of which the file does not say what they are
 
 
@@ -63,6 +65,15 @@ class StackView(LazyStack):
         """Hold each named axis at an index, and drop it."""
         order = "".join(axis for axis in self._order if axis not in fixed)
         return StackView(self._source, self._axes, order, fixed=self._fixed | fixed, name=self._name)
+
+    def mapped(self) -> NDArray[Any] | None:
+        """Return the voxels as a view of a memory-mapped file, or None if they lie in it in another way."""
+        if not isinstance(self._source, np.memmap) or not self._source.dtype.isnative:
+            return None
+        kept = [axis for axis in self._axes if axis in self._order]
+        key = (slice(None) if axis in kept else self._fixed.get(axis, 0) for axis in self._axes)
+        view: NDArray[Any] = self._source[tuple(key)]
+        return view.transpose([kept.index(axis) for axis in self._order if axis in kept]).reshape(self.shape)
 
     def _read(self, box: tuple[slice, ...]) -> NDArray[Any]:
         """Read a box, axes as in the order, as a new array."""
@@ -129,8 +140,18 @@ class StackFile:
         Voxel size in um along Z, Y, X; None if the file does not state all of it.
     origin_um : (float, float, float)
         Position of the first voxel in um along Z, Y, X; 0 where the file states none.
-    channel_names : tuple of str
-        A name for each channel, empty where the file has none.
+    channel_names, channel_colors : tuple of str
+        A name, and a colour such as ``#00ff00``, for each channel; empty where the file has none.
+    description : dict or None
+        How the stack came about, if this package wrote it.
+    notices : tuple of str
+        What the user should know of how the file was read.
+    time_step_s : float or None
+        Seconds between time points, if the file says so.
+    position : str
+        Name of this image, where the file holds several.
+    missing : dict
+        By time point and channel, each counted from 0: why this stack of those that the file lists cannot be read.
     """
 
     path: Path
@@ -139,10 +160,17 @@ class StackFile:
     spacing_um: Spacing | None
     origin_um: Spacing
     channel_names: tuple[str, ...]
+    channel_colors: tuple[str, ...] = ()
+    description: dict[str, object] | None = field(default=None, repr=False)
+    notices: tuple[str, ...] = ()
+    time_step_s: float | None = None
+    position: str = ""
+    missing: Mapping[tuple[int, int], str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        names = self.channel_names[: self.n_channels]
-        object.__setattr__(self, "channel_names", names + ("",) * (self.n_channels - len(names)))
+        for name in ("channel_names", "channel_colors"):
+            given = getattr(self, name)[: self.n_channels]
+            object.__setattr__(self, name, given + ("",) * (self.n_channels - len(given)))
 
     @property
     def n_times(self) -> int:
@@ -162,7 +190,7 @@ class StackFile:
         Raises
         ------
         InputError
-            If there are several and none was chosen, or there is no such channel or time point.
+            If there are several and none was chosen, or there is no such channel or time point, or it is missing.
         """
         missing = [
             option
@@ -178,7 +206,13 @@ class StackFile:
             "C": self._checked("channel", channel or 0, self.n_channels),
             "T": self._checked("time", time or 0, self.n_times),
         }
-        return Volume(self.data.at(**at), self.spacing_um, self.origin_um, self.name)
+        absent = self.missing.get((at["T"], at["C"]))
+        if absent is not None:
+            raise InputError(
+                f"time point {at['T']}, channel {at['C']} of {self.name} cannot be read: {absent}. Put the other files "
+                "of the acquisition beside it, or choose another one."
+            )
+        return Volume(self.data.at(**at), self.spacing_um, self.origin_um, self.name, self.notices)
 
     def _checked(self, option: str, choice: int, count: int) -> int:
         if not 0 <= choice < count:
@@ -194,11 +228,54 @@ class StackFile:
         return f"{channels} and {self.n_times} time point{'s' if self.n_times > 1 else ''}"
 
 
-def stack_axes(axes: str, shape: Sequence[int], dtype: DTypeLike, name: str) -> str:
+class Metadata(NamedTuple):
+    """What a file says of an image: as in :class:`StackFile`."""
+
+    spacing_um: Spacing | None = None
+    origin_um: Spacing = (0.0, 0.0, 0.0)
+    channel_names: tuple[str, ...] = ()
+    channel_colors: tuple[str, ...] = ()
+    description: dict[str, object] | None = None
+    notices: tuple[str, ...] = ()
+    time_step_s: float | None = None
+
+
+@dataclass(frozen=True)
+class FoundImage:
+    """An image in a file, its voxels not touched yet.
+
+    Attributes
+    ----------
+    name : str
+        What the file calls it; may be empty.
+    size : str
+        Its axes and their lengths, for people.
+    problem : InputError or None
+        Why it is no z-stack of grey values.
+    open : callable
+        Makes it a StackFile; InputError if it cannot be read.
+    """
+
+    name: str
+    size: str
+    problem: InputError | None
+    open: Callable[[], StackFile] = field(repr=False)
+
+
+def size_in_words(axes: str, shape: Sequence[int]) -> str:
+    """``2 channels, 16 planes of 64 x 48 pixels`` for axes CZYX."""
+    sizes = dict(zip(axes, shape, strict=True))
+    parts = [(sizes.get("T", 1), "time points"), (sizes.get("C", 1), "channels"), (sizes.get("Z", 1), "planes")]
+    words = [f"{size} {word}" for size, word in parts if size > 1 or word == "planes"]
+    return f"{', '.join(words)} of {sizes.get('Y', 1)} x {sizes.get('X', 1)} pixels"
+
+
+def stack_axes(axes: str, shape: Sequence[int], dtype: DTypeLike, name: str, *, is_rgb: bool = True) -> str:
     """A file's axes with Z for pages that it does not name, or an InputError why it is no z-stack of grey values.
 
-    Refused are RGB, a single plane, planes said to be time points or channels, axes of no known meaning, and voxels
-    that are complex, boolean or no numbers. Axes of length 1 keep any other letter.
+    Samples of a pixel are channels, unless they are the colours of a photo. Refused are RGB, a single
+    plane, planes said to be time points or channels, axes of no known meaning, and voxels that are complex, boolean or
+    no numbers. Axes of length 1 keep any other letter.
 
     Parameters
     ----------
@@ -208,8 +285,13 @@ def stack_axes(axes: str, shape: Sequence[int], dtype: DTypeLike, name: str) -> 
         Kind of number.
     name : str
         What the user calls the file.
+    is_rgb : bool
+        Whether the samples of a pixel are colours.
     """
     long = [axis for axis, size in zip(axes, shape, strict=True) if size > 1]
+    if "S" in long and "C" not in long and not is_rgb:
+        axes = axes.replace("C", "c").replace("S", "C")
+        long = [axis if axis != "S" else "C" for axis in long]
     if "S" in long:
         raise InputError(
             f"{name} is an RGB photo; one grey value per voxel is needed. "
@@ -229,7 +311,8 @@ def stack_axes(axes: str, shape: Sequence[int], dtype: DTypeLike, name: str) -> 
     if unknown or len(set(long)) < len(long):
         raise InputError(
             f"{name} has axes {axes} of {tuple(shape)} voxels, of which {', '.join(unknown)} cannot be used; "
-            "time T, channel C and Z, Y, X are allowed. Save one position as OME-TIFF with its axes named."
+            "time T, channel C and Z, Y, X are allowed. Say what its pages are, slowest first, such as "
+            "--axes T3,C2,Z (axes=...), or save it as OME-TIFF with its axes named."
         )
     if "Z" not in long:
         sizes = dict(zip(axes, shape, strict=True))
@@ -247,6 +330,18 @@ def stack_axes(axes: str, shape: Sequence[int], dtype: DTypeLike, name: str) -> 
 
 
 def stack_name(path: Path) -> str:
-    """Drop the ending of a file's name: ``cell`` for ``cell.ome.tif``."""
-    stem = path.stem
+    """Drop the ending of a file's name: ``cell`` for ``cell.ome.tif``.
+
+    A name that is no Unicode, as disks of older systems hold, is read as Latin-1, so that it can be shown and written.
+    """
+    stem = readable(path.stem)
     return stem[:-4] if stem.lower().endswith(".ome") else stem
+
+
+def readable(name: str) -> str:
+    """Return the name of a file as text that can be printed and encoded, whatever its bytes are."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return name.encode("utf-8", "surrogateescape").decode("latin-1")
+    return name

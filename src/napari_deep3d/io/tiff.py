@@ -7,19 +7,30 @@ import logging
 import math
 import weakref
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
-from xml.etree import ElementTree
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tifffile
 from numpy.typing import DTypeLike, NDArray
 
-from napari_deep3d.core import InputError, Spacing
-from napari_deep3d.io.stack_file import StackFacts, StackFile, StackView, stack_axes, stack_name
+from napari_deep3d.core import InputError
+from napari_deep3d.io.imagej_tiff import imagej_images, imagej_metadata
+from napari_deep3d.io.micromanager import is_micromanager, micromanager_images
+from napari_deep3d.io.ome_xml import has_ome_xml, ome_images, ome_metadata
+from napari_deep3d.io.stack_file import (
+    FoundImage,
+    Metadata,
+    StackFacts,
+    StackFile,
+    StackView,
+    size_in_words,
+    stack_axes,
+    stack_name,
+)
 from napari_deep3d.io.tiff_check import check_planes, check_tiff
-from napari_deep3d.io.units import length_um, origin_or_zero, spacing_or_none
+from napari_deep3d.io.tiff_planes import PageAxis, TiffImage, pages_by_axes, parse_axes
 
 if TYPE_CHECKING:
     import zarr
@@ -31,45 +42,100 @@ _UM_PER_CM = 1e4
 # Reading
 
 
-def open_tiff(path: Path) -> StackFile:
-    """Open the first image of a TIFF file, reading no plane.
+def find_tiff_images(path: Path, axes: str | None = None) -> list[FoundImage]:
+    """Return the images of a TIFF file, reading no voxel.
 
-    An uncompressed image in one piece is memory-mapped; of any other, a box reads its strips or tiles only.
+    An uncompressed image in one piece is memory-mapped when it is opened; of any other, a box reads its strips or tiles
+    only.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    axes : str, optional
+        What its pages are, where its metadata do not tell or are wrong: see
+        :func:`~napari_deep3d.io.tiff_planes.parse_axes`.
 
     Raises
     ------
     InputError
-        If the file is empty, no TIFF, damaged, compressed in a way that cannot be read, or no z-stack of
-        real grey values.
+        If the file is empty, no TIFF or damaged, or it is unclear what its pages are.
     OSError
         If it cannot be read at all.
     """
     check_tiff(path)
-    name = stack_name(path)
-    with _quiet(), ExitStack() as on_error:
-        try:
-            tif = on_error.enter_context(tifffile.TiffFile(path))
-            if not tif.series:
-                raise InputError(f"{path} holds no image. Export the stack again.")
-            series = tif.series[0]
-            check_planes(path, tif, series)
-            axes = stack_axes(series.axes, series.shape, series.dtype, name)
-            voxels = _voxels(path, series)
-            data = StackView(voxels, axes, name=name)
-            about = _Metadata()  # of a plain TIFF: its dots per inch speak of paper, not of the sample
-            if tif.is_ome and tif.ome_metadata:
-                about = _ome_metadata(tif.ome_metadata)
-            elif tif.is_imagej and tif.imagej_metadata:
-                about = _imagej_metadata(tif.imagej_metadata, tif.pages.first.tags, data.shape[1])
-            if not isinstance(voxels, np.memmap):
-                weakref.finalize(voxels, on_error.pop_all().close)
-        except (InputError, OSError, MemoryError):
-            raise
-        except Exception as error:  # a damaged file breaks the parser in any way
-            raise InputError(
-                f"{path} cannot be read as TIFF ({error}). It is damaged or of a rare kind: export it as OME-TIFF."
-            ) from error
-    return StackFile(path, name, data, *about)
+    given = None if axes is None else parse_axes(axes)
+    with _quiet(), _as_input_error(path), tifffile.TiffFile(path) as tif:
+        if not len(tif.pages):
+            raise InputError(f"{path} holds no image. Export the stack again.")
+        tif.pages.cache = True
+        images = _images(path, tif) if given is None else [_by_axes(path, tif, given)]
+        if not images:
+            raise InputError(f"{path} holds no image. Export the stack again.")
+        return [_found(path, tif, image) for image in images]
+
+
+@contextmanager
+def _as_input_error(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (InputError, OSError, MemoryError):
+        raise
+    except Exception as error:  # a damaged file breaks the parser in any way
+        raise InputError(
+            f"{path} cannot be read as TIFF ({error}). It is damaged or of a rare kind: export it as OME-TIFF."
+        ) from error
+
+
+def _images(path: Path, tif: tifffile.TiffFile) -> list[TiffImage]:
+    """The images of a file by what its own format says of them."""
+    if is_micromanager(tif):
+        return micromanager_images(path, tif)
+    if tif.is_micromanager:
+        check_tiff(path, may_break_off=False)
+    if has_ome_xml(tif):
+        return ome_images(path, tif)
+    if tif.is_imagej and not tif.is_shaped:
+        return imagej_images(path, tif)
+    # Of a plain TIFF the dots per inch speak of paper, not of the sample: it has no voxel size.
+    images = []
+    for series in tif.series:
+        n_positions = dict(zip(series.axes, series.shape, strict=True)).get("R", 1)
+        images += [TiffImage(series, name=series.name, position=index) for index in range(n_positions)]
+    return images
+
+
+def _by_axes(path: Path, tif: tifffile.TiffFile, axes: tuple[PageAxis, ...]) -> TiffImage:
+    """The image of a file whose pages are what the user said; its voxel size where it can be read nevertheless."""
+    about = Metadata()
+    if has_ome_xml(tif):
+        about = ome_metadata(tif)
+    elif tif.is_imagej:
+        channels = next((axis.size or 1 for axis in axes if axis.letter == "C"), 1)
+        about = imagej_metadata(tif.imagej_metadata or {}, tif.pages.first.tags, channels)
+    return TiffImage(pages_by_axes(path, tif, axes), about)
+
+
+def _found(path: Path, tif: tifffile.TiffFile, image: TiffImage) -> FoundImage:
+    """Check an image, which can be opened later; its file may be closed by then."""
+    name, series = stack_name(path), image.series
+    check_planes(path, tif, series, bool(image.missing))
+    problem, axes = None, series.axes
+    try:
+        # Positions are chosen as images, so that they are no axis of a stack.
+        shape = tuple(1 if axis == "R" else n for axis, n in zip(series.axes, series.shape, strict=True))
+        axes = stack_axes(series.axes, shape, series.dtype, name, is_rgb=image.is_rgb)
+    except InputError as error:
+        problem = error
+
+    def open_image() -> StackFile:
+        if problem is not None:
+            raise problem
+        with _quiet(), _as_input_error(path):
+            data = StackView(_voxels(path, series), axes, fixed={"R": image.position}, name=name)
+        return StackFile(path, name, data, *image.about, position=image.name, missing=image.missing)
+
+    return FoundImage(image.name, size_in_words(axes, series.shape), problem, open_image)
 
 
 @contextmanager
@@ -89,7 +155,7 @@ def _quiet() -> Iterator[None]:
 
 def _voxels(path: Path, series: tifffile.TiffPageSeries) -> np.memmap[Any, Any] | zarr.Array[Any]:
     """The voxels mapped into memory if they lie in one piece, uncompressed; else their strips or tiles as Zarr."""
-    if series.dataoffset is not None:
+    if not series.is_multifile and series.dataoffset is not None:
         file = series.keyframe.parent
         dtype = series.dtype.newbyteorder(file.byteorder)
         return np.memmap(file.filehandle.path, dtype, "r", series.dataoffset, series.shape)
@@ -99,7 +165,14 @@ def _voxels(path: Path, series: tifffile.TiffPageSeries) -> np.memmap[Any, Any] 
     strip_bytes = math.prod(page.chunks) * series.dtype.itemsize
     # A strip per row, as some microscopes write it, costs more in overhead than reading the plane.
     whole_planes = not page.is_tiled and strip_bytes < _SMALL_STRIP_BYTES
-    array = zarr.open_array(series.aszarr(level=0, chunkmode=2 if whole_planes else 0), mode="r")
+    handle = page.parent.filehandle
+    handle.open()
+    try:
+        store = series.aszarr(level=0, chunkmode=2 if whole_planes else 0)
+    finally:
+        handle.close()  # the store opens the files that a box needs, and closes those that it opened
+    array = zarr.open_array(store, mode="r")
+    weakref.finalize(array, store.close)
     try:
         array[(0,) * array.ndim]
     except Exception as error:  # a codec that is missing, or damaged voxels
@@ -108,67 +181,6 @@ def _voxels(path: Path, series: tifffile.TiffPageSeries) -> np.memmap[Any, Any] 
             "of 8, 16 or 32 bit can. Save it as one of these, or install the package imagecodecs."
         ) from error
     return array
-
-
-class _Metadata(NamedTuple):
-    """Voxel size and position in um along Z, Y, X, and the channels' names."""
-
-    spacing_um: Spacing | None = None
-    origin_um: Spacing = (0.0, 0.0, 0.0)
-    channel_names: tuple[str, ...] = ()
-
-
-def _ome_metadata(xml: str) -> _Metadata:
-    """From OME-XML's first image: physical sizes, position of the first plane, channels' names."""
-    try:
-        pixels = ElementTree.fromstring(xml).find("{*}Image/{*}Pixels")
-    except ElementTree.ParseError:
-        pixels = None
-    if pixels is None:
-        return _Metadata()
-    sizes = [
-        length_um(pixels.get(f"PhysicalSize{axis}"), pixels.get(f"PhysicalSize{axis}Unit", "µm")) for axis in "ZYX"
-    ]
-    first = next((p for p in pixels.findall("{*}Plane") if all(p.get(f"The{axis}") == "0" for axis in "TCZ")), None)
-    # Without a unit a position counts in OME's "reference frame", which is no length.
-    positions = [
-        None if first is None else length_um(first.get(f"Position{axis}"), first.get(f"Position{axis}Unit"))
-        for axis in "ZYX"
-    ]
-    names = tuple(channel.get("Name", "") for channel in pixels.findall("{*}Channel"))
-    return _Metadata(spacing_or_none(sizes), origin_or_zero(positions), names)
-
-
-def _imagej_metadata(metadata: dict[str, Any], tags: tifffile.TiffTags, n_channels: int) -> _Metadata:
-    """From ImageJ's unit, its plane distance, the pixels per unit of the resolution tags, and the planes' labels.
-
-    ImageJ leaves out a plane distance of exactly 1, which cannot be told from one that was never set: then the voxel
-    size counts as unknown. A channel is named where all of its planes have one label; channels follow each other
-    fastest in ImageJ's order of planes.
-    """
-    unit = metadata.get("unit")
-    sizes = [
-        length_um(metadata.get("spacing"), metadata.get("zunit", unit)),
-        length_um(_pixel_size(tags.get("YResolution")), metadata.get("yunit", unit)),
-        length_um(_pixel_size(tags.get("XResolution")), unit),
-    ]
-    labels, names = metadata.get("Labels"), list[str]()
-    if isinstance(labels, list) and len(labels) >= n_channels:
-        for channel in range(n_channels):
-            found = {str(label).strip() for label in labels[channel::n_channels]}
-            names.append(found.pop() if len(found) == 1 else "")
-    return _Metadata(spacing_or_none(sizes), channel_names=tuple(names))
-
-
-def _pixel_size(tag: tifffile.TiffTag | None) -> float | None:
-    """Units per pixel, from a tag that holds pixels per unit as a fraction."""
-    if tag is None:
-        return None
-    try:
-        pixels, units = tag.value
-        return float(units) / float(pixels)
-    except (TypeError, ValueError, ZeroDivisionError):
-        return None
 
 
 # Writing

@@ -37,12 +37,17 @@ _LAYOUTS = {
     b"MM\0+": TIFF.BIG_BE,
 }
 """How numbers are packed, by a file's first four bytes."""
+_MICROMANAGER = 54773648
 _NEEDED = {256, 257, 258, 259, 270, 273, 277, 279, 282, 283, 322, 323, 324, 325, 339, 50838, 50839}
 """Tags that lead to the voxels and their size: lengths, description, strips, tiles, resolution, ImageJ's own."""
 
 
-def check_tiff(path: Path) -> None:
-    """Refuse (InputError) a file that is empty, no TIFF, or lacks directories or what they point at."""
+def check_tiff(path: Path, may_break_off: bool = True) -> None:
+    """Refuse (InputError) a file that is empty, no TIFF, or lacks directories or what they point at.
+
+    Also one whose directories lead back to an earlier one: it would be read without end. An acquisition of
+    Micro-Manager that broke off ends anywhere; with ``may_break_off`` it is let through.
+    """
     size = path.stat().st_size
     if size == 0:
         raise InputError(f"{path} is empty (0 bytes); a TIFF stack is needed. Copy or export it again.")
@@ -59,31 +64,43 @@ def check_tiff(path: Path) -> None:
                 f"{path} is not a TIFF file but {kind}. "
                 "Give a stack saved as TIFF; renaming a file does not convert it."
             )
-        if any(end > size for end in _ends(file, layout, head)):
+        let_through = may_break_off and _is_acquisition(head, layout)
+        if not let_through and any(end > size for end in _ends(path, file, layout, head)):
             raise _cut_off(path, size)
 
 
-def check_planes(path: Path, tif: TiffFile, series: TiffPageSeries) -> None:
-    """Refuse (InputError) a file that lacks planes it says it has: cut off, or other files of its set are missing."""
+def _is_acquisition(head: bytes, layout: TiffFormat) -> bool:
+    """Whether the header of a file is Micro-Manager's."""
+    return not layout.is_bigtiff and head[8:12] == struct.pack(layout.byteorder + "I", _MICROMANAGER)
+
+
+def check_planes(path: Path, tif: TiffFile, series: TiffPageSeries, has_gaps: bool = False) -> None:
+    """Refuse (InputError) an image that lacks voxels that its file says it has: cut off, or in files that are missing.
+
+    ``has_gaps`` says that some planes are known to be missing.
+    """
     planes = math.prod(n for axis, n in zip(series.axes, series.shape, strict=True) if axis not in "YXS")
     # ImageJ's large files have one directory for all planes: just the description tells how many there are.
-    stated = int((tif.imagej_metadata or {}).get("images", 1)) if tif.is_imagej else 1
-    size = tif.filehandle.size
-    if stated > planes:
-        raise _cut_off(path, size)
-    if series.dataoffset is not None:
-        if series.dataoffset + series.nbytes > series.keyframe.parent.filehandle.size:
+    one_directory = tif.is_imagej and len(tif.pages) == 1
+    if one_directory and int((tif.imagej_metadata or {}).get("images", 1)) > planes:
+        raise _cut_off(path, tif.filehandle.size)
+    if not series.is_multifile and series.dataoffset is not None:
+        size = series.keyframe.parent.filehandle.size
+        if series.dataoffset + series.nbytes > size:
             raise _cut_off(path, size)
         return
     for page in series:
         if page is None:
+            if has_gaps:
+                continue
             raise InputError(
-                f"{path} lacks planes that its OME-XML lists. "
+                f"{path} lacks planes that its metadata list. "
                 "Put the other files of the acquisition beside it, or export the stack as one file."
             )
         ends = (offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False))
-        if max(ends, default=0) > page.parent.filehandle.size:
-            raise _cut_off(path, size)
+        file = page.parent.filehandle
+        if max(ends, default=0) > file.size:
+            raise _cut_off(path.with_name(file.name), file.size)
 
 
 def _cut_off(path: Path, size: int) -> InputError:
@@ -93,7 +110,7 @@ def _cut_off(path: Path, size: int) -> InputError:
     )
 
 
-def _ends(file: BinaryIO, layout: TiffFormat, head: bytes) -> Iterator[int]:
+def _ends(path: Path, file: BinaryIO, layout: TiffFormat, head: bytes) -> Iterator[int]:
     """Where each directory, and each value that a needed tag points at, would end; reads no further than asked."""
 
     def number(packed: bytes) -> int:
@@ -101,7 +118,12 @@ def _ends(file: BinaryIO, layout: TiffFormat, head: bytes) -> Iterator[int]:
 
     # The place of the first directory follows 4 bytes in a classic TIFF, 8 in a BigTIFF: as many as it takes itself.
     offset, seen = number(head[layout.offsetsize : 2 * layout.offsetsize]), set[int]()
-    while offset and offset not in seen:
+    while offset:
+        if offset in seen:
+            raise InputError(
+                f"{path} is damaged: its list of planes leads back to one of before. "
+                "Copy it again from where it was acquired, or export it again."
+            )
         seen.add(offset)
         yield offset + layout.tagnosize
         file.seek(offset)

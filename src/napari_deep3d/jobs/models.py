@@ -73,6 +73,19 @@ def model_info(name_or_path: str) -> ModelInfo:
     return read_info(find_model(name_or_path))
 
 
+def model_stamp(name_or_path: str) -> tuple[str, int, int] | None:
+    """Path, time of change in ns and size of a model's file: another model under the same name has another stamp.
+
+    None if there is no such file.
+    """
+    try:
+        path = find_model(name_or_path)
+        found = path.stat()
+    except (InputError, OSError):
+        return None
+    return str(path), found.st_mtime_ns, found.st_size
+
+
 def open_model(name_or_path: str) -> tuple[Any, ModelInfo]:
     """The generator of a model given by name or path, and what the model says of itself."""
     from napari_deep3d.nn.model_file import load_model

@@ -9,8 +9,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_deep3d.core import InputError, Shape, Spacing, Stack, Volume, shape_of
-from napari_deep3d.io import open_stack, write_stack
+from napari_deep3d.core import (
+    InputError,
+    NoImageError,
+    Shape,
+    Spacing,
+    Stack,
+    Stop,
+    Volume,
+    never,
+    shape_of,
+)
+from napari_deep3d.io import open_stack, readable, write_stack
 
 if TYPE_CHECKING:
     from napari_deep3d.nn.patches import TrainingPair
@@ -28,6 +38,19 @@ class LoadedPair:
     name: str
     widefield: Volume
     confocal: Volume
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A pair that cannot be trained on, and what is wrong with it: a sentence without its end."""
+
+    name: str
+    reason: str
+
+    @property
+    def notice(self) -> str:
+        """A sentence for the user."""
+        return f"Pair {self.name} is left out: {self.reason}."
 
 
 @dataclass(frozen=True)
@@ -56,9 +79,16 @@ class PairsFolder:
     def names(self) -> list[str]:
         """Names of the files that both folders hold, sorted.
 
-        InputError if a folder is missing or empty, or a file has no partner.
+        InputError if a folder is missing or empty, a file has no partner, or a name is no Unicode: a run could not
+        note it.
         """
         names = {kind: self._names(kind) for kind in KINDS}
+        for name in (str(self.path), *sorted(names[WIDEFIELD])):
+            if readable(name) != name:
+                raise InputError(
+                    f"the name {readable(name)} is stored in an old encoding, not as Unicode; a run cannot note it. "
+                    "Rename it: typing it anew is enough."
+                )
         alone = sorted(names[WIDEFIELD] ^ names[CONFOCAL])
         if alone:
             side = WIDEFIELD if alone[0] in names[WIDEFIELD] else CONFOCAL
@@ -75,7 +105,7 @@ class PairsFolder:
                 f"{self.path} is not a pairs folder: it has no folder {kind!r}. A folder with 'widefield' and "
                 "'confocal', holding stacks of the same names, is needed; 'simulate' writes one."
             )
-        found = {f.name for f in side.iterdir() if f.suffix.lower() in SUFFIXES and not f.name.startswith(".")}
+        found = {path.name for path in stacks_in(side)}
         if not found:
             raise InputError(f"{side} holds no stack; files ending in {', '.join(SUFFIXES)} are needed.")
         return found
@@ -124,12 +154,28 @@ class PairsFolder:
             )
 
 
+def stacks_in(folder: Path) -> list[Path]:
+    """The stacks of a folder by their names, sorted.
+
+    Other files are passed over, and hidden ones, such as the ``._cell.tif`` that macOS puts beside ``cell.tif`` on
+    disks of other systems. OSError if the folder cannot be read.
+    """
+    return [
+        path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    ]
+
+
+def memory_bytes(pairs: Sequence[LoadedPair]) -> float:
+    """Memory that the voxels of pairs need."""
+    volumes = [volume for pair in pairs for volume in (pair.widefield, pair.confocal)]
+    return sum(float(np.prod(v.data.shape)) * np.dtype(v.data.dtype).itemsize for v in volumes)
+
+
 def hold_in_memory(pairs: Sequence[LoadedPair], limit_bytes: float) -> list[LoadedPair]:
     """Read pairs into memory if all of them together fit into a limit: random patches of packed files are slow."""
-    volumes = [volume for pair in pairs for volume in (pair.widefield, pair.confocal)]
-    needed = sum(float(np.prod(v.data.shape)) * np.dtype(v.data.dtype).itemsize for v in volumes)
-    if needed > limit_bytes:
+    if memory_bytes(pairs) > limit_bytes:
         return list(pairs)
+    volumes = [volume for pair in pairs for volume in (pair.widefield, pair.confocal)]
     held = [replace(volume, data=np.asarray(volume.data[:, :, :])) for volume in volumes]
     return [LoadedPair(pair.name, *held[2 * i : 2 * i + 2]) for i, pair in enumerate(pairs)]
 
@@ -141,10 +187,63 @@ def prepare_pairs(pairs: Sequence[LoadedPair], percentiles: tuple[float, float])
     """
     from napari_deep3d.nn.patches import TrainingPair
 
+    _check_names(pairs)
+    return [TrainingPair.prepare(pair.name, pair.widefield, pair.confocal, percentiles) for pair in pairs]
+
+
+def prepare_usable_pairs(
+    pairs: Sequence[LoadedPair],
+    percentiles: tuple[float, float],
+    *,
+    in_memory: bool = False,
+    first: Sequence[str] = (),
+    enough: Stop = never,
+) -> tuple[list[TrainingPair], tuple[LeftOut, ...]]:
+    """As :func:`prepare_pairs`, but pairs that show nothing (blank, saturated, not finite) are left out and returned.
+
+    Parameters
+    ----------
+    pairs, percentiles : sequence of LoadedPair, tuple of float
+        As for :func:`prepare_pairs`.
+    in_memory : bool
+        Whether their voxels are held in memory.
+    first : sequence of str
+        Names of pairs that are needed in any case.
+    enough : callable
+        Asked between pairs; when true, the rest is not read. What is read then are pairs at random.
+
+    Raises
+    ------
+    InputError
+        As :func:`prepare_pairs`, or if no pair is left.
+    """
+    from napari_deep3d.nn.patches import TrainingPair
+
+    _check_names(pairs)
+    usable, faults = dict[str, TrainingPair](), dict[str, NoImageError]()
+    order = sorted(np.random.default_rng(0).permutation(len(pairs)), key=lambda index: pairs[index].name not in first)
+    for number, index in enumerate(order):
+        if number > len(first) and usable.keys() - set(first) and enough():
+            break
+        pair = hold_in_memory([pairs[index]], np.inf if in_memory else 0)[0]
+        try:
+            usable[pair.name] = TrainingPair.prepare(pair.name, pair.widefield, pair.confocal, percentiles)
+        except NoImageError as error:
+            faults[pair.name] = error
+    names = [pair.name for pair in pairs]
+    left_out = tuple(LeftOut(name, faults[name].fault) for name in names if name in faults)
+    if not usable and left_out:
+        first_fault = faults[left_out[0].name]
+        if len(pairs) == 1:
+            raise first_fault
+        raise InputError(f"none of the {len(pairs)} pairs can be trained on: {first_fault}")
+    return [usable[name] for name in names if name in usable], left_out
+
+
+def _check_names(pairs: Sequence[LoadedPair]) -> None:
     twice = sorted({pair.name for pair in pairs if [other.name for other in pairs].count(pair.name) > 1})
     if twice:
         raise InputError(f"several pairs are called {', '.join(twice)}; names must differ. Rename them.")
     for pair in pairs:
         if not pair.name or Path(pair.name).name != pair.name or pair.name.startswith("."):
             raise InputError(f"a pair is called {pair.name!r}, which cannot be the name of a file. Rename it.")
-    return [TrainingPair.prepare(pair.name, pair.widefield, pair.confocal, percentiles) for pair in pairs]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from math import ceil, prod
+from functools import partial
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,18 +23,17 @@ from napari_deep3d.core import (
     TileDone,
     Volume,
     WritableStack,
+    mapped,
     never,
     tap,
-    zyx,
 )
-from napari_deep3d.core.evaluation.uncertainty import SPREAD_RADIUS
 from napari_deep3d.core.novelty.explain import Novelty
-from napari_deep3d.core.tiling import BLEND
+from napari_deep3d.core.tiling import TilePlan, blend_weight
 from napari_deep3d.jobs.models import open_model
 from napari_deep3d.jobs.predict_plan import Prepared, prepare
 
 if TYPE_CHECKING:
-    from napari_deep3d.nn.inference import Network, TilingSummary
+    from napari_deep3d.nn.inference import TilingSummary
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,23 @@ class Output:
         for stack, values in ((self.prediction, tile.values), (self.uncertainty, tile.uncertainty)):
             if stack is not None and values is not None:
                 stack[box] = stack[box] + values
+
+    def even_out(self, layout: TilePlan, tiles: int) -> None:
+        """Bring the edge of the first ``tiles`` tiles of a plan to its full value, where no tile follows.
+
+        Tiles are added as they blend with their neighbours; without one, their edge would fade to 0.
+        """
+        weight_of = blend_weight(layout, tiles)
+        for tile in layout:
+            weight = weight_of(tile.core)
+            faded = (weight > 0) & (weight < 1 - 1e-4)
+            if not faded.any():
+                continue
+            box = tuple(tile.core) if self.time is None else (self.time, *tile.core)
+            for stack in (self.prediction, self.uncertainty):
+                if stack is not None:
+                    values = np.asarray(stack[box])
+                    stack[box] = np.divide(values, weight, out=values.copy(), where=faded)
 
 
 @dataclass(frozen=True)
@@ -165,7 +182,7 @@ def predict_volume(
     into : Output or None
         Where the voxels go; arrays in memory if not given.
     stop : callable
-        Asked between layers of the network; the tiles that are finished are kept.
+        Asked after every slab of a layer; the tiles that are finished are kept.
 
     Yields
     ------
@@ -187,14 +204,24 @@ def predict(prepared: Prepared, into: Output, stop: Stop = never) -> Job[Predict
     """Predict a prepared stack; otherwise as :func:`predict_volume`."""
     plan, clock = prepared.plan, Clock()
     notices: list[str] = []
+    tiles = 0
 
     def keep(event: Event) -> None:
+        nonlocal tiles
         if isinstance(event, TileDone):
             into.add(event)
+            tiles += 1
         elif isinstance(event, Notice):
             notices.append(event.message)
 
-    summary = yield from tap(_compute(prepared, stop), keep)
+    try:
+        summary = yield from tap(_compute(prepared, stop), keep)
+    except Exception:
+        if isinstance(into.prediction, np.ndarray):  # the window keeps the finished part; a file goes
+            into.even_out(plan.layout, tiles)
+        raise
+    if summary.stopped:
+        into.even_out(plan.layout, tiles)
     seconds = clock.seconds
     return Prediction(
         data=into.prediction,
@@ -223,7 +250,7 @@ def _compute(prepared: Prepared, stop: Stop) -> Job[TilingSummary]:
     import torch
 
     from napari_deep3d.nn.devices import DTYPES
-    from napari_deep3d.nn.folded_network import fold_stack
+    from napari_deep3d.nn.folded_network import MEASURING, fold_stack
     from napari_deep3d.nn.inference import BoxPredictor, TilingSummary, predict_tiles
     from napari_deep3d.nn.tta import AugmentedNetwork
 
@@ -232,21 +259,28 @@ def _compute(prepared: Prepared, stop: Stop) -> Job[TilingSummary]:
         yield Notice(notice)
     # 1. The network, with the norm statistics of this stack.
     generator, _ = open_model(prepared.config.model)
-    yield Progress(0, plan.tiles, "measuring the stack")
+    clock, measuring = Clock(), plan.measuring_share
+
+    def tell(start: float, end: float, event: Event) -> Event:
+        """Progress of a part of the work as that of the whole."""
+        if not isinstance(event, Progress):
+            return event
+        return clock.progress(start + (end - start) * event.fraction, 1, event.message)
+
+    yield clock.progress(0, 1, MEASURING)
     device, dtype = torch.device(plan.device), DTYPES[plan.precision]
+    fold = fold_stack(
+        generator, prepared.network_input, grid.model_shape, device, dtype, stop, max_voxels=plan.measured_voxels
+    )
     try:
-        folded = yield from fold_stack(generator, prepared.network_input, grid.model_shape, device, dtype, stop)
+        folded = yield from mapped(fold, partial(tell, 0.0, measuring))
     except StoppedError:
         return TilingSummary(stopped=True)
-    # 2. The halo that tiles are read with. The model's surrounds a core, the band in which tiles are blended lies
-    # within it; the spread of several predictions is averaged over neighbours, which need it too.
-    network: Network = folded
-    halo = [max(0, h - ceil(b * zoom)) for h, b, zoom in zip(plan.halo, BLEND, grid.zoom, strict=True)]
+    # 2. Tile by tile.
+    network = folded.steps
     if prepared.config.uncertainty:
-        network = AugmentedNetwork(folded, plan.model.uncertainty)
-        halo = [h + SPREAD_RADIUS for h in halo]
-    # 3. Tile by tile.
-    predictor = BoxPredictor(network, prepared.network_input, grid, zyx(halo), folded.stride)
-    summary = yield from predict_tiles(predictor, plan.layout, stop=stop)
+        network = AugmentedNetwork(folded, plan.model.uncertainty).steps
+    predictor = BoxPredictor(network, prepared.network_input, grid, plan.seen_halo, folded.stride)
+    summary = yield from mapped(predict_tiles(predictor, plan.layout, stop=stop), partial(tell, measuring, 1.0))
     folded.release()
     return summary

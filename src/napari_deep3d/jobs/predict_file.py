@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from napari_deep3d.core import InputError, Job, PredictConfig, Stop, never
-from napari_deep3d.io import StackFile, StackWriter, check_output, open_stack
+from napari_deep3d.io import StackFile, StackWriter, check_output, open_stack, readable
 from napari_deep3d.jobs.predict import Output, Prediction
 from napari_deep3d.jobs.predict_series import predict_series, prepare_series
 
@@ -39,6 +39,8 @@ def predict_file(
     *,
     channel: int | None = None,
     time: Times = None,
+    position: int | None = None,
+    axes: str | None = None,
     overwrite: bool = False,
     stop: Stop = never,
 ) -> Job[FilePrediction]:
@@ -47,12 +49,15 @@ def predict_file(
     Parameters
     ----------
     stack, output : str or Path
-        OME-TIFF, ImageJ TIFF or OME-Zarr.
+        TIFF or OME-Zarr.
     config : PredictConfig
         How to predict; with ``uncertainty`` a second file is written, ``-uncertainty`` in its name.
     channel, time : int, None, or "all" for the time
         Which one, counted from 0, where the file holds several; ``time="all"`` gives a result with axes
         (T, Z, Y, X), each time point predicted by itself; those that show nothing are left out, and 0.
+    position, axes : int, str, optional
+        Which image of a file of several, and what the pages of a TIFF file are: see
+        :func:`~napari_deep3d.io.open_stack`.
     overwrite : bool
         Whether ``output``, and the file of its uncertainty, may be replaced.
     stop : callable
@@ -65,7 +70,7 @@ def predict_file(
     StoppedError
         If it was stopped before there was anything to keep.
     """
-    source = open_stack(stack)
+    source = open_stack(stack, position, axes)
     times = range(source.n_times) if time == "all" else [time]
     volumes = [
         replace(source.volume(channel, index), name=_name(source, channel, index if time != "all" else None))
@@ -77,7 +82,11 @@ def predict_file(
     plan, first = next(iter(series.usable.values())).plan, volumes[0]
     # 2. Predict one after the other into the open files.
     shape = first.shape if time != "all" else (len(volumes), *first.shape)
-    about: dict[str, object] = {"made_by": "napari-deep3d", "model": plan.model.name, "input": source.path.name}
+    about: dict[str, object] = {
+        "made_by": "napari-deep3d",
+        "model": plan.model.name,
+        "input": readable(source.path.name),
+    }
     if series.skipped:
         about["skipped"] = [asdict(skipped) for skipped in series.skipped]
     if config.uncertainty:

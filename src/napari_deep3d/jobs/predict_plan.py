@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from math import prod
+from math import ceil, prod
 from typing import TYPE_CHECKING
 
 import numpy as np
+import psutil
 
 from napari_deep3d.core import (
     MOSTLY_SATURATED,
@@ -22,32 +23,23 @@ from napari_deep3d.core import (
     doubt_spacing,
     format_spacing,
     is_flat,
-    measure_intensities,
-    saturated_share,
+    measure_with_saturation,
     zyx,
 )
 from napari_deep3d.core.novelty.explain import Novelty, assess
 from napari_deep3d.core.resampling import TOLERANCE, ModelGrid, grid_for, target_spacing
-from napari_deep3d.core.tiling import TilePlan, choose_tile, plan_tiles
+from napari_deep3d.core.tiling import TilePlan, plan_tiles
 from napari_deep3d.jobs.models import model_info
+from napari_deep3d.jobs.predict_cost import FREE_SHARE, Costs
 
 if TYPE_CHECKING:
-    import torch
-
     from napari_deep3d.nn.model_file import ModelInfo
 
-BYTES_PER_CHANNEL_VOXEL = 28
-"""Memory at the peak of a forward pass, per voxel and channel of the first level; measured, with float32."""
-FREE_SHARE = 0.5
-"""Share of the memory that is free now to be used, where the user names no limit."""
-MAX_TILE_VOXELS = {"cpu": 2e6, "cuda": 6e7, "mps": 1e7}
-"""Voxels that a tile reads at most, by device; on a processor times its threads. One layer of such a tile takes less
-than a second, and a prediction can be stopped between two layers."""
-VOXELS_PER_SECOND = {"cpu": 4e5, "cuda": 3e7, "mps": 3e6}
-"""For the first estimate of the time only; while it runs, the time left comes from the tiles done."""
 MAX_GROWTH = 30
 """A stack may have this many times its voxels on the model's grid: beyond it, its voxel size is wrong, or too coarse to
 hold what the model looks for."""
+SMALLEST_TILE: Shape = (4, 16, 16)
+"""Voxels of a tile where hardly any memory is free."""
 MAX_HELD_VOXELS = 8_000_000
 """Stacks up to this size are held in memory while they are measured, so that each voxel is read once."""
 
@@ -67,7 +59,11 @@ class PredictionPlan:
     tile, halo : tuple of int
         Voxels (Z, Y, X) of a tile's core, on the stack's grid, and around it, on the model's grid.
     tiles, seconds : int, float
-        Number of tiles, and a rough estimate of the time.
+        Number of tiles, and an estimate of the time.
+    measuring_share, measured_voxels : float
+        Share of the time for the norm statistics of the stack, and the most voxels they can be measured in at once.
+    seen_halo : tuple of int
+        Voxels (Z, Y, X) that the network sees around what a tile writes, on the model's grid.
     notices : tuple of str
         Sentences for the user.
     grid, layout : ModelGrid, TilePlan
@@ -83,6 +79,9 @@ class PredictionPlan:
     halo: Shape
     tiles: int
     seconds: float
+    measuring_share: float
+    measured_voxels: float
+    seen_halo: Shape
     resampled_um: Spacing | None
     notices: tuple[str, ...]
     grid: ModelGrid = field(repr=False)
@@ -95,10 +94,11 @@ def plan_prediction(volume: Volume, config: PredictConfig) -> PredictionPlan:
     InputError if the stack has no voxel size, or one of which the model could make nothing but billions of voxels, or
     if model or device cannot be used.
     """
-    from napari_deep3d.nn.devices import choose_device, choose_precision, device_label
+    from napari_deep3d.nn.devices import choose_device, choose_precision, device_label, free_memory
     from napari_deep3d.nn.tta import AUGMENTATIONS
 
-    notices = []
+    notices = list(volume.notices)
+    _check_memory(volume)
     info = model_info(config.model)
     spacing = config.spacing_um or volume.require_spacing_um()
     doubt = doubt_spacing(spacing)
@@ -125,25 +125,21 @@ def plan_prediction(volume: Volume, config: PredictConfig) -> PredictionPlan:
             f"resampled to {format_spacing(wanted)} for the model and the result back; expect a less exact result."
         )
     # 2. The tiles: cores on the stack's grid.
+    costs = Costs(info, grid, device, dtype, len(AUGMENTATIONS) if config.uncertainty else 1)
     if config.tile == "auto":
-        tile = _cheapest_tile(volume.shape, info, grid, device, config.memory_bytes)
+        tile = _cheapest_tile(costs, config.memory_bytes)
     else:
         tile = zyx(min(t, n) for t, n in zip(config.tile, volume.shape, strict=True))
     layout = plan_tiles(volume.shape, tile)
-    # 3. The time: the voxels of the model's grid that the network computes for all tiles, halos included.
-    voxels = 1.0
-    for segments, size, halo, zoom in zip(layout.axes, grid.model_shape, info.halo, grid.zoom, strict=True):
-        voxels *= sum(min(size, s.core[1] * zoom + halo) - max(0.0, s.core[0] * zoom - halo) for s in segments)
-    seconds = voxels / VOXELS_PER_SECOND[device.type] * (info.width / 16) ** 2
+    # 3. The time.
+    measuring, predicting = costs.seconds(layout)
     # 4. The uncertainty.
-    if config.uncertainty:
-        seconds *= len(AUGMENTATIONS)
-        if info.uncertainty is None:
-            notices.append(
-                f"The model {info.name} is not calibrated: its uncertainty is only the spread of "
-                f"{len(AUGMENTATIONS)} predictions, usually smaller than the error. Compare places by it, but do not "
-                "read it as an error."
-            )
+    if config.uncertainty and info.uncertainty is None:
+        notices.append(
+            f"The model {info.name} is not calibrated: its uncertainty is only the spread of "
+            f"{len(AUGMENTATIONS)} predictions, usually smaller than the error. Compare places by it, but do not "
+            "read it as an error."
+        )
     return PredictionPlan(
         model=info,
         spacing_um=spacing,
@@ -153,7 +149,10 @@ def plan_prediction(volume: Volume, config: PredictConfig) -> PredictionPlan:
         tile=tile,
         halo=info.halo,
         tiles=len(layout),
-        seconds=seconds,
+        seconds=measuring + predicting,
+        measuring_share=measuring / (measuring + predicting),
+        measured_voxels=costs.measured_voxels(config.memory_bytes or free_memory(device)),
+        seen_halo=costs.seen_halo,
         resampled_um=None if grid.is_identity else wanted,
         notices=tuple(notices),
         grid=grid,
@@ -161,20 +160,29 @@ def plan_prediction(volume: Volume, config: PredictConfig) -> PredictionPlan:
     )
 
 
-def _cheapest_tile(
-    shape: Shape, info: ModelInfo, grid: ModelGrid, device: torch.device, memory_bytes: int | None
-) -> Shape:
-    """The core that needs the least computing among those whose tiles fit into memory, in voxels of the stack."""
-    import torch
+def _check_memory(volume: Volume) -> None:
+    """Refuse (InputError) a stack of which not even a plane fits into memory: it is measured plane by plane."""
+    plane = prod(volume.shape[1:]) * np.dtype(volume.data.dtype).itemsize
+    free = psutil.virtual_memory().available
+    if plane > FREE_SHARE * free and not isinstance(volume.data, np.ndarray):
+        raise InputError(
+            f"a plane of {volume.name}, {volume.shape[1]} x {volume.shape[2]} pixels, needs {plane / 1e9:.1f} GB of "
+            f"memory, and {free / 1e9:.1f} GB are free. Crop the stack, or close other programs."
+        )
 
+
+def _cheapest_tile(costs: Costs, memory_bytes: int | None) -> Shape:
+    """The core of a tile within the memory, in voxels of the stack; InputError if the named memory is too little."""
     from napari_deep3d.nn.devices import free_memory
-    from napari_deep3d.nn.generator import STRIDE
 
-    memory = memory_bytes or free_memory(device) * FREE_SHARE
-    largest = MAX_TILE_VOXELS[device.type] * (torch.get_num_threads() if device.type == "cpu" else 1)
-    voxels = min(memory / (BYTES_PER_CHANNEL_VOXEL * info.width), largest)
-    core = choose_tile(grid.model_shape, info.halo, STRIDE, voxels)
-    return zyx(min(n, max(1, round(c / zoom))) for n, c, zoom in zip(shape, core, grid.zoom, strict=True))
+    memory = memory_bytes or free_memory(costs.device) * FREE_SHARE
+    tile = costs.cheapest_tile(memory)
+    if tile is None and memory_bytes:
+        raise InputError(
+            f"a memory of {memory / 1e6:.0f} MB is too little for this stack and model; allow "
+            f"{ceil(costs.smallest_memory() / 1e6)} MB, or leave it out."
+        )
+    return tile or zyx(min(n, stride) for n, stride in zip(costs.grid.shape, SMALLEST_TILE, strict=True))
 
 
 def novelty_of(volume: Volume, config: PredictConfig) -> Novelty | None:
@@ -243,14 +251,14 @@ def prepare(volume: Volume, config: PredictConfig) -> Prepared:
     """Plan the prediction of a stack, check and measure its voxels, and compare it with the training data.
 
     Each voxel is read once; beyond :data:`MAX_HELD_VOXELS` once plane by plane, and the part that stands for the stack
-    in the comparison once more, as are the few planes that tell saturation. InputError as :func:`plan_prediction`;
+    in the comparison once more. InputError as :func:`plan_prediction`;
     NoImageError without a finite voxel or any structure, or where more than half of the voxels are saturated.
     """
     plan = plan_prediction(volume, config)
     held = volume
     if prod(volume.shape) <= MAX_HELD_VOXELS and not isinstance(volume.data, np.ndarray):
         held = replace(volume, data=np.stack([np.asarray(volume.data[z]) for z in range(volume.shape[0])]))
-    bounds, not_finite = measure_intensities(held.data, plan.model.percentiles)
+    bounds, not_finite, saturated = measure_with_saturation(held.data, plan.model.percentiles)
     if not_finite == prod(volume.shape):
         raise NoImageError(
             volume.name, "holds no finite number, only NaN or infinity", "numbers are needed. Load the original stack."
@@ -261,11 +269,10 @@ def prepare(volume: Volume, config: PredictConfig) -> Prepared:
             f"is constant (every voxel about {bounds[0]:g})",
             "a stack with structure is needed. Check that the right channel and file were chosen.",
         )
-    share = saturated_share(held.data, bounds[1])
-    if share > MOSTLY_SATURATED:
+    if saturated > MOSTLY_SATURATED:
         raise NoImageError(
             volume.name,
-            f"is overexposed ({share:.0%} of it is at the largest value, {bounds[1]:g})",
+            f"is overexposed ({saturated:.0%} of it is at the largest value)",
             f"at most {MOSTLY_SATURATED:.0%} is allowed. Acquire it again with less light or exposure.",
         )
     novelty = compare_with_training_data(held, plan.spacing_um, plan.model)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ from napari_deep3d.core.registration import (
 )
 from napari_deep3d.io import check_folder, open_stack, stack_name
 from napari_deep3d.jobs.figures import draw_registration
-from napari_deep3d.jobs.pairs import KINDS, SUFFIXES, WRITTEN_SUFFIX, PairsFolder
+from napari_deep3d.jobs.pairs import KINDS, WRITTEN_SUFFIX, PairsFolder, stacks_in
 
 REGISTRATION = "registration"
 """The folder, beside those of the stacks, of what was found and its picture."""
@@ -51,25 +51,35 @@ COLUMNS = ("name", "confidence", "shift_z_um", "shift_y_um", "shift_x_um", "meth
 
 @dataclass(frozen=True)
 class StackSource:
-    """Where one stack of a pair is: a file or a folder of them, its channel, its voxel size (Z, Y, X) if unstated."""
+    """Where one stack of a pair is: a file or a folder of them, its channel, its voxel size (Z, Y, X) if unstated.
+
+    ``position`` and ``axes`` are as in :func:`~napari_deep3d.io.open_stack`.
+    """
 
     path: Path
     channel: int | None = None
     spacing_um: Spacing | None = None
+    position: int | None = None
+    axes: str | None = None
 
     @property
     def is_folder_of_stacks(self) -> bool:
         """Whether it is a folder, and no OME-Zarr stack."""
         return self.path.is_dir() and self.path.suffix.lower() != ".zarr"
 
+    @property
+    def name(self) -> str:
+        """What to call its pair."""
+        return stack_name(self.path) + ("" if self.position is None else f"_pos{self.position}")
+
     def within(self, name: str) -> StackSource:
         """The stack of a name in the folder."""
-        return StackSource(self.path / name, self.channel, self.spacing_um)
+        return replace(self, path=self.path / name)
 
     def volume(self) -> Volume:
         """Open the stack; voxels stay on disk."""
-        stack = open_stack(self.path).volume(self.channel)
-        return Volume(stack.data, self.spacing_um or stack.spacing_um, stack.origin_um, stack.name)
+        stack = open_stack(self.path, self.position, self.axes).volume(self.channel)
+        return replace(stack, spacing_um=self.spacing_um or stack.spacing_um)
 
 
 @dataclass(frozen=True)
@@ -146,7 +156,7 @@ def register_pair(
     """Register one pair and add it to a pairs folder.
 
     Writes ``confocal/NAME.ome.tif`` and ``widefield/NAME.ome.tif`` of one shape, and ``registration/NAME.json`` and
-    ``NAME.png``. NAME is that of the wide-field file.
+    ``NAME.png``. NAME is that of the wide-field file, and of its position if one was chosen.
 
     Raises
     ------
@@ -155,13 +165,15 @@ def register_pair(
     StoppedError
         If it was stopped; nothing is written then.
     """
-    folder, name = PairsFolder(output), stack_name(widefield.path)
+    folder, name = PairsFolder(output), widefield.name
     if folder.path.exists() and not folder.path.is_dir():
         raise InputError(f"{folder.path} is a file; a folder for the pairs is needed. Give another name.")
     there = [path for path in _files(folder, name) if path.exists()]
     if there and not overwrite:
         raise InputError(f"{there[0]} exists and is not replaced. Give another folder, or allow it with --overwrite.")
     stacks = confocal.volume(), widefield.volume()
+    for notice in (*stacks[0].notices, *stacks[1].notices):
+        yield Notice(notice)
     registration = yield from register_volumes(*stacks, config, stop)
     for notice in registration.notices:
         yield Notice(notice)
@@ -249,8 +261,7 @@ def _pair_up(confocal: Path, widefield: Path) -> tuple[list[tuple[str, str]], se
     for folder in (confocal, widefield):
         if not folder.is_dir():
             raise InputError(f"{folder} is no folder. Give two files, or two folders of files with the same names.")
-        stacks = [f for f in sorted(folder.iterdir()) if f.suffix.lower() in SUFFIXES and not f.name.startswith(".")]
-        found.append({stack_name(path): path.name for path in stacks})
+        found.append({stack_name(path): path.name for path in stacks_in(folder)})
     own, other = found
     common = sorted(own.keys() & other.keys())
     if not common:
@@ -325,7 +336,7 @@ def load_transform(path: Path, confocal: Volume, widefield: Volume) -> Registrat
         values: Any = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}. Choose another file.") from None
-    except ValueError:  # no JSON, or not even text
+    except (ValueError, RecursionError):  # no JSON, or not even text; or brackets nested without end
         values = None
     transform = Transform.from_dict(values)
     try:

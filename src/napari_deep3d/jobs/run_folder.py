@@ -21,7 +21,7 @@ CHECKPOINTS, PAIRS = "checkpoints", "pairs"
 FOLDER_VARIABLE = "NAPARI_DEEP3D_RUNS"
 GO_ON_REMEDY = "The last checkpoint is kept: make room, then go on with --resume (Resume in the window)."
 LOSSES = ("loss", "l1", "gan", "vgg", "discriminator", "learning_rate")
-COLUMNS = ("step", *LOSSES, "validation_rmse", "validation_ssim")
+COLUMNS = ("step", *LOSSES, "validation_rmse", "validation_ssim", "widefield_rmse", "widefield_ssim")
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,14 @@ def write_run(folder: Path, config: TrainConfig, name: str, pairs: Path, start: 
         with writing(folder / name_of_file, "Give a folder that you may write to.") as part:
             part.write_text(text, encoding="utf-8")
     (folder / CHECKPOINTS).mkdir(exist_ok=True)
+
+
+def end_run(folder: Path, config: TrainConfig, steps: int) -> TrainConfig:
+    """Note that a run is complete after fewer steps than it was to make; the settings that say so."""
+    ended = config.changed(iterations=steps)
+    with writing(folder / CONFIG_FILE, GO_ON_REMEDY) as part:
+        part.write_text(ended.to_toml(), encoding="utf-8")
+    return ended
 
 
 def read_run(folder: str | Path) -> RunInfo:
@@ -118,11 +126,12 @@ class MetricsFile:
         """Take note of an event."""
         if not isinstance(event, Metrics):
             return
-        if not self._begun:  # fewer rows than at first, where the newest checkpoint was damaged
-            self._keep_to(event.step - 1 if "loss" in event.values else event.step)
-            self._begun = True
         values = {name: f"{value:.6g}" for name, value in event.values.items() if name in COLUMNS}
         try:
+            if not self._begun:  # fewer rows than at first, where the newest checkpoint was damaged
+                is_first = "loss" in event.values or not event.step  # of its step
+                self._keep_to(event.step - 1 if is_first else event.step)
+                self._begun = True
             with self._path.open("a", newline="", encoding="utf-8") as file:
                 csv.DictWriter(file, COLUMNS, restval="").writerow({"step": event.step, **values})
         except OSError as error:

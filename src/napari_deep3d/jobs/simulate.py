@@ -47,6 +47,7 @@ def simulate_pairs(
     config: SimulateConfig,
     *,
     confocal_stacks: Sequence[str | Path] = (),
+    position: int | None = None,
     psfs: Sequence[str | Path] = (),
     bounds: SceneBounds | None = None,
     overwrite: bool = False,
@@ -62,6 +63,8 @@ def simulate_pairs(
         Number, shape (Z, Y, X), seed and kind. Pair i depends on the seed and i alone.
     confocal_stacks : sequence of path
         Files of real confocal stacks to take samples from.
+    position : int, optional
+        Which image of confocal files that hold several, counted from 0.
     psfs : sequence of path
         Files of measured wide-field PSFs.
     bounds : SceneBounds, optional
@@ -80,7 +83,7 @@ def simulate_pairs(
     if config.kind and kind is None:
         allowed = ", ".join(KINDS)
         raise InputError(f"there is no kind of sample {config.kind!r}; {allowed} are allowed. Choose one, or none.")
-    stacks = [_read(path) for path in confocal_stacks]
+    stacks = [_read(path, position) for path in confocal_stacks]
     measured = [MeasuredPsf(np.asarray(psf.data), psf.require_spacing_um()) for psf in map(_read, psfs)]
     folder = PairsFolder(check_folder(output, overwrite))
 
@@ -119,7 +122,7 @@ def simulate_pairs(
     return Simulated(folder.path, len(made), config.shape, [made[index] for index in sorted(made)], config.seed)
 
 
-def _read(path: str | Path) -> Volume:
+def _read(path: str | Path, position: int | None = None) -> Volume:
     """The stack of a file, all of it in memory."""
-    volume = open_stack(path).volume()
+    volume = open_stack(path, position).volume()
     return Volume(np.asarray(volume.data[:, :, :]), volume.spacing_um, name=volume.name)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -14,8 +14,10 @@ from napari_deep3d.core import (
     Job,
     Notice,
     Pause,
+    Progress,
     Shape,
     Stop,
+    TimeLimit,
     TrainConfig,
     doubt_spacings,
     drain,
@@ -24,27 +26,52 @@ from napari_deep3d.core import (
 )
 from napari_deep3d.io import check_folder
 from napari_deep3d.jobs.models import check_name, open_model
-from napari_deep3d.jobs.pairs import WRITTEN_SUFFIX, LoadedPair, PairsFolder, hold_in_memory, prepare_pairs
-from napari_deep3d.jobs.run_folder import CHECKPOINTS, METRICS_FILE, MODEL_FILE, PAIRS, MetricsFile, read_run, write_run
-from napari_deep3d.jobs.train_plan import fit_to_time, settings_from_start, voxels_at_once
+from napari_deep3d.jobs.pairs import (
+    WRITTEN_SUFFIX,
+    LeftOut,
+    LoadedPair,
+    PairsFolder,
+    memory_bytes,
+    prepare_usable_pairs,
+)
+from napari_deep3d.jobs.run_folder import (
+    CHECKPOINTS,
+    METRICS_FILE,
+    MODEL_FILE,
+    PAIRS,
+    MetricsFile,
+    end_run,
+    read_metrics,
+    read_run,
+    write_run,
+)
+from napari_deep3d.jobs.train_plan import settings_from_start, voxels_at_once
+from napari_deep3d.jobs.train_time import MAX_MINUTES, TimePlan, fit_to_time, reading_is_over, time_limit
 from napari_deep3d.jobs.trained_model import calibrate, save_trained, voxel_sizes
+
+if TYPE_CHECKING:
+    from napari_deep3d.nn.patches import TrainingPair
+    from napari_deep3d.nn.training import Control, TrainedGenerator
 
 Source = str | Path | Sequence[LoadedPair]
 PAIRS_MEMORY_SHARE = 0.25
 """Of the free memory: pairs that need less are held in it."""
-MAX_MINUTES = 60 * 24 * 30
 CALIBRATION_PAIRS = 4
 CALIBRATION_BOX: Shape = (48, 128, 128)
 """So many held-out pairs, and so many voxels in the middle of each, tell the error to expect: whoever trained waits."""
+WORSE = 1.01
+"""So many times the error: less is no difference."""
 
 
 @dataclass(frozen=True)
 class TrainResult:
     """A finished or stopped training: where the model is, and its last figures.
 
-    ``notices`` are sentences that the user should read. ``reason`` says why it ended before its time by itself; it is
-    empty otherwise. ``first_process`` is false in all
-    but one of several processes that train together.
+    ``validation`` has its ``rmse`` and ``ssim`` on the held-out pairs, ``before`` those of the model that it started
+    from, ``widefield`` those of the wide-field stacks themselves; empty where there are none. ``reason`` says why it
+    ended before its time by itself; it is empty otherwise. ``skipped`` are pairs that show nothing,
+    ``notices`` sentences that the user should read. ``first_process``
+    is false in all but one of several processes that train together.
     """
 
     name: str
@@ -57,8 +84,23 @@ class TrainResult:
     validation: Mapping[str, float]
     complete: bool
     reason: str = ""
+    skipped: tuple[LeftOut, ...] = ()
     first_process: bool = True
+    before: Mapping[str, float] = field(default_factory=dict)
+    widefield: Mapping[str, float] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
+
+    @property
+    def warning(self) -> str:
+        """What to know if the held-out pairs came out worse than what there was before; empty otherwise."""
+        others = {"the model it started from": self.before, "the wide-field stacks themselves": self.widefield}
+        worse = [f"{what} ({_scores(than)})" for what, than in others.items() if _is_worse(self.validation, than)]
+        if not worse:
+            return ""
+        return (
+            f"On the held-out pairs the new model ({_scores(self.validation)}) does worse than {' and '.join(worse)}. "
+            "Train longer, or on more pairs, before you use it."
+        )
 
     def report(self) -> dict[str, Any]:
         """All of it as plain values."""
@@ -69,9 +111,12 @@ class TrainResult:
             "iterations_per_second": self.iterations_per_second,
             "loss": self.loss,
             "validation": dict(self.validation),
+            "before": dict(self.before),
+            "widefield": dict(self.widefield),
             "name": self.name,
             "complete": self.complete,
             "reason": self.reason,
+            "skipped": [asdict(pair) for pair in self.skipped],
             "warnings": list(self.notices),
         }
 
@@ -105,7 +150,8 @@ def train_model(
     start
         Model or model file to go on from; what kind of network it is, it says itself.
     minutes
-        How long it may take, instead of the config's number of steps: the speed is measured first.
+        How long it may take, instead of the config's number of steps: the speed is measured first. With some seconds
+        of grace, what does not fit is left out and told: pairs, tests, steps, what the model says of itself.
     resume
         Continue from the newest checkpoint.
     preview_every
@@ -120,10 +166,11 @@ def train_model(
     StoppedError
         If it was stopped before there was anything to keep.
     """
-    from napari_deep3d.nn.devices import choose_device, device_label, release_memory, training_precision
+    from napari_deep3d.nn.devices import choose_device, device_label, training_precision
     from napari_deep3d.nn.processes import joined
-    from napari_deep3d.nn.training import Control, split_pairs, train_generator
+    from napari_deep3d.nn.training import Control, split_pairs
 
+    limit = time_limit(None if resume else minutes)
     # 1. What was asked for; a run that is resumed says so itself.
     folder, steps_kept = Path(run), 0
     if resume:
@@ -139,47 +186,50 @@ def train_model(
     at_once = voxels_at_once(config, device.type, str(dtype).removeprefix("torch."))
 
     with joined(device) as processes:
+        _check_time(minutes, processes.count)
         # 2. The pairs.
-        loaded = hold_in_memory(_load(pairs, folder), PAIRS_MEMORY_SHARE * psutil.virtual_memory().available)
-        prepared = prepare_pairs(loaded, config.data.percentiles)
-        voxel_sizes(prepared)  # without them the model could not be used
-        training, held_out = split_pairs(prepared, config)
+        yield Progress(0, 1, "reading the pairs")
+        read = _read_pairs(pairs, folder, config, minutes, limit)
+        config = _without(config, read.left_out)
+        training, held_out = split_pairs(read.prepared, config)
 
-        sizes_um = [(pair.name, pair.spacing_um) for pair in prepared if pair.spacing_um is not None]
+        sizes_um = ((pair.name, pair.spacing_um) for pair in read.prepared if pair.spacing_um is not None)
         doubts = tuple(doubt_spacings(sizes_um))
 
         # 3. The run folder, and the number of steps that fit the time.
-        _check_time(minutes, processes.count)
         if processes.is_first:
             if not resume:
                 check_folder(folder, overwrite=False)
-            yield Notice(f"{len(prepared)} pairs, {device_label(device, dtype)}")
-            yield from map(Notice, doubts)
+            yield from map(Notice, (*read.notices, *doubts))
+            yield Notice(f"{len(read.prepared)} pairs, {device_label(device, dtype)}")
+        plan = TimePlan(config)
         if minutes is not None:
-            config = yield from fit_to_time(training, config, minutes, at_once, stop)
+            tested = held_out[:CALIBRATION_PAIRS]
+            plan = yield from fit_to_time(training, tested, config, minutes, limit, at_once, CALIBRATION_BOX, stop)
         if not resume and processes.is_first:
-            _begin_folder(folder, config, name, start, pairs, loaded)
+            _begin_folder(folder, plan.config, name, start, pairs, read.loaded)
         processes.wait_for_all()
 
         # 4. The training; one of the processes tells of it.
-        control = Control(stop, paused, preview_every, processes, at_once, weights)
-        job = train_generator(prepared, config, folder / CHECKPOINTS, control)
-        try:
-            if processes.is_first:
-                trained = yield from tap(job, MetricsFile(folder / METRICS_FILE, steps_kept))
-            else:
-                trained = drain(job)
-        finally:
-            del job
-            release_memory()
+        control = Control(
+            stop, paused, preview_every, processes, at_once, weights, limit, plan.reserved_seconds, plan.tests
+        )
+        trained = yield from _make_steps(read.prepared, plan.config, folder, steps_kept, control)
 
-        # 5. The models, and what error to expect of the one to use; unless whoever stopped it is waiting.
+        # 5. The models.
+        config = end_run(folder, plan.config, trained.step) if trained.time_is_up else plan.config
         complete = trained.step >= config.optimizer.iterations
         if processes.is_first:
             chosen = held_out[:CALIBRATION_PAIRS] if complete else []
-            uncertainty = calibrate(trained.generator, chosen, config, device, dtype, CALIBRATION_BOX, stop)
-            save_trained(folder, trained, prepared, config, name, start, uncertainty)
-        return TrainResult(
+            enough_time = limit.left > plan.calibration_seconds
+            uncertainty = calibrate(
+                trained.generator, chosen * enough_time, config, device, dtype, CALIBRATION_BOX, control.is_over
+            )
+            missing = save_trained(folder, trained, read.prepared, config, name, start, uncertainty, limit.is_over)
+            missing = ("the error to expect",) * bool(chosen and not enough_time) + missing
+            if missing:
+                yield Notice(f"The time was too short to measure {' and '.join(missing)}.")
+        result = TrainResult(
             name=name,
             model=folder / MODEL_FILE,
             run=folder,
@@ -190,9 +240,39 @@ def train_model(
             validation=dict(trained.validation),
             complete=complete,
             reason=trained.reason,
+            skipped=read.left_out,
             first_process=processes.is_first,
             notices=doubts,
+            **_scores_before(folder),
         )
+        return (yield from _told(result))
+
+
+def _told(result: TrainResult) -> Job[TrainResult]:
+    if result.warning and result.first_process:
+        yield Notice(result.warning)
+    return result
+
+
+def _scores_before(run: Path) -> dict[str, dict[str, float]]:
+    """Scores of the model that a run started from, and of wide-field, as its metrics say: also of a resumed run."""
+    found: dict[str, dict[str, float]] = {"before": {}, "widefield": {}}
+    for metrics in read_metrics(run, 0):
+        for name, kind in (("before", "validation"), ("widefield", "widefield")):
+            given = {measure: metrics.values.get(f"{kind}_{measure}") for measure in ("rmse", "ssim")}
+            found[name] |= {measure: value for measure, value in given.items() if value is not None}
+    return found
+
+
+def _is_worse(scores: Mapping[str, float], than: Mapping[str, float]) -> bool:
+    """Whether one of two figures is clearly worse: the error, or what is missing to full similarity."""
+    if not scores or not than:
+        return False
+    return scores["rmse"] > WORSE * than["rmse"] or 1 - scores["ssim"] > WORSE * (1 - than["ssim"])
+
+
+def _scores(scores: Mapping[str, float]) -> str:
+    return f"RMSE {scores['rmse']:.3g}, SSIM {scores['ssim']:.3g}"
 
 
 def _begin_from(start: str, config: TrainConfig) -> tuple[Mapping[str, Any] | None, TrainConfig]:
@@ -201,6 +281,66 @@ def _begin_from(start: str, config: TrainConfig) -> tuple[Mapping[str, Any] | No
         return None, config
     generator, info = open_model(start)
     return generator.state_dict(), settings_from_start(config, info)
+
+
+def _make_steps(
+    pairs: Sequence[TrainingPair], config: TrainConfig, folder: Path, steps_kept: int, control: Control
+) -> Job[TrainedGenerator]:
+    """Train, and keep the metrics in the run folder; only one of several processes tells of it."""
+    from napari_deep3d.nn.devices import release_memory
+    from napari_deep3d.nn.training import train_generator
+
+    job = train_generator(pairs, config, folder / CHECKPOINTS, control)
+    try:
+        if control.processes.is_first:
+            return (yield from tap(job, MetricsFile(folder / METRICS_FILE, steps_kept)))
+        return drain(job)
+    finally:
+        del job
+        release_memory()
+
+
+@dataclass(frozen=True)
+class _ReadPairs:
+    """The pairs of a training: all that there are, those that it will use, and those that show nothing."""
+
+    loaded: list[LoadedPair]
+    prepared: list[TrainingPair]
+    left_out: tuple[LeftOut, ...]
+
+    @property
+    def notices(self) -> list[str]:
+        """Sentences for the user."""
+        unread = len(self.loaded) - len(self.prepared) - len(self.left_out)
+        told = [f"In the time given, {unread} of {len(self.loaded)} pairs were not read; they are not used."]
+        return [pair.notice for pair in self.left_out] + (told if unread else [])
+
+
+def _read_pairs(
+    pairs: Source, folder: Path, config: TrainConfig, minutes: float | None, limit: TimeLimit
+) -> _ReadPairs:
+    """Open, check and measure the pairs, held in memory if they fit there."""
+    loaded = _load(pairs, folder)
+    prepared, left_out = prepare_usable_pairs(
+        loaded,
+        config.data.percentiles,
+        in_memory=memory_bytes(loaded) <= PAIRS_MEMORY_SHARE * psutil.virtual_memory().available,
+        first=config.data.held_out,
+        enough=lambda: reading_is_over(minutes, limit),
+    )
+    voxel_sizes(prepared)  # without them the model could not be used
+    return _ReadPairs(loaded, prepared, left_out)
+
+
+def _without(config: TrainConfig, left_out: Sequence[LeftOut]) -> TrainConfig:
+    """The settings without pairs that are left out among those held out; InputError if none of these stays."""
+    gone = {pair.name for pair in left_out}
+    kept = tuple(name for name in config.data.held_out if name not in gone)
+    if len(kept) == len(config.data.held_out):
+        return config
+    if not kept:
+        raise InputError(f"every pair that held_out names is left out: {left_out[0].reason}. Hold out another one.")
+    return config.changed(held_out=kept)
 
 
 def _check_time(minutes: float | None, processes: int) -> None:

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from napari_deep3d.core import InputError, Job, Notice, Progress, Stop, StoppedError, TrainConfig, doubt_spacings
+from napari_deep3d.core import InputError, TrainConfig, doubt_spacings
 from napari_deep3d.jobs.models import model_info
 from napari_deep3d.jobs.pairs import PairFacts
 
 if TYPE_CHECKING:
     from napari_deep3d.nn.model_file import ModelInfo
-    from napari_deep3d.nn.patches import TrainingPair
 
 FIXED_BY_START = ("width", "dimensions", "network_input", "percentiles")
 """Settings that a model to start from decides."""
@@ -30,10 +29,6 @@ FLOP_PER_CHANNEL_2 = 1440.0
 FLOP_PER_VGG_VOXEL, FLOP_PER_GAN_VOXEL = 1.1e6, 2.0e4
 EFFICIENCY = {"cpu": 0.6, "cuda": 0.25, "mps": 0.25}
 """Share of the rate of a large matrix product that a step reaches; measured on a processor, guessed for GPUs."""
-PROBES = 3
-"""Rounds of one step of each patch size, after one that does not count; the quickest says the speed."""
-CHECKPOINT_SECONDS = 60.0
-TESTS = 10
 MIN_STEPS, MAX_STEPS = 20, 1_000_000
 
 
@@ -141,6 +136,7 @@ def plan_training(
 
 
 def _steps_in(minutes: float, seconds_per_step: float) -> int:
+    """Without what comes before and after the steps, which the voxels of the pairs decide."""
     return min(MAX_STEPS, max(MIN_STEPS, int(60 * minutes / seconds_per_step)))
 
 
@@ -173,39 +169,3 @@ def _rate(device: object, dtype: object) -> float:
         float((a @ a)[0, 0])
         seconds.append(time.perf_counter() - start)
     return float(2 * size**3 / min(seconds))
-
-
-def fit_to_time(
-    pairs: Sequence[TrainingPair], config: TrainConfig, minutes: float, voxels_at_once: int, stop: Stop
-) -> Job[TrainConfig]:
-    """Measure the speed of a few steps, and set the number of steps, tests and checkpoints so that they fit a time.
-
-    ``stop`` is asked between steps, StoppedError is the answer; InputError if a loss is no longer a number.
-    """
-    from napari_deep3d.nn.patches import patch_size
-    from napari_deep3d.nn.trainer import DivergedError, Trainer
-
-    trainer = Trainer(config, pairs, voxels_at_once=voxels_at_once)
-    each: dict[object, int] = {}  # for every patch size a step that draws it
-    for step in range(20 * len(config.data.patch)):
-        each.setdefault(patch_size(pairs, config, step), step)
-    seconds = []
-    for _ in range(1 + PROBES):  # the first step of a size is slow: kernels are made for it
-        start = time.perf_counter()
-        for number in each.values():
-            if stop():
-                raise StoppedError
-            try:
-                trainer.step(number)
-            except DivergedError as error:
-                raise InputError(f"{error} while the speed was measured. Choose a lower learning_rate.") from None
-            yield Progress(0, len(each), "measuring the speed")
-        seconds.append((time.perf_counter() - start) / len(each))
-    per_step = min(seconds[1:])
-    steps = _steps_in(minutes, per_step)
-    yield Notice(f"{per_step:.2g} s a step: {steps} steps in {minutes:g} minutes")
-    return config.changed(
-        iterations=steps,
-        checkpoint_every=max(1, min(steps, round(CHECKPOINT_SECONDS / per_step))),
-        validate_every=max(1, steps // TESTS),
-    )

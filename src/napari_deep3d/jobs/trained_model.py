@@ -54,15 +54,27 @@ def save_trained(
     name: str,
     start: str,
     uncertainty: Calibration | None,
-) -> None:
+    enough: Stop = never,
+) -> tuple[str, ...]:
     """Write the model to use and the last one to the run folder.
 
     ``start`` is the model that the training began from, empty for none; ``uncertainty`` is how the error to expect is
-    told, if that was learned. InputError if they cannot be written.
+    told, if that was learned. ``enough`` is asked while the network's reach and the stacks' looks are measured; when
+    true, they are left out, and named in what is returned. InputError if the models cannot be written.
     """
     from napari_deep3d.nn.model_file import ModelInfo, save_model
 
     low, typical, high = voxel_sizes(pairs)
+    missing = list[str]()
+    halo = LARGEST_HALO
+    if trained.step >= config.optimizer.iterations:
+        try:
+            halo = _halo(trained, pairs, config, enough)
+        except StoppedError:
+            missing.append("the network's reach (predictions take longer)")
+    novelty = fit_novelty_model([pair.widefield for pair in pairs], config.data.z_step, MAX_LOOKED_AT, enough)
+    if novelty is None and len(pairs) >= MIN_STACKS and enough():
+        missing.append("how the stacks look (unlike ones will not be told)")
     info = ModelInfo(
         name=name,
         width=config.network.width,
@@ -73,7 +85,7 @@ def save_trained(
         spacing_um=typical,
         spacing_min_um=low,
         spacing_max_um=high,
-        halo=_halo(trained, pairs, config) if trained.step >= config.optimizer.iterations else LARGEST_HALO,
+        halo=halo,
         training={
             "program": f"napari-deep3d {version('napari-deep3d')}",
             "pairs": len(pairs),
@@ -83,7 +95,7 @@ def save_trained(
             "config": config.flat(),
         },
         uncertainty=uncertainty,
-        novelty=fit_novelty_model([pair.widefield for pair in pairs], config.data.z_step, MAX_LOOKED_AT),
+        novelty=novelty,
         scores={f"validation_{key}": round(value, 4) for key, value in trained.validation.items()},
     )
     last = info.model_copy(
@@ -91,6 +103,7 @@ def save_trained(
     )
     save_model(folder / LAST_FILE, trained.last, last, GO_ON_REMEDY)
     save_model(folder / MODEL_FILE, trained.generator, info, GO_ON_REMEDY)
+    return tuple(missing)
 
 
 def voxel_sizes(pairs: Sequence[TrainingPair]) -> tuple[Spacing, Spacing, Spacing]:
@@ -104,8 +117,8 @@ def voxel_sizes(pairs: Sequence[TrainingPair]) -> tuple[Spacing, Spacing, Spacin
     return zyx(zyx(map(float, size)) for size in (np.min(known, 0), np.median(known, 0), np.max(known, 0)))
 
 
-def _halo(trained: TrainedGenerator, pairs: Sequence[TrainingPair], config: TrainConfig) -> Shape:
-    """Voxels around a tile that its prediction depends on, the most of two pairs."""
+def _halo(trained: TrainedGenerator, pairs: Sequence[TrainingPair], config: TrainConfig, stop: Stop) -> Shape:
+    """Voxels around a tile that its prediction depends on, the most of two pairs; StoppedError if it was stopped."""
     import torch
 
     from napari_deep3d.nn.folded_network import FoldedNetwork
@@ -117,12 +130,14 @@ def _halo(trained: TrainedGenerator, pairs: Sequence[TrainingPair], config: Trai
     halos = []
     for pair in list(pairs)[:2]:
         seen = network_input(pair, Box.centred(HALO_BOX, pair.shape), config)
-        network = FoldedNetwork(trained.generator, [seen], torch.device("cpu"), torch.float32)
+        network = FoldedNetwork(trained.generator, [seen], torch.device("cpu"), torch.float32, stop)
         halos.append(measure_halo(network, seen, candidates))
     return zyx(map(max, zip(*halos, strict=True)))
 
 
-def fit_novelty_model(volumes: Sequence[Volume], z_step: int = 1, max_stacks: int | None = None) -> NoveltyModel | None:
+def fit_novelty_model(
+    volumes: Sequence[Volume], z_step: int = 1, max_stacks: int | None = None, enough: Stop = never
+) -> NoveltyModel | None:
     """Learn how wide-field stacks look, for the header of the model that is trained on them.
 
     Parameters
@@ -133,6 +148,8 @@ def fit_novelty_model(volumes: Sequence[Volume], z_step: int = 1, max_stacks: in
         The model sees every ``z_step``-th plane of them, as it will of a user's stack.
     max_stacks
         Look at no more than so many, evenly spaced.
+    enough
+        Asked between stacks; when true, the rest is not looked at.
 
     Returns
     -------
@@ -146,9 +163,11 @@ def fit_novelty_model(volumes: Sequence[Volume], z_step: int = 1, max_stacks: in
         return None
     features = []
     for volume in usable:
+        if enough():
+            break
         z, y, x = volume.require_spacing_um()
         features.append(measure_features(representative_part(volume.data)[::z_step], (z * z_step, y, x)))
-    return NoveltyModel.fit(features)
+    return NoveltyModel.fit(features) if len(features) >= MIN_STACKS else None
 
 
 def calibrate(

@@ -9,10 +9,9 @@ convolutions. What remains is a plain convolutional network, whose result does n
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import product
-from math import prod
+from math import inf, prod
 
 import numpy as np
 import torch
@@ -24,15 +23,22 @@ from napari_deep3d.core import (
     InputError,
     Job,
     Notice,
+    Progress,
     Shape,
+    Steps,
     Stop,
     StoppedError,
+    finish,
     is_out_of_memory,
     never,
+    told,
 )
+from napari_deep3d.nn import slabs
 from napari_deep3d.nn.generator import EPSILON, STRIDE, Generator, ResidualBlock, norms
 from napari_deep3d.nn.inference import ReadBox
 
+MEASURING = "measuring the stack"
+"""What the progress says meanwhile."""
 Statistics = list[tuple[Tensor, Tensor]]
 """Mean and variance of each norm layer."""
 
@@ -73,8 +79,7 @@ def sample_boxes(shape: Shape) -> list[Box]:
     return [Box.at(corner, size) for corner in product(*starts)]
 
 
-@torch.no_grad()
-def predict_and_measure(generator: Generator, batch: Tensor) -> tuple[Tensor, Statistics]:
+def predict_and_measure(generator: Generator, batch: Tensor) -> Steps[tuple[Tensor, Statistics]]:
     """Prediction of a batch (N, C, Z, Y, X) of pieces of one stack, and the statistics of every norm layer.
 
     Each layer is normalised by, and its statistics taken over, the whole batch.
@@ -83,7 +88,7 @@ def predict_and_measure(generator: Generator, batch: Tensor) -> tuple[Tensor, St
     try:
         for layer in layers:
             layer.pooled = True
-        prediction = generator(batch)
+        prediction = yield from slabs.run(generator, batch)
         return prediction, [layer.measured for layer in layers if layer.measured is not None]
     finally:
         for layer in layers:
@@ -120,7 +125,7 @@ class FoldedNetwork:
     device, dtype : torch.device, torch.dtype
         Where and in which number format to compute; the last layer is computed in float32.
     stop : callable
-        Asked between layers; when true the pass is left by a StoppedError.
+        Asked all the time; when true a pass is left by a StoppedError.
     """
 
     stride = STRIDE
@@ -134,14 +139,28 @@ class FoldedNetwork:
         dtype: torch.dtype,
         stop: Stop = never,
     ) -> None:
+        finish(self._measure(generator, pieces, device, dtype), stop)
+        self.stop = stop
+
+    @classmethod
+    def measuring(
+        cls, generator: Generator, pieces: Sequence[FloatArray], device: torch.device, dtype: torch.dtype
+    ) -> Steps[FoldedNetwork]:
+        """Measure the pieces in steps, and return the network; parameters as of the class."""
+        network = cls.__new__(cls)
+        yield from network._measure(generator, pieces, device, dtype)
+        network.stop = never
+        return network
+
+    def _measure(
+        self, generator: Generator, pieces: Sequence[FloatArray], device: torch.device, dtype: torch.dtype
+    ) -> Steps[None]:
         self.device, self.dtype = device, dtype
         ready = on_device(generator, device, dtype)
-        with stopping(ready, stop):
-            prediction, statistics = predict_and_measure(ready, self._to_tensor(pieces))
+        prediction, statistics = yield from predict_and_measure(ready, self._to_tensor(pieces))
         # A stack measured whole is predicted already.
         self._known = (pieces[0], _to_array(prediction)) if len(pieces) == 1 else None
         self.generator = on_device(fold_norms(generator, statistics), device, dtype)
-        self._stop = stop
 
     def with_generator(self, generator: Generator) -> FoldedNetwork:
         """The same with another generator, whose norms are folded and which is on the device."""
@@ -149,14 +168,17 @@ class FoldedNetwork:
         other.generator, other._known = generator, None
         return other
 
-    @torch.no_grad()
     def __call__(self, stack: FloatArray) -> FloatArray:
         """Predict a box (Z, Y, X) from what the network sees of it, (Z, Y, X) or (C, Z, Y, X), normalised."""
+        return finish(self.steps(stack, Box.whole(stack.shape[-3:])), self.stop)
+
+    def steps(self, stack: FloatArray, wanted: Box) -> Steps[FloatArray]:
+        """Predict, in steps, the ``wanted`` box of a box of which the network sees ``stack``."""
         if self._known is not None and np.array_equal(stack, self._known[0]):
-            return self._known[1]
+            yield 1.0
+            return self._known[1][wanted].copy()
         try:
-            with stopping(self.generator, self._stop):
-                return _to_array(self.generator(self._to_tensor([stack])))
+            return _to_array((yield from slabs.run(self.generator, self._to_tensor([stack]), wanted)))
         except torch.OutOfMemoryError:
             self.release()
             raise
@@ -178,20 +200,33 @@ def _to_array(prediction: Tensor) -> FloatArray:
 
 
 def fold_stack(
-    generator: Generator, read: ReadBox, shape: Shape, device: torch.device, dtype: torch.dtype, stop: Stop = never
+    generator: Generator,
+    read: ReadBox,
+    shape: Shape,
+    device: torch.device,
+    dtype: torch.dtype,
+    stop: Stop = never,
+    *,
+    max_voxels: float = inf,
 ) -> Job[FoldedNetwork]:
     """The generator with the norm statistics of a stack (Z, Y, X); of a part, with a notice, where memory runs out.
 
-    ``read`` reads what the network sees of a box; the rest is as for :class:`FoldedNetwork`. InputError if memory does
-    not suffice for a small part either.
+    ``read`` reads what the network sees of a box; no more than ``max_voxels`` are measured; the rest is as for
+    :class:`FoldedNetwork`. Left by a StoppedError. InputError if memory does not suffice for a small part either.
     """
-    pieces = [read(box) for box in sample_boxes(shape)]
+    pieces = []
+    for box in sample_boxes(shape):
+        if stop():
+            raise StoppedError
+        pieces.append(read(box))
     while True:
-        try:
-            return FoldedNetwork(generator, pieces, device, dtype, stop)
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
+        if sum(prod(piece.shape[-3:]) for piece in pieces) <= max_voxels:
+            try:
+                measuring = FoldedNetwork.measuring(generator, pieces, device, dtype)
+                return (yield from told(measuring, lambda share: Progress(share, 1, MEASURING), stop))
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
         pieces = fewer_pieces(pieces)
         yield Notice("Not enough memory to measure the whole stack; a part of it stands for the whole.")
 
@@ -214,20 +249,3 @@ def on_device(generator: Generator, device: torch.device, dtype: torch.dtype) ->
     ready = copy.deepcopy(generator).to(device, dtype).eval()
     ready.head.float()
     return ready.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload,no-any-return]
-
-
-@contextmanager
-def stopping(network: nn.Module, stop: Stop) -> Iterator[None]:
-    """Let a forward pass be left between two layers, by a StoppedError."""
-
-    def check(*_: object) -> None:
-        if stop():
-            raise StoppedError
-
-    leaves = [module for module in network.modules() if not list(module.children())]
-    handles = [leaf.register_forward_pre_hook(check) for leaf in leaves]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()

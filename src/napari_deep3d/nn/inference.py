@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -14,18 +15,23 @@ from napari_deep3d.core import (
     InputError,
     Job,
     Notice,
+    Progress,
     Shape,
+    Steps,
     Stop,
     StoppedError,
     TileDone,
     is_out_of_memory,
+    mapped,
     never,
+    told,
 )
 from napari_deep3d.core.resampling import ModelGrid
-from napari_deep3d.core.tiling import Tile, TilePlan
+from napari_deep3d.core.tiling import Tile, TilePlan, in_planes
 
-Network = Callable[[FloatArray], FloatArray]
-"""Normalised stack to prediction (Z, Y, X), or to prediction and its uncertainty (2, Z, Y, X)."""
+Network = Callable[[FloatArray, Box], Steps[FloatArray]]
+"""From what is seen of a box, and the part of it that is wanted, to the prediction of that part (Z, Y, X), or to
+prediction and its uncertainty (2, Z, Y, X)."""
 ReadBox = Callable[[Box], FloatArray]
 """Reads what the network sees of a box given on the model's grid, normalised."""
 HALO_TOLERANCE = 0.02
@@ -33,6 +39,28 @@ HALO_TOLERANCE = 0.02
 standard deviation."""
 MIN_SIDE = 16
 """Voxels: a box is not cut into halves shorter than this."""
+PIECE_VOXELS = 8_000_000
+"""A box is read, and brought back to its grid, in pieces of about as many voxels, and can be left between two."""
+
+
+def at_once(function: Callable[[FloatArray], FloatArray]) -> Network:
+    """A function of all that is seen, as a network that takes a single step."""
+
+    def network(stack: FloatArray, wanted: Box) -> Steps[FloatArray]:
+        yield 0.0
+        return function(stack)[(..., *wanted)]
+
+    return network
+
+
+def seen_for(region: Box, grid: ModelGrid, halo: Shape, stride: Shape) -> tuple[Box, Box]:
+    """The box of the model's grid that the network sees for a box of the stack, and the part of it that is wanted.
+
+    ``halo`` and ``stride`` are as of :class:`BoxPredictor`; two voxels more are wanted to interpolate from.
+    """
+    shape = grid.model_shape
+    wanted = grid.to_model(region).grown((0 if grid.is_identity else 2,) * 3, shape)
+    return wanted.grown(halo, shape).snapped(stride, shape), wanted
 
 
 @dataclass
@@ -41,7 +69,7 @@ class BoxPredictor:
 
     Attributes
     ----------
-    network : callable
+    network : Network
         Raises an out-of-memory error of any kind where it must.
     read : callable
         Reads what the network sees of a box of the model's grid.
@@ -63,20 +91,18 @@ class BoxPredictor:
     limit: float = np.inf
     notices: list[str] = field(default_factory=list)
 
-    def __call__(self, region: Box) -> FloatArray:
+    def __call__(self, region: Box) -> Steps[FloatArray]:
         """Predict a box of the stack's grid; axes as the network gives them, never below 0."""
-        # 1. The box of the model's grid that the network must see; two voxels more to interpolate from.
-        shape = self.grid.model_shape
-        margin = self.halo if self.grid.is_identity else [h + 2 for h in self.halo]
-        source = self.grid.to_model(region).grown(margin, shape).snapped(self.stride, shape)
+        # 1. The boxes of the model's grid that the network must see and predict.
+        source, wanted = seen_for(region, self.grid, self.halo, self.stride)
         voxels = int(np.prod(source.shape))
         # 2. Predict it, and bring the result back to the stack's grid.
         if voxels < self.limit:
             try:
-                values = np.maximum(self.network(self.read(source)), 0)
-                if values.ndim == 3:
-                    return self.grid.back(values, source, region)
-                return np.stack([self.grid.back(part, source, region) for part in values])
+                seen = yield from self._read(source)
+                values = yield from self.network(seen, wanted.relative_to(source))
+                del seen
+                return (yield from self._bring_back(values, wanted, region))
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
@@ -93,7 +119,35 @@ class BoxPredictor:
         start, stop = region.start[axis], region.stop[axis]
         middle = start + region.shape[axis] // 2
         halves = region.with_axis(axis, start, middle), region.with_axis(axis, middle, stop)
-        return np.concatenate([self(half) for half in halves], axis=axis - 3)
+        predicted = []
+        for index, half in enumerate(halves):
+            predicted.append((yield from mapped(self(half), partial(_share_of_half, index))))
+        return np.concatenate(predicted, axis=axis - 3)
+
+    def _read(self, source: Box) -> Steps[FloatArray]:
+        pieces = list(in_planes(source, PIECE_VOXELS))
+        first = self.read(pieces[0])
+        if len(pieces) == 1:
+            return first
+        seen = np.empty((*first.shape[:-3], *source.shape), np.float32)
+        for piece in pieces:
+            seen[(..., *piece.relative_to(source))] = first if piece == pieces[0] else self.read(piece)
+            yield 0.0
+        return seen
+
+    def _bring_back(self, values: FloatArray, wanted: Box, region: Box) -> Steps[FloatArray]:
+        result = np.empty((*values.shape[:-3], *region.shape), np.float32)
+        parts = [(values, result)] if values.ndim == 3 else list(zip(values, result, strict=True))
+        for piece in in_planes(region, PIECE_VOXELS):
+            for part, out in parts:
+                within = out[piece.relative_to(region)]
+                np.maximum(self.grid.back(part, wanted, piece), 0, out=within)
+            yield 1.0
+        return result
+
+
+def _share_of_half(index: int, share: float) -> float:
+    return (index + share) / 2
 
 
 class SeamMeter:
@@ -107,9 +161,13 @@ class SeamMeter:
 
     def add(self, tile: Tile, values: FloatArray) -> None:
         """Take in the prediction of a tile's ``write`` box."""
-        core = values[tile.core.relative_to(tile.write)].astype(np.float64)
-        self._sum += float(core.sum())
-        self._sum_squares += float((core**2).sum())
+        if tile.core == tile.write:
+            return  # it has no neighbours
+        core = values[tile.core.relative_to(tile.write)]
+        for plane in core:
+            exact = plane.astype(np.float64)
+            self._sum += float(exact.sum())
+            self._sum_squares += float((exact**2).sum())
         self._voxels += core.size
         for axis in range(3):
             along = np.moveaxis(values, axis, 0)
@@ -148,34 +206,36 @@ class TilingSummary:
     stopped: bool = False
 
 
-def predict_tiles(predictor: Callable[[Box], FloatArray], plan: TilePlan, *, stop: Stop = never) -> Job[TilingSummary]:
+def predict_tiles(
+    predictor: Callable[[Box], Steps[FloatArray]], plan: TilePlan, *, stop: Stop = never
+) -> Job[TilingSummary]:
     """Predict all tiles of a plan, yielding each as values to add to a result that starts at zero.
 
     ``predictor`` predicts a box of the result, (Z, Y, X), or it and its uncertainty, (2, Z, Y, X). ``stop`` is asked
-    between tiles; a tile that raises StoppedError is left out.
+    between its steps; the tile under way is left out.
     """
     clock, seams = Clock(), SeamMeter()
     done, stopped = 0, False
     uncertainty_sum, uncertainty_voxels = 0.0, 0
+
+    def tell(before: int, share: float) -> Progress:
+        return clock.progress(before + share, len(plan), f"tile {before + 1} of {len(plan)}")
+
     for tile in plan:
         try:
-            if stop():
-                raise StoppedError
-            predicted = predictor(tile.write)
+            predicted = yield from told(predictor(tile.write), partial(tell, done), stop)
         except StoppedError:
             stopped = True
             break
         done += 1
-        if predicted.ndim == 3:
-            seams.add(tile, predicted)
-            yield TileDone(tile.write, predicted * tile.window)
-        else:
-            values, uncertainty = predicted
-            seams.add(tile, values)
+        values, uncertainty = (predicted, None) if predicted.ndim == 3 else predicted
+        seams.add(tile, values)
+        if uncertainty is not None:
             core = uncertainty[tile.core.relative_to(tile.write)]
             uncertainty_sum += float(core.sum(dtype=np.float64))
             uncertainty_voxels += core.size
-            yield TileDone(tile.write, values * tile.window, uncertainty * tile.window)
+        window = tile.window
+        yield TileDone(tile.write, values * window, None if uncertainty is None else uncertainty * window)
         if isinstance(predictor, BoxPredictor):
             while predictor.notices:
                 yield Notice(predictor.notices.pop(0))
@@ -184,7 +244,9 @@ def predict_tiles(predictor: Callable[[Box], FloatArray], plan: TilePlan, *, sto
     return TilingSummary(done, seams.mismatch, mean_uncertainty, stopped)
 
 
-def measure_halo(network: Network, stack: FloatArray, candidates: tuple[Sequence[int], ...]) -> Shape:
+def measure_halo(
+    network: Callable[[FloatArray], FloatArray], stack: FloatArray, candidates: tuple[Sequence[int], ...]
+) -> Shape:
     """The smallest halo per axis (Z, Y, X) among candidates that reproduces the uncut prediction.
 
     For each axis the stack is cut in the middle, and the prediction of the half is compared with that of the whole at

@@ -119,7 +119,7 @@ def read_info(path: str | Path) -> ModelInfo:
         version = values.get("format_version")
         if version in READABLE_VERSIONS:
             return ModelInfo.model_validate({"enlarging": "nearest"} | values if version < 3 else values)
-    except (ValidationError, AttributeError, ValueError) as error:
+    except (ValidationError, AttributeError, ValueError, RecursionError) as error:
         raise InputError(f"{path} has a damaged header. Get the model file again. ({_first_line(error)})") from None
     known = ", ".join(str(number) for number in READABLE_VERSIONS)
     raise InputError(

@@ -15,6 +15,7 @@ from napari_deep3d.core import (
     Box,
     FloatArray,
     InputError,
+    NoImageError,
     Shape,
     Spacing,
     TrainConfig,
@@ -54,8 +55,8 @@ class TrainingPair:
     def prepare(cls, name: str, widefield: Volume, confocal: Volume, percentiles: tuple[float, float]) -> TrainingPair:
         """Check a pair and measure its intensities.
 
-        InputError if the stacks differ in shape, or one is constant, mostly saturated or has voxels that are not
-        finite.
+        InputError if the stacks differ in shape, NoImageError if one is constant, mostly saturated or has voxels that
+        are not finite.
         """
         if widefield.shape != confocal.shape:
             raise InputError(
@@ -66,15 +67,18 @@ class TrainingPair:
         for volume in (widefield, confocal):
             bounds = intensity_range(volume.data, percentiles)
             if is_flat(bounds) or not all_finite(volume.data):
-                raise InputError(
-                    f"pair {name}: {volume.name} is constant or not finite; stacks with structure and without NaN or "
-                    "infinity are needed. Remove the pair from the folder."
+                raise NoImageError(
+                    f"pair {name}:",
+                    f"{volume.name} is constant or not finite",
+                    "stacks with structure and without NaN or infinity are needed. Remove the pair from the folder.",
                 )
             share = saturated_share(volume.data, intensity_range(volume.data, (0, 100))[1])
             if share > MAX_SATURATED:
-                raise InputError(
-                    f"pair {name}: {share:.0%} of {volume.name} is saturated (at its largest value); at most "
-                    f"{MAX_SATURATED:.0%} is allowed. Acquire it again with less light or exposure, or remove it."
+                raise NoImageError(
+                    f"pair {name}:",
+                    f"{share:.0%} of {volume.name} is saturated (at its largest value)",
+                    f"at most {MAX_SATURATED:.0%} is allowed. Acquire it again with less light or exposure, or remove "
+                    "it.",
                 )
             ranges.append(bounds)
         return cls(name, widefield, confocal, ranges[0], ranges[1])

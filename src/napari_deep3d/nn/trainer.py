@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from napari_deep3d.core import InputError, Stop, StoppedError, TrainConfig, is_out_of_memory, never
 from napari_deep3d.nn.devices import choose_device, training_precision
 from napari_deep3d.nn.discriminator import Discriminator
-from napari_deep3d.nn.folded_network import stopping
 from napari_deep3d.nn.generator import CHANNELS_IN, Generator
 from napari_deep3d.nn.losses import PerceptualLoss, discriminator_loss, generator_loss, l1_loss
 from napari_deep3d.nn.patches import Batch, TrainingPair, draw_batch
@@ -281,3 +280,20 @@ def rate_share(config: TrainConfig, step: int) -> float:
 def learning_rate(config: TrainConfig, step: int) -> float:
     """Learning rate of the generator at a step."""
     return config.optimizer.learning_rate * rate_share(config, step)
+
+
+@contextmanager
+def stopping(network: nn.Module, stop: Stop) -> Iterator[None]:
+    """Let a forward pass be left between two layers, by a StoppedError."""
+
+    def check(*_: object) -> None:
+        if stop():
+            raise StoppedError
+
+    leaves = [module for module in network.modules() if not list(module.children())]
+    handles = [leaf.register_forward_pre_hook(check) for leaf in leaves]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -21,8 +21,11 @@ from napari_deep3d.core import (
     Metrics,
     Notice,
     Pause,
+    Preview,
+    Progress,
     Stop,
     StoppedError,
+    TimeLimit,
     TrainConfig,
     never,
     wait,
@@ -39,12 +42,14 @@ from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.patches import TrainingPair
 from napari_deep3d.nn.processes import Processes
 from napari_deep3d.nn.trainer import DivergedError, Trainer, learning_rate
-from napari_deep3d.nn.validation import preview, score_pairs
+from napari_deep3d.nn.validation import preview, score_pairs, score_widefield
 
 VALIDATION_PAIRS = 4
 """Held-out pairs that are tested while a training runs: the others cost time."""
 WEIGHTS, EMA = "the weights", "the running mean of the weights"
 """What the weights of the network, and their exponential moving average, are called in files."""
+EARLY_STEPS = (1, 2, 5)
+"""Steps whose figures are told however seldom others are: a step may take seconds, and one wants to see it begin."""
 SPLIT_SEED, MISREGISTRATION_SEED = 0x5EED, 0x5417
 
 
@@ -63,9 +68,11 @@ class TrainedGenerator:
     weights : str
         Which weights these are, in words.
     seconds : float
-        How long it took, without pauses.
+        How long the steps took, without pauses.
     reason : str
         Why it ended before its time by itself; empty otherwise.
+    time_is_up : bool
+        Whether it ended before its last step since the time that it may take was over.
     """
 
     generator: Generator
@@ -77,6 +84,7 @@ class TrainedGenerator:
     weights: str
     seconds: float
     reason: str = ""
+    time_is_up: bool = False
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,8 @@ class Control:
     """How the outside steers a training: ``stop`` and ``paused`` are asked between steps.
 
     ``preview_every`` is the number of steps between Preview events, 0 for none; ``voxels_at_once`` how many voxels of
-    a batch fit into memory; ``start`` are weights to begin with.
+    a batch fit into memory; ``start`` are weights to begin with. Of the time ``limit`` the last ``reserved_seconds``
+    are kept for what comes after the steps; without ``tests`` no pairs are tested.
     """
 
     stop: Stop = never
@@ -93,6 +102,13 @@ class Control:
     processes: Processes = field(default_factory=Processes)
     voxels_at_once: int = sys.maxsize
     start: Mapping[str, Tensor] | None = None
+    limit: TimeLimit = field(default_factory=TimeLimit)
+    reserved_seconds: float = 0.0
+    tests: bool = True
+
+    def is_over(self) -> bool:
+        """Whether it was stopped, or the whole time is over: asked within steps and tests."""
+        return self.stop() or self.limit.is_over()
 
 
 def split_pairs(pairs: Sequence[TrainingPair], config: TrainConfig) -> tuple[list[TrainingPair], list[TrainingPair]]:
@@ -127,7 +143,9 @@ def train_generator(
     ------
     Event
         Metrics (``loss`` and its weighted parts ``l1``, ``gan``, ``vgg``; ``discriminator``, ``learning_rate``;
-        ``validation_rmse``, ``validation_ssim``), Preview, Progress and Notice.
+        ``validation_rmse``, ``validation_ssim``), Preview, Progress and Notice. The Metrics of step 0 say what there
+        was before, on the same held-out pairs: ``widefield_rmse`` and ``widefield_ssim`` of the wide-field stacks
+        themselves, and as ``validation_...`` the scores of the model to start from, if there is one.
 
     Raises
     ------
@@ -171,11 +189,11 @@ class _Run:
 
     def __init__(self, trainer: Trainer, held_out: Sequence[TrainingPair], folder: Path, control: Control) -> None:
         self.trainer, self.config, self.control, self.folder = trainer, trainer.config, control, folder
-        self.held_out = list(held_out)[:VALIDATION_PAIRS]
-        self.shown = (self.held_out or trainer.pairs)[0]
+        self.held_out = list(held_out)[:VALIDATION_PAIRS] if control.tests else []
+        self.shown = (list(held_out) or trainer.pairs)[0]
         self.state, self.first, self.saved = TrainingState(), 0, 0
         self.validation: dict[str, float] = {}
-        self.seconds_waited = 0.0
+        self.seconds_waited, self.time_is_up = 0.0, False
 
     @property
     def step(self) -> int:
@@ -193,18 +211,28 @@ class _Run:
 
     def go(self) -> Job[TrainedGenerator]:
         """Make the steps that are left."""
-        runtime, control, clock, reason = self.config.runtime, self.control, Clock(), ""
-        self.trainer.stop = control.stop if control.processes.count == 1 else never
+        runtime, control, reason = self.config.runtime, self.control, ""
+        self.trainer.stop = control.is_over if control.processes.count == 1 else never
+        if not self.step:
+            yield from self._before_first_step()
+        yield Progress(0, self.config.optimizer.iterations - self.first, f"step {self.step + 1} begins")
+        clock = Clock()
         if self.step and self.held_out and self.state.tested < self.step and self._due(runtime.validate_every):
             with suppress(StoppedError):
                 yield self._validate()  # which a stop had cut short
         while self.step < self.config.optimizer.iterations:
-            self.seconds_waited += wait(control.paused, control.stop)
+            waited = wait(control.paused, control.stop)
+            self.seconds_waited += waited
+            control.limit.extend(waited)
             if control.processes.agreed(control.stop, self.trainer.device):
+                break
+            self.time_is_up = self.step > self.first and control.limit.left < control.reserved_seconds
+            if self.time_is_up:
                 break
             try:
                 self.trainer.step(self.step)
             except StoppedError:
+                self.time_is_up = not control.stop()
                 break
             except DivergedError as error:
                 reason = f"{error}; training has ended there. Start a new run with a lower learning_rate."
@@ -212,17 +240,47 @@ class _Run:
                 break
             self.state = replace(self.state, step=self.step + 1)
             yield from self._after_step(clock)
+        if self.time_is_up:
+            yield from self._end_early()
         if self.saved < self.step:
             self._save()
         return self._result(clock.seconds - self.seconds_waited, reason)
+
+    def _before_first_step(self) -> Job[None]:
+        """Tell what wide-field, and the model to start from, are worth on the held-out pairs."""
+        control, trainer = self.control, self.trainer
+        with suppress(StoppedError):
+            if self.held_out:
+                yield Progress(0, self.config.optimizer.iterations, "looking at the test pairs before the first step")
+                rmse, ssim = np.mean(score_widefield(self.held_out), axis=0).tolist()
+                figures = {"widefield_rmse": rmse, "widefield_ssim": ssim}
+                if control.start is not None:
+                    figures["validation_rmse"], figures["validation_ssim"] = self._score(trainer.generator)
+                yield Metrics(0, figures)
+            if control.start is not None and control.preview_every and control.processes.is_first:
+                yield self._preview()
+
+    def _end_early(self) -> Job[None]:
+        """Test and tell, since the time is over before the last step."""
+        if self.step == self.first:
+            raise InputError(
+                "the time was over before the first step was done. Give more time, or make steps quicker (--set "
+                "patch=12,64,64, or a smaller batch_size or width)."
+            )
+        yield Notice(f"The time is over after {self.step} of {self.config.optimizer.iterations} steps.")
+        if self.held_out and self.state.tested < self.step:
+            with suppress(StoppedError):
+                yield self._validate()
 
     def _after_step(self, clock: Clock) -> Job[None]:
         """Tell, show, test and save, each when it is due."""
         runtime, step, trainer, control = self.config.runtime, self.step, self.trainer, self.control
         while trainer.notices:
             yield Notice(trainer.notices.pop(0))
-        if self._due(runtime.log_every):
+        is_logged = self._due(runtime.log_every)
+        if is_logged or step in EARLY_STEPS:
             yield Metrics(step, {**trainer.recent(), "learning_rate": learning_rate(self.config, step - 1)})
+        if is_logged or step - self.first < runtime.log_every:
             iterations = self.config.optimizer.iterations
             done, total = step - self.first, iterations - self.first
             progress = clock.progress(done, total, f"step {step} of {iterations}")
@@ -231,9 +289,7 @@ class _Run:
         every = control.preview_every
         if every and (step % every == 0 or step == self.first + 1) and control.processes.is_first:
             with suppress(StoppedError):
-                yield preview(
-                    step, trainer.generator, self.shown, self.config, trainer.device, trainer.dtype, control.stop
-                )
+                yield self._preview()
         if self.held_out and self._due(runtime.validate_every):
             with suppress(StoppedError):
                 yield self._validate()
@@ -260,11 +316,16 @@ class _Run:
         self.validation = {"rmse": rmse, "ssim": ssim}
         return Metrics(self.step, {"validation_rmse": rmse, "validation_ssim": ssim})
 
+    def _preview(self) -> Preview:
+        trainer = self.trainer
+        network, stop = trainer.generator, self.control.is_over
+        return preview(self.step, network, self.shown, self.config, trainer.device, trainer.dtype, stop)
+
     def _score(self, generator: Generator) -> tuple[float, float]:
         """Mean RMSE and SSIM; each process takes a share of the pairs."""
         trainer, processes = self.trainer, self.control.processes
         mine = [self.held_out[i] for i in processes.share(range(len(self.held_out)))]
-        stop = self.control.stop if processes.count == 1 else never
+        stop = self.control.is_over if processes.count == 1 else never
         rows = score_pairs(generator, mine, self.config, trainer.device, trainer.dtype, stop)
         total = torch.tensor(np.array(rows).reshape(-1, 2).sum(axis=0), dtype=torch.float32, device=trainer.device)
         rmse, ssim = (processes.mean(total) * processes.count / len(self.held_out)).tolist()
@@ -284,7 +345,7 @@ class _Run:
         best = self.state.best
         if best is not None:
             scores = self.validation
-            is_over = self.step == self.config.optimizer.iterations or bool(reason)
+            is_over = self.step == self.config.optimizer.iterations or bool(reason) or self.time_is_up
             if is_over or not self.state.is_best:
                 generator = copy.deepcopy(last)
                 generator.load_state_dict(load_file(best_file(self.folder, best)))
@@ -303,4 +364,5 @@ class _Run:
             weights=weights,
             seconds=seconds,
             reason=reason,
+            time_is_up=self.time_is_up,
         )

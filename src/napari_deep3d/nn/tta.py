@@ -13,15 +13,18 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from napari_deep3d.core import FloatArray
-from napari_deep3d.core.evaluation.uncertainty import RAW, Calibration, Spread
+from napari_deep3d.core import Box, FloatArray, Steps, finish, mapped, zyx
+from napari_deep3d.core.evaluation.uncertainty import RAW, SPREAD_RADIUS, Calibration, Spread
+from napari_deep3d.core.tiling import in_planes
 from napari_deep3d.nn.folded_network import FoldedNetwork
 from napari_deep3d.nn.generator import Generator
+from napari_deep3d.nn.inference import PIECE_VOXELS
 
 
 @dataclass(frozen=True)
@@ -91,11 +94,31 @@ class AugmentedNetwork:
     ) -> None:
         others = (network.with_generator(augmented(network.generator, each)) for each in augmentations[1:])
         self._networks = [network, *others]
+        self.stop = network.stop
         self._calibration = calibration or RAW
 
     def __call__(self, stack: FloatArray) -> FloatArray:
         """Mean prediction, never below 0, and uncertainty of a normalised stack (Z, Y, X); axes (2, Z, Y, X)."""
+        return finish(self.steps(stack, Box.whole(stack.shape[-3:])), self.stop)
+
+    def steps(self, stack: FloatArray, wanted: Box) -> Steps[FloatArray]:
+        """The same, in steps, of the ``wanted`` box of a stack."""
+        # 1. The predictions, with the neighbours that the spread is averaged over.
+        grown = wanted.grown((SPREAD_RADIUS,) * 3, zyx(stack.shape[-3:]))
         spread = Spread()
-        for network in self._networks:
-            spread.add(np.maximum(network(stack), 0))
-        return np.stack([spread.mean, self._calibration.expected_error(spread.deviation, spread.mean)])
+        for index, network in enumerate(self._networks):
+            predicted = yield from mapped(network.steps(stack, grown), partial(self._share, index))
+            spread.add(np.maximum(predicted, 0, out=predicted))
+        # 2. Their mean, and the error to expect.
+        result = np.empty((2, *wanted.shape), np.float32)
+        for piece in in_planes(wanted, PIECE_VOXELS):
+            inner, (_, y, x) = piece.relative_to(grown), wanted.relative_to(grown)
+            mean = spread.mean[inner]
+            result[(0, *piece.relative_to(wanted))] = mean
+            error = self._calibration.expected_error(spread.deviation(inner.z)[:, y, x], mean)
+            result[(1, *piece.relative_to(wanted))] = error
+            yield 1.0
+        return result
+
+    def _share(self, index: int, share: float) -> float:
+        return (index + share) / len(self._networks)

@@ -27,7 +27,7 @@ PREVIEW: Shape = (48, 128, 128)
 class Predictor:
     """Predicts boxes of a pair as the finished model will: with norm statistics of the whole stack.
 
-    The generator is not changed; ``stop`` is asked between layers, and leaves the prediction by a StoppedError.
+    The generator is not changed; ``stop`` is asked all the time, and leaves the measuring by a StoppedError.
     """
 
     def __init__(
@@ -52,10 +52,10 @@ class Predictor:
         """Predict a box of the pair; axes (Z, Y, X)."""
         if region == self._whole:
             return np.maximum(self._network(self._read(region)), 0)
-        predictor = BoxPredictor(self._network, self._read, ModelGrid(self._shape), HALO, self._network.stride)
+        predictor = BoxPredictor(self._network.steps, self._read, ModelGrid(self._shape), HALO, self._network.stride)
         out = np.zeros(region.shape, np.float32)
         plan = plan_tiles(region.shape, TILE)
-        for event in predict_tiles(lambda box: predictor(box.shifted(region.start)), plan):
+        for event in predict_tiles(lambda box: predictor(box.shifted(region.start)), plan, stop=self._network.stop):
             if isinstance(event, TileDone):
                 out[event.region] += event.values
         return out
@@ -72,11 +72,26 @@ def score_pairs(
     """RMSE and SSIM of whole-stack predictions against confocal in [0, 1], a row for each pair."""
     scores = []
     for pair in pairs:
-        region = Box.centred((pair.shape[0], SCORED_PIXELS, SCORED_PIXELS), pair.shape)
+        region = _scored(pair)
         prediction = Predictor(generator, pair, config, device, dtype, stop)(region)
         confocal = pair.crop_confocal(region)
         scores.append((rmse(prediction, confocal), ssim(prediction, confocal)))
     return scores
+
+
+def score_widefield(pairs: Sequence[TrainingPair]) -> list[tuple[float, float]]:
+    """RMSE and SSIM of the wide-field stacks themselves, as :func:`score_pairs` gives those of predictions."""
+    scores = []
+    for pair in pairs:
+        region = _scored(pair)
+        widefield, confocal = pair.crop_widefield(region), pair.crop_confocal(region)
+        scores.append((rmse(widefield, confocal), ssim(widefield, confocal)))
+    return scores
+
+
+def _scored(pair: TrainingPair) -> Box:
+    """The part of a pair that is scored."""
+    return Box.centred((pair.shape[0], SCORED_PIXELS, SCORED_PIXELS), pair.shape)
 
 
 def preview(

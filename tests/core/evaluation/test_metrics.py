@@ -30,6 +30,14 @@ def test_ssim_falls_with_noise(image: np.ndarray) -> None:
     assert ssim(image + 0.5 * noise, image) < ssim(image + 0.05 * noise, image) < 1
 
 
+@pytest.mark.parametrize("planes", [4, 5, 6])
+def test_ssim_of_few_planes(planes: int) -> None:
+    """As few as a stack may have; the window of seven voxels does not fit."""
+    image = np.random.default_rng(0).random((planes, 16, 16), dtype=np.float32)
+    assert ssim(image, image) == pytest.approx(1)
+    assert ssim(image, image[::-1]) < 0.5
+
+
 def test_fit_scale_finds_scale_and_offset(image: np.ndarray) -> None:
     np.testing.assert_allclose(fit_scale((image - 3) / 7, image), image, atol=1e-5)
     np.testing.assert_allclose(fit_scale(-image, image), image, atol=1e-5)

@@ -76,13 +76,15 @@ def test_spread_is_mean_and_standard_deviation(predictions) -> None:
     np.testing.assert_allclose(spread.mean, predictions.mean(axis=0), atol=1e-6)
     variance = np.pad(predictions.astype(float).var(axis=0, ddof=1), SPREAD_WINDOW // 2, mode="edge")
     around = np.lib.stride_tricks.sliding_window_view(variance, (SPREAD_WINDOW,) * 3).mean(axis=(3, 4, 5))
-    np.testing.assert_allclose(spread.deviation**2, around, atol=1e-5)
+    np.testing.assert_allclose(spread.deviation() ** 2, around, atol=1e-5)
+    parts = [spread.deviation(planes) for planes in (slice(0, 1), slice(1, 4), slice(4, None))]
+    np.testing.assert_allclose(np.concatenate(parts), spread.deviation(), atol=1e-6)
 
 
 def test_one_prediction_has_no_spread() -> None:
     spread = Spread()
     spread.add(np.ones((3, 3, 3), np.float32))
-    assert not spread.deviation.any()
+    assert not spread.deviation().any()
 
 
 @pytest.mark.parametrize("noise", ["laplace", "normal"])

@@ -112,6 +112,21 @@ def test_quick_changes_ask_once(dock_with_answers: Any, viewer: Any, qtbot: Any,
     assert answers.asked == ["stack 4"]
 
 
+def test_a_model_trained_anew_under_its_name_is_asked_again(
+    dock_with_answers: Any, viewer: Any, qtbot: Any, answers: Answers, model: Path
+) -> None:
+    dock_with_answers.session.update(model=str(model))
+    viewer.add_image(GOOD, name="cell", **PLACE)
+    qtbot.waitUntil(lambda: answers.asked == ["cell"])
+    dock_with_answers.predict_panel.refresh_models()
+    qtbot.wait(500)
+    assert answers.asked == ["cell"]
+    generator, info = load_model(model)
+    save_model(model, generator, info.model_copy(update={"title": "Another training"}))
+    dock_with_answers.predict_panel.refresh_models()
+    qtbot.waitUntil(lambda: answers.asked == ["cell", "cell"])
+
+
 def test_the_window_lives_while_it_looks(dock_with_answers: Any, viewer: Any, qtbot: Any, answers: Answers) -> None:
     answers.gate = threading.Semaphore(0)
     viewer.add_image(GOOD, name="slow", **PLACE)

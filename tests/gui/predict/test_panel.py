@@ -201,8 +201,7 @@ def test_channel_and_time_are_chosen_by_number(
     wait_end(qtbot, dock.predict_panel)
     assert np.array_equal(np.asarray(fake.volumes[0].data[:, :, :]), stack)
     result = viewer.layers["data t1 c1 (confocal-like)"]
-    assert result.data.shape == (1, 1, *stack.shape)
-    assert result.data_to_world((0, 0, 0, 0, 0))[:2] == (1, 1)  # not over the other time points and channels
+    assert result.data.shape == stack.shape
     assert result.metadata["napari-deep3d"]["input"] == {
         "layer": "data",
         "path": None,
@@ -219,12 +218,11 @@ def test_all_time_points_make_one_layer(
     dock: Any, viewer: Any, qtbot: Any, stack: Data, fake: FakePrediction, order: Any, labels: Any
 ) -> None:
     data = np.stack([np.stack([stack, stack + 10 * time]) for time in range(3)])  # axes T, C, Z, Y, X
-    shape = data.transpose(order).shape
     scale = np.array([30, 1, *SPACING_UM])[list(order)]
     units = [("s", "pixel", "um", "um", "um")[axis] for axis in order]
     source = viewer.add_image(data.transpose(order), name="cell", axis_labels=labels, units=units, scale=scale)
-    panel, channel, time_at = dock.predict_panel, labels.index("c"), labels.index("t")
-    viewer.dims.set_current_step(channel, 1)
+    panel = dock.predict_panel
+    viewer.dims.set_current_step(labels.index("c"), 1)
     assert panel.all_times.text() == "All 3 time points"
     assert panel.all_times.isVisibleTo(panel)
     panel.all_times.click()
@@ -233,7 +231,8 @@ def test_all_time_points_make_one_layer(
     wait_end(qtbot, panel)
     means = [int(np.asarray(volume.data[:, :, :]).mean()) for volume in fake.volumes]
     assert np.diff(means).tolist() == [10, 10]
-    result = viewer.layers["cell c1 (confocal-like)"]
+    result, shape = viewer.layers["cell c1 (confocal-like)"], source.data.shape  # Z, Y, X are its last axes now
+    channel, time_at = source.axis_labels.index("c"), source.axis_labels.index("t")
     assert result.data.shape == tuple(1 if axis == channel else size for axis, size in enumerate(shape))
     np.testing.assert_array_equal(np.moveaxis(result.data, time_at, 0).max(axis=(1, 2, 3, 4)), [4, 8, 12])
     assert (list(result.scale), result.units) == (list(source.scale), source.units)
@@ -393,3 +392,95 @@ def test_the_window_stays_responsive(dock: Any, viewer: Any, qtbot: Any, stack: 
     timer.stop()
     assert len(ticks) > 20
     assert np.diff(ticks).max() < 0.5
+
+
+def test_the_box_follows_what_is_opened_or_selected_until_the_user_chooses(dock: Any, viewer: Any, stack: Data) -> None:
+    session, box = dock.session, dock.predict_panel.stack.chooser.layer_choice
+    first = viewer.add_image(stack, name="first", **PLACE)
+    second = viewer.add_image(stack, name="second", **PLACE)
+    assert session.layer == second
+    viewer.layers.selection = {first}
+    assert session.layer == first
+    viewer.add_image(stack, name="cell, confocal", **PLACE)  # hardly what is meant
+    assert session.layer == first
+    box.setCurrentIndex(box.findText("second"))
+    box.activated.emit(box.currentIndex())
+    viewer.add_image(stack, name="third", **PLACE)
+    assert session.layer == second
+    viewer.layers.remove(second)  # the choice is gone with it
+    assert session.layer.name == "third"
+
+
+def test_a_result_is_never_chosen_by_itself_and_questioned(dock: Any, viewer: Any, qtbot: Any, stack: Data) -> None:
+    panel = dock.predict_panel
+    source = viewer.add_image(stack, name="cell", **PLACE)
+    panel.run_button.button.click()
+    wait_end(qtbot, panel)
+    result = viewer.layers[-1]
+    box = panel.stack.chooser.layer_choice
+    viewer.layers.selection = {result}
+    assert dock.session.layer == source
+    viewer.add_image(stack, name="other", **PLACE)
+    assert box.itemText(box.count() - 1) == result.name
+    assert panel.doubt.text() == ""
+    box.setCurrentIndex(box.count() - 1)
+    assert "already a prediction" in panel.doubt.text()
+    viewer.add_image(stack, name="cell, confocal", **PLACE)
+    box.setCurrentIndex(box.findText("cell, confocal"))
+    assert "confocal stack" in panel.doubt.text()
+    for layer in list(viewer.layers):
+        if layer != result:
+            viewer.layers.remove(layer)
+    assert dock.session.layer is None
+
+
+def test_the_result_of_a_hyperstack_has_the_axes_of_one_stack(
+    dock: Any, viewer: Any, qtbot: Any, stack: Data, fake: FakePrediction
+) -> None:
+    data = np.stack([stack, stack[::-1]], axis=1)  # z, c, y, x, as Fiji writes it
+    labels = viewer.add_labels(np.zeros(data.shape, np.uint8), scale=(0.5, 1, 0.2, 0.2), units=("um",) * 4)
+    layer = viewer.add_image(
+        data, name="cell", axis_labels=("z", "c", "y", "x"), scale=(0.5, 1, 0.2, 0.2), units=("um",) * 4
+    )
+    viewer.dims.set_point(1, 1.0)
+    dock.predict_panel.run_button.button.click()
+    wait_end(qtbot, dock.predict_panel)
+    result = viewer.layers[-1]
+    assert result.data.shape == stack.shape
+    assert tuple(result.scale) == SPACING_UM
+    assert result.axis_labels == ("z", "y", "x")
+    np.testing.assert_array_equal(np.asarray(fake.volumes[0].data[:, :, :]), stack[::-1])
+    # The source, and what lies on it, show their planes by the same slider as the result.
+    assert layer.data.shape == labels.data.shape == (2, *stack.shape)
+    assert layer.axis_labels == ("c", "z", "y", "x")
+    assert viewer.dims.point[0] == 1
+    assert "order c, z, y, x now" in dock.predict_panel.notices.text()
+
+
+@pytest.mark.parametrize("labels", [("y", "x", "z"), None])
+def test_put_z_first(dock: Any, viewer: Any, qtbot: Any, stack: Data, fake: FakePrediction, labels: Any) -> None:
+    panel = dock.predict_panel
+    place = {"scale": (0.2, 0.2, 0.5), "translate": (1, 2, 3), "units": ("um",) * 3, "axis_labels": labels}
+    layer = viewer.add_image(np.moveaxis(stack, 0, -1), name="cell", **place)
+    assert panel.stack.z_first_button.isVisibleTo(panel)
+    assert ("Press 'Put z first'" in panel.stack.problem.text()) == (labels is not None)
+    assert bool(panel.stack.z_hint.text()) == (labels is None)
+    panel.stack.z_first_button.click()
+    assert not panel.stack.z_first_button.isVisibleTo(panel)
+    assert panel.stack.facts.text() == "8 x 32 x 40, 0.5 x 0.2 x 0.2 um"
+    assert tuple(layer.translate) == (3, 1, 2)
+    panel.run_button.button.click()
+    wait_end(qtbot, panel)
+    np.testing.assert_array_equal(fake.volumes[0].data, stack)
+    assert tuple(viewer.layers[-1].scale) == SPACING_UM
+
+
+def test_a_stack_with_few_columns_is_predicted_as_it_lies_unless_told(
+    dock: Any, viewer: Any, qtbot: Any, fake: FakePrediction
+) -> None:
+    data = np.arange(40 * 60 * 16, dtype=np.uint16).reshape(40, 60, 16)
+    viewer.add_image(data, name="strip", scale=(0.5, 0.2, 0.2), units=("um",) * 3)
+    assert dock.predict_panel.stack.z_first_button.isVisibleTo(dock.predict_panel)
+    dock.predict_panel.run_button.button.click()
+    wait_end(qtbot, dock.predict_panel)
+    assert fake.volumes[0].shape == (40, 60, 16)

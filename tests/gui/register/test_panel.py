@@ -314,6 +314,54 @@ def test_a_checkerboard_shows_both_registered(
     assert [layer.visible for layer in (*pair, *seen)] == [True, True, False, False]
 
 
+def test_fine_detail_shows_both_registered_without_haze(panel: Any, model: Any, qtbot: Any, pair: Any) -> None:
+    estimate(qtbot, panel)
+    panel.controls.overlay_style.setCurrentText("fine detail, no haze")
+    seen = [layer for layer in model.layers if layer.visible]
+    assert [layer.name for layer in seen] == ["cell, wide-field (overlay)", "cell, confocal (overlay)"]
+
+    def sections() -> list[Any]:
+        return [np.asarray(layer.data[:, 30])[3:-3, 5:-5] for layer in seen]
+
+    def likeness() -> float:
+        return float(np.corrcoef(*(section.ravel() for section in sections()))[0, 1])
+
+    registered = likeness()
+    panel.controls.before.click()
+    assert registered > likeness() + 0.3
+    panel.controls.before.click()
+    for layer, section in zip(seen, sections(), strict=True):
+        assert layer.contrast_limits[0] == section.min() == 0
+        assert section.max() / 3 < layer.contrast_limits[1] < 3 * section.max()
+    panel.controls.overlay_style.setCurrentText("checkerboard")
+    assert [layer.contrast_limits for layer in seen] == [layer.contrast_limits for layer in pair]
+    panel.controls.overlay_style.setCurrentText("green / magenta")
+    assert [layer.name for layer in model.layers if layer.visible] == ["cell, wide-field", "cell, confocal"]
+
+
+def test_apply_keeps_the_section_that_is_seen(panel: Any, model: Any, qtbot: Any, pair: Any) -> None:
+    estimate(qtbot, panel)
+    model.dims.set_point(1, 8.0)
+    model.scene.camera.zoom = 17
+    panel.result_actions.apply.button.click()
+    qtbot.waitUntil(lambda: len(model.layers) == 4)
+    assert model.dims.order == (1, 0, 2)
+    assert model.dims.point[1] == pytest.approx(8.0)
+    assert model.scene.camera.zoom == 17
+    assert not panel.overlay.is_active
+    assert [layer.visible for layer in model.layers] == [False, False, True, True]
+
+
+def test_the_overlay_goes_through_one_point(panel: Any, model: Any, qtbot: Any, pair: Any) -> None:
+    estimate(qtbot, panel)
+    model.dims.set_point(1, 8.0)
+    seen = model.dims.current_step
+    for section in ("x-y", "y-z", "x-z"):
+        model.scene.camera.center = (0, 1.0, 1.0)
+        panel.controls.orientation.setCurrentText(section)
+        assert model.dims.current_step == seen
+
+
 def test_a_turned_stack_is_resampled_for_looking(
     dock: Any, viewer: Any, qtbot: Any, found: FakeRegistration, monkeypatch: pytest.MonkeyPatch
 ) -> None:

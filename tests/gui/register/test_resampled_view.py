@@ -40,6 +40,25 @@ def test_squares_of_two_stacks_fill_the_plane() -> None:
     assert not even[:, :, :].any()  # nothing is computed for 3D
 
 
+def test_fine_detail_is_seen_without_haze() -> None:
+    """A line on a slow slope: the slope goes, the line stays; where the other stack ends nothing is made up."""
+    data = np.broadcast_to(np.linspace(0, 1000, 200, dtype=np.float32), (20, 8, 200)).copy()
+    data[:, :, 100] += 50
+    matrix = np.eye(4)
+    matrix[2, 3] = -60  # the first 60 columns are outside
+    view = view_of(data)
+    assert view.change(matrix, None, shows_odd_squares=False, is_detail=True)
+    assert not view.change(matrix, None, shows_odd_squares=False, is_detail=True)
+    for plane in (view[:, 4], view[10]):
+        assert plane.min() == 0
+        assert np.all(plane[:, :60] == 0)
+        assert np.all(plane[:, 160] > 5)
+        assert np.all(plane[:, 90:140] < 1)
+    assert 5 < view.detail_limit() < 50
+    assert view.change(matrix, None, shows_odd_squares=False)
+    assert np.all(view[10][:, :60] == -1)
+
+
 def test_squares_are_as_wide_in_um_along_each_axis() -> None:
     assert square_edges((40, 160, 320), (0.5, 0.25, 0.25)) == (10.0, 20.0, 20.0)
     assert square_edges((40, 16, 16), (0.5, 0.25, 0.25)) == (2.0, 2.0, 2.0)

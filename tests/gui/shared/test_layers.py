@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from napari.layers import Image, Labels
+from napari.layers._source import layer_source
 
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.gui.shared.layers import (
     FileFacts,
     contrast_limits,
+    file_facts,
     find_axes,
     pick,
     place,
@@ -40,6 +45,29 @@ def test_axes_are_told_by_labels_or_else_by_size(
     axes = find_axes(Image(np.zeros(shape, np.uint8), axis_labels=labels, rgb=False))
     assert axes.zyx == zyx
     assert axes.others == others
+
+
+def opened(path: Path, voxels: Any) -> Image:
+    with layer_source(path=str(path)):
+        return Image(voxels)
+
+
+def test_a_file_that_was_corrected_and_opened_again_gives_its_new_voxel_size(tmp_path: Path) -> None:
+    voxels, path, found = np.zeros((8, 32, 40), np.uint16), tmp_path / "a.tif", []
+    for size_um in (2.0, 0.5):
+        metadata = {"axes": "ZYX", "unit": "um", "spacing": size_um}
+        tifffile.imwrite(path, voxels, imagej=True, resolution=(1 / size_um, 1 / size_um), metadata=metadata)
+        os.utime(path, ns=(0, 0))  # whatever the clock says
+        layer = opened(path, voxels)
+        found.append((layer, size_um))
+        facts = file_facts(layer)
+        assert facts is not None
+        assert facts.spacing_um == pytest.approx((size_um,) * 3)
+    first = file_facts(found[0][0])
+    assert first is not None
+    assert first.spacing_um == pytest.approx((2.0,) * 3)  # of what this layer shows
+    found[1][0].data = np.zeros((8, 20, 20), np.uint16)
+    assert file_facts(found[1][0]) is None
 
 
 def test_the_file_settles_which_axis_is_z() -> None:
@@ -177,6 +205,6 @@ def test_a_result_lies_at_its_index_whatever_the_transforms() -> None:
         shape, properties = place_at_index(source, axes, {0: time}, whole)
         result = Image(np.zeros(shape, np.float32), **properties)
         assert shape == ((1, 5, 20, 24) if whole is None else data.shape)
-        for place in ((0, 0, 0, 0), (0, 4, 7, 9)):
-            expected = source.data_to_world(np.add(place, (time, 0, 0, 0)))
-            np.testing.assert_allclose(result.data_to_world(place), expected)
+        for voxel in ((0, 0, 0, 0), (0, 4, 7, 9)):
+            expected = source.data_to_world(np.add(voxel, (time, 0, 0, 0)))
+            np.testing.assert_allclose(result.data_to_world(voxel), expected)

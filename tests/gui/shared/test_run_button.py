@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import threading
 import weakref
 from typing import Any
 
 import pytest
+from qtpy.QtCore import Qt
 
 from napari_deep3d.core.events import Clock, Event, Job, Notice, Progress, Stop, wait
 from napari_deep3d.gui.shared.run_button import RunButton
@@ -106,3 +108,49 @@ def test_a_button_that_qt_deletes_ends_its_job(qtbot: Any) -> None:
     steps = work.steps
     qtbot.wait(50)
     assert work.steps == steps
+
+
+def test_a_click_meant_for_stop_starts_nothing(button: RunButton, qtbot: Any) -> None:
+    ends: list[Any] = []
+    button.asked.connect(lambda: button.start("a test", Work(button), ends.append))
+    button.button.click()
+    button.stop()
+    qtbot.waitUntil(lambda: ends == ["part"])
+    for _ in range(2):
+        qtbot.mouseClick(button.button, Qt.MouseButton.LeftButton)
+        qtbot.keyClick(button.button, Qt.Key.Key_Space)
+    assert not button.is_running
+    qtbot.wait(600)
+    qtbot.mouseClick(button.button, Qt.MouseButton.LeftButton)
+    assert button.is_running
+    qtbot.mouseClick(button.button, Qt.MouseButton.LeftButton)  # Stop is taken at once
+    qtbot.waitUntil(lambda: ends == ["part", "part"])
+
+
+def test_a_job_that_tells_nothing_is_shown_as_busy_with_its_time(button: RunButton, qtbot: Any) -> None:
+    gate, ends = threading.Event(), list[Any]()
+
+    def quiet(_stop: Stop) -> Job[str]:
+        yield Progress(0, 1, "measuring the stack")
+        gate.wait(20)
+        yield Progress(1, 2, "a half")
+        return "whole"
+
+    button.start("a test", quiet, ends.append)
+    qtbot.waitUntil(lambda: button.bar.maximum() == 0, timeout=6000)
+    assert button.bar.text().startswith("measuring the stack, ")
+    assert button.bar.text().endswith(" s")
+    gate.set()
+    qtbot.waitUntil(lambda: ends == ["whole"])
+    assert button.bar.maximum() == 1000
+
+
+def test_a_closed_run_tells_its_end_at_once(button: RunButton, qtbot: Any) -> None:
+    ends: list[Any] = []
+    work = Work(button)
+    button.start("a test", work, ends.append)
+    qtbot.waitUntil(lambda: work.steps > 0)
+    button.close_run()
+    assert ends == ["part"]
+    qtbot.wait(50)
+    assert ends == ["part"]  # once

@@ -13,6 +13,7 @@ import pytest
 
 from napari_deep3d.core.volume import Volume
 from napari_deep3d.gui.register.panel import RegisterPanel
+from napari_deep3d.gui.shared import make_member
 from napari_deep3d.gui.train.panel import TrainPanel
 from napari_deep3d.jobs.models import find_model, list_models, model_info, user_folder
 from napari_deep3d.jobs.pairs import LoadedPair
@@ -150,3 +151,20 @@ def test_closing_stops_and_saves(
     else:
         viewer.close()
     assert training.ended.wait(2)
+
+
+def test_the_list_of_pairs_outlives_the_dock(
+    panel: Any, dock: Any, viewer: Any, qtbot: Any, panels: dict[str, Any]
+) -> None:
+    from napari_deep3d.gui.widget import Deep3DWidget
+
+    confocal, widefield = texture_pair()
+    qtbot.wait(20)  # the dock settles in
+    stacks = Volume(widefield, SPACING_UM), Volume(confocal, SPACING_UM)
+    panel.pairs.add(make_member(LoadedPair(name, *stacks)) for name in "ab")
+    panel.pairs.rows[1].test_only.setChecked(True)
+    viewer.window.remove_dock_widget(dock)
+    again = Deep3DWidget(viewer, **panels)
+    viewer.window.add_dock_widget(again, name="Deep3D again")
+    qtbot.waitUntil(lambda: names(again.train_panel) == ["a", "b"])
+    assert again.train_panel.pairs.held_out() == ("b",)

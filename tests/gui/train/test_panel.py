@@ -27,6 +27,8 @@ from tests.helpers.train_panel import add_folder, call_it, curve, finish, names,
 SCROLL_BAR = 20
 PLAN = "CPU (bfloat16), about 15 min, 2.1 GB of 18 GB free memory, about 1900 steps"
 
+SCORES = "On the test pairs: before RMSE 0.2, SSIM 0.7; now RMSE 0.05, SSIM 0.91; wide-field itself RMSE 0.3, SSIM 0.5."
+
 
 # The list of pairs
 
@@ -229,7 +231,7 @@ def test_a_name_that_is_taken_meanwhile_gets_a_number(ready: Any, qtbot: Any, tr
 
 def test_events_are_shown(ready: Any, model: Any, qtbot: Any, training: FakeTraining) -> None:
     start(qtbot, ready, training, steps=5)
-    assert ready.summary.text() == "Training 'my model' on 3 pairs, from generalist."
+    assert ready.summary.text() == "Training 'my model' on 2 pairs, tested on 1, from generalist."
     assert ready.run_button.button.text() == "Stop and keep"
     assert ready.run_button.bar.format() == "62 %, 3 min left"
     assert ready.message.text() == "one thing to know"
@@ -237,16 +239,29 @@ def test_events_are_shown(ready: Any, model: Any, qtbot: Any, training: FakeTrai
         assert not widget.isVisibleTo(ready)
     assert curve(ready, "l1") == [(n, 2 / n) for n in range(1, 6)]
     assert curve(ready, "loss")[0] == (1, 3)
-    assert curve(ready, "validation_rmse") == [(4, 0.1)]
+    assert curve(ready, "validation_rmse") == [(0, 0.2), (4, 0.1)]
+    assert curve(ready, "widefield_rmse") == [(0, 0.3), (10, 0.3)]
+    assert "before 0.2, now 0.1" in ready.plots.tested_legend.text()
     assert "texture" in ready.plots.legend.text()
     assert ready.plots.tested.isVisibleTo(ready)
     assert ready.minimumSizeHint().width() <= MIN_WIDTH - SCROLL_BAR
     finish(qtbot, ready, training)
     assert ready.message.text() == (
-        "Done in 2 min: 8 steps, 2.5 steps/s, on the test pairs RMSE 0.05, SSIM 0.91. "
-        "The model is on the list as 'my model'."
+        f"Done in 2 min: 8 steps, 2.5 steps/s. {SCORES} The model is on the list as 'my model'."
     )
+    assert ready.warning.text() == ""
     assert ready.options.name.text() == "my model 2"
+
+
+def test_a_model_that_came_out_worse_is_said(ready: Any, qtbot: Any, training: FakeTraining) -> None:
+    training.scores = {"rmse": 0.25, "ssim": 0.71}
+    start(qtbot, ready, training)
+    assert "does worse than the model it started from (RMSE 0.2, SSIM 0.7)" in ready.warning.text()
+    assert "wide-field" not in ready.warning.text()
+    training.scores = {}
+    start(qtbot, ready, training)
+    assert ready.warning.text() == ""
+    assert "8 steps, 2.5 steps/s. The model was not tested yet." in ready.message.text()
 
 
 def test_pause_and_continue(ready: Any, qtbot: Any, training: FakeTraining) -> None:
@@ -274,14 +289,14 @@ def test_stop_keeps_the_model_and_resume_goes_on(ready: Any, qtbot: Any, trainin
     wait_end(qtbot, ready)
     assert time.perf_counter() - begun < 1
     assert ready.message.text() == (
-        "Stopped at step 3 after 2 min, 2.5 steps/s, on the test pairs RMSE 0.05, SSIM 0.91. "
+        f"Stopped at step 3 after 2 min, 2.5 steps/s. {SCORES} "
         "The model as it stands is on the list as 'my model'; Resume goes on from here."
     )
     assert model_info("my model").training["steps"] == 3
     assert ready.resume_bar.line.text() == "An unfinished training: my model, step 3 of 8."
     training.gate.release(9)
     ready.resume_bar.resume.click()
-    assert ready.summary.text() == "Going on with 'my model'."
+    assert ready.summary.text() == "Going on with 'my model' after step 3."
     assert not ready.run_button.pause_button.isChecked()
     wait_end(qtbot, ready)
     asked = training.asked[1]

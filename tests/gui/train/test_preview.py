@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QApplication
 from napari_deep3d.core.events import Preview
 from napari_deep3d.gui.train.preview_panel import MAX_PICTURES, thinned
 from tests.helpers.gui import PLACE, SPACING_UM, FakeTraining, view_of
-from tests.helpers.train_panel import PREVIEWS, finish, start, wait_layers
+from tests.helpers.train_panel import PREVIEWS, finish, start, wait_end, wait_layers
 
 
 def test_the_preview_goes_back_and_forth(ready: Any, model: Any, qtbot: Any, training: FakeTraining) -> None:
@@ -45,6 +45,25 @@ def test_the_preview_goes_back_and_forth(ready: Any, model: Any, qtbot: Any, tra
     wait_layers(qtbot, model, 0)
     assert preview.steps == []
     assert not preview.isVisibleTo(ready)
+
+
+def test_pictures_before_a_stop_are_there_after_resuming(
+    ready: Any, model: Any, qtbot: Any, training: FakeTraining
+) -> None:
+    start(qtbot, ready, training, steps=3)
+    ready.run_button.button.click()
+    wait_end(qtbot, ready)
+    assert ready.preview.steps == [1, 2, 3]
+    training.gate.release(9)
+    ready.resume_bar.resume.click()
+    wait_end(qtbot, ready)
+    assert ready.preview.steps == list(range(1, 9))
+    ready.preview.slider.setValue(0)
+    assert ready.preview.step.text() == "Test region at step 1"
+    assert model.layers[1].data[0, 0, 0] == pytest.approx(0.1)
+    start(qtbot, ready, training, steps=1)
+    assert ready.preview.steps == [1]  # another training begins without them
+    finish(qtbot, ready, training)
 
 
 def test_pictures_are_thinned_out() -> None:
@@ -86,6 +105,16 @@ def test_the_view_is_put_back(
     assert view_of(model) == before
     assert ready.preview.button.text() == "Show preview"
     finish(qtbot, ready, training)
+
+
+def test_the_grid_switched_off_hides_the_preview(ready: Any, model: Any, qtbot: Any, training: FakeTraining) -> None:
+    start(qtbot, ready, training, steps=2)
+    model.canvas.grid.enabled = False
+    wait_layers(qtbot, model, 0)
+    assert ready.preview.button.text() == "Show preview"
+    finish(qtbot, ready, training)
+    assert len(model.layers) == 0
+    assert ready.preview.steps == list(range(1, 9))
 
 
 def test_layers_in_pixels_do_not_disturb(

@@ -167,7 +167,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"cannot read the config file {path}: {error.strerror}. Give an existing TOML file.") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the latter of brackets nested without end
         raise InputError(f"{path} is not a TOML file: {error}. Give lines such as: iterations = 500") from None
 
 
@@ -183,7 +183,7 @@ def parse_assignments(assignments: list[str]) -> dict[str, Any]:
             raise InputError(f"--set got {word!r}; NAME=VALUE is needed, such as --set iterations=500.")
         try:
             value = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):
             value = text
             if re.fullmatch(r"\s*[+-]?\d*,\d+\s*", text) and (number := parse_number(text)) is not None:
                 value = number  # a decimal comma: a list would stand in brackets

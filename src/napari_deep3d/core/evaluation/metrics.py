@@ -16,8 +16,12 @@ def rmse(image: FloatArray, truth: FloatArray) -> float:
 
 
 def ssim(image: FloatArray, truth: FloatArray) -> float:
-    """Structural similarity in 3D (Wang et al. 2004; scikit-image's 7-voxel window), for a data range of 1."""
-    return float(structural_similarity(truth, image, data_range=1.0))
+    """Structural similarity in 3D (Wang et al. 2004; scikit-image's 7-voxel window), for a data range of 1.
+
+    Of stacks with fewer than 7 planes the window is as large as they allow: an odd number.
+    """
+    window = min(7, (min(truth.shape) - 1) // 2 * 2 + 1)
+    return float(structural_similarity(truth, image, data_range=1.0, win_size=window))
 
 
 def fit_scale(image: FloatArray, truth: FloatArray) -> FloatArray:

@@ -82,21 +82,26 @@ class Spread:
         if self._count == 1:
             self._mean, self._squares = prediction.copy(), np.zeros_like(prediction)
             return
-        difference = prediction - self._mean
-        self._mean += difference / np.float32(self._count)
-        self._squares += difference * (prediction - self._mean)
+        for plane, mean, squares in zip(prediction, self._mean, self._squares, strict=True):
+            difference = plane - mean
+            mean += difference / np.float32(self._count)
+            squares += difference * (plane - mean)
 
     @property
     def mean(self) -> FloatArray:
         """Mean of the predictions."""
         return self._mean
 
-    @property
-    def deviation(self) -> FloatArray:
-        """Standard deviation of the predictions, its square averaged over :data:`SPREAD_WINDOW` voxels per axis."""
-        variance = self._squares / np.float32(max(1, self._count - 1))
+    def deviation(self, planes: slice = slice(None)) -> FloatArray:
+        """Standard deviation of the predictions, its square averaged over :data:`SPREAD_WINDOW` voxels per axis.
+
+        Of some planes, or all of them.
+        """
+        start, stop, _ = planes.indices(len(self._squares))
+        first = max(0, start - SPREAD_RADIUS)
+        variance = self._squares[first : stop + SPREAD_RADIUS] / np.float32(max(1, self._count - 1))
         averaged = ndi.uniform_filter(variance, SPREAD_WINDOW, mode="nearest")  # whose running sums may end below 0
-        return np.sqrt(np.maximum(averaged, 0), dtype=np.float32)
+        return np.sqrt(np.maximum(averaged[start - first : stop - first], 0), dtype=np.float32)
 
 
 def fit_calibration_to_pairs(pairs: Iterable[tuple[FloatArray, FloatArray, FloatArray]], seed: int = 0) -> Calibration:

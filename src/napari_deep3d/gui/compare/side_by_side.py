@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -21,11 +21,25 @@ MARGIN = 0.95
 
 
 class SideBySide:
-    """Arranges layers side by side and puts everything back; napari's grid has one camera and one set of sliders."""
+    """Arranges layers side by side and puts everything back; napari's grid has one camera and one set of sliders.
 
-    def __init__(self, viewer: Viewer) -> None:
-        self._viewer = viewer
+    Parameters
+    ----------
+    viewer : Viewer
+    on_grid_off : callable
+        Called when the user switches napari's grid off meanwhile.
+
+    Attributes
+    ----------
+    limits : mapping
+        The contrast limits by percentiles of the layers on show, if they were asked for.
+    """
+
+    def __init__(self, viewer: Viewer, on_grid_off: Callable[[], object]) -> None:
+        self._viewer, self._on_grid_off = viewer, on_grid_off
         self._before: Before | None = None
+        self._shown: tuple[list[Image], Orientation] | None = None
+        self.limits: Mapping[Image, tuple[float, float]] = {}
 
     @property
     def is_active(self) -> bool:
@@ -34,13 +48,16 @@ class SideBySide:
 
     def remember(self) -> Before:
         """Remember the view as it is now, unless one is already: for who adds layers before :meth:`show`."""
-        self._before = self._before or Before(self._viewer)
+        if self._before is None:
+            self._before = Before(self._viewer)
+            self._viewer.canvas.grid.events.enabled.connect(self._on_grid)
         return self._before
 
     def show(self, layers: Sequence[Image], orientation: Orientation, contrast: Contrast = "each") -> None:
         """Show these layers, in their order, and hide the others; InputError if one is no stack.
 
-        Their contrast is each its own by percentiles, common to all, or as set in the layers.
+        Their contrast is each its own by percentiles, common to all, or as set in the layers. Zoom and place stay
+        where the section and the layers do; all sections go through one point.
         """
         viewer, before = self._viewer, self.remember()
         for layer in viewer.layers:
@@ -62,9 +79,14 @@ class SideBySide:
             common = (min(low for low, _ in found.values()), max(high for _, high in found.values()))
             for layer in layers:
                 layer.contrast_limits = common if contrast == "common" else found[layer]
+            self.limits = found
 
         # 2. The section, and cells of the grid for it.
-        cut(viewer, find_axes(layers[0]), layers[0].ndim, orientation)
+        earlier, self._shown = self._shown, (list(layers), orientation)
+        if earlier == self._shown:
+            return
+        if earlier is None or earlier[1] != orientation:
+            cut(viewer, find_axes(layers[0]), layers[0].ndim, orientation, keeps_point=earlier is not None)
         self._arrange(layers)
         bar = viewer.canvas.overlays.scale_bar
         bar.visible, bar.gridded = True, True
@@ -85,10 +107,15 @@ class SideBySide:
 
     def leave(self) -> Before | None:
         """Put the viewer back as it was before the first :meth:`show`; return what was put back."""
-        before, self._before = self._before, None
+        before, self._before, self._shown, self.limits = self._before, None, None, {}
         if before is not None:
+            self._viewer.canvas.grid.events.enabled.disconnect(self._on_grid)
             before.restore()
         return before
+
+    def _on_grid(self, _event: object = None) -> None:
+        if not self._viewer.canvas.grid.enabled:
+            self._on_grid_off()
 
     def _arrange(self, layers: Sequence[Image]) -> None:
         """Lay the grid out so that the pictures are as large as they can be."""

@@ -27,9 +27,11 @@ from napari_deep3d.gui.shared import (
     RunButton,
     StackPart,
     format_estimate,
+    is_named_confocal,
+    is_prediction,
     stack_up,
 )
-from napari_deep3d.jobs.models import list_models
+from napari_deep3d.jobs.models import list_models, model_stamp
 from napari_deep3d.jobs.predict import Prediction, predict_volume
 from napari_deep3d.jobs.predict_plan import PredictionPlan, novelty_of, plan_prediction
 from napari_deep3d.jobs.predict_series import predict_volumes
@@ -69,6 +71,7 @@ class PredictPanel(QWidget):
         self._make_plan, self._predict, self._predict_series = plan, predict, predict_series
         self._request: Request | None = None
         self._pair: tuple[Image, Image] | None = None
+        self._predicted_from = ""
         self._shown_layer: Image | None = None
         self.empty = EmptyState(viewer)
         self.stack = StackPart(viewer, session)
@@ -79,6 +82,7 @@ class PredictPanel(QWidget):
         )
         self.all_times.toggled.connect(lambda on: session.update(all_times=on))
         self.model = ModelSelector(session, models)
+        self.doubt = Line(AMBER)
         self.model_hint, self.plan_line, self.notices, self.message = Line(), Line(), Line(AMBER), Line()
         self.uncertainty = QCheckBox("Also estimate the error (4 x as long)")
         self.uncertainty.setToolTip(
@@ -97,7 +101,8 @@ class PredictPanel(QWidget):
         self.save = SaveResult()
         self._choices, self._rest = QWidget(), QWidget()
         stack_up(
-            self._choices, self.stack, self.all_times, self.model, self.model_hint, self.uncertainty, self.advanced
+            self._choices,
+            *(self.stack, self.all_times, self.doubt, self.model, self.model_hint, self.uncertainty, self.advanced),
         )
         rest = (self.plan_line, self.novelty, self.notices, self.run_button, self.message, self.compare, self.save)
         stack_up(self._rest, *rest)
@@ -117,8 +122,9 @@ class PredictPanel(QWidget):
         """Show what follows from the choices."""
         session, layer, request = self._session, self._session.layer, None
         self.empty.setVisible(layer is None)
-        self._choices.setVisible(layer is not None)
-        self._rest.setVisible(layer is not None)
+        self._choices.setVisible(self.stack.chooser.layer_choice.count() > 0)
+        self._rest.setVisible(layer is not None or self.run_button.is_running)
+        self.doubt.show_text("" if layer is None else doubt_about(layer))
         if layer != self._shown_layer:
             self._shown_layer = layer
             self.message.show_text("")
@@ -135,7 +141,8 @@ class PredictPanel(QWidget):
         if request is None:
             self._plan.forget()
         else:
-            key = (request.volume.shape, request.volume.spacing_um, request.config, request.stacks)
+            stamp = model_stamp(request.config.model)
+            key = (request.volume.shape, request.volume.spacing_um, request.config, request.stacks, stamp)
             self._plan.ask(key, partial(self._make_plan, request.volume, request.config))
         self.novelty.follow(session, request)
         self._refresh_buttons()
@@ -146,16 +153,24 @@ class PredictPanel(QWidget):
         self.refresh_models()
 
     def refresh_models(self) -> None:
-        """List the models that are there now."""
+        """List the models that are there now, and plan anew if the chosen one is another by now."""
         self.model.refresh()
+        self.refresh()
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
         """List the models anew: one may have been trained meanwhile."""
         self.refresh_models()
         super().showEvent(event)
 
+    def under_way(self, closes_window: bool = False) -> str:
+        """What runs, and what is kept of it if the dock or the whole window is closed; empty if nothing runs."""
+        if not self.run_button.is_running:
+            return ""
+        kept = "nothing of it is kept" if closes_window else "its finished part is kept as a layer"
+        return f"A prediction from {self._predicted_from!r} is under way; {kept}."
+
     def shut_down(self) -> None:
-        """Stop what runs and forget the viewer, since the dock goes."""
+        """Stop what runs, keep the finished part, and forget the viewer, since the dock goes."""
         self.run_button.close_run()
         self.save.close_run()
         self._plan.shut_down()
@@ -197,16 +212,19 @@ class PredictPanel(QWidget):
 
     def _start(self) -> None:
         self.stack.apply_spacing()
+        was_moved = self.stack.join_axes()  # the result has the axes of one stack, and lies on its source so
         layer, request = self._session.layer, self._request
         if layer is None or request is None:
             return
-        self._pair = None
+        self._pair, self._predicted_from = None, layer.name
         self.save.offer(None)
         index = dict(self._session.index)
         prediction = PredictionRun(
             self._viewer, layer, self._session.axes(), index, request, self._predict, self._predict_series
         )
         self.message.show_text("")
+        if was_moved:
+            self._show_notice(f"The axes of {layer.name!r} are in the order {', '.join(layer.axis_labels)} now.")
         self.run_button.start(
             f"Deep3D predicts from {layer.name}",
             prediction.make_job,
@@ -243,6 +261,15 @@ class PredictPanel(QWidget):
             self.compare_requested.emit(*self._pair)
 
 
+def doubt_about(layer: Image) -> str:
+    """Say why a layer is hardly a wide-field stack; empty if nothing says so."""
+    if is_prediction(layer):
+        return "This is already a prediction. Choose the wide-field stack instead."
+    if is_named_confocal(layer):
+        return "By its name this is a confocal stack. The model expects a wide-field stack."
+    return ""
+
+
 class NoveltyWarning(Line):
     """The yellow line that says when the chosen stack is unlike what the chosen model knows.
 
@@ -263,7 +290,7 @@ class NoveltyWarning(Line):
             return
         # The volume itself is a new view of the layer each time.
         stack = (session.layer, session.z_axis, tuple(sorted(session.index.items())), request.volume.spacing_um)
-        key = (*stack, request.config.spacing_um, request.config.model)
+        key = (*stack, request.config.spacing_um, request.config.model, model_stamp(request.config.model))
         self._latest.ask(key, partial(self._find_novelty, request.volume, request.config))
 
     def shut_down(self) -> None:

@@ -23,6 +23,7 @@ from napari_deep3d.gui.shared import (
     contrast_limits,
     format_seconds,
     index_in_name,
+    place,
     place_at_index,
     time_axis,
 )
@@ -62,30 +63,38 @@ class ResultLayer(QObject):
     ----------
     data : array, axes (Z, Y, X) or (T, Z, Y, X), float32
         The layer's voxels: the job writes here, so that they are in memory only once.
-    tiles : int
-        Number of tiles that are ready.
     """
 
     shown = "confocal-like"
     """What the voxels are, for the layer's name; napari numbers it if there is one of that name."""
 
     def __init__(
-        self, viewer: Viewer, source: Image, axes: LayerAxes, index: Mapping[int, int], times: int | None = None
+        self,
+        viewer: Viewer,
+        source: Image,
+        axes: LayerAxes,
+        index: Mapping[int, int],
+        provenance: Mapping[str, Any],
+        times: int | None = None,
     ) -> None:
         super().__init__()
         self._viewer = viewer
-        shape, properties = place_at_index(source, axes, index, times)
+        if times is None:  # the axes of one stack
+            shape, properties = place(source, axes, index)
+            long = [axis - axes.zyx[0] for axis in axes.zyx]
+        else:
+            shape, properties = place_at_index(source, axes, index, times)
+            long = [times, *axes.zyx]
         voxels: FloatArray = np.zeros(shape, dtype=np.float32)
-        long = [*axes.zyx] if times is None else [times, *axes.zyx]
         single = [i for i in range(len(shape)) if i not in long]
         self.data: FloatArray = voxels.transpose(*long, *single).reshape([shape[i] for i in long])
         self._limits = (0.0, 1.0)
-        self.tiles = 0
         self._brightest = 0.0
         self.layer: Image = viewer.add_image(
             voxels,
             name=f"{source.name}{index_in_name(axes, index, times)} ({self.shown})",
             contrast_limits=self._limits,
+            metadata={METADATA_KEY: dict(provenance)},
             **self._look(source),
             **properties,
         )
@@ -106,7 +115,6 @@ class ResultLayer(QObject):
 
     def note(self, values: FloatArray) -> None:
         """Take note of a tile whose values are in ``data`` now; the picture follows at most five times a second."""
-        self.tiles += 1
         sample = values[:, ::4, ::4]
         self._brightest = max(self._brightest, float(np.percentile(sample, 99.9)))
         self._throttler.throttle()
@@ -189,12 +197,13 @@ class PredictionRun:
         times = time_axis(axes) if request.series else None
         self._input: dict[str, Any] = {"layer": source.name, "path": source.source.path}
         self._input |= {name: "all" if axis == times else index.get(axis, 0) for axis, name in axes.others.items()}
-        self.result = ResultLayer(viewer, source, axes, index, times)
+        begun = {"model": self._model, "complete": False, "input": self._input}
+        self.result = ResultLayer(viewer, source, axes, index, begun, times)
         into = Output(self.result.data)
         self.uncertainty: UncertaintyLayer | None = None
         self.layers: list[ResultLayer] = [self.result]
         if request.config.uncertainty:
-            self.uncertainty = UncertaintyLayer(viewer, source, axes, index, times)
+            self.uncertainty = UncertaintyLayer(viewer, source, axes, index, begun, times)
             self.layers.append(self.uncertainty)
             into = Output(self.result.data, self.uncertainty.data)
             viewer.layers.selection.active = self.result.layer
@@ -248,7 +257,7 @@ class PredictionRun:
             provenance["error"] = end.message
 
         # 4. Keep what there is.
-        if not self.result.tiles:
+        if not self.result.data.any():
             self._discard()
             return PredictionEnd(f"{reason} Nothing was kept. {remedy}".strip(), kind)
         self._finish(provenance)

@@ -144,8 +144,11 @@ class ResultActions(QWidget):
         elif isinstance(end, Cancelled):
             self.message.show_text("Stopped.", "")
         else:
+            dims, point = self._viewer.dims, self._viewer.dims.point
             self.applied.emit()
             added = add_aligned(self._viewer, pair, channels, end, adjusted)
+            if len(point) == dims.ndim:  # layers that come and move take the sliders along
+                dims.point = point
             self.message.show_text(f"{len(added)} aligned layers were added; the stacks themselves are hidden.", "")
             widefield, confocal = pair.widefield.layer.name, pair.confocal.layer.name
             self._aligned = LoadedPair(

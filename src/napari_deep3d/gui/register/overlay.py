@@ -31,14 +31,17 @@ from napari_deep3d.gui.shared import (
 if TYPE_CHECKING:
     from napari import Viewer
 
-OverlayStyle = Literal["colours", "checkerboard"]
+OverlayStyle = Literal["colours", "detail", "checkerboard"]
+STYLES = [("green / magenta", "colours"), ("fine detail, no haze", "detail"), ("checkerboard", "checkerboard")]
 WIDEFIELD_COLOUR, CONFOCAL_COLOUR = "green", "magenta"
 CHANGED = ("colormap", "blending", "affine")
 """Attributes of the pair's layers that the overlay changes."""
 BEFORE_KEY = "B"
 STYLE_TIP = (
-    "Wide-field green on confocal magenta: white where both are. In a checkerboard edges go on from square to square"
+    "Wide-field green on confocal magenta: white where both are. Fine detail shows what the estimate compares, without "
+    "the out-of-focus haze. In a checkerboard edges go on from square to square"
 )
+TOGGLE_TIP = "Show both stacks on each other in this window, or put the view back as it was"
 SHOW, LEAVE = "Show overlay", "Back to normal view"
 
 
@@ -54,8 +57,8 @@ class OverlayLook:
 class Overlay:
     """Draws a pair green on magenta, or as a checkerboard, and puts everything back.
 
-    A shift is shown by the confocal layer's affine: nothing is computed. What napari cannot draw, which is a
-    checkerboard and a turned stack, is shown by temporary layers whose planes are resampled when they are looked at.
+    A shift is shown by the confocal layer's affine: nothing is computed. What napari cannot draw, which is fine detail,
+    a checkerboard and a turned stack, is shown by temporary layers whose planes are resampled when they are looked at.
     """
 
     def __init__(self, viewer: Viewer) -> None:
@@ -90,27 +93,29 @@ class Overlay:
             self._remove_resampled()
         orientation, self._look, self._pair = self._look.orientation, look, pair
         if is_new or orientation != look.orientation:
-            cut(viewer, pair.widefield.axes, pair.widefield.layer.ndim, look.orientation)
+            field = pair.widefield
+            cut(viewer, field.axes, field.layer.ndim, look.orientation, keeps_point=not is_new)
             viewer.fit_to_view(layers=[pair.widefield.layer])
         self._transform = transform
         self._refresh()
 
-    def leave(self) -> None:
-        """Put the viewer back as it was before the first :meth:`show`."""
+    def leave(self, keeps_section: bool = False) -> None:
+        """Put the viewer back as it was before the first :meth:`show`, all of it or all but section and zoom."""
         before, self._before, self._pair = self._before, None, None
         if before is not None:
             self._viewer.dims.events.ndisplay.disconnect(self._refresh)
             self._remove_resampled()
-            before.restore()
+            before.restore(keeps_section)
 
     def _refresh(self, _event: object = None) -> None:
         if self._pair is None or self._before is None:
             return
         # 1. What napari cannot draw, so that it is resampled
         pair, look, is_2d = self._pair, self._look, self._viewer.dims.ndisplay == 2
-        is_checkerboard = look.style == "checkerboard" and is_2d
+        style = look.style if is_2d else "colours"
+        is_drawn = style == "colours"  # by napari
         is_turned = is_2d and not look.is_before and not self._transform.is_shift
-        resamples_confocal = is_checkerboard or is_turned
+        resamples_confocal = not is_drawn or is_turned
         if look.style == "colours" and self._transform.is_shift:
             self._remove_resampled()
         # 2. The confocal layer itself: moved, or where it was
@@ -123,12 +128,12 @@ class Overlay:
         transform = self._present if look.is_before else self._transform
         spacings_um = pair.confocal.volume.require_spacing_um(), pair.widefield.volume.require_spacing_um()
         to_confocal = np.asarray(np.linalg.inv(transform.index_matrix(*spacings_um)))
-        self._show_resampled(pair, pair.widefield, np.eye(4), is_checkerboard, is_checkerboard)
-        self._show_resampled(pair, pair.confocal, to_confocal, resamples_confocal, is_checkerboard)
-        widefield.visible, confocal.visible = not is_checkerboard, not resamples_confocal
+        self._show_resampled(pair, pair.widefield, np.eye(4), not is_drawn, style)
+        self._show_resampled(pair, pair.confocal, to_confocal, resamples_confocal, style)
+        widefield.visible, confocal.visible = is_drawn, not resamples_confocal
 
     def _show_resampled(
-        self, pair: LayerPair, stack: PlacedStack, matrix: DoubleArray, is_shown: bool, is_checkerboard: bool
+        self, pair: LayerPair, stack: PlacedStack, matrix: DoubleArray, is_shown: bool, style: OverlayStyle
     ) -> None:
         """Show or hide the temporary layer that shows a stack on the wide-field stack's voxels."""
         layer, view = self._resampled.get(stack.layer, (None, None))
@@ -158,8 +163,13 @@ class Overlay:
             )
             self._viewer.layers.selection = selected
             self._resampled[stack.layer] = layer, view
-        edges = square_edges(field.volume.shape, field.volume.require_spacing_um()) if is_checkerboard else None
-        if view.change(matrix, edges, shows_odd_squares=stack is pair.confocal) or not layer.visible:
+        is_detail, was_detail = style == "detail", view.is_detail
+        edges = None
+        if style == "checkerboard":
+            edges = square_edges(field.volume.shape, field.volume.require_spacing_um())
+        if view.change(matrix, edges, stack is pair.confocal, is_detail) or not layer.visible:
+            if is_detail != was_detail:
+                layer.contrast_limits = (0.0, view.detail_limit()) if is_detail else stack.layer.contrast_limits
             layer.visible = True
             layer.refresh(extent=False)
 
@@ -182,13 +192,14 @@ class OverlayControls(QWidget):
         self.orientation.fill([(name, name) for name in ("x-z", "x-y", "y-z")], "x-z")
         self.orientation.currentIndexChanged.connect(self._on_look)
         self.overlay_style = Choice(STYLE_TIP)
-        self.overlay_style.fill([("green / magenta", "colours"), ("checkerboard", "checkerboard")], "colours")
+        self.overlay_style.fill(STYLES, "colours")
         self.overlay_style.currentIndexChanged.connect(self._on_look)
         self.before = QPushButton(f"Before ({BEFORE_KEY})")
         self.before.setCheckable(True)
         self.before.setToolTip(f"Flip between the stacks as they were and as they are registered (key {BEFORE_KEY})")
         self.before.toggled.connect(self._on_look)
         self.toggle_button = QPushButton(SHOW)
+        self.toggle_button.setToolTip(TOGGLE_TIP)
         self.toggle_button.clicked.connect(self.toggled)
         row = QHBoxLayout()
         row.addWidget(self.before)

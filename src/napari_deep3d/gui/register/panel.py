@@ -52,7 +52,7 @@ METHODS = FormRow(
         ("match of the stacks as they are", "plain-cross-correlation"),
     ],
 )
-ESTIMATE_TIP = "Find where the confocal stack lies in the wide-field one, and show it there; nothing is changed yet"
+ESTIMATE_TIP = "Find where the confocal stack lies in the wide-field stack; nothing is changed before Apply"
 NO_LIMIT_UM = 10_000.0
 """As far as a config allows: no limit along an axis where another one has one."""
 
@@ -88,7 +88,7 @@ class RegisterPanel(QWidget):
         self.controls.toggled.connect(self._on_toggle)
         self.result_actions = ResultActions(viewer)
         self.result_actions.loaded.connect(self._show_result)
-        self.result_actions.applied.connect(self.leave_overlay)
+        self.result_actions.applied.connect(self._on_applied)
         self.result_actions.busy_changed.connect(self._refresh_buttons)
         self.result_actions.pair_added.connect(self.pair_added)
         key = QShortcut(QKeySequence(BEFORE_KEY), self)
@@ -120,12 +120,17 @@ class RegisterPanel(QWidget):
         self.hint.show_text(self.chooser.hint())
         self._refresh_buttons()
 
-    def leave_overlay(self) -> None:
+    def leave_overlay(self, keeps_section: bool = False) -> None:
         """Put the view back as it was; the registration stays."""
         if self.overlay.is_active:
             self._viewer.bind_key(BEFORE_KEY, self._users_key, overwrite=True)
-            self.overlay.leave()
+            self.overlay.leave(keeps_section)
             self._refresh_buttons()
+
+    def under_way(self) -> str:
+        """What runs, and what is kept of it if it is stopped; empty if nothing does."""
+        is_busy = self.estimate.is_running or self.result_actions.is_aligning
+        return "A registration is under way; nothing of it is kept." if is_busy else ""
 
     def shut_down(self) -> None:
         """Stop what runs, put the view back and forget the viewer, since the dock goes."""
@@ -189,6 +194,9 @@ class RegisterPanel(QWidget):
         self.result_shown.emit(self.result_actions)
 
     # The overlay
+
+    def _on_applied(self) -> None:
+        self.leave_overlay(keeps_section=True)  # the aligned pair is seen where the overlay was
 
     def _show_overlay(self) -> None:
         if self._pair is None or self._adjusted is None:

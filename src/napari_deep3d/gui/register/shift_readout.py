@@ -12,22 +12,27 @@ from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QApplication, QGridLayout, QLabel, QPushButton, QWidget
 
 from napari_deep3d.gui.register.adjustment import AdjustedRegistration
-from napari_deep3d.gui.shared import AMBER, RED, Line, Plot, stack_up
+from napari_deep3d.gui.shared import AMBER, RED, Line, Plot, curves, legend_entry, stack_up
 
 HEIGHT, AXIS_HEIGHT = 98, 32
 LABEL_OVERHANG = 5
 """Pixels by which pyqtgraph draws an axis label below its axis."""
-PSF_COLOUR, FILTERED_COLOUR, PLAIN_COLOUR = "#ff9d2e", "#9a9a9a", "#7f868f"
-MARKER_COLOUR = "#4fa3ff"
-LEGEND = (
-    f'<span style="color:{PSF_COLOUR}">&#9644; blur between the stacks (PSF)</span><br>'
-    f'<span style="color:{FILTERED_COLOUR}">&#9644; match of fine detail</span> &nbsp; '
-    f'<span style="color:{PLAIN_COLOUR}">- - plain match</span><br>'
-    f'<span style="color:{MARKER_COLOUR}">&#10074; the shift: drag it, or click in a plot</span>'
+PSF_COLOUR, FILTERED_COLOUR, PLAIN_COLOUR = curves.ORANGE, curves.GREEN, curves.GREY
+MARKER_COLOUR = curves.BLUE
+MARKER = "&#10074;"
+LEGEND = "<br>".join(
+    (
+        legend_entry(PSF_COLOUR, curves.SOLID, "blur between the stacks (PSF)"),
+        f"{legend_entry(FILTERED_COLOUR, curves.SOLID, 'match of fine detail')} &nbsp; "
+        f"{legend_entry(PLAIN_COLOUR, curves.DASHED, 'plain match')}",
+        legend_entry(MARKER_COLOUR, MARKER, "the shift: drag it, or click in a plot"),
+    )
 )
+LEFT_AXIS_WIDTH = 18
 LEGEND_TIP = (
-    "The highest point of the orange curve is the shift. One sharp peak can be trusted; several, or a flat curve, "
-    "cannot. Grey: cross-correlation of both stacks, without (solid) and with (dashed) their out-of-focus haze."
+    "How well each shift explains the pair, from 0 to the best. The highest point of the orange curve, the blur "
+    "between the stacks, is the shift. One sharp peak can be trusted; several, or a flat curve, cannot. For comparison "
+    "the cross-correlation of both stacks, without (green) and with (dashed) their out-of-focus haze."
 )
 NO_PROFILES = "Read from a file, which keeps no profiles; estimate the shift to see them."
 NUDGES = (
@@ -35,10 +40,10 @@ NUDGES = (
     ("x →", "Right", 2, 1),
     ("↑ y", "Up", 1, -1),
     ("y ↓", "Down", 1, 1),
-    ("- z", "PgUp", 0, -1),
-    ("z +", "PgDown", 0, 1),
+    ("↑ z", "PgUp", 0, -1),
+    ("z ↓", "PgDown", 0, 1),
 )
-"""Text, key, axis (0, 1, 2 for Z, Y, X) and direction; y grows downwards on the screen."""
+"""Text, key, axis (0, 1, 2 for Z, Y, X) and direction; y grows downwards on the screen, z does in x-z."""
 FINE_NUDGE = 0.1
 """Wide-field voxels while Shift is held, instead of one."""
 NUDGE_TIP = "Move the confocal stack by one wide-field voxel, with Shift by a tenth of it"
@@ -88,6 +93,7 @@ class ShiftReadout(QWidget):
         self.nudge = NudgeButtons(self)
         self.nudge.nudged.connect(lambda axis, voxels: self._adjust(lambda shown: shown.nudged(axis, voxels)))
         self.back_button = QPushButton("Back to the estimate")
+        self.back_button.setToolTip("Forget what was moved by hand")
         self.back_button.clicked.connect(lambda: self._adjust(AdjustedRegistration.unadjusted))
         lines = (self.shift, self.refusal, self.notices, self.no_profiles)
         stack_up(self, *lines, self.plots, self.nudge, self.back_button)
@@ -119,7 +125,10 @@ class ProfilePlot(Plot):
     def __init__(self, axis: int) -> None:
         super().__init__(f"shift along {'zyx'[axis]} (um)", HEIGHT)
         self._axis = axis
-        self.hideAxis("left")
+        left = self.getAxis("left")
+        left.setStyle(showValues=False, tickLength=0)
+        left.setWidth(LEFT_AXIS_WIDTH)
+        self.label_axis("left", "match")
         bottom = self.getAxis("bottom")
         bottom.setStyle(tickTextOffset=1)
         bottom.setHeight(AXIS_HEIGHT)

@@ -1,6 +1,7 @@
 """What the panels share: layers and stacks, the worker, small widgets; handed out here."""
 
 from napari_deep3d.gui.shared.config_form import ConfigForm, FormRow
+from napari_deep3d.gui.shared.curves import legend_entry
 from napari_deep3d.gui.shared.geometry import LayerPair, PlacedStack, place_part
 from napari_deep3d.gui.shared.layers import (
     TEMPORARY,
@@ -10,6 +11,8 @@ from napari_deep3d.gui.shared.layers import (
     full_data,
     image_layers,
     index_in_name,
+    is_named_confocal,
+    is_prediction,
     list_events,
     pick,
     place,
@@ -93,7 +96,10 @@ __all__ = [
     "guess_pair",
     "image_layers",
     "index_in_name",
+    "is_named_confocal",
+    "is_prediction",
     "job_of",
+    "legend_entry",
     "let_wheel_scroll_panel",
     "list_events",
     "make_form",

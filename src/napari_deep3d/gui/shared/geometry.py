@@ -15,7 +15,7 @@ from napari.layers import Image
 
 from napari_deep3d.core import DoubleArray, InputError, Spacing, Volume
 from napari_deep3d.core.registration import Transform
-from napari_deep3d.gui.shared.layers import LayerAxes, place
+from napari_deep3d.gui.shared.layers import LayerAxes, layer_matrix, place
 from napari_deep3d.io import um_per_unit
 
 
@@ -73,16 +73,6 @@ class PlacedStack:
         full[zyx] = 0
         full[np.ix_(zyx, part)] = wanted[:3]
         return full
-
-
-def layer_matrix(layer: Image) -> DoubleArray:
-    """(ndim + 1) x (ndim + 1), from data indices to the layer's world, through all of its transforms."""
-    ndim = layer.ndim
-    matrix = np.eye(ndim + 1)
-    matrix[:ndim, -1] = layer.data_to_world(np.zeros(ndim))
-    for axis in range(ndim):
-        matrix[:ndim, axis] = np.asarray(layer.data_to_world(np.eye(ndim)[axis])) - matrix[:ndim, -1]
-    return matrix
 
 
 @dataclass(frozen=True, eq=False)

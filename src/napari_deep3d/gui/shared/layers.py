@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
+import dask.array
 import numpy as np
 from napari.layers import Image, Layer
 from numpy.typing import NDArray
 
-from napari_deep3d.core import MIN_PLANES, InputError, LazyStack, Spacing, Stack, zyx
-from napari_deep3d.io import AXIS_NAMES, open_stack, um_per_unit
+from napari_deep3d.core import MIN_PLANES, DoubleArray, InputError, LazyStack, Spacing, Stack, zyx
+from napari_deep3d.io import AXIS_NAMES, METADATA_KEY, open_stack, um_per_unit
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -22,6 +23,9 @@ WORDS = {"t": "time point", "c": "channel"}
 
 TEMPORARY = "napari-deep3d temporary"
 """Key in the metadata of a layer that a view made and takes away: no choice lists it."""
+
+PREDICTION_KEY = "model"
+"""Key in what a job noted of its layer by which a prediction is known from an aligned stack."""
 
 MAX_CHANNELS = 8
 """An axis without a name that is longer holds no channels."""
@@ -36,22 +40,25 @@ class FileFacts:
     spacing_um: Spacing | None
 
 
+_FACTS: WeakKeyDictionary[Layer, FileFacts | None] = WeakKeyDictionary()
+"""By layer, not by file: a file that was corrected and opened again is another layer."""
+
+
 def file_facts(layer: Layer) -> FileFacts | None:
     """Read what the file of a layer says of it, or None if there is none or it is another by now."""
+    if layer not in _FACTS:
+        _FACTS[layer] = _read_facts(layer)
+    facts = _FACTS[layer]
+    return facts if facts is not None and tuple(layer.data.shape[-2:]) == facts.shape[-2:] else None
+
+
+def _read_facts(layer: Layer) -> FileFacts | None:
     path = layer.source.path
-    facts = _read_facts(str(path)) if path is not None else None
-    if facts is None or tuple(layer.data.shape[-2:]) != facts.shape[-2:]:
-        return None
-    return facts
-
-
-@lru_cache(maxsize=32)
-def _read_facts(path: str) -> FileFacts | None:
-    if not Path(path).exists():
+    if path is None or not Path(path).exists():
         return None
     try:
         stack = open_stack(path)
-    except (InputError, OSError):  # another plugin's kind of file
+    except (InputError, OSError):  # another plugin's kind of file, or one of several images
         return None
     return FileFacts(tuple(stack.data.shape), stack.spacing_um)
 
@@ -71,6 +78,23 @@ class LayerAxes:
 def image_layers(layers: Iterable[Layer]) -> list[Image]:
     """Return the image layers that are the user's own, in their order."""
     return [layer for layer in layers if isinstance(layer, Image) and TEMPORARY not in layer.metadata]
+
+
+def is_prediction(layer: Layer) -> bool:
+    """Whether a layer is the result of a prediction, or its uncertainty."""
+    noted = layer.metadata.get(METADATA_KEY)
+    return isinstance(noted, Mapping) and PREDICTION_KEY in noted
+
+
+def is_named_confocal(layer: Layer) -> bool:
+    """Whether a layer's name says that it is a confocal stack."""
+    name = layer.name.lower().replace("confocal-like", "")
+    return "confocal" in name and "wide" not in name
+
+
+def is_likely_input(layer: Layer) -> bool:
+    """Whether a layer may be chosen without being asked for: it is seen, and neither made by a job nor confocal."""
+    return layer.visible and METADATA_KEY not in layer.metadata and not is_named_confocal(layer)
 
 
 def list_events(viewer: Viewer) -> list[Any]:
@@ -94,47 +118,132 @@ def find_axes(layer: Image, z: int | None = None, file: FileFacts | None = None)
     InputError
         If the layer is a colour picture, has no planes, or labels other than Z, Y, X.
     """
-    shape = tuple(full_data(layer).shape)
-    labels = [AXIS_NAMES.get(label.strip().lower(), label.strip().lower()) for label in layer.axis_labels]
+    shape, name = tuple(full_data(layer).shape), layer.name or "This layer"
+    labels = axis_names(layer)
 
     # 1. What is no stack.
     if layer.rgb:
         raise InputError(
-            f"{layer.name} is a colour (RGB) picture; grey values of one channel are needed. "
+            f"{name} is a colour (RGB) picture; grey values of one channel are needed. "
             "Split it by right click > Split RGB, and choose one of the parts."
         )
     if len(shape) < 3:
         raise InputError(
-            f"{layer.name} has one plane; a z-stack is needed. Load all planes as one layer "
-            "(File > Open Files as Stack...)."
+            f"{name} has one plane; a z-stack is needed. Load all planes as one layer (File > Open Files as Stack...)."
         )
     if len(shape) == 3 and "z" not in labels and labels[0] in WORDS:
         raise InputError(
-            f"{layer.name} has {shape[0]} {WORDS[labels[0]]}s of one plane each; a z-stack is needed. "
+            f"{name} has {shape[0]} {WORDS[labels[0]]}s of one plane each; a z-stack is needed. "
             "If these are planes, name that axis z in the layer's axis labels."
         )
 
-    # 2. Y and X by their labels, else the last two.
-    y, x = (labels.index("y"), labels.index("x")) if {"y", "x"} <= set(labels) else (len(shape) - 2, len(shape) - 1)
+    # 2. Which axes are meant, and whether in that order.
+    (z, y, x), choices = _guess_zyx(layer, labels, z, file)
+    if not z < y < x:
+        raise InputError(
+            f"{name} has its axes in the order {', '.join(layer.axis_labels)}; z, y, x is needed. "
+            "Press 'Put z first', or load it with the axes in that order."
+        )
 
-    # 3. Z by its label, else the one of the file's number of planes, else the last that is long enough.
+    # 3. An index is chosen along each other axis that is longer than one.
+    rest = [i for i in range(len(labels)) if i not in (z, y, x)]
+    others = {i: _axis_name(i, labels, shape, file) for i in rest if shape[i] > 1}
+    return LayerAxes((z, y, x), others, choices)
+
+
+def _guess_zyx(
+    layer: Image, labels: list[str], z: int | None, file: FileFacts | None
+) -> tuple[tuple[int, int, int], tuple[int, ...]]:
+    """Positions of Z, Y and X, in any order, and those that Z may have."""
+    shape = tuple(full_data(layer).shape)
+    # 1. Y and X by their labels, else the last two; an axis of one voxel is neither, unless there are no others.
+    long = [i for i in range(len(shape)) if shape[i] > 1]
+    y, x = (long if len(long) >= 3 else list(range(len(shape))))[-2:]
+    if {"y", "x"} <= set(labels):
+        y, x = labels.index("y"), labels.index("x")
+
+    # 2. Z by its label, else the one of the file's number of planes, else the last that is long enough.
     rest = [i for i in range(len(labels)) if i not in (y, x)]
-    named = [i for i, label in enumerate(labels) if label == "z"][:1]
+    named = [i for i in rest if labels[i] == "z"][:1]
     choices = tuple(named or [i for i in rest if labels[i] not in WORDS] or rest)
     if file is not None:
         fitting = tuple(i for i in choices if shape[i] == file.shape[2])
         choices = fitting if len(fitting) == 1 else choices
     if z not in choices:
         z = ([i for i in choices if shape[i] >= MIN_PLANES] or choices)[-1]
-    if not z < y < x:
-        raise InputError(
-            f"{layer.name} has its axes in the order {', '.join(layer.axis_labels)}; z, y, x is needed. "
-            "Load it with the axes in that order."
-        )
+    return (z, y, x), choices
 
-    # 4. An index is chosen along each other axis that is longer than one.
-    others = {i: _axis_name(i, labels, shape, file) for i in rest if i != z and shape[i] > 1}
-    return LayerAxes((z, y, x), others, choices)
+
+def order_with_z_first(layer: Image, z: int | None = None, file: FileFacts | None = None) -> tuple[int, ...] | None:
+    """Return the order of axes in which a layer's Z, Y, X are its last ones, or None if they are or cannot be told.
+
+    Without labels, a last axis less than half as long as the two before it is taken for Z.
+    """
+    shape = tuple(full_data(layer).shape)
+    if layer.rgb or len(shape) < 3:
+        return None
+    labels = axis_names(layer)
+    zyx, _ = _guess_zyx(layer, labels, z, file)
+    is_known = file is not None and file.shape[-3:] == shape[-3:]
+    if all(label.lstrip("-").isdigit() for label in labels) and not is_known and z is None:
+        last = len(shape) - 1
+        if MIN_PLANES <= shape[last] < min(shape[last - 2 : last]) / 2:
+            zyx = (last, last - 2, last - 1)
+    order = (*(i for i in range(len(shape)) if i not in zyx), *zyx)
+    return None if order == tuple(range(len(shape))) else order
+
+
+def put_in_order(layer: Image, order: tuple[int, ...], layers: Iterable[Layer] = ()) -> None:
+    """Bring the axes of a layer into an order whose last three are Z, Y, X, and of the layers that lie on it.
+
+    Its data is a view of what it was; voxel size, position and what napari draws go with the axes.
+    """
+    shape, matrix = full_data(layer).shape, layer_matrix(layer)
+    for other in layers:
+        if other is not layer and other.ndim == len(shape) and hasattr(other.data, "shape"):
+            lies_on_it = tuple(full_data(other).shape) == tuple(shape) and np.allclose(layer_matrix(other), matrix)
+            if lies_on_it and not getattr(other, "rgb", False):
+                _permute(other, order)
+    _permute(layer, order)
+
+
+def _permute(layer: Layer, order: tuple[int, ...]) -> None:
+    """Transpose a layer's data and all that it has for each axis."""
+    kept = list(order)
+    properties = place_axes(layer, kept, np.zeros(len(kept), dtype=int))
+    properties["axis_labels"][-3:] = "zyx"
+    if not np.allclose(properties["shear"], np.eye(len(kept))):  # a shear in another order is none that napari takes
+        full = [*kept, layer.ndim]
+        matrix = layer_matrix(layer)[np.ix_(full, full)]
+        ones = np.eye(len(kept))
+        properties |= {"scale": np.ones(len(kept)), "translate": np.zeros(len(kept)), "rotate": ones, "affine": matrix}
+        properties["shear"] = ones
+    levels = [_transposed(level, order) for level in layer.data] if layer.multiscale else _transposed(layer.data, order)
+    layer.data = levels
+    for name, value in properties.items():
+        setattr(layer, name, value)
+
+
+def _transposed(data: Any, order: tuple[int, ...]) -> Any:
+    """Return a view of an array with its axes in another order; what cannot be transposed is read when it is seen."""
+    if not hasattr(data, "transpose"):
+        data = dask.array.from_array(data)  # type: ignore[no-untyped-call]
+    return data.transpose(order)
+
+
+def layer_matrix(layer: Layer) -> DoubleArray:
+    """(ndim + 1) x (ndim + 1), from data indices to the layer's world, through all of its transforms."""
+    ndim = layer.ndim
+    matrix = np.eye(ndim + 1)
+    matrix[:ndim, -1] = layer.data_to_world(np.zeros(ndim))
+    for axis in range(ndim):
+        matrix[:ndim, axis] = np.asarray(layer.data_to_world(np.eye(ndim)[axis])) - matrix[:ndim, -1]
+    return matrix
+
+
+def axis_names(layer: Image) -> list[str]:
+    """Labels of a layer's axes, as t, c, z, y, x where they mean these."""
+    return [AXIS_NAMES.get(label.strip().lower(), label.strip().lower()) for label in layer.axis_labels]
 
 
 def _axis_name(i: int, labels: list[str], shape: tuple[int, ...], file: FileFacts | None) -> str:
@@ -233,8 +342,13 @@ def place(layer: Image, axes: LayerAxes, index: Mapping[int, int]) -> tuple[tupl
     """
     kept = list(range(axes.zyx[0], layer.ndim))
     shape = tuple(full_data(layer).shape[i] if i in axes.zyx else 1 for i in kept)
-    chosen = np.array([0 if i in axes.zyx else index.get(i, 0) for i in kept])
-    return shape, place_axes(layer, kept, chosen)
+    chosen = np.array([0 if i in axes.zyx else index.get(i, 0) for i in range(layer.ndim)])
+    properties = place_axes(layer, kept, chosen[kept])
+    # Where a layer is turned out of its Z, Y, X, the place depends on the index along the other axes, too.
+    first = (layer_matrix(layer) @ [*chosen, 1])[kept]
+    affine = properties["affine"].affine_matrix
+    properties["translate"] = np.linalg.solve(affine[:-1, :-1], first - affine[:-1, -1])
+    return shape, properties
 
 
 def place_at_index(

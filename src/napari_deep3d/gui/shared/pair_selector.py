@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QPushButton, QWidget
 
 from napari_deep3d.core import InputError
 from napari_deep3d.gui.shared.geometry import LayerPair
-from napari_deep3d.gui.shared.layers import image_layers, split_channels
+from napari_deep3d.gui.shared.layers import image_layers, is_named_confocal, split_channels
 from napari_deep3d.gui.shared.stack_selection import StackSelection
 from napari_deep3d.gui.shared.stack_selector import StackPart
 from napari_deep3d.gui.shared.widgets import RED, Line, stack_up
@@ -147,7 +147,7 @@ def guess_pair(images: list[Image]) -> tuple[Image | None, Image | None]:
         name = layer.name.lower()
         if "confocal" not in name and any(word in name for word in ("wide-field", "widefield", "wide field")):
             widefield = layer
-        if "confocal" in name and "confocal-like" not in name and "wide" not in name:
+        if is_named_confocal(layer):
             confocal = layer
     rest = [layer for layer in images if layer not in (confocal, widefield)]
     if widefield is None:

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QEvent, QObject, QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QWidget
 from superqt.utils import signals_blocked
 
 from napari_deep3d.core import Event, Job, Progress, Stop
-from napari_deep3d.gui.shared.widgets import format_progress, stack_up
-from napari_deep3d.gui.shared.worker import PauseSwitch, Run, close_all, close_with
+from napari_deep3d.gui.shared.widgets import format_progress, format_seconds, stack_up
+from napari_deep3d.gui.shared.worker import PauseSwitch, Run, close_with
 
 STOP, STOPPING = "Stop", "Stopping..."
 PAUSE, CONTINUE = "Pause", "Continue"
 BUTTON_HEIGHT = 34
 BAR_STEPS = 1000
+SETTLE_SECONDS = 0.5
+"""Time after a job's end in which mouse and keys start none: a click that was meant for *Stop* would."""
+HANDS = (
+    QEvent.Type.MouseButtonPress,
+    QEvent.Type.MouseButtonRelease,
+    QEvent.Type.MouseButtonDblClick,
+    QEvent.Type.KeyPress,
+    QEvent.Type.KeyRelease,
+)
+BUSY_SECONDS = 2
+"""A job that has told nothing of its progress for as long is shown as busy, with the time that it has taken."""
 
 
 class RunButton(QWidget):
@@ -60,8 +72,13 @@ class RunButton(QWidget):
         self._runs = set[Run]()
         close_with(self, self._runs, closing_seconds)
         self.paused = PauseSwitch()
-        self.button, self.pause_button, self.bar = QPushButton(), QPushButton(PAUSE), QProgressBar()
+        self._ticking = QTimer(self)
+        self._ticking.setInterval(1000)
+        self._ticking.timeout.connect(self._show_progress)
+        self._started, self._ended = 0.0, -SETTLE_SECONDS
+        self.button, self.pause_button, self.bar = QPushButton(), QPushButton(PAUSE), BusyBar()
         self.button.clicked.connect(self._on_button)
+        self.button.installEventFilter(self)
         self.pause_button.setCheckable(True)
         self.pause_button.setToolTip(pause_tip)
         self.pause_button.toggled.connect(self._on_pause)
@@ -73,6 +90,11 @@ class RunButton(QWidget):
         row.addWidget(self.button)
         stack_up(self, row, self.bar)
         self._show_state()
+
+    def eventFilter(self, _watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        """Leave out what was meant for *Stop* when the button has just changed."""
+        is_settling = time.monotonic() - self._ended < SETTLE_SECONDS
+        return event is not None and event.type() in HANDS and is_settling and not self.is_running
 
     @property
     def is_running(self) -> bool:
@@ -109,6 +131,9 @@ class RunButton(QWidget):
             self.pause_button.setChecked(False)
         self.pause_button.setText(PAUSE)
         self._progress = "starting"
+        self._started = time.monotonic()
+        self._ticking.start()
+        self.bar.setRange(0, BAR_STEPS)
         self.bar.setValue(0)
         self._show_state()
         run.start()
@@ -119,8 +144,9 @@ class RunButton(QWidget):
             run.stop()
 
     def close_run(self) -> None:
-        """Stop the job without telling anyone, as when the window closes."""
-        close_all(self._runs, self._closing_seconds)
+        """Stop the job, wait a little for it, and tell of its end at once, since the dock goes."""
+        for run in list(self._runs):
+            self._on_ended(run.close(self._closing_seconds))
 
     def _show_state(self) -> None:
         text, tip = self._stop_look if self.is_running else self._start_look
@@ -133,7 +159,13 @@ class RunButton(QWidget):
         self._show_progress()
 
     def _show_progress(self) -> None:
-        self.bar.setFormat(f"paused at {self._progress}" if self.pause_button.isChecked() else self._progress)
+        text, is_paused = self._progress, self.pause_button.isChecked()
+        seconds = time.monotonic() - self._started
+        is_silent = self.is_running and self.bar.value() <= 0 and seconds >= BUSY_SECONDS
+        if is_silent:
+            text = f"{text}, {format_seconds(seconds)}"
+        self.bar.setRange(0, 0 if is_silent and not is_paused else BAR_STEPS)
+        self.bar.setFormat(f"paused at {text}" if is_paused else text)
 
     def _on_button(self) -> None:
         if not self.is_running:
@@ -152,6 +184,8 @@ class RunButton(QWidget):
     def _on_event(self, event: Event) -> None:
         if isinstance(event, Progress):
             self._progress = format_progress(event)
+            if event.fraction > 0:
+                self.bar.setRange(0, BAR_STEPS)
             self.bar.setValue(round(BAR_STEPS * event.fraction))
             self.bar.setToolTip(event.message)
             self._show_progress()
@@ -159,6 +193,17 @@ class RunButton(QWidget):
     def _on_ended(self, end: Any) -> None:
         on_end, self._on_end = self._on_end, None
         self._runs.clear()
+        self._ticking.stop()
+        self._ended = time.monotonic()
+        self.button.setDown(False)
         self._show_state()
         if on_end is not None:
             on_end(end)
+
+
+class BusyBar(QProgressBar):
+    """A bar that shows its text also while it only shows that something goes on."""
+
+    def text(self) -> str:
+        """Return the format as it is: Qt has no text for a bar without a range."""
+        return super().text() or self.format()

@@ -10,7 +10,17 @@ from napari.layers import Image, Layer
 from psygnal import Signal
 
 from napari_deep3d.core import InputError, Spacing, Volume, zyx
-from napari_deep3d.gui.shared.layers import FileFacts, LayerAxes, file_facts, find_axes, pick, set_spacing, spacing_of
+from napari_deep3d.gui.shared.layers import (
+    FileFacts,
+    LayerAxes,
+    file_facts,
+    find_axes,
+    order_with_z_first,
+    pick,
+    put_in_order,
+    set_spacing,
+    spacing_of,
+)
 
 
 class StackSelection:
@@ -64,6 +74,24 @@ class StackSelection:
         """Return the axes of the chosen layer, or raise InputError if it is no stack."""
         return find_axes(self._chosen(), self.z_axis, self.file)
 
+    def order_with_z_first(self) -> tuple[int, ...] | None:
+        """Return the order of the layer's axes in which Z, Y, X are the last, or None if they are."""
+        return None if self.layer is None else order_with_z_first(self.layer, self.z_axis, self.file)
+
+    def put_z_first(self, layers: Iterable[Layer]) -> bool:
+        """Put the layer's Z before Y and X, and all other axes before it; tell if anything was to do.
+
+        So it is with those of ``layers`` that lie on it.
+        """
+        order = self.order_with_z_first()
+        if order is None:
+            return False
+        put_in_order(self._chosen(), order, layers)
+        self.z_axis = None  # it has a label now
+        self.index = {order.index(axis): index for axis, index in self.index.items()}
+        self.changed.emit()
+        return True
+
     def needs_spacing(self) -> bool:
         """Whether the layer is in pixels, so that its voxel size must come from the user or the file."""
         return spacing_of(self._chosen(), self.axes()) is None
@@ -72,7 +100,7 @@ class StackSelection:
         """Return the chosen stack, or raise InputError if it cannot be worked on."""
         layer, axes = self._chosen(), self.axes()
         spacing_um = spacing_of(layer, axes) or self.spacing_um
-        return Volume(pick(layer, axes, self.index), spacing_um, name=layer.name)
+        return Volume(pick(layer, axes, self.index), spacing_um, name=layer.name or "This layer")
 
     def apply_spacing(self, layers: Iterable[Layer]) -> bool:
         """Write the voxel size to a layer in pixels, and to those of ``layers`` that lie on it; tell if it was."""

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Image
+from napari.layers import Image, Layer
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QPushButton, QWidget
 from superqt.utils import signals_blocked
@@ -15,14 +15,26 @@ from superqt.utils import signals_blocked
 from napari_deep3d.contributions import thick_pair
 from napari_deep3d.core import InputError, Spacing, doubt_spacing, format_spacing
 from napari_deep3d.gui.shared.geometry import PlacedStack
-from napari_deep3d.gui.shared.layers import channel_axis, full_data, image_layers, list_events
+from napari_deep3d.gui.shared.layers import (
+    channel_axis,
+    full_data,
+    image_layers,
+    is_likely_input,
+    list_events,
+)
 from napari_deep3d.gui.shared.number_field import CountField, NumberField
 from napari_deep3d.gui.shared.stack_selection import StackSelection
 from napari_deep3d.gui.shared.widgets import AMBER, RED, Choice, Line, add_row, format_facts, make_form, stack_up
+from napari_deep3d.io import METADATA_KEY
 
 if TYPE_CHECKING:
     from napari import Viewer
 
+PUT_Z_FIRST = "Put z first"
+Z_FIRST_TIP = (
+    "Bring the layer's axes into the order z, y, x; the voxels stay as they are, and the voxel size goes with the axes"
+)
+Z_HINT = "The last axis is much shorter than the others. If it holds the planes, put z first."
 WHY = "The model needs it to tell blur from structure."
 Guess = Callable[[list[Image]], Image | None]
 """Tells which of the image layers is likely meant."""
@@ -65,7 +77,7 @@ class StackPart(QWidget):
     label, tip : str
         What the layer is called in the form, and its tool tip.
     guess : callable, optional
-        Chooses a layer while the user has not; by default the active one, else the first that is visible.
+        Chooses a layer while the user has not; by default the newest one that was opened or selected.
     why, button : str
         What needs the voxel size, and the button of the panel that writes it to the layer too.
     """
@@ -87,7 +99,12 @@ class StackPart(QWidget):
         self.facts, self.doubt, self.problem = Line(), Line(AMBER), Line(RED)
         self.voxel_size = VoxelSize(choice, why, button)
         self.voxel_size.apply_requested.connect(self.apply_spacing)
-        stack_up(self, self.chooser, self.facts, self.doubt, self.problem, self.voxel_size)
+        self.z_first_button = QPushButton(PUT_Z_FIRST)
+        self.z_first_button.setToolTip(Z_FIRST_TIP)
+        self.z_first_button.clicked.connect(self.put_z_first)
+        self.z_hint = Line(AMBER)
+        lines = (self.facts, self.doubt, self.problem, self.z_hint)
+        stack_up(self, self.chooser, *lines, self.z_first_button, self.voxel_size)
         choice.changed.connect(self.refresh)
         self.refresh()
 
@@ -119,8 +136,31 @@ class StackPart(QWidget):
         self.facts.show_text(facts)
         self.doubt.show_text(doubt)
         self.problem.show_text(problem)
+        is_misplaced = self._is_z_misplaced()
+        self.z_hint.show_text(Z_HINT if is_misplaced and PUT_Z_FIRST not in problem else "")
+        self.z_first_button.setVisible(is_misplaced)
         self.voxel_size.setVisible(needs_spacing)
         self.voxel_size.refresh()
+
+    def _is_z_misplaced(self) -> bool:
+        """Whether Z seems to lie after Y or X; other axes between them do no harm."""
+        order = self.choice.order_with_z_first()
+        return order is not None and not order[-3] < order[-2] < order[-1]
+
+    def join_axes(self) -> bool:
+        """Put other axes that lie between Z, Y and X, as in Fiji's hyperstacks, before them; tell if there were any."""
+        return not self._is_z_misplaced() and self.put_z_first()
+
+    def put_z_first(self) -> bool:
+        """Bring the layer's axes into the order z, y, x, and stay at the same place; tell if anything was to do."""
+        dims, order = self._viewer.dims, self.choice.order_with_z_first()
+        point = dims.point
+        if order is None or not self.choice.put_z_first(self._viewer.layers):
+            return False
+        first = dims.ndim - len(order)
+        dims.point = (*point[:first], *(point[first + axis] for axis in order))
+        self._viewer.fit_to_view()
+        return True
 
     def channel_axis(self) -> int | None:
         """Position of the axis along which the layer's channels lie, or None if it has none."""
@@ -153,14 +193,18 @@ class StackSelector(QWidget):
         super().__init__()
         self._viewer, self._choice = viewer, choice
         self._guess = guess or self._guess_by_view
+        self._follows, self._is_users = guess is None, False
         self._rows: list[QWidget] = []
         self._boxes: dict[int, CountField] = {}
         self._shown: tuple[Any, ...] = ()
         self.layer_choice = Choice(tip)
         self.layer_choice.currentIndexChanged.connect(self._on_layer_chosen)
+        self.layer_choice.activated.connect(self._keep)
         self._form = make_form({label: self.layer_choice})
         stack_up(self, self._form)
         self._events, self._dims_event = list_events(viewer), viewer.dims.events.point
+        self._selected_event = viewer.layers.selection.events.active
+        self._selected_event.connect(self._follow_selection)
         for event in self._events:
             event.connect(self._on_layers_changed)
         self._dims_event.connect(self._follow_sliders)
@@ -171,24 +215,43 @@ class StackSelector(QWidget):
         """Forget the viewer and the choice."""
         for event in self._events:
             event.disconnect(self._on_layers_changed)
+        self._selected_event.disconnect(self._follow_selection)
         self._dims_event.disconnect(self._follow_sliders)
         self._choice.changed.disconnect(self._show_choice)
 
-    def _on_layers_changed(self, _event: object = None) -> None:
+    def _on_layers_changed(self, event: Any = None) -> None:
         images = image_layers(self._viewer.layers)
-        self.layer_choice.fill([(layer.name, layer) for layer in images], self._choice.layer)
+        in_order = sorted(images, key=lambda layer: METADATA_KEY in layer.metadata)  # what jobs made comes last
+        self.layer_choice.fill([(layer.name, layer) for layer in in_order], self._choice.layer)
         if self._choice.layer not in images:
+            self._is_users = False
             self._choice.choose_layer(self._guess(images))
-        else:
+        elif not (event is not None and event.type == "inserted" and self._follow(event.value)):
             self._choice.changed.emit()
 
+    def _keep(self, _index: int) -> None:
+        """Stay with what the user chose in the box."""
+        self._is_users = True
+
+    def _follow_selection(self, event: Any) -> None:
+        self._follow(event.value)
+
+    def _follow(self, layer: Layer | None) -> bool:
+        """Choose a layer that was opened or selected, unless the user chose in the box; tell if it was chosen."""
+        if self._is_users or not self._follows or not self.isEnabled() or layer == self._choice.layer:
+            return False
+        layer = next((known for known in image_layers(self._viewer.layers) if known == layer), None)
+        if layer is None or not is_likely_input(layer):
+            return False
+        self._choice.choose_layer(layer)
+        return True
+
     def _guess_by_view(self, images: list[Image]) -> Image | None:
-        """Return the active layer, else the first that is visible."""
+        """Return the active layer, else the newest, of those that may be meant; never one that a job made."""
+        images = [layer for layer in images if METADATA_KEY not in layer.metadata]
+        likely = [layer for layer in images if is_likely_input(layer)] or [layer for layer in images if layer.visible]
         active = self._viewer.layers.selection.active
-        if active in images and active.visible:
-            return active
-        visible = [layer for layer in images if layer.visible]
-        return next(iter(visible or images), None)
+        return active if active in likely else next(iter(reversed(likely or images)), None)
 
     def _on_layer_chosen(self, _index: int) -> None:
         self._choice.choose_layer(self.layer_choice.currentData())

@@ -61,15 +61,15 @@ class Before:
             self._layers[layer] = LayerState.of(layer, looks)
         return self._layers[layer]
 
-    def restore(self) -> None:
-        """Put everything back."""
+    def restore(self, keeps_section: bool = False) -> None:
+        """Put everything back, or all but the section, its place and the zoom."""
         for layer, state in self._layers.items():
             if layer in self._viewer.layers:
                 state.restore(layer)
-        self.restore_view()
+        self.restore_view(keeps_section)
 
-    def restore_view(self) -> None:
-        """Put sections, camera, grid and scale bar back."""
+    def restore_view(self, keeps_section: bool = False) -> None:
+        """Put grid and scale bar back, and the sections and the camera unless they are to stay."""
         viewer, view = self._viewer, self._view
         if view["ndim"] != viewer.dims.ndim:  # layers of other dimensions came or went: their axes are not these
             view = view | {"dims": {"ndisplay": view["dims"]["ndisplay"], "order": tuple(range(viewer.dims.ndim))}}
@@ -80,24 +80,24 @@ class Before:
             "camera": viewer.scene.camera,  # last: the others move it
         }
         for key, target in targets.items():
+            if keeps_section and key in ("dims", "camera"):
+                continue
             for name, value in view[key].items():
                 setattr(target, name, value)
 
-    def is_seen(self) -> bool:
-        """Whether camera, grid and scale bar are as they were: nobody has changed the view since it was put back."""
-        now = _view_state(self._viewer)
-        return all(now[key] == self._view[key] for key in ("camera", "grid", "bar"))
 
+def cut(viewer: Viewer, axes: LayerAxes, ndim: int, orientation: Orientation, keeps_point: bool = False) -> None:
+    """Show a section of a layer with these axes, through the middle of what is seen now.
 
-def cut(viewer: Viewer, axes: LayerAxes, ndim: int, orientation: Orientation) -> None:
-    """Show a section of a layer with these axes, through the middle of what is seen now."""
+    With ``keeps_point`` it goes through the point where the sliders stand, so that there and back is the same section.
+    """
     dims, camera = viewer.dims, viewer.scene.camera
     seen = dict(zip(dims.displayed, camera.center[-dims.ndisplay :], strict=True))
     zyx = [axis + dims.ndim - ndim for axis in axes.zyx]
     section = [zyx[i] for i in SECTIONS[orientation]]
     dims.ndisplay = 2
     dims.order = [axis for axis in range(dims.ndim) if axis not in zyx] + section
-    if section[0] in seen:
+    if section[0] in seen and not keeps_point:
         dims.set_point(section[0], seen[section[0]])
 
 

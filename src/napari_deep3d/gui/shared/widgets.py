@@ -134,7 +134,13 @@ class Plot(pg.PlotWidget):
         for side in ("left", "bottom"):
             self.getAxis(side).setStyle(tickTextOffset=2, tickLength=-4)
         self._label = label
+        self.label_axis("bottom", label)
         self._follow_theme()
+
+    def label_axis(self, side: str, text: str) -> None:
+        """Say along an axis, ``left`` or ``bottom``, what is drawn there."""
+        colour = self.palette().color(QPalette.ColorRole.WindowText).name()
+        self.setLabel(side, text, **{"color": colour, "font-size": "8pt"})
 
     def changeEvent(self, event: QEvent | None) -> None:  # noqa: N802
         """Draw the axes in the text colour of napari's theme, which the user may change."""
@@ -145,9 +151,11 @@ class Plot(pg.PlotWidget):
     def _follow_theme(self) -> None:
         colour = self.palette().color(QPalette.ColorRole.WindowText).name()
         for side in ("left", "bottom"):
-            self.getAxis(side).setPen(colour)
-            self.getAxis(side).setTextPen(colour)
-        self.setLabel("bottom", self._label, **{"color": colour, "font-size": "8pt"})
+            axis = self.getAxis(side)
+            axis.setPen(colour)
+            axis.setTextPen(colour)
+            if axis.labelText:
+                self.label_axis(side, axis.labelText)
 
 
 class _WheelFilter(QObject):

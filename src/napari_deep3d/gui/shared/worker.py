@@ -75,8 +75,8 @@ class Run(QObject):
 
     def __init__(self, name: str, make_job: Callable[[Stop], Job[Any]]) -> None:
         super().__init__()
-        self._stop = threading.Event()
-        self._worker = create_worker(_Named(name), make_job, self._should_stop, _start_thread=False)
+        self._stop, self._end = threading.Event(), _End()
+        self._worker = create_worker(_Named(name), make_job, self._should_stop, self._end, _start_thread=False)
         self._worker.yielded.connect(self.happened)
         self._worker.returned.connect(self.ended)
         self._worker.aborted.connect(self._on_aborted)
@@ -89,13 +89,17 @@ class Run(QObject):
         """Ask the job to finish now; ``ended`` follows with what there is."""
         self._stop.set()
 
-    def close(self, seconds: float = 2.0) -> None:
-        """Stop without telling anyone, and wait a little for the thread to leave the job."""
+    def close(self, seconds: float = 2.0) -> Any:
+        """Stop without telling anyone, wait a little for the thread to leave the job, and return its end.
+
+        That is as of :attr:`ended`; Cancelled if the job did not end in time.
+        """
         self._stop.set()
         self.blockSignals(True)
         deadline = time.monotonic() + seconds
         while self._worker.is_running and time.monotonic() < deadline:
             time.sleep(0.01)
+        return self._end.value
 
     def _should_stop(self) -> bool:
         # napari asks the worker itself to abort when its window closes
@@ -203,17 +207,24 @@ class PauseSwitch:
             self._is_on.clear()
 
 
-def _work(make_job: Callable[[Stop], Job[Any]], stop: Stop) -> Generator[Event, None, Any]:
+class _End:
+    """How a job ended, for who cannot wait for the signal."""
+
+    def __init__(self) -> None:
+        self.value: Any = Cancelled()
+
+
+def _work(make_job: Callable[[Stop], Job[Any]], stop: Stop, end: _End) -> Generator[Event, None, Any]:
     """Run the job in the worker; return an error, since a RuntimeError raised here would hang the worker."""
     try:
-        return (yield from make_job(stop))
+        end.value = yield from make_job(stop)
     except StoppedError:
-        return Cancelled()
+        end.value = Cancelled()
     except Exception as error:
-        failed = classify(error)
+        failed = end.value = classify(error)
         if failed.kind != "input":
             log.exception("the job failed")
-        return failed
+    return end.value
 
 
 class _Named(functools.partial[Any]):

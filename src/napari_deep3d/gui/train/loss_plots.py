@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyqtgraph as pg
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QPen
 from qtpy.QtWidgets import QLabel, QSizePolicy, QWidget
 from superqt.utils import qthrottled
 
 from napari_deep3d.core import Metrics
-from napari_deep3d.gui.shared import Plot, stack_up
+from napari_deep3d.gui.shared import Plot, curves, legend_entry, stack_up
 
 REDRAW_MS = 100
-HEIGHT, LEFT_AXIS_WIDTH = 118, 38
+HEIGHT, LEFT_AXIS_WIDTH, TOP_MARGIN = 118, 38, 6
+"""Pixels; the margin is for the upper half of the topmost number."""
+SYMBOL_SIZE = 6
+FAR = 1.5
+"""Times the largest error of the model."""
+MIN_STEPS = 10
+"""Along the axis, from the first step on: fewer would have fractions of steps between them."""
 
 
 class CurveLook(NamedTuple):
@@ -24,28 +31,45 @@ class CurveLook(NamedTuple):
     text: str
     colour: str
     width: float = 1.5
-    is_dashed: bool = False
+    style: Qt.PenStyle = Qt.PenStyle.SolidLine
+
+    def pen(self) -> QPen:
+        """What it is drawn with."""
+        pen: QPen = pg.mkPen(self.colour, width=self.width, style=self.style)
+        return pen
+
+    def entry(self, text: str = "") -> str:
+        """Its entry in the legend, as HTML."""
+        return legend_entry(self.colour, MARKS[self.style], text or self.text)
 
 
-LEARNING = {
-    "loss": CurveLook("together", "#56b4e9", 2.5),
-    "l1": CurveLook("difference", "#e69f00"),
-    "gan": CurveLook("realism", "#cc79a7"),
-    "vgg": CurveLook("texture", "#00a078"),
-    "discriminator": CurveLook("its critic", "#9a9a9a", is_dashed=True),
+MARKS = {
+    Qt.PenStyle.SolidLine: curves.SOLID,
+    Qt.PenStyle.DashLine: curves.DASHED,
+    Qt.PenStyle.DotLine: curves.DOTTED,
+    Qt.PenStyle.DashDotLine: curves.DASH_DOTTED,
 }
-"""The curves of the first plot, by the names of the metrics; their colours can be told apart by the colour-blind."""
-TESTED_METRIC, TESTED = "validation_rmse", CurveLook("error on the test pairs (RMSE)", "#e66100", 2)
-"""The curve of the second plot."""
+LEARNING = {
+    "loss": CurveLook("sum", curves.BLUE, 2.5),
+    "l1": CurveLook("difference", curves.ORANGE),
+    "gan": CurveLook("realism", curves.PURPLE, style=Qt.PenStyle.DashDotLine),
+    "vgg": CurveLook("texture", curves.GREEN, 2, Qt.PenStyle.DotLine),
+    "discriminator": CurveLook("critic", curves.GREY, style=Qt.PenStyle.DashLine),
+}
+"""The curves of the first plot, by the names of the metrics."""
+TESTED_METRIC, TESTED = "validation_rmse", CurveLook("", curves.ORANGE, 2)
+WIDEFIELD_METRIC, WIDEFIELD = "widefield_rmse", CurveLook("", curves.GREY, style=Qt.PenStyle.DashLine)
+"""The curves of the second plot; the wide-field stacks have one error, before the first step."""
 LEARNING_TIP = (
     "What the model gets wrong on the pairs it learns from: difference (L1), realism (GAN) and texture (VGG) add up to "
-    "the blue curve. Blue and orange should go down, fast at first, then slowly; they stay rough. Realism and the "
-    "critic (dashed) are opponents: if both stay level, all is well."
+    "their sum, the thick curve. Sum and difference should go down, fast at first, then slowly; they stay rough. "
+    "Realism and the critic (dashed) are opponents: if both stay level, all is well."
 )
 TESTED_TIP = (
-    "Mean error on pairs that the model does not learn from, in parts of their brightness range. It should go down. "
-    "If it rises while the curves above still fall, the model learns its pairs by heart: stop, and add pairs. The best "
-    "state is the one that is kept."
+    "Mean error (RMSE) on pairs that the model does not learn from, in parts of their brightness range; at step 0 that "
+    "of the model it starts from. It should go down, and end below that and below the dashed line, the error of the "
+    "wide-field stacks themselves. If it rises while the curves above still fall, the model learns its pairs by heart: "
+    "stop, and add pairs. The best state is the one that is kept."
 )
 
 
@@ -60,22 +84,22 @@ class LossPlots(QWidget):
         for plot in (self.learning, self.tested):
             plot.setDownsampling(auto=True, mode="peak")
             plot.getAxis("left").setWidth(LEFT_AXIS_WIDTH)
+            plot.getPlotItem().layout.setContentsMargins(0, TOP_MARGIN, 0, 0)
         self.tested.setXLink(self.learning)
         self.tested.setLimits(yMin=0)
         self.curves = {}
-        for name, curve in LEARNING.items():
-            style = Qt.PenStyle.DashLine if curve.is_dashed else Qt.PenStyle.SolidLine
-            pen = pg.mkPen(curve.colour, width=curve.width, style=style)
-            self.curves[name] = self.learning.plot(pen=pen, connect="finite")
+        for name, look in LEARNING.items():
+            self.curves[name] = self.learning.plot(pen=look.pen(), connect="finite", **_dots(look))
         self.learning.setLogMode(y=True)
-        pen, dots = pg.mkPen(TESTED.colour, width=TESTED.width), {"symbolBrush": TESTED.colour, "symbolPen": None}
-        self.curves[TESTED_METRIC] = self.tested.plot(pen=pen, symbol="o", symbolSize=6, **dots)
-        self.legend, self.tested_legend = QLabel(), QLabel(_entry(TESTED, "&#9679;"))
+        self.curves[WIDEFIELD_METRIC] = self.tested.plot(pen=WIDEFIELD.pen())
+        self.curves[TESTED_METRIC] = self.tested.plot(pen=TESTED.pen(), symbol="o", **_dots(TESTED))
+        self.legend, self.tested_legend = QLabel(), QLabel()
         for legend, plot, tip in (
             (self.legend, self.learning, LEARNING_TIP),
             (self.tested_legend, self.tested, TESTED_TIP),
         ):
             legend.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+            legend.setWordWrap(True)
             legend.setToolTip(tip)
             plot.setToolTip(tip)
         stack_up(self, self.legend, self.learning, self.tested_legend, self.tested).setSpacing(2)
@@ -99,19 +123,43 @@ class LossPlots(QWidget):
 
     def redraw(self) -> None:
         """Show what there is."""
+        last = max([MIN_STEPS, *(steps[-1] for steps, _ in self._points.values())])
         for name, curve in self.curves.items():
             steps, values = self._points.get(name, ([], []))
+            if name == WIDEFIELD_METRIC and values:  # the same at each step
+                steps, values = ([], []) if self._is_widefield_far() else ([0, last], [values[0], values[0]])
             shown = np.array(values, dtype=np.float64)
             if name in LEARNING:
                 shown[shown <= 0] = np.nan  # the axis is logarithmic
+                curve.setSymbol("o" if len(steps) == 1 else None)  # a line of one point is not seen
             curve.setData(np.array(steps, dtype=np.float64), shown)
-        present = [look for name, look in LEARNING.items() if name in self._points]
-        entries = [_entry(look, "- -" if look.is_dashed else "&#9644;") for look in present]
-        self.legend.setText("<br>".join(" &nbsp; ".join(entries[i : i + 3]) for i in range(0, len(entries), 3)))
-        has_tests = TESTED_METRIC in self._points
+        self.learning.setXRange(0, last, padding=0.02)
+        entries = [look.entry() for name, look in LEARNING.items() if name in self._points]
+        self.legend.setText(" &nbsp; ".join(entries))
+        self.tested_legend.setText(self._tested_text())
+        has_tests = TESTED_METRIC in self._points or WIDEFIELD_METRIC in self._points
         self.tested.setVisible(has_tests)
         self.tested_legend.setVisible(has_tests)
         self.setVisible(bool(self._points))
+
+    def _is_widefield_far(self) -> bool:
+        """Whether the error of wide-field is so large that nothing could be seen of the curve beside it."""
+        _, values = self._points.get(TESTED_METRIC, ([], []))
+        return bool(values) and self._points[WIDEFIELD_METRIC][1][0] > FAR * max(values)
+
+    def _tested_text(self) -> str:
+        """The legend of the second plot, with the figures: before, now, and those of wide-field."""
+        steps, values = self._points.get(TESTED_METRIC, ([], []))
+        text = "RMSE on the test pairs"
+        if values:
+            before = f"before {values[0]:.3g}, " if steps[0] == 0 and len(steps) > 1 else ""
+            text += f": {before}{'now' if steps[-1] else 'before'} {values[-1]:.3g}"
+        entries = [legend_entry(TESTED.colour, curves.DOT, text)]
+        if WIDEFIELD_METRIC in self._points:
+            far = ", above the plot" if self._is_widefield_far() else ""
+            error = self._points[WIDEFIELD_METRIC][1][0]
+            entries.append(WIDEFIELD.entry(f"wide-field itself: {error:.3g}{far}"))
+        return "<br>".join(entries)
 
 
 class _LogAxis(pg.AxisItem):
@@ -128,6 +176,5 @@ class _LogAxis(pg.AxisItem):
         return [f"{10**value:.2g}" for value in values]
 
 
-def _entry(curve: CurveLook, mark: str) -> str:
-    """An entry of a legend, as HTML."""
-    return f'<span style="color:{curve.colour}">{mark} {curve.text}</span>'
+def _dots(look: CurveLook) -> dict[str, Any]:
+    return {"symbolBrush": look.colour, "symbolPen": None, "symbolSize": SYMBOL_SIZE}

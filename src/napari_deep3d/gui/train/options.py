@@ -41,7 +41,7 @@ ROWS = {
     "network_input": FormRow("Network sees"),
     "z_step": FormRow("Plane step"),
     "device": FormRow("Device"),
-    "precision": FormRow("Precision"),
+    "precision": FormRow("Number format"),
     "seed": FormRow("Random seed"),
 }
 FIXED_TIP = "The model to start from decides it"

@@ -70,6 +70,7 @@ class PairAdder(QWidget):
         self.chooser.changed.connect(self._refresh)
         self.hint, self.reading, self.problem = Line(AMBER), Line(), Line(RED)
         self.add_button = QPushButton(ADD)
+        self.add_button.setToolTip("Put these two layers on the list; their voxels are copied when the training starts")
         self.add_button.clicked.connect(self._on_layers)
         self._section = QWidget()
         stack_up(self._section, self.chooser, self.hint, self.add_button).setContentsMargins(INDENT, 0, 0, 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from qtpy.QtCore import QSize, Qt, Signal
@@ -75,6 +75,17 @@ class PairList(QWidget):
     def held_out(self) -> tuple[str, ...]:
         """Return the names of the pairs that are ticked."""
         return tuple(row.member.name for row in self.rows if row.test_only.isChecked())
+
+    def ticks(self) -> list[tuple[Member, bool]]:
+        """Return the pairs and whether each is ticked, for :meth:`restore`."""
+        return [(row.member, row.test_only.isChecked()) for row in self.rows]
+
+    def restore(self, ticks: Sequence[tuple[Member, bool]]) -> None:
+        """List the pairs of an earlier list, with its ticks."""
+        ticked = {member.name for member, is_ticked in ticks if is_ticked}
+        self.add(member for member, _ in ticks)
+        for row in self.rows:
+            row.test_only.setChecked(row.member.name in ticked)
 
     def add(self, members: Iterable[Member]) -> None:
         """Add pairs, each under a name of its own; files that are on the list already are left out."""

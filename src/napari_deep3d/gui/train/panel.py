@@ -33,6 +33,7 @@ EMPTY = (
     "voxel on voxel, as the Register tab makes them. From your pairs a model learns to show your wide-field stacks as "
     "your confocal would."
 )
+START_TIP = "Train in the background; you can look at stacks, pause, and stop meanwhile, and nothing is lost"
 STOP_TIP = "End now; the model as it stands is put on the list, and the training can be resumed"
 PAUSE_TIP = "The computer is free for other work until you continue"
 RESUME_TIP = "Go on with a training that was stopped, or that ended with napari"
@@ -61,7 +62,7 @@ class TrainPanel(QWidget):
         super().__init__()
         self._train = train
         self._request: TrainRequest | None = None
-        self._model = ""
+        self._model = self._trains = ""
         self.resume_bar, self.empty, self.summary = ResumeBar(), Line(), Line()
         self.resume_bar.resume_requested.connect(self._resume)
         self.empty.show_text(EMPTY)
@@ -71,7 +72,7 @@ class TrainPanel(QWidget):
         self.adder.removal_requested.connect(self.pairs.remove_selected)
         self.pairs.changed.connect(self.refresh)
         self.options.changed.connect(self.refresh)
-        self.split_line, self.problem, self.message = Line(), Line(RED), Line()
+        self.split_line, self.problem, self.message, self.warning = Line(), Line(RED), Line(), Line(AMBER)
         self.plan = TrainingPlan(plan)
         self.plan.ended.connect(self._on_planned)
         self.run_button = RunButton(
@@ -95,7 +96,8 @@ class TrainPanel(QWidget):
         stack_up(self._rest, self.problem, self.plan)
         stack_up(
             self,
-            *(self._choices, self._rest, self.summary, self.run_button, self.message, self.predict_button),
+            *(self._choices, self._rest, self.summary, self.run_button),
+            *(self.message, self.warning, self.predict_button),
             *(self.resume_bar, self.plots, self.preview, self.resume_button),
             is_panel=True,
         )
@@ -143,6 +145,14 @@ class TrainPanel(QWidget):
         self.options.refresh()
         super().showEvent(event)
 
+    def under_way(self) -> str:
+        """What runs, and what is kept of it if it is stopped; empty if nothing does."""
+        if not self.run_button.is_running:
+            return ""
+        return (
+            f"The training of {self._trains!r} is under way; the step it has come to is kept, Resume goes on from it."
+        )
+
     def shut_down(self) -> None:
         """Stop what runs, wait until its state is written, and forget the viewer, since the dock goes."""
         self.adder.shut_down()
@@ -163,7 +173,7 @@ class TrainPanel(QWidget):
 
     def _resume(self, run: RunInfo) -> None:
         every = max(1, run.iterations // 60)
-        self._begin(TrainRequest(run.path, run.name, config=run.config, preview_every=every))
+        self._begin(TrainRequest(run.path, run.name, config=run.config, preview_every=every), run.steps_done)
         for metrics in read_metrics(run.path, run.steps_done):
             self.plots.add(metrics)
 
@@ -175,19 +185,17 @@ class TrainPanel(QWidget):
             except InputError as error:
                 self.message.show_text(str(error), RED)
 
-    def _begin(self, request: TrainRequest) -> None:
+    def _begin(self, request: TrainRequest, steps_done: int = 0) -> None:
         if self.run_button.is_running:
             return
-        self._model = ""
-        count = len(request.members)
-        pairs = "1 pair" if count == 1 else f"{count} pairs"
-        summary = f"Training {request.name!r} on {pairs}, from {request.start or 'scratch'}."
-        self.summary.show_text(f"Going on with {request.name!r}." if request.resumes else summary)
+        self._model, self._trains = "", request.name
+        self.summary.show_text(request.summary(steps_done))
         self.message.show_text("", "")
+        self.warning.show_text("")
         self.resume_bar.offer(None)
         self.options.fold()
         self.plots.clear()
-        self.preview.begin()
+        self.preview.begin(request.run, steps_done)
         job = partial(train_and_list, request, self._train, self.run_button.paused)
         self.run_button.start(f"Deep3D trains {request.name}", job, partial(self._on_ended, request), self._on_event)
         self.refresh()
@@ -209,6 +217,7 @@ class TrainPanel(QWidget):
         self._model = outcome.model
         self.preview.end()
         self.message.show_text(outcome.text, STYLES[outcome.kind])
+        self.warning.show_text(outcome.warning)
         self.resume_bar.offer_folder(outcome.resumable)
         self.options.propose_name()
         self.refresh()

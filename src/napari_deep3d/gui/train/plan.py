@@ -19,6 +19,7 @@ from napari_deep3d.gui.shared import (
     stack_up,
 )
 from napari_deep3d.gui.train.run import TrainRequest
+from napari_deep3d.jobs.models import model_stamp
 from napari_deep3d.jobs.train_plan import TrainPlan
 
 MakePlan = Callable[..., TrainPlan]
@@ -55,7 +56,7 @@ class TrainingPlan(QWidget):
         facts = [member.facts for member in request.members]
         config, start, minutes = request.config, request.start, request.minutes
         make_plan = self._make_plan
-        key = (tuple(facts), config, start, minutes)
+        key = (tuple(facts), config, start, minutes, model_stamp(start) if start else None)
         self._latest.ask(key, lambda: make_plan(facts, config, start=start, minutes=minutes))
 
     def preview_every(self, request: TrainRequest) -> int:

@@ -9,13 +9,11 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_deep3d.core import Preview
 from napari_deep3d.gui.compare.side_by_side import SideBySide
-from napari_deep3d.gui.shared import SECTIONS, TEMPORARY, Orientation, contrast_limits
+from napari_deep3d.gui.shared import TEMPORARY, Orientation, contrast_limits
 
 if TYPE_CHECKING:
     from napari import Viewer
 
-REMOVAL_MS = 150
-"""Time for the window to be drawn between leaving the grid and removing layers: both at once crash vispy's drawing."""
 KINDS = ("widefield", "prediction", "confocal")
 NAMES = {
     "widefield": "wide-field (test region)",
@@ -32,7 +30,7 @@ class PreviewView(QObject):
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self._viewer = viewer
-        self._side_by_side = SideBySide(viewer)
+        self._side_by_side = SideBySide(viewer, self._on_lost)
         self._layers: list[Image] = []
         self._selected: set[Layer] = set()
         self._orientation: Orientation | None = None
@@ -53,35 +51,27 @@ class PreviewView(QObject):
         elif self._layers[1].data is not arrays[1]:
             self._layers[1].data = arrays[1]
         if orientation != self._orientation:
-            self._orientation = orientation
+            is_new, self._orientation = self._orientation is None, orientation
             self._side_by_side.show(self._layers, orientation, "layers")
-            layer, dims, axis = self._layers[0], self._viewer.dims, SECTIONS[orientation][0]
-            middle = layer.data_to_world([size // 2 for size in layer.data.shape])
-            dims.set_point(dims.ndim - 3 + axis, float(middle[axis]))
+            layer, dims = self._layers[0], self._viewer.dims
+            if is_new:
+                middle = layer.data_to_world([size // 2 for size in layer.data.shape])
+                dims.set_point([dims.ndim - 3 + axis for axis in range(3)], [float(place) for place in middle])
 
     def leave(self) -> None:
-        """Put the view back as it was; the layers are hidden, and taken away a moment later."""
+        """Put the view back as it was; the layers go."""
         if not self.is_active:
             return
         self._removed.disconnect(self._on_removed)
-        before = self._side_by_side.leave()
+        before, viewer = self._side_by_side.leave(), self._viewer
         leaving, self._layers, self._orientation = self._layers, [], None
         for layer in leaving:
-            layer.visible = False
-        viewer = self._viewer
+            if layer in viewer.layers:
+                viewer.layers.remove(layer)
+        if before is not None:  # napari moves the view when layers go
+            before.restore_view()
         viewer.layers.selection = {layer for layer in self._selected if layer in viewer.layers}
         self._selected = set()
-
-        def remove() -> None:
-            # napari moves the view when layers go, so that is put back again
-            is_as_before = before is not None and before.is_seen()
-            for layer in leaving:
-                if layer in viewer.layers:
-                    viewer.layers.remove(layer)
-            if before is not None and is_as_before:
-                before.restore_view()
-
-        QTimer.singleShot(REMOVAL_MS, remove)
 
     def _enter(self, preview: Preview) -> None:
         viewer = self._viewer
@@ -105,7 +95,7 @@ class PreviewView(QObject):
 
     def _on_removed(self, event: Any) -> None:
         if event.value in self._layers:
-            QTimer.singleShot(REMOVAL_MS, self._on_lost)
+            QTimer.singleShot(0, self._on_lost)
 
     def _on_lost(self) -> None:
         if self.is_active:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +34,7 @@ class PreviewPanel(QWidget):
         self.view = PreviewView(viewer)
         self.view.left.connect(self._on_left)
         self._pictures: list[Preview] = []
+        self._run: Path | None = None
         self._is_wanted = self._is_live = False
         self.step = QLabel()
         self.slider = QSlider(Qt.Orientation.Horizontal)
@@ -54,10 +56,17 @@ class PreviewPanel(QWidget):
         """The steps of which there is a picture."""
         return [picture.step for picture in self._pictures]
 
-    def begin(self) -> None:
-        """Forget the pictures, and show the next ones as they come."""
+    def begin(self, run: Path, steps_done: int = 0) -> None:
+        """Show the pictures of a run as they come; of those that there are, keep its own, up to ``steps_done``."""
+        pictures = self._pictures if run == self._run else []
         self.drop()
+        self._run, self._pictures = run, [picture for picture in pictures if picture.step <= steps_done]
+        last = max(0, len(self._pictures) - 1)
+        with signals_blocked(self.slider):
+            self.slider.setRange(0, last)
+            self.slider.setValue(last)
         self._is_wanted = self._is_live = True
+        self._refresh()
 
     def end(self) -> None:
         """No more pictures come."""
@@ -124,7 +133,8 @@ class PreviewPanel(QWidget):
         self.setVisible(bool(self._pictures))
         if self._pictures:
             newest = " (newest)" if self.slider.value() == len(self._pictures) - 1 else ""
-            self.step.setText(f"Test region at step {self.steps[self.slider.value()]}{newest}")
+            step = self.steps[self.slider.value()]
+            self.step.setText(f"Test region {f'at step {step}' if step else 'before the first step'}{newest}")
         self.slider.setEnabled(len(self._pictures) > 1)
         self.button.setText((HIDE if self._is_live else CLOSE) if self.view.is_active else SHOW)
 

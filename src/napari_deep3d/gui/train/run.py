@@ -41,6 +41,16 @@ class TrainRequest:
         """Whether it goes on with an earlier run."""
         return not self.members
 
+    def summary(self, steps_done: int = 0) -> str:
+        """Say what is trained on, while it goes on."""
+        if self.resumes:
+            return f"Going on with {self.name!r} after step {steps_done}."
+        held_out = self.config.data.number_held_out(len(self.members))
+        learned = len(self.members) - held_out
+        pairs = "1 pair" if learned == 1 else f"{learned} pairs"
+        tested = f"tested on {held_out}" if held_out else "tested on none"
+        return f"Training {self.name!r} on {pairs}, {tested}, from {self.start or 'scratch'}."
+
 
 @dataclass(frozen=True)
 class TrainingEnd:
@@ -62,6 +72,7 @@ class TrainOutcome:
     kind: Ending
     model: str = ""
     resumable: Path | None = None
+    warning: str = ""  # what to know before the model is used
 
 
 def train_and_list(request: TrainRequest, train: Train, paused: Pause, stop: Stop) -> Job[TrainingEnd]:
@@ -100,17 +111,21 @@ def conclude(request: TrainRequest, end: AnyEnd) -> TrainOutcome:
         parts = [end.sentence("The training"), kept if end.kind != "input" or steps else "", REMEDIES[end.kind]]
         return TrainOutcome(" ".join(filter(None, parts)), "failed", resumable=resumable)
     # 2. With a model: how far it came, and how good it is
-    result, scores = end.result, end.result.validation
+    result = end.result
     is_stopped = not result.complete and not result.reason
     figures = f"{result.iterations_per_second:.2g} steps/s"
-    if scores:
-        figures += f", on the test pairs RMSE {scores['rmse']:.3g}, SSIM {scores['ssim']:.3g}"
     if is_stopped:
         first = f"Stopped at step {result.iterations} after {format_seconds(result.seconds)}, {figures}."
     elif result.reason:
         first = f"Ended early at step {result.iterations}: {result.reason}"
     else:
         first = f"Done in {format_seconds(result.seconds)}: {result.iterations} steps, {figures}."
+    rows = {"before": result.before, "now": result.validation, "wide-field itself": result.widefield}
+    told = [f"{what} RMSE {row['rmse']:.3g}, SSIM {row['ssim']:.3g}" for what, row in rows.items() if row]
+    if result.validation:
+        first += f" On the test pairs: {'; '.join(told)}."
+    elif told:
+        first += " The model was not tested yet."
     # 3. Where the model is
     if not end.model:
         listed = f"The model is in {result.model}, but not on the list: {end.problem}"
@@ -119,4 +134,4 @@ def conclude(request: TrainRequest, end: AnyEnd) -> TrainOutcome:
     else:
         listed = f"The model is on the list as {end.model!r}."
     kind: Ending = "stopped" if is_stopped else ("early" if result.reason else "done")
-    return TrainOutcome(f"{first} {listed}", kind, end.model, result.run if is_stopped else None)
+    return TrainOutcome(f"{first} {listed}", kind, end.model, result.run if is_stopped else None, result.warning)
