@@ -59,20 +59,20 @@ def contents(folder: Path) -> dict[str, str]:
 
 @contextlib.contextmanager
 def time_limit(seconds: int) -> Iterator[None]:
-    """Break off what takes longer; the process too, where that cannot be broken off."""
+    """Break off what computes for longer; the process, where that cannot be broken off or waits without end."""
 
     def stop(_number: int, _frame: FrameType | None) -> NoReturn:
         raise TooLongError
 
-    old = signal.signal(signal.SIGALRM, stop)
-    signal.alarm(seconds)
+    old = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     faulthandler.dump_traceback_later(3 * seconds, exit=True)
     try:
         yield
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         faulthandler.cancel_dump_traceback_later()
-        signal.signal(signal.SIGALRM, old)
+        signal.signal(signal.SIGPROF, old)
 
 
 def run(case: Case) -> dict[str, Any]:

@@ -18,9 +18,11 @@ from napari_deep3d.jobs.run_folder import (
     CONFIG_FILE,
     FOLDER_VARIABLE,
     FORMAT_VERSION,
+    METRICS_FILE,
     RUN_FILE,
     MetricsFile,
     list_unfinished,
+    read_metrics,
     read_run,
     runs_folder,
     write_run,
@@ -204,3 +206,21 @@ def test_file_that_is_no_table_begins_anew(tmp_path: Path) -> None:
         MetricsFile(path, 9)
         assert rows_of(path) == []
         assert path.read_text().splitlines() == [",".join(COLUMNS)]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"step,lors\n1,0.5\n2,0.4\n",
+        b"step,loss\n1,0.5\n\xb1\xff,3\n2,0.4\n",
+        b"\xff\xfe\0",
+        b"step\n" + b"9" * 5000 + b"\n",
+    ],
+)
+def test_damaged_metrics_keep_no_training_from_going_on(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / METRICS_FILE
+    path.write_bytes(data)
+    MetricsFile(path, 1)(Metrics(2, {"loss": 0.25}))
+    rows = read_metrics(tmp_path, 5)
+    assert rows[-1] == Metrics(2, {"loss": 0.25})
+    assert [row.step for row in rows] in ([1, 2], [2])

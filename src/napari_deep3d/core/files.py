@@ -9,6 +9,9 @@ from pathlib import Path
 
 from napari_deep3d.core.errors import InputError
 
+MAX_REASON = 300
+"""Letters of a system's or a library's own words that are told: they may repeat what a damaged file holds."""
+
 
 def part_path(path: Path) -> Path:
     """A hidden name beside ``path``, on the same disk and with the same ending, for a file while it is made."""
@@ -52,4 +55,4 @@ def writing(path: Path, remedy: str, *errors: type[Exception]) -> Iterator[Path]
 def reason(error: Exception) -> str:
     """Why the system refused, in its own words: one line without the path."""
     text = error.strerror if isinstance(error, OSError) else None
-    return text or str(error).partition("\n")[0] or type(error).__name__
+    return (text or str(error).partition("\n")[0])[:MAX_REASON] or type(error).__name__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import tomllib
 from contextlib import suppress
 from dataclasses import dataclass
@@ -162,10 +163,14 @@ def read_metrics(run: Path, last_step: int) -> list[Metrics]:
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    """The whole rows of a metrics file; a last one that was cut off is left out."""
+    """The whole rows of a metrics file; a last one that was cut off, and what was damaged, is left out."""
     if not path.exists():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        text = file.read()
-    rows = csv.DictReader(text[: text.rfind("\n") + 1].splitlines())
-    return [row for row in rows if None not in row.values() and None not in row and row.get("step", "").isdigit()]
+    text = path.read_bytes().decode("utf-8", "replace")
+    found = []
+    with suppress(csv.Error):
+        for row in csv.DictReader(text[: text.rfind("\n") + 1].splitlines()):
+            is_whole = None not in row.values() and None not in row
+            if is_whole and re.fullmatch("[0-9]{1,18}", row.get("step", "")):
+                found.append({name: value for name, value in row.items() if name in COLUMNS})
+    return found
