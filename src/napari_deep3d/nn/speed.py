@@ -13,7 +13,7 @@ from napari_deep3d.nn import slabs
 from napari_deep3d.nn.folded_network import on_device
 from napari_deep3d.nn.generator import CHANNELS_IN, Generator, ResidualBlock
 
-TRIAL: dict[str, Shape] = {"cpu": (16, 48, 48), "mps": (32, 128, 128), "cuda": (64, 256, 256)}
+TRIAL: dict[str, Shape] = {"cpu": (16, 48, 48), "mps": (32, 128, 128), "cuda": (32, 256, 256)}
 """Voxels of the box that is computed for it, by device."""
 TRIALS = 4
 """It is computed so often, and the shortest time counts: the first one also prepares what the others use."""
