@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_deep3d.core import Box
@@ -31,6 +31,7 @@ def test_a_filled_stack_has_the_image_and_nothing_that_is_none(kind: str) -> Non
     assert voxels[mask].max() <= stack[~mask].max()
 
 
+@settings(max_examples=20, deadline=None)
 @given(st.data())
 @pytest.mark.parametrize("kind", ["padding", "drift", "a turned frame", "every fourth plane", "a dead tile"])
 def test_what_a_voxel_is_filled_with_does_not_depend_on_the_box(kind: str, data: st.DataObject) -> None:

@@ -78,6 +78,24 @@ def test_what_is_no_image_is_found(kind: str, value: float) -> None:
     assert missed <= 0.003 * stack.size, "no more than the tips of corners"
 
 
+@pytest.mark.parametrize("axes", [(1, 2), (0, 1), (0, 2)])
+def test_interpolated_edges_of_a_turned_stack_are_found_too(axes: tuple[int, int]) -> None:
+    def turned(voxels: Voxels) -> NDArray[np.float64]:
+        return ndi.rotate(np.asarray(voxels, float), 20, axes, reshape=False, order=1, mode="grid-constant")
+
+    stack = turned(camera(shape=(24, 64, 72))).astype(np.uint16)
+    is_mixed = turned(np.ones(stack.shape)) < 0.98
+    mask = found(stack)
+    assert (is_mixed & ~mask).sum() < 0.02 * is_mixed.sum()
+    assert (mask & ~is_mixed).sum() < 0.03 * (~is_mixed).sum()
+
+
+def test_a_frame_is_found_on_a_clipped_background() -> None:
+    stack = np.maximum(camera().astype(int) - 420, 0).astype(np.uint16)
+    stack[KINDS["a frame"]] = 65_535
+    assert np.array_equal(found(stack), KINDS["a frame"])
+
+
 NATURAL: dict[str, Callable[[], Voxels]] = {
     "camera": camera,
     "no offset, clipped at zero": lambda: np.maximum(camera().astype(int) - 700, 0).astype(np.uint16),

@@ -20,6 +20,8 @@ RUN = 8
 """Equal voxels in a row or column that are no chance."""
 MAX_VALUES = 3
 """Values of a plane, the most frequent first, that may mark what is no image."""
+SAMPLED, MAX_PIECES = 100_000, 1000
+"""Voxels that such values are told by, and pieces that runs of one may be in."""
 MAX_AREAS = 100
 """Areas of a plane, the largest first, that may be no image."""
 WINDOW = 11
@@ -73,7 +75,7 @@ class Candidates:
 
     @property
     def has_gaps(self) -> bool:
-        """Whether some of the plane is not finite."""
+        """Whether more than a few voxels of the plane are not finite."""
         return self._not_finite is not None
 
     @property
@@ -81,9 +83,15 @@ class Candidates:
         """Which voxel (Y, X) belongs to which area: 0 to none, n to the n-th one."""
         return _unpacked(self._labels, self.shape)
 
+    def line(self, number: int) -> Mask:
+        """Where the lines of a number are (Y, X)."""
+        mask, line = np.zeros(self.shape, bool), self.lines[number]
+        mask[(slice(None),) * line.axis + (slice(line.start, line.stop),)] = True
+        return mask
+
     @property
     def not_finite(self) -> Mask:
-        """What is not finite (Y, X)."""
+        """What is not finite over more than a few voxels (Y, X)."""
         return _unpacked(self._not_finite, self.shape).view(bool)
 
 
@@ -102,7 +110,8 @@ def find_candidates(plane: NDArray[Any]) -> Candidates:
     """What of a plane (Y, X) may be no image."""
     shape = (plane.shape[0], plane.shape[1])
     finite = np.isfinite(plane)
-    not_finite = _packed(~finite)
+    gaps = _extended(~finite)
+    not_finite = _packed(gaps)
     if not finite.any():
         return Candidates(shape, float("nan"), _not_finite=not_finite)
     flat = _flat(plane)
@@ -112,7 +121,9 @@ def find_candidates(plane: NDArray[Any]) -> Candidates:
     if (plane[finite] == one).all():
         return Candidates(shape, float(one), _not_finite=not_finite)
     possible, labels = _connected(plane, flat)
-    possible |= ~finite
+    possible |= gaps
+    if not possible.any():
+        return Candidates(shape)
     # 1. Areas, whole rows and columns left out.
     is_line: tuple[Mask, Mask] = np.all(possible, axis=1), np.all(possible, axis=0)
     if is_line[0].all():  # nothing but flat areas: no camera's image
@@ -123,9 +134,9 @@ def find_candidates(plane: NDArray[Any]) -> Candidates:
     every = np.zeros(shape, np.uint8)
     every[kept] = numbers
     # 2. Whole rows and columns, areas that are no image left out.
-    left_out = np.array([False, *(edge.is_edge_of_image for edge in areas)])[every] | ~finite
-    lines = [Lines(0, *part) for part in _lines(plane, voxels, left_out, is_line[0], is_line[1])]
-    lines += [Lines(1, *part) for part in _lines(plane.T, voxels.T, left_out.T, is_line[1], is_line[0])]
+    left_out = np.array([False, *(edge.is_edge_of_image for edge in areas)])[every] | gaps
+    lines = [Lines(0, *part) for part in _lines(plane, left_out, is_line[0], is_line[1])]
+    lines += [Lines(1, *part) for part in _lines(plane.T, left_out.T, is_line[1], is_line[0])]
     return Candidates(shape, None, tuple(lines), areas, _packed(every), not_finite)
 
 
@@ -150,12 +161,27 @@ def _runs(plane: NDArray[Any]) -> Mask:
     return flat
 
 
+def _extended(gaps: Mask) -> Mask:
+    """Those areas of a mask (Y, X) that have a run within; single voxels are a matter of the camera."""
+    if not gaps.any():
+        return gaps
+    labels, number = ndi.label(gaps)
+    has_run = np.zeros(number + 1, bool)
+    has_run[labels[_flat(gaps) & gaps]] = True
+    extended: Mask = has_run[labels]
+    return extended
+
+
 def _connected(plane: NDArray[Any], flat: Mask) -> tuple[Mask, NDArray[np.int32]]:
     """Voxels that are connected to flat ones of the same value, and their labels by connected area."""
     possible, labels, count = np.zeros(plane.shape, bool), np.zeros(plane.shape, np.int32), 0
-    values, counts = np.unique(plane[flat], return_counts=True)
+    sample = plane[flat]
+    values, counts = np.unique(sample[:: max(1, len(sample) // SAMPLED)], return_counts=True)
     for value in values[np.argsort(-counts, kind="stable")[:MAX_VALUES]]:
-        found, number = ndi.label(plane == value)
+        equal = plane == value
+        if ndi.label(flat & equal)[1] > MAX_PIECES:  # clipped noise
+            continue
+        found, number = ndi.label(equal)
         has_flat = np.zeros(number + 1, bool)
         has_flat[found[flat]] = True
         has_flat[0] = False
@@ -166,10 +192,8 @@ def _connected(plane: NDArray[Any], flat: Mask) -> tuple[Mask, NDArray[np.int32]
     return possible, labels
 
 
-def _lines(
-    plane: NDArray[Any], voxels: DoubleArray, left_out: Mask, is_line: Mask, is_crossing: Mask
-) -> Iterator[tuple[int, int, Edge]]:
-    """Whole rows: first, last but one, edge. ``voxels`` are NaN where something may be, ``left_out`` is, no image."""
+def _lines(plane: NDArray[Any], left_out: Mask, is_line: Mask, is_crossing: Mask) -> Iterator[tuple[int, int, Edge]]:
+    """Whole rows: the first, the one after the last, and the edge; what is ``left_out`` is no image either."""
     changes = np.diff(np.concatenate([[False], is_line, [False]]).astype(np.int8))
     for start, stop in zip(np.flatnonzero(changes == 1), np.flatnonzero(changes == -1), strict=True):
         values, beyond = [plane[start, :0].astype(np.float64)], [np.empty((0, BEYOND))]
@@ -178,7 +202,7 @@ def _lines(
             if 0 <= places[-1] < len(plane) and not is_line[places].any():
                 crossing = ~is_crossing & ~left_out[places].any(axis=0)
                 values.append(plane[last, crossing].astype(np.float64))
-                beyond.append(voxels[places][:, crossing].T)
+                beyond.append(plane[places][:, crossing].T.astype(np.float64))
         edge = look_at_edge(np.concatenate(values), np.concatenate(beyond))
         if not edge.places:
             edge = Edge(float(np.median(plane[start])), 0, False)
@@ -207,7 +231,7 @@ def _areas(
         if is_rectangle or any(part.start == 0 or part.stop == n for part, n in zip(box, areas.shape, strict=True)):
             edge = _edge_of_area(plane[wider], voxels[wider], inside, None if is_rectangle else share[wider])
         else:
-            edge = Edge(float(plane[areas == number][0]), size, False)
+            edge = Edge(float(plane[areas == number][0]), size, False, is_straight=False)
         edges.append(replace(edge, voxels=size))
     return tuple(edges), areas
 
@@ -229,8 +253,10 @@ def _edge_of_area(plane: NDArray[Any], voxels: DoubleArray, inside: Mask, share:
         if around is not None:
             sides.append((around[row, column] + around[row + 1, column]) / 2 - 0.5)
     edge = look_at_edge(np.concatenate(values), np.concatenate(beyond))
-    if share is None or not edge.is_edge_of_image:
+    if share is None:
         return edge
     bend = np.concatenate(sides)
+    if not bend.size:
+        return edge
     is_straight = abs(np.median(bend)) <= MAX_BEND and np.median(np.abs(bend)) <= MAX_FRAYING
-    return Edge(edge.value, edge.places, bool(is_straight), edge.mixed)
+    return replace(edge, is_edge_of_image=edge.is_edge_of_image and bool(is_straight), is_straight=bool(is_straight))

@@ -14,8 +14,8 @@ MIN_PLACES = 8
 """Fewer places along an edge say nothing."""
 MAX_DENSITY = 0.3
 """Share of places beyond an edge that may have the value before it."""
-MIN_STEP = 4.0
-"""Step at an edge over the differences between the voxels beyond it."""
+MIN_STEP, MIN_LEVELS = 4.0, 3.0
+"""Step at an edge over the differences between the voxels beyond it, and over the least difference."""
 MIN_REVERSALS, MAX_NOISE_DENSITY = 0.2, 0.1
 """Share of places beyond an edge that go up and down, as noise does, and of those that have the value before it, where
 the step is not larger than the noise."""
@@ -28,7 +28,8 @@ class Edge:
     """What the edge of a candidate says: the value before it, and whether it is the edge of the image.
 
     ``places`` is how many voxels long the edge is, 0 if too few to say anything; ``mixed`` how many of the voxels
-    beyond it lie between both sides; ``voxels`` how many the candidate has, if it is an area.
+    beyond it lie between both sides; ``voxels`` how many the candidate has, if it is an area; ``is_straight`` whether
+    it may be the edge of the image by its shape.
     """
 
     value: float
@@ -36,6 +37,7 @@ class Edge:
     is_edge_of_image: bool
     mixed: int = 0
     voxels: int = 0
+    is_straight: bool = True
 
 
 def look_at_edge(value: DoubleArray, beyond: DoubleArray) -> Edge:
@@ -46,7 +48,7 @@ def look_at_edge(value: DoubleArray, beyond: DoubleArray) -> Edge:
     value : array, axes (place,)
         The last voxel before the edge; places where it is not finite do not count.
     beyond : array, axes (place, voxel)
-        The :data:`BEYOND` voxels beyond it; NaN where something else is that may be no image.
+        The :data:`BEYOND` voxels beyond it; those that are not finite tell against an edge.
     """
     finite = np.isfinite(value)
     value, beyond = value[finite], beyond[finite]
@@ -64,7 +66,7 @@ def look_at_edge(value: DoubleArray, beyond: DoubleArray) -> Edge:
     differences = np.abs(np.concatenate([first - value, second - first, third - second]))
     least = float(differences[differences > 0].min(initial=np.inf))
     step, usual = float(np.median(np.abs(second - value))), float(np.median(np.abs(third - second)))
-    if step >= MIN_STEP * max(usual, least):
+    if step >= max(MIN_STEP * usual, MIN_LEVELS * least):
         part = (first - value) / (second - value)
         between = (part > MIXTURE[0]) & (part < MIXTURE[1])
         mixed = int(between.sum() - (part > 2 - MIXTURE[1]).sum())  # mere noise lies on both sides

@@ -1,4 +1,4 @@
-"""A stack whose voxels without image are filled, so that no edge is left."""
+"""A stack whose voxels without image are filled, so that no edge is left, or are cut off."""
 
 from __future__ import annotations
 
@@ -85,6 +85,28 @@ class FilledStack(LazyStack):
         mixed = along_x[rows, columns] * near_x + along_y.T[rows, columns] * near_y
         plane[rows, columns] = _as(self.dtype, mixed / (near_x + near_y))
         return plane
+
+
+@dataclass(frozen=True)
+class CroppedStack(LazyStack):
+    """A box of a stack (Z, Y, X) as a stack of its own."""
+
+    stack: Stack
+    box: Box
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of voxels along each axis."""
+        return self.box.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Kind of number that is read."""
+        return np.dtype(self.stack.dtype)
+
+    def _read(self, box: tuple[slice, ...]) -> NDArray[Any]:
+        voxels: NDArray[Any] = np.asarray(self.stack[Box(*box).shifted(self.box.start)])
+        return voxels
 
 
 def _fill_along(

@@ -12,13 +12,15 @@ noise frays.
 4. Whole rows and columns are no image if their edge is a step; whole planes, if the step is between planes.
 5. Where edges are blurred by interpolation, one voxel more counts as no image.
 
-What is not finite is always no image.
+What is not finite over as many voxels is always no image.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import scipy.ndimage as ndi
@@ -46,13 +48,15 @@ COMPARED = 64
 """About how many rows and columns of a plane are compared with other planes."""
 
 
-def find_no_data(stack: Stack) -> NoData | None:
+def find_no_data(stack: Stack, on_plane: Callable[[NDArray[Any]], None] | None = None) -> NoData | None:
     """Find the voxels of a stack that are no image.
 
     Parameters
     ----------
     stack : Stack, axes (Z, Y, X)
         Read plane by plane, once.
+    on_plane : callable or None
+        Called with each plane (Y, X), the first one first: for what else is to be measured, so that it is read once.
 
     Returns
     -------
@@ -65,6 +69,8 @@ def find_no_data(stack: Stack) -> NoData | None:
     thinned = np.empty((shape[0], len(range(shape[1])[rows]), len(range(shape[2])[columns])))
     for z in range(shape[0]):
         plane = np.asarray(stack[z])
+        if on_plane is not None:
+            on_plane(plane)
         planes.append(find_candidates(plane))
         thinned[z] = plane[rows, columns]
     if all(plane.is_blameless for plane in planes):
@@ -72,11 +78,13 @@ def find_no_data(stack: Stack) -> NoData | None:
     if len({plane.value for plane in planes}) == 1 and planes[0].value is not None and not planes[0].has_gaps:
         return None
     # 1. What is no image within planes, and then whole planes.
+    planes = _also_between_planes(planes, thinned, (rows, columns))
     verdict = _Verdict(planes)
     within = [verdict.mask(plane)[rows, columns] for plane in planes]
     whole = _whole_planes([plane.value for plane in planes], thinned, np.stack(within), verdict)
     # 2. The masks, plane by plane.
-    found = NoData.of(_masks(planes, whole, verdict), _values(planes, whole, verdict))
+    not_finite = sum(int(np.count_nonzero(plane.not_finite)) for plane in planes if plane.has_gaps)
+    found = NoData.of(_masks(planes, whole, verdict), _values(planes, whole, verdict), not_finite)
     return found if found.share else None
 
 
@@ -131,9 +139,9 @@ class _Verdict:
         mask = plane.not_finite.copy()
         if plane.areas:
             mask |= np.array([False, *map(self.on_area, plane.areas)])[plane.labels]
-        for line in plane.lines:
+        for number, line in enumerate(plane.lines):
             if self.on_line(line.edge):
-                mask[(slice(None),) * line.axis + (slice(line.start, line.stop),)] = True
+                mask |= plane.line(number)
         return mask
 
 
@@ -147,10 +155,64 @@ def _agreement(edges: Iterable[Edge], least: float = 0.0) -> dict[float, float]:
     return {value: agreed[value] / count for value, count in places.items() if count and voxels[value] >= least}
 
 
+def _also_between_planes(
+    planes: Sequence[Candidates], thinned: DoubleArray, part: tuple[slice, slice]
+) -> list[Candidates]:
+    """The candidates, also those as no image whose edge is a step from plane to plane.
+
+    Where a stack was turned about an axis within its planes, and interpolated, the edge is a long slope within them.
+
+    Parameters
+    ----------
+    planes : sequence of Candidates
+        As they are by what lies within each plane.
+    thinned : array, axes (Z, Y, X)
+        Some rows and columns of each plane: the ``part``.
+    """
+    lines, areas, possible = [], [], []
+    for plane in planes:
+        lines.append([plane.line(number)[part] for number in range(len(plane.lines))])
+        areas.append(plane.labels[part])
+        here = [areas[-1] > 0, plane.not_finite[part], np.full(areas[-1].shape, plane.value is not None)]
+        possible.append(np.logical_or.reduce([*here, *lines[-1]]))
+
+    not_image = np.stack(possible)
+
+    def is_step(z: int, here: Mask, others: Sequence[Mask]) -> Edge:
+        """What the edge of a candidate of plane z says that meets none of ``others`` in the next plane."""
+        values, beyond = [thinned[z, :0, 0]], [np.empty((0, BEYOND))]
+        for step in (-1, 1):
+            following = [z + step * number for number in range(1, BEYOND + 1)]
+            if 0 <= following[-1] < len(planes):
+                there = here & ~others[following[0]]
+                values.append(thinned[z][there])
+                beyond.append(np.where(not_image[following], np.nan, thinned[following])[:, there].T)
+        return look_at_edge(np.concatenate(values), np.concatenate(beyond))
+
+    def updated(edge: Edge, seen: Edge) -> Edge:
+        if edge.is_edge_of_image or not seen.is_edge_of_image:
+            return edge
+        return replace(edge, places=max(edge.places, seen.places), is_edge_of_image=True, mixed=seen.mixed)
+
+    any_line = [np.logical_or.reduce([*each, np.zeros_like(mask)]) for each, mask in zip(lines, possible, strict=True)]
+    found = []
+    for z, plane in enumerate(planes):
+        new_lines = tuple(
+            replace(line, edge=updated(line.edge, is_step(z, lines[z][number], any_line)))
+            for number, line in enumerate(plane.lines)
+        )
+        new_areas = tuple(
+            updated(edge, is_step(z, areas[z] == number, possible)) if edge.is_straight else edge
+            for number, edge in enumerate(plane.areas, start=1)
+        )
+        found.append(replace(plane, lines=new_lines, areas=new_areas))
+    return found
+
+
 def _whole_planes(
     values: Sequence[float | None], thinned: DoubleArray, within: Mask, verdict: _Verdict
 ) -> NDArray[np.bool_]:
-    """Planes that are wholly without image.
+    """Planes that are wholly without image, and at the ends of the stack those that are a mixture with image.
 
     Parameters
     ----------
@@ -160,6 +222,7 @@ def _whole_planes(
         Some rows and columns of each plane, and what of them is no image.
     """
     whole = np.zeros(len(values), bool)
+    mixed: list[int] = []
     others = np.array([value is None for value in values])
     for z, value in enumerate(values):
         if value is None:
@@ -175,8 +238,11 @@ def _whole_planes(
             if len(nearest) == BEYOND:
                 edges.append(look_at_edge(np.full(len(beyond), value), beyond))
         between = len(sides) == 2 and max(natural) <= MAX_DENSITY_BETWEEN
+        if len(sides) == 1 and edges and edges[0].is_edge_of_image and edges[0].mixed >= MIN_MIXED * edges[0].places:
+            mixed.append(int(sides[0][0]))
         judged = [edge.is_edge_of_image for edge in edges if edge.places]
         whole[z] |= between or (all(judged) if judged else verdict.on_value(value))
+    whole[mixed] = True
     return whole
 
 

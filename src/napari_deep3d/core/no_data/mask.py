@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_deep3d.core.types import Box, Shape
+from napari_deep3d.core.volume import LazyStack
 
 Mask = NDArray[np.bool_]
 """True where there is no image."""
@@ -26,32 +27,35 @@ class NoData:
         Voxels of the stack (Z, Y, X).
     values : tuple of float
         What the file holds there, the most frequent first; NaN for what is not finite.
+    not_finite : int
+        Number of those voxels that are NaN or infinite.
     """
 
     shape: Shape
     values: tuple[float, ...]
+    not_finite: int
     _planes: tuple[bytes, ...] = field(repr=False)
 
     @classmethod
-    def of(cls, masks: Iterable[Mask], values: tuple[float, ...]) -> NoData:
-        """From the mask (Y, X) of each plane, one after the other, and the values found there."""
+    def of(cls, masks: Iterable[Mask], values: tuple[float, ...], not_finite: int = 0) -> NoData:
+        """From the mask (Y, X) of each plane, one after the other, and what was found there."""
         planes, rows, columns = [], 0, 0
         for mask in masks:
             rows, columns = mask.shape
-            planes.append(zlib.compress(np.packbits(mask).tobytes(), 1))
-        return cls((len(planes), rows, columns), values, tuple(planes))
+            planes.append(zlib.compress(np.packbits(mask, axis=1).tobytes(), 1))
+        return cls((len(planes), rows, columns), values, not_finite, tuple(planes))
 
-    def plane(self, z: int) -> Mask:
-        """The mask of a plane (Y, X)."""
-        _, rows, columns = self.shape
-        bits = np.frombuffer(zlib.decompress(self._planes[z]), np.uint8)
-        return np.unpackbits(bits, count=rows * columns).reshape(rows, columns).view(bool)
+    def plane(self, z: int, rows: slice = slice(None)) -> Mask:
+        """The mask of a plane, or of some rows of it (Y, X)."""
+        _, height, width = self.shape
+        bits = np.frombuffer(zlib.decompress(self._planes[z]), np.uint8).reshape(height, -1)[rows]
+        return np.unpackbits(bits, axis=1, count=width).view(bool)
 
     def mask(self, box: Box) -> Mask:
         """The mask of a box (Z, Y, X): True where there is no image."""
         found = np.empty(box.shape, bool)
         for place, z in enumerate(range(box.z.start, box.z.stop)):
-            found[place] = self.plane(z)[box.y, box.x]
+            found[place] = self.plane(z, box.y)[:, box.x]
         return found
 
     @cached_property
@@ -68,9 +72,14 @@ class NoData:
         return count, planes, rows, columns
 
     @property
+    def count(self) -> int:
+        """Number of voxels that are no image."""
+        return self._extent[0]
+
+    @property
     def share(self) -> float:
         """Share of the voxels that are no image, 0 to 1."""
-        return self._extent[0] / float(np.prod(self.shape))
+        return self.count / float(np.prod(self.shape))
 
     @property
     def is_everything(self) -> bool:
@@ -89,6 +98,11 @@ class NoData:
             return Box.whole(self.shape)
         kept = [np.flatnonzero(~empty) for empty in self.empty]
         return Box.spanning([k[0] for k in kept], [k[-1] + 1 for k in kept])
+
+    @property
+    def values_text(self) -> str:
+        """What the file holds there, for a sentence: ``0 and NaN``."""
+        return " and ".join("NaN" if np.isnan(value) else f"{value:g}" for value in self.values[:3])
 
     @property
     def kind(self) -> str:
@@ -111,8 +125,28 @@ class NoData:
     def sentence(self) -> str:
         """For the user: how much of the stack is no image, and what it looks like; without a full stop."""
         percent = 100 * self.share
-        amount = f"{percent:.0f} %" if percent >= 1 else f"{percent:.1g} %" if percent >= 0.01 else "A few"
+        amount = f"{percent:.0f} %" if percent >= 1 else f"{max(percent, 0.01):.1g} %"
         return f"{amount} of the voxels are no image ({self.kind})"
+
+
+@dataclass(frozen=True)
+class MaskStack(LazyStack):
+    """The mask as a stack of its own, read box by box; axes (Z, Y, X)."""
+
+    no_data: NoData
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of voxels along each axis."""
+        return self.no_data.shape
+
+    @property
+    def dtype(self) -> np.dtype[np.bool_]:
+        """Kind of number that is read."""
+        return np.dtype(np.bool_)
+
+    def _read(self, box: tuple[slice, ...]) -> Mask:
+        return self.no_data.mask(Box(*box))
 
 
 def _colour(value: float) -> str:
