@@ -106,6 +106,7 @@ tiles: setup
 	$(BIN)/python -m pip install --quiet $(CONSTRAINTS) -e '.[test,benchmark]'
 	$(BIN)/python -m benchmarks.prediction.turns data/test --table $(RESULTS)/turns.csv
 	$(BIN)/python -m benchmarks.prediction.tiles --table $(RESULTS)/tiles.csv
+	$(BIN)/python -m benchmarks.prediction.borders --table $(RESULTS)/borders.csv
 	$(BIN)/python -m benchmarks.prediction.tiling data/train --only-model generalist --stacks 1 --table $(RESULTS)/tile_norms_bundled.csv
 	$(BIN)/python -m benchmarks.prediction.tiling data/train --table $(RESULTS)/tile_norms_published.csv
 	$(BIN)/python -m benchmarks.prediction.speed --table $(RESULTS)/prediction_speed.csv

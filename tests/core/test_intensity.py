@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_deep3d.core import intensity
+from napari_deep3d.core import NoData, intensity
 from napari_deep3d.core.intensity import (
     NormalisedStack,
+    OffsetStack,
+    SampledIntensities,
     intensity_range,
     is_flat,
     measure_intensities,
@@ -38,6 +40,33 @@ def test_voxels_that_are_not_finite_are_counted_beyond_the_sample(monkeypatch: p
     assert not_finite == 3
     assert bounds == intensity_range(stack, (0, 100)) == (stack[0, 0, 0], stack[-1, 9, 12])
     assert measure_intensities(np.ones((4, 16, 16), np.uint8), (0, 100))[1] == 0
+
+
+def test_what_is_no_image_does_not_count() -> None:
+    stack = np.arange(1000, dtype=np.float32).reshape(10, 10, 10)
+    mask = np.zeros(stack.shape, bool)
+    mask[:2], mask[:, :, 0] = True, True
+    spoilt = np.where(mask, np.float32(65_535), stack)
+    no_data = NoData.of(mask, (65_535.0,))
+    assert intensity_range(spoilt, (0, 100), no_data) == (201, 999)
+    sampled = SampledIntensities(stack.shape)
+    for plane in spoilt:
+        sampled.add(plane)
+    assert sampled.saturated_share() == mask.mean()
+    assert sampled.saturated_share(no_data) == 1 / (~mask).sum()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "offset"), [(np.uint32, 4e9), (np.int32, -2e9), (np.int64, 2**50), (np.uint64, 2**52), (np.float64, 1e10)]
+)
+def test_a_large_offset_does_not_hide_what_lies_on_it(dtype: type, offset: float) -> None:
+    plain = np.random.default_rng(0).integers(0, 200, (4, 32, 32))
+    stack = (plain + int(offset)).astype(dtype)
+    bounds = intensity_range(stack, (0, 100))
+    assert not is_flat(bounds, stack.dtype)
+    np.testing.assert_allclose(normalise(stack, bounds), plain / 199, atol=1e-6)
+    np.testing.assert_allclose(OffsetStack(stack, bounds[0])[...], plain - plain.min(), atol=1e-3)
+    assert is_flat(intensity_range(np.full_like(stack, stack.flat[0]), (0, 100)), stack.dtype)
 
 
 @pytest.mark.parametrize("value", [0.0, 5.0, -3.0, 0.1, 65_535.0])

@@ -117,10 +117,8 @@ def test_every_time_point_is_prepared_once(
     series: Path, config: PredictConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured: list[tuple[int, ...]] = []
-    measure = predict_plan.measure_with_saturation
-    monkeypatch.setattr(
-        predict_plan, "measure_with_saturation", lambda *of: measured.append(of[0].shape) or measure(*of)
-    )
+    find = predict_plan.find_no_data
+    monkeypatch.setattr(predict_plan, "find_no_data", lambda *of: measured.append(of[0].shape) or find(*of))
     drain(predict_file(series, tmp_path / "out.ome.tif", config, time="all"))
     assert measured == [SHAPE] * 2
 

@@ -106,6 +106,7 @@ REGISTRATION = {
     "worst axial, lateral": "{axial_worst:.3g}, {lateral_worst:.3g}",
 }
 HELD_OUT = {"step": "{step}", "RMSE": "{validation_rmse:.4f}", "SSIM": "{validation_ssim:.3f}"}
+BORDER = "{{{0} untouched:.3f}}; {{{0} before:.3f}}, **{{{0} after:.3f}}**"
 SPREAD = "{{{0}:.3f}} ± {{{0}_spread:.3f}}"
 
 TABLES = {
@@ -194,6 +195,20 @@ TABLES = {
             "tile mismatch": "{tile_mismatch:.3f}",
         },
         words={"auto": "auto (the whole stack)"},
+    ),
+    "borders": Table(
+        "borders.csv",
+        {
+            "border": "{border}",
+            "no image": "{thick share:.0%}",
+            "thick": BORDER.format("thick"),
+            "nucleus": BORDER.format("nucleus"),
+            "simulated": BORDER.format("simulated"),
+            "difference at the edge": "{thick edge_before:.2f}, **{thick edge_after:.2f}**; "
+            "{nucleus edge_before:.2f}, **{nucleus edge_after:.2f}**; "
+            "{simulated edge_before:.2f}, **{simulated edge_after:.2f}**",
+        },
+        by("border", "sample"),
     ),
     "tile-norms-bundled": Table(
         "tile_norms_bundled.csv",

@@ -51,13 +51,16 @@ from napari_deep3d.core.intensity import (
     MAX_SATURATED,
     MOSTLY_SATURATED,
     NormalisedStack,
+    OffsetStack,
+    SampledIntensities,
+    has_large_offset,
     intensity_range,
     is_flat,
     measure_intensities,
-    measure_with_saturation,
     normalise,
     saturated_share,
 )
+from napari_deep3d.core.no_data import CroppedStack, FilledStack, MaskStack, NoData, find_no_data
 from napari_deep3d.core.numbers import parse_number, parse_numbers, split_quantity
 from napari_deep3d.core.types import Box, ComplexArray, DoubleArray, FloatArray, Shape, Spacing, Vector, zyx
 from napari_deep3d.core.volume import (

@@ -62,20 +62,25 @@ class Tile:
 
 @dataclass(frozen=True)
 class TilePlan:
-    """All tiles of a result of ``shape`` (Z, Y, X), in the order in which they are computed."""
+    """All tiles of a result of ``shape`` (Z, Y, X), in the order in which they are computed.
+
+    ``left_out`` are the indices of tiles that are not computed: the result stays 0 there.
+    """
 
     shape: Shape
     tile: Shape
     axes: tuple[tuple[Segment, ...], tuple[Segment, ...], tuple[Segment, ...]]
+    left_out: frozenset[Shape] = frozenset()
 
     def __iter__(self) -> Iterator[Tile]:
         """Tiles row by row."""
         for index in product(*(range(len(axis)) for axis in self.axes)):
-            yield Tile(zyx(index), zyx(axis[i] for axis, i in zip(self.axes, index, strict=True)))
+            if zyx(index) not in self.left_out:
+                yield Tile(zyx(index), zyx(axis[i] for axis, i in zip(self.axes, index, strict=True)))
 
     def __len__(self) -> int:
         """Number of tiles."""
-        return prod(len(axis) for axis in self.axes)
+        return prod(len(axis) for axis in self.axes) - len(self.left_out)
 
 
 def plan_tiles(shape: Shape, tile: Shape, blend: Shape = BLEND) -> TilePlan:

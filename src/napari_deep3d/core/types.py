@@ -96,6 +96,15 @@ class Box(NamedTuple):
         low = [a // m * m for a, m in zip(self.start, multiple, strict=True)]
         return Box.spanning(low, [-(-b // m) * m for b, m in zip(self.stop, multiple, strict=True)]).clipped(within)
 
+    def widened(self, least: Shape, within: Shape) -> Box:
+        """Widened evenly to at least so many voxels along each axis, within a stack."""
+        missing = [max(0, want - have) for want, have in zip(least, self.shape, strict=True)]
+        starts = [
+            max(0, min(start - more // 2, size - have - more))
+            for start, more, have, size in zip(self.start, missing, self.shape, within, strict=True)
+        ]
+        return Box.at(starts, [have + more for have, more in zip(self.shape, missing, strict=True)]).clipped(within)
+
     def with_axis(self, axis: int, start: int, stop: int) -> Box:
         """The box with another extent along one axis (0, 1, 2 for Z, Y, X)."""
         return Box(*(slice(start, stop) if i == axis else part for i, part in enumerate(self)))

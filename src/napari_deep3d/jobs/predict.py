@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -233,7 +233,7 @@ def predict(prepared: Prepared, into: Output, stop: Stop = never) -> Job[Predict
         tile=plan.tile,
         halo=plan.halo,
         seconds=seconds,
-        voxels_per_second=summary.tiles_done / max(1, plan.tiles) * float(prod(prepared.volume.shape)) / seconds,
+        voxels_per_second=summary.tiles_done / max(1, plan.tiles) * float(prod(plan.layout.shape)) / seconds,
         tile_mismatch=summary.mismatch,
         notices=tuple(notices),
         complete=not summary.stopped,
@@ -270,7 +270,14 @@ def _compute(prepared: Prepared, stop: Stop) -> Job[TilingSummary]:
     yield clock.progress(0, 1, MEASURING)
     device, dtype = torch.device(plan.device), DTYPES[plan.precision]
     fold = fold_stack(
-        generator, prepared.network_input, grid.model_shape, device, dtype, stop, max_voxels=plan.measured_voxels
+        generator,
+        prepared.network_input,
+        grid.model_shape,
+        device,
+        dtype,
+        stop,
+        max_voxels=plan.measured_voxels,
+        is_image=prepared.is_image if prepared.has_gaps else None,
     )
     try:
         folded = yield from mapped(fold, partial(tell, 0.0, measuring))
@@ -281,6 +288,28 @@ def _compute(prepared: Prepared, stop: Stop) -> Job[TilingSummary]:
     if prepared.config.uncertainty:
         network = AugmentedNetwork(folded, plan.model.uncertainty).steps
     predictor = BoxPredictor(network, prepared.network_input, grid, plan.seen_halo, folded.stride)
-    summary = yield from mapped(predict_tiles(predictor, plan.layout, stop=stop), partial(tell, measuring, 1.0))
+    tiles = mapped(predict_tiles(predictor, plan.layout, stop=stop), partial(tell, measuring, 1.0))
+    summary = yield from tiles if prepared.no_data is None else _on_image(tiles, prepared)
     folded.release()
     return summary
+
+
+def _on_image(tiles: Job[TilingSummary], prepared: Prepared) -> Job[TilingSummary]:
+    """Pass tiles of the region on as tiles of the whole stack, 0 where there is no image."""
+    uncertainty = 0.0
+
+    def blanked(event: Event) -> Event:
+        nonlocal uncertainty
+        if not isinstance(event, TileDone):
+            return event
+        image = ~prepared.is_blank(event.region)
+        spread = None if event.uncertainty is None else event.uncertainty * image
+        if spread is not None:
+            uncertainty += float(spread.sum(dtype=np.float64))
+        return TileDone(event.region.shifted(prepared.region.start), event.values * image, spread)
+
+    summary = yield from mapped(tiles, blanked)
+    if summary.mean_uncertainty is None or summary.stopped or prepared.no_data is None:
+        return summary
+    image_voxels = prod(prepared.volume.shape) - prepared.no_data.count
+    return replace(summary, mean_uncertainty=uncertainty / image_voxels)

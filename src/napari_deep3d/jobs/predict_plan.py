@@ -8,22 +8,33 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import psutil
+from numpy.typing import NDArray
 
 from napari_deep3d.core import (
+    MIN_LATERAL,
+    MIN_PLANES,
     MOSTLY_SATURATED,
     Box,
+    CroppedStack,
+    FilledStack,
     FloatArray,
     InputError,
+    MaskStack,
+    NoData,
     NoImageError,
     NormalisedStack,
+    OffsetStack,
     PredictConfig,
+    SampledIntensities,
     Shape,
     Spacing,
+    Stack,
     Volume,
     doubt_spacing,
+    find_no_data,
     format_spacing,
+    has_large_offset,
     is_flat,
-    measure_with_saturation,
     zyx,
 )
 from napari_deep3d.core.novelty.explain import Novelty, assess
@@ -34,6 +45,8 @@ from napari_deep3d.jobs.predict_cost import FREE_SHARE, Costs
 
 if TYPE_CHECKING:
     from napari_deep3d.nn.model_file import ModelInfo
+
+Mask = NDArray[np.bool_]
 
 MAX_GROWTH = 30
 """A stack may have this many times its voxels on the model's grid: beyond it, its voxel size is wrong, or too coarse to
@@ -206,8 +219,20 @@ def compare_with_training_data(volume: Volume, spacing_um: Spacing, info: ModelI
 class Prepared:
     """A stack that is ready to be predicted: what was decided and measured beforehand, once.
 
-    The intensities ``intensity_range`` become 0 and 1; ``not_finite`` voxels are NaN or infinite, the network sees
-    background there; ``novelty`` is how far the stack is from those of the training, None if the model does not say.
+    Attributes
+    ----------
+    volume, config, plan
+        The stack, the settings, and what will be done; the plan is one for ``region``.
+    intensity_range : tuple of float
+        Intensities that become 0 and 1.
+    not_finite : int
+        Number of voxels that are NaN or infinite within the image; the network sees background there.
+    novelty : Novelty or None
+        How far the stack is from those of the training; None if the model does not say.
+    no_data : NoData or None
+        Voxels that are no image: the network sees them filled, and the result is 0 there. None if all are image.
+    region : Box
+        The part of the stack that is predicted, (Z, Y, X): all of it, or the box that holds the image.
     """
 
     volume: Volume
@@ -216,35 +241,72 @@ class Prepared:
     intensity_range: tuple[float, float]
     not_finite: int
     novelty: Novelty | None
+    no_data: NoData | None
+    region: Box
 
     @property
     def notices(self) -> list[str]:
         """Sentences for the user."""
         notices = list(self.plan.notices)
+        if self.no_data is not None:
+            notices.append(f"{self.no_data.sentence}; they are left out and stay background.")
         if self.not_finite:
             notices.append(f"{self.not_finite} voxels are not finite numbers; they are taken as background.")
         if self.novelty is not None and self.novelty.is_unlike:
             notices.append(self.novelty.notice)
         return notices
 
-    def network_input(self, region: Box) -> FloatArray:
+    def network_input(self, box: Box) -> FloatArray:
         """Read what the network sees of a box of the model's grid.
 
         Returns
         -------
         array, axes (Z, Y, X) or (2, Z, Y, X)
-            The stack on the model's grid, its intensity range brought to 0 and 1, every voxel finite. For DeepZ+ its
+            The region on the model's grid, its intensity range brought to 0 and 1, every voxel finite. For DeepZ+ its
             middle plane, at every Z, and the distance of each plane from it.
         """
-        stack, grid = NormalisedStack(self.volume.data, self.intensity_range), self.plan.grid
+        image = image_of(self.volume.data, self.no_data, self.region)
+        stack, grid = NormalisedStack(image, self.intensity_range), self.plan.grid
         if self.plan.model.network_input != "plane":
-            return grid.read(stack, region)
+            return grid.read(stack, box)
         from napari_deep3d.nn.patches import plane_and_distance
 
         middle = grid.model_shape[0] // 2
-        plane = grid.read(stack, region.with_axis(0, middle, middle + 1))[0]
-        distance = np.arange(region.z.start, region.z.stop) - middle
+        plane = grid.read(stack, box.with_axis(0, middle, middle + 1))[0]
+        distance = np.arange(box.z.start, box.z.stop) - middle
         return plane_and_distance(plane, distance * grid.model_step_um(self.plan.spacing_um))
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether some of the region is no image."""
+        blank = 0 if self.no_data is None else self.no_data.count
+        return prod(self.volume.shape) - blank < prod(self.region.shape)
+
+    def is_blank(self, box: Box) -> Mask:
+        """Which voxels of a box of the region are no image, axes (Z, Y, X)."""
+        if self.no_data is None:
+            return np.zeros(box.shape, bool)
+        return self.no_data.mask(box.shifted(self.region.start))
+
+    def is_image(self, box: Box) -> Mask:
+        """Which voxels of a box of the model's grid are image, axes (Z, Y, X)."""
+        if self.no_data is None:
+            return np.ones(box.shape, bool)
+        return self.plan.grid.read(CroppedStack(MaskStack(self.no_data), self.region), box) < 0.5
+
+
+def _without_blank_tiles(plan: PredictionPlan, no_data: NoData, region: Box) -> PredictionPlan:
+    """The plan for a region of a stack without those tiles that hold no image."""
+    blank = [tile.index for tile in plan.layout if no_data.mask(tile.write.shifted(region.start)).all()]
+    layout = replace(plan.layout, left_out=frozenset(blank))
+    measuring = plan.seconds * plan.measuring_share
+    seconds = measuring + (plan.seconds - measuring) * len(layout) / len(plan.layout)
+    return replace(plan, layout=layout, tiles=len(layout), seconds=seconds, measuring_share=measuring / seconds)
+
+
+def image_of(data: Stack, no_data: NoData | None, region: Box) -> Stack:
+    """The region of a stack (Z, Y, X), what is no image filled."""
+    return data if no_data is None else CroppedStack(FilledStack(data, no_data), region)
 
 
 def prepare(volume: Volume, config: PredictConfig) -> Prepared:
@@ -258,22 +320,43 @@ def prepare(volume: Volume, config: PredictConfig) -> Prepared:
     held = volume
     if prod(volume.shape) <= MAX_HELD_VOXELS and not isinstance(volume.data, np.ndarray):
         held = replace(volume, data=np.stack([np.asarray(volume.data[z]) for z in range(volume.shape[0])]))
-    bounds, not_finite, saturated = measure_with_saturation(held.data, plan.model.percentiles)
-    if not_finite == prod(volume.shape):
+    # 1. What is no image, and the intensities of what is.
+    sampled = SampledIntensities(volume.shape)
+    no_data = find_no_data(held.data, sampled.add)
+    if sampled.not_finite == prod(volume.shape):
         raise NoImageError(
             volume.name, "holds no finite number, only NaN or infinity", "numbers are needed. Load the original stack."
         )
-    if is_flat(bounds):
+    if no_data is not None and no_data.is_everything:
+        raise NoImageError(
+            volume.name,
+            f"holds no image, only blank planes ({no_data.values_text})",
+            "a stack with structure is needed. Check that the right channel and file were chosen.",
+        )
+    bounds = sampled.range(plan.model.percentiles, no_data)
+    if is_flat(bounds, volume.data.dtype):
         raise NoImageError(
             volume.name,
             f"is constant (every voxel about {bounds[0]:g})",
             "a stack with structure is needed. Check that the right channel and file were chosen.",
         )
-    if saturated > MOSTLY_SATURATED:
+    # 2. The box that holds the image, which alone is predicted.
+    region = Box.whole(volume.shape)
+    if no_data is not None:
+        region = no_data.image_box.widened((MIN_PLANES, MIN_LATERAL, MIN_LATERAL), volume.shape)
+        cropped = replace(volume, data=CroppedStack(volume.data, region))
+        plan = _without_blank_tiles(plan_prediction(cropped, config), no_data, region)
+    share = max(sampled.saturated_share(), sampled.saturated_share(no_data))
+    if share > MOSTLY_SATURATED:
         raise NoImageError(
             volume.name,
-            f"is overexposed ({saturated:.0%} of it is at the largest value)",
+            f"is overexposed ({share:.0%} of it is at the largest value)",
             f"at most {MOSTLY_SATURATED:.0%} is allowed. Acquire it again with less light or exposure.",
         )
-    novelty = compare_with_training_data(held, plan.spacing_um, plan.model)
-    return Prepared(volume, config, plan, bounds, not_finite, novelty)
+    # 3. The comparison with the training data.
+    image = image_of(held.data, no_data, region)
+    if has_large_offset(bounds, image.dtype):
+        image = OffsetStack(image, bounds[0])
+    novelty = compare_with_training_data(replace(volume, data=image), plan.spacing_um, plan.model)
+    not_finite = sampled.not_finite - (0 if no_data is None else no_data.not_finite)
+    return Prepared(volume, config, plan, bounds, not_finite, novelty, no_data, region)

@@ -9,12 +9,14 @@ convolutions. What remains is a plain convolutional network, whose result does n
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from math import inf, prod
+from typing import TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_deep3d.core import (
@@ -34,11 +36,13 @@ from napari_deep3d.core import (
     told,
 )
 from napari_deep3d.nn import slabs
-from napari_deep3d.nn.generator import EPSILON, STRIDE, Generator, ResidualBlock, norms
+from napari_deep3d.nn.generator import EPSILON, STRIDE, Generator, ResidualBlock, norms, pad_to_stride
 from napari_deep3d.nn.inference import ReadBox
 
 MEASURING = "measuring the stack"
 """What the progress says meanwhile."""
+T = TypeVar("T", bound=np.generic)
+Mask = NDArray[np.bool_]
 Statistics = list[tuple[Tensor, Tensor]]
 """Mean and variance of each norm layer."""
 
@@ -48,6 +52,8 @@ SAMPLE_VOXELS = 2_500_000
 """Larger ones are measured by columns of about as many voxels together, and at least four of them."""
 MAX_COLUMN: Shape = (128, 64, 64)
 """Voxels of a column."""
+MIN_IMAGE = 0.25
+"""Columns with less than this share of the image that the fullest one has are left out."""
 MIN_PIECE = 64
 """A piece shorter than this is not halved where memory runs out."""
 
@@ -79,20 +85,24 @@ def sample_boxes(shape: Shape) -> list[Box]:
     return [Box.at(corner, size) for corner in product(*starts)]
 
 
-def predict_and_measure(generator: Generator, batch: Tensor) -> Steps[tuple[Tensor, Statistics]]:
+def predict_and_measure(
+    generator: Generator, batch: Tensor, image: Tensor | None = None
+) -> Steps[tuple[Tensor, Statistics]]:
     """Prediction of a batch (N, C, Z, Y, X) of pieces of one stack, and the statistics of every norm layer.
 
-    Each layer is normalised by, and its statistics taken over, the whole batch.
+    Each layer is normalised by, and its statistics taken over, the whole batch, or what of it is ``image``: 1 there
+    and 0 elsewhere, (N, 1, Z, Y, X).
     """
     layers = norms(generator)
     try:
         for layer in layers:
             layer.pooled = True
+            layer.image = None if image is None else pad_to_stride(image)
         prediction = yield from slabs.run(generator, batch)
         return prediction, [layer.measured for layer in layers if layer.measured is not None]
     finally:
         for layer in layers:
-            layer.pooled, layer.measured = False, None
+            layer.pooled, layer.measured, layer.image = False, None, None
 
 
 def fold_norms(generator: Generator, statistics: Statistics) -> Generator:
@@ -126,6 +136,8 @@ class FoldedNetwork:
         Where and in which number format to compute; the last layer is computed in float32.
     stop : callable
         Asked all the time; when true a pass is left by a StoppedError.
+    images : sequence of arrays of bool, axes (Z, Y, X), or None
+        Which voxels of the pieces are image; the others do not count. None if all are.
     """
 
     stride = STRIDE
@@ -138,26 +150,38 @@ class FoldedNetwork:
         device: torch.device,
         dtype: torch.dtype,
         stop: Stop = never,
+        images: Sequence[Mask] | None = None,
     ) -> None:
-        finish(self._measure(generator, pieces, device, dtype), stop)
+        finish(self._measure(generator, pieces, device, dtype, images), stop)
         self.stop = stop
 
     @classmethod
     def measuring(
-        cls, generator: Generator, pieces: Sequence[FloatArray], device: torch.device, dtype: torch.dtype
+        cls,
+        generator: Generator,
+        pieces: Sequence[FloatArray],
+        device: torch.device,
+        dtype: torch.dtype,
+        images: Sequence[Mask] | None = None,
     ) -> Steps[FoldedNetwork]:
         """Measure the pieces in steps, and return the network; parameters as of the class."""
         network = cls.__new__(cls)
-        yield from network._measure(generator, pieces, device, dtype)
+        yield from network._measure(generator, pieces, device, dtype, images)
         network.stop = never
         return network
 
     def _measure(
-        self, generator: Generator, pieces: Sequence[FloatArray], device: torch.device, dtype: torch.dtype
+        self,
+        generator: Generator,
+        pieces: Sequence[FloatArray],
+        device: torch.device,
+        dtype: torch.dtype,
+        images: Sequence[Mask] | None,
     ) -> Steps[None]:
         self.device, self.dtype = device, dtype
         ready = on_device(generator, device, dtype)
-        prediction, statistics = yield from predict_and_measure(ready, self._to_tensor(pieces))
+        image = () if images is None else (self._to_tensor([each.astype(np.float32) for each in images]).float(),)
+        prediction, statistics = yield from predict_and_measure(ready, self._to_tensor(pieces), *image)
         # A stack measured whole is predicted already.
         self._known = (pieces[0], _to_array(prediction)) if len(pieces) == 1 else None
         self.generator = on_device(fold_norms(generator, statistics), device, dtype)
@@ -208,30 +232,38 @@ def fold_stack(
     stop: Stop = never,
     *,
     max_voxels: float = inf,
+    is_image: Callable[[Box], Mask] | None = None,
 ) -> Job[FoldedNetwork]:
     """The generator with the norm statistics of a stack (Z, Y, X); of a part, with a notice, where memory runs out.
 
-    ``read`` reads what the network sees of a box; no more than ``max_voxels`` are measured; the rest is as for
-    :class:`FoldedNetwork`. Left by a StoppedError. InputError if memory does not suffice for a small part either.
+    ``read`` reads what the network sees of a box; ``is_image`` says which of its voxels are image, None if all are; no
+    more than ``max_voxels`` are measured; the rest is as for :class:`FoldedNetwork`. Left by a StoppedError. InputError
+    if memory does not suffice for a small part either.
     """
+    boxes, images = sample_boxes(shape), None
+    if is_image is not None:
+        images = [is_image(box) for box in boxes]
+        largest = max(image.mean() for image in images)
+        kept = [number for number, image in enumerate(images) if image.mean() >= MIN_IMAGE * largest]
+        boxes, images = [boxes[number] for number in kept], [images[number] for number in kept]
     pieces = []
-    for box in sample_boxes(shape):
+    for box in boxes:
         if stop():
             raise StoppedError
         pieces.append(read(box))
     while True:
         if sum(prod(piece.shape[-3:]) for piece in pieces) <= max_voxels:
             try:
-                measuring = FoldedNetwork.measuring(generator, pieces, device, dtype)
+                measuring = FoldedNetwork.measuring(generator, pieces, device, dtype, images)
                 return (yield from told(measuring, lambda share: Progress(share, 1, MEASURING), stop))
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
-        pieces = fewer_pieces(pieces)
+        pieces, images = fewer_pieces(pieces), None if images is None else fewer_pieces(images)
         yield Notice("Not enough memory to measure the whole stack; a part of it stands for the whole.")
 
 
-def fewer_pieces(pieces: list[FloatArray]) -> list[FloatArray]:
+def fewer_pieces(pieces: list[NDArray[T]]) -> list[NDArray[T]]:
     """Every second piece, or the middle half of a single one along its longest axis; InputError if that is small."""
     if len(pieces) > 1:
         return pieces[::2]

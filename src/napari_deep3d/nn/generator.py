@@ -51,7 +51,8 @@ class StackNorm(nn.Module):
     """Instance norm whose statistics can be pooled over a batch: over several pieces of one stack.
 
     With ``pooled``, mean and variance are those of the whole batch instead of each item; ``measured`` holds them
-    then, one per channel.
+    then, one per channel. They are taken over the voxels that are ``image``, if that is given: 1 where there is image
+    and 0 elsewhere, (N, 1, Z, Y, X) before any pooling; a pooled voxel counts if at least half of it is image.
     """
 
     def __init__(self, channels: int) -> None:
@@ -59,6 +60,7 @@ class StackNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
         self.pooled = False
+        self.image: Tensor | None = None
         self.measured: tuple[Tensor, Tensor] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -66,6 +68,10 @@ class StackNorm(nn.Module):
         if not self.pooled:
             # Batch norm of one item is instance norm; unlike F.instance_norm it keeps channels_last_3d.
             return torch.cat([self._norm(item) for item in torch.split(x, 1)]) if len(x) > 1 else self._norm(x)
+        if self.image is not None:
+            mean, variance = self.measured = _masked_statistics(x, self.image)
+            weight, bias = self.weight.float(), self.bias.float()
+            return F.batch_norm(x, mean, variance, weight, bias, eps=EPSILON)
         mean = torch.zeros_like(self.weight, dtype=torch.float32)
         variance = torch.ones_like(mean)
         y = self._norm(x, mean, variance)  # with momentum 1 these buffers then hold this pass's statistics
@@ -80,6 +86,20 @@ class StackNorm(nn.Module):
                 mean.copy_(x.flatten())
             return torch.zeros_like(x) + bias.to(x.dtype).view(1, -1, 1, 1, 1)
         return F.batch_norm(x, mean, variance, weight, bias, training=True, momentum=1.0, eps=EPSILON)
+
+
+def _masked_statistics(x: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance of each channel of (N, C, Z, Y, X) over the voxels that are image; over all, if none is."""
+    inside = F.adaptive_avg_pool3d(image, zyx(x.shape[2:])) >= 0.5
+    if not inside.any():
+        inside = torch.ones_like(inside)
+    # Plane by plane: no second copy of all channels is made.
+    planes = [(x[:, :, z], inside[:, :, z]) for z in range(x.shape[2])]
+    count = inside.sum()
+    mean = sum((plane * where).float().sum((0, 2, 3)) for plane, where in planes) / count
+    centre = mean.view(1, -1, 1, 1)
+    variance = sum(((plane.float() - centre).square() * where).sum((0, 2, 3)) for plane, where in planes) / count
+    return mean, variance
 
 
 class ResidualBlock(nn.Module):
