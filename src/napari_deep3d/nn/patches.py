@@ -164,8 +164,8 @@ def _image_of_both(name: str, *stacks: Volume) -> tuple[list[Volume], NoData | N
         raise NoImageError(
             f"pair {name}:",
             f"only {1 - no_data.share:.1%} of its voxels are image in both stacks",
-            f"at least {MIN_PLANES} planes of {MIN_LATERAL} x {MIN_LATERAL}, and {MIN_IMAGE:.0%} of the box around them, "
-            "are needed. Check how the pair was registered, or remove it.",
+            f"at least {MIN_PLANES} planes of {MIN_LATERAL} x {MIN_LATERAL}, and {MIN_IMAGE:.0%} of the box around "
+            "them, are needed. Check how the pair was registered, or remove it.",
         )
     # Both are filled where one is no image, and so alike: what is filled still shows the same in both.
     volumes = [replace(volume, data=filled(volume.data, no_data, region, hold=False)) for volume in stacks]
