@@ -115,6 +115,7 @@ tiles: setup
 registration: setup
 	$(BIN)/python -m benchmarks.registration.confidence
 	$(BIN)/python -m benchmarks.registration.accuracy --tables $(RESULTS)
+	$(BIN)/python -m benchmarks.registration.borders --table $(RESULTS)/registration_borders.csv
 	$(BIN)/python -m benchmarks.registration.speed --table $(RESULTS)/registration_speed.csv
 
 training: setup

@@ -74,7 +74,7 @@ def bad_pair(kind: str, folder: Path, files: Files) -> tuple[Path, Path]:
     if kind == "constant":
         data[:] = 9
     elif kind == "nan":
-        data[3, 4, 5] = np.nan
+        data[:] = np.nan
     elif kind == "saturated":
         data = np.minimum(data, 95)
     elif kind == "plane":
@@ -92,7 +92,7 @@ def bad_pair(kind: str, folder: Path, files: Files) -> tuple[Path, Path]:
     ("kind", "got", "remedy"),
     [
         ("constant", "constant (every voxel is 9)", "Choose another channel or file"),
-        ("nan", "no numbers (NaN or infinite)", "export the stack again"),
+        ("nan", "holds no image, only blank planes (NaN)", "Choose another channel or file"),
         ("saturated", "is saturated", "less light or exposure"),
         ("plane", "single plane", "Give the file that holds all planes"),
         ("no size", "has no voxel size in micrometres", "Give it as Z,Y,X in um"),

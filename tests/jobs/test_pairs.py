@@ -81,13 +81,10 @@ def nothing(how: str) -> np.ndarray:
     data = np.random.default_rng(1).integers(0, 900, (8, 32, 32)).astype(np.float32)
     if how == "saturated":
         return np.clip(data, 0, 300)
-    if how == "one nan":
-        data[2, 3, 4] = np.nan
-        return data
     return np.full_like(data, {"blank": 0, "constant": 7, "nan": np.nan}[how])
 
 
-@pytest.mark.parametrize("how", ["blank", "constant", "saturated", "nan", "one nan"])
+@pytest.mark.parametrize("how", ["blank", "constant", "saturated", "nan"])
 @pytest.mark.parametrize("side", ["widefield", "confocal"])
 def test_pairs_that_show_nothing_are_left_out(pairs_folder: Path, side: str, how: str) -> None:
     write_stack(pairs_folder / side / "1.tif", nothing(how), (0.5, 0.2, 0.2), overwrite=True)
@@ -95,7 +92,8 @@ def test_pairs_that_show_nothing_are_left_out(pairs_folder: Path, side: str, how
     usable, left_out = prepare_usable_pairs(loaded, (0, 100))
     assert [pair.name for pair in usable] == ["0.tif", "2.tif"]
     assert [pair.name for pair in left_out] == ["1.tif"]
-    assert ("saturated" if how == "saturated" else "1 is constant or not finite") in left_out[0].notice
+    words = {"saturated": "saturated", "nan": "1 holds no image"}
+    assert words.get(how, "1 is constant") in left_out[0].notice
     with pytest.raises(InputError, match=r"pair 1\.tif: "):
         prepare_pairs(loaded, (0, 100))
 

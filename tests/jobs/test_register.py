@@ -14,6 +14,7 @@ from napari_deep3d.core.config import RegisterConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Event, Notice, Progress, StoppedError, drain
 from napari_deep3d.core.registration.transform import Transform
+from napari_deep3d.core.volume import Volume
 from napari_deep3d.io import open_stack, write_stack
 from napari_deep3d.jobs import register
 from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
@@ -71,6 +72,37 @@ def test_what_is_written_can_be_trained_on(pair_files: Files, tmp_path: Path) ->
     assert [pair.name for pair in prepare_pairs(PairsFolder(tmp_path / "pairs").load(), (0.1, 99.9))] == [
         "cell.ome.tif"
     ]
+
+
+@pytest.mark.parametrize("value", [0, np.nan])
+def test_borders_that_are_no_image_are_cropped_or_known_again(pair_files: Files, tmp_path: Path, value: float) -> None:
+    spoilt = tuple(tmp_path / name for name in ("c.ome.tif", "cell.ome.tif"))
+    for file, path in zip(pair_files, spoilt, strict=True):
+        data = np.asarray(open_stack(file).volume().data).astype(np.float32) + 50
+        data[:, :6] = data[:, :, 33] = value
+        write_stack(path, data, SPACING_UM)
+    events = list[Event]()
+    made = drain(register_pair(*sources((spoilt[0], spoilt[1])), tmp_path / "pairs", RegisterConfig()), events.append)
+    assert made.registration.shift_voxels == pytest.approx(SHIFT, abs=0.1)
+    told = [event.message for event in events if isinstance(event, Notice) and "are no image" in event.message]
+    assert len(told) == 2
+    (pair,) = prepare_pairs(PairsFolder(tmp_path / "pairs").load(), (0.1, 99.9))
+    assert pair.no_data is not None
+    rows, columns = pair.no_data.empty[1:]
+    assert not rows.any()
+    assert 2 <= columns.sum() <= 4, "the two columns, where they came to lie; the confocal one between two voxels"
+
+
+def test_channels_are_cropped_alike(pair_files: Files) -> None:
+    """Whatever is no image in the one or the other: their layers are laid on each other."""
+    confocal, widefield = (source.volume() for source in sources(pair_files))
+    framed = np.pad(np.asarray(confocal.data)[:, 5:-5, 5:-5], [(0, 0), (5, 5), (5, 5)], constant_values=65_535)
+    stacks = [Volume(framed, SPACING_UM), confocal]
+    for first, second in (stacks, stacks[::-1]):
+        pairs = drain(
+            align_stacks([first, second], widefield, Transform.shift(np.multiply(SHIFT, SPACING_UM).tolist()))
+        )
+        assert pairs[0].region == pairs[1].region
 
 
 def test_a_pair_is_never_replaced_unless_asked(pair_files: Files, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import tifffile
 
 from napari_deep3d.core.config import SimulateConfig
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.events import Event, Progress, drain
+from napari_deep3d.core.events import Event, Notice, Progress, drain
 from napari_deep3d.core.simulation.imaging import simulate_pair
 from napari_deep3d.io import open_stack, write_stack
 from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
@@ -94,6 +94,35 @@ def test_real_confocal_stacks_are_read_from_files(tmp_path: Path) -> None:
     file = write_stack(tmp_path / "real.tif", stack, (0.3, 0.1, 0.1))
     config = SimulateConfig(pairs=1, shape=SHAPE)
     assert drain(simulate_pairs(tmp_path / "out", config, confocal_stacks=[file])).pairs == 1
+
+
+@pytest.mark.parametrize("value", [0, 65_535, np.nan])
+def test_borders_of_a_confocal_stack_are_no_sample(tmp_path: Path, value: float) -> None:
+    """Frame, column and planes without image leave the pair what it is without them, but for the filled column."""
+    stack = (100 + np.random.default_rng(0).gamma(0.5, 500.0, (20, 40, 40))).astype(np.float32)
+    spoilt = np.pad(stack, [(2, 3), (9, 4), (5, 0)], constant_values=value)
+    files = [write_stack(tmp_path / f"{i}.tif", each, (0.3, 0.1, 0.1)) for i, each in enumerate((stack, spoilt))]
+    config, events = SimulateConfig(pairs=1, shape=SHAPE, kind="confocal"), list[Event]()
+    made = []
+    for file in files:
+        out = drain(simulate_pairs(tmp_path / file.stem, config, confocal_stacks=[file]), events.append).output
+        made.append([open_stack(out / side / NAMES[0]).volume().data[:] for side in ("confocal", "widefield")])
+    np.testing.assert_array_equal(made[0], made[1])
+    (notice,) = [event.message for event in events if isinstance(event, Notice)]
+    assert notice.startswith("1: ")
+    assert "are no image" in notice
+    spoilt[:, :, 30] = value
+    file = write_stack(tmp_path / "column.tif", spoilt, (0.3, 0.1, 0.1))
+    out = drain(simulate_pairs(tmp_path / "column", config, confocal_stacks=[file])).output
+    found = open_stack(out / "confocal" / NAMES[0]).volume().data[:]
+    assert np.corrcoef(found.ravel(), made[0][0].ravel())[0, 1] > 0.8
+
+
+def test_confocal_stack_without_image_is_refused(tmp_path: Path) -> None:
+    file = write_stack(tmp_path / "blank.tif", np.full((20, 40, 40), np.nan, np.float32), (0.3, 0.1, 0.1))
+    with pytest.raises(InputError, match=r"blank holds no image, only blank planes \(NaN\)"):
+        drain(simulate_pairs(tmp_path / "out", SimulateConfig(pairs=1, shape=SHAPE), confocal_stacks=[file]))
+    assert not (tmp_path / "out").exists()
 
 
 def test_missing_confocal_stack_is_told_before_anything_is_made(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.torch
+import tifffile
 import torch
 from safetensors.torch import load_file
 
@@ -615,3 +616,22 @@ def test_model_of_a_stopped_training_has_a_halo_that_is_safe_without_being_measu
     assert (info.halo, info.uncertainty) == (LARGEST_HALO, None)
     with pytest.raises(AssertionError, match="measured"):
         drain(train_model(None, tmp_path / "run", train_config, resume=True))
+
+
+def test_what_is_no_image_is_left_out_and_told_of(
+    pairs_folder: Path, tmp_path: Path, train_config: TrainConfig
+) -> None:
+    for name in ("0.tif", "1.tif"):
+        path = pairs_folder / "confocal" / name
+        data = tifffile.imread(path).astype(np.float32)
+        data[:, :4] = data[:, :, 20] = np.nan
+        write_stack(path, data, (0.3, 0.2, 0.2), overwrite=True)
+    events = list[Event]()
+    ended = drain(
+        train_model(pairs_folder, tmp_path / "run", changed(train_config, held_out=("1.tif",))), events.append
+    )
+    assert ended.complete
+    assert np.isfinite([ended.loss, *ended.validation.values()]).all()
+    (told,) = [message for message in notices(events) if "are no image" in message]
+    assert told.startswith("Pair 0.tif: 15 % of the voxels are no image (NaN edges, 1 NaN column)")
+    assert told.endswith("So it is with 1 more of the 3 pairs.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,8 +15,10 @@ from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.types import Box
 from napari_deep3d.core.volume import MIN_LATERAL, MIN_PLANES, Volume
 from napari_deep3d.nn.patches import (
+    MAX_NO_IMAGE,
     Batch,
     TrainingPair,
+    _draw_box,
     blank_patch,
     draw_batch,
     network_input,
@@ -70,12 +74,87 @@ def test_side_without_structure_is_refused_by_name(rising: np.ndarray, value: fl
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_single_voxel_that_is_not_finite_is_refused(rising: np.ndarray, value: float) -> None:
+def test_single_voxel_that_is_not_finite_is_filled(rising: np.ndarray, value: float) -> None:
     """It would make the loss of every patch that holds it nan, many steps later."""
     spoilt = rising.copy()
     spoilt[3, 4, 5] = value
-    with pytest.raises(InputError, match="not finite"):
-        TrainingPair.prepare("p", volume(rising), volume(spoilt, "c"), (0, 100))
+    pair = TrainingPair.prepare("p", volume(rising), volume(spoilt, "c"), (0, 100))
+    image = pair.is_image(pair.whole)
+    assert image is not None
+    np.testing.assert_array_equal(np.argwhere(~image), [(3, 4, 5)])
+    confocal = pair.crop_confocal(pair.whole)
+    assert np.isfinite(confocal).all()
+    np.testing.assert_allclose(confocal[image], rising[image] / rising[image].max(), atol=1e-4)
+
+
+BORDERS: dict[str, tuple[tuple[slice | int, ...], ...]] = {
+    "frame": (np.s_[:, :3], np.s_[:, -3:], np.s_[:, :, :3], np.s_[:, :, -3:]),
+    "edges of a shift, and a gap": (np.s_[:, :5], np.s_[:, :, -7:], np.s_[:, :, 11]),
+    "last plane": (np.s_[-1],),
+}
+
+
+@pytest.mark.parametrize("kind", BORDERS)
+@pytest.mark.parametrize("value", [0.0, 65_535.0, np.nan])
+@pytest.mark.parametrize("side", [0, 1])
+def test_borders_change_nothing_within(rising: np.ndarray, kind: str, value: float, side: int) -> None:
+    """Intensities and patches are those of the image: of what is left the file's other voxels say nothing."""
+    sides = [rising + 1000, 2 * rising + 3000]
+    is_none = np.zeros(SHAPE, bool)
+    for part in BORDERS[kind]:
+        is_none[part] = True
+    sides[side] = np.where(is_none, np.float32(value), sides[side])
+    pair = TrainingPair.prepare("p", volume(sides[0]), volume(sides[1], "c"), (0, 100))
+    kept = rising[~is_none]
+    assert pair.widefield_range == pytest.approx((kept.min() + 1000, kept.max() + 1000))
+    assert pair.confocal_range == pytest.approx((2 * kept.min() + 3000, 2 * kept.max() + 3000))
+    assert "Pair p: " in pair.notice
+    image = pair.is_image(pair.whole)
+    inside = slice(None) if image is None else image
+    for seen in (pair.crop_widefield(pair.whole), pair.crop_confocal(pair.whole)):
+        assert seen.min() >= -1e-4
+        assert seen.max() <= 1 + 1e-4
+        np.testing.assert_allclose(np.sort(seen[inside].ravel()), np.sort(norm(kept)), atol=1e-4)
+
+
+def norm(values: np.ndarray) -> np.ndarray:
+    return (values - values.min()) / (values.max() - values.min())
+
+
+def test_patches_lie_where_there_is_image(rising: np.ndarray) -> None:
+    """Of a sheared stack: wedges that leave half of it."""
+    large = np.random.default_rng(0).random((16, 96, 64)).astype(np.float32)
+    z, y, _ = np.ogrid[:16, :96, :64]
+    blank = np.broadcast_to((y < 3 * z) | (y >= 48 + 3 * z), large.shape)
+    spoilt = np.where(blank, np.float32(0), large + 1)
+    pair = TrainingPair.prepare("p", volume(spoilt), volume(large + 1, "c"), (0, 100))
+    rng = np.random.default_rng(0)
+    shares = []
+    for _ in range(40):
+        image = pair.is_image(_draw_box(rng, pair, (4, 16, 16)))
+        assert image is not None
+        shares.append(1 - image.mean())
+    assert max(shares) <= MAX_NO_IMAGE
+    assert 0.4 < blank.mean() < 0.7, "by chance alone most would lie elsewhere"
+    # A patch larger than any place with image: the best that there is, filled alike in both stacks.
+    batch = draw_batch([pair], settings(patch=(16, 64, 64)), 0)
+    np.testing.assert_allclose(batch.network_input, batch.confocal, atol=0.01)
+
+
+def test_pairs_that_are_image_in_different_places_are_refused(rising: np.ndarray) -> None:
+    left, right = rising + 1, rising + 1
+    left[:, :, :17], right[:, :, 15:] = 0, 0
+    with pytest.raises(InputError, match=r"pair p: only 0\.0% of its voxels are image in both .*registered, or remove"):
+        TrainingPair.prepare("p", volume(left), volume(right, "c"), (0, 100))
+
+
+def test_misaligned_pair_knows_where_it_is_no_image(rising: np.ndarray) -> None:
+    spoilt = rising + 1
+    spoilt[:, :, 10] = 0
+    pair = TrainingPair.prepare("p", volume(spoilt), volume(rising, "c"), (0, 100))
+    image = replace(pair, shift=(0, 0, 4)).is_image(Box.whole((8, 32, 28)))
+    assert image is not None
+    assert list(np.flatnonzero(~image[0, 0])) == [6, 10]
 
 
 @pytest.mark.parametrize("side", ["w", "c"])

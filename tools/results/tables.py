@@ -258,6 +258,19 @@ TABLES = {
         "registration_confidence.csv",
         {"confidence": "{confidence}", "pairs": "{pairs}", "right": "{right}"},
     ),
+    "registration-borders": Table(
+        "registration_borders.csv",
+        {
+            "border": "{border}",
+            "taken as image: right": "{before right}",
+            "error, um": "{before error_um}",
+            "confidence": "{before confidence}",
+            "left out: right": "{after right}",
+            "its error, um": "{after error_um}",
+            "its confidence": "{after confidence}",
+        },
+        bold=["none"],
+    ),
     "registration-speed": Table(
         "registration_speed.csv",
         {

@@ -144,8 +144,10 @@ def _as_acquired(confocal: Volume, widefield: Volume, box: Box) -> NDArray[Any]:
 
 
 def _from_0_to_1(section: NDArray[Any]) -> NDArray[Any]:
-    """Intensities between the 1st and the 99.7th percentile brought to 0 and 1, others cut."""
-    low, high = np.percentile(section, (1, 99.7))
+    """Intensities between the 1st and the 99.7th percentile brought to 0 and 1, others cut; 0 for what is no number."""
+    finite = np.isfinite(section)
+    low, high = np.percentile(section[finite], (1, 99.7)) if finite.any() else (0.0, 1.0)
+    section = np.where(finite, section, low)
     return np.asarray(np.clip((section - low) / max(float(high - low), 1e-9), 0, 1), dtype=np.float64)
 
 

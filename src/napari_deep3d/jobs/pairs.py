@@ -247,3 +247,11 @@ def _check_names(pairs: Sequence[LoadedPair]) -> None:
     for pair in pairs:
         if not pair.name or Path(pair.name).name != pair.name or pair.name.startswith("."):
             raise InputError(f"a pair is called {pair.name!r}, which cannot be the name of a file. Rename it.")
+
+
+def notices_of(pairs: Sequence[TrainingPair]) -> list[str]:
+    """What of pairs is no image, for the user: one sentence, about the first of several."""
+    notices = [pair.notice for pair in pairs if pair.notice]
+    if len(notices) > 1:
+        return [f"{notices[0]} So it is with {len(notices) - 1} more of the {len(pairs)} pairs."]
+    return notices

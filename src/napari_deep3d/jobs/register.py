@@ -187,7 +187,7 @@ def register_pair(
 def align_stacks(
     confocals: Sequence[Volume], widefield: Volume, transform: Transform, stop: Stop = never
 ) -> Job[list[AlignedPair]]:
-    """Align several stacks of one microscope, such as its channels, by the same transform.
+    """Align several stacks of one microscope, such as its channels, by the same transform; all as the first is cropped.
 
     InputError if the stacks share too little, StoppedError if it was stopped.
     """
@@ -199,7 +199,9 @@ def align_stacks(
                 return clock.progress(len(pairs) + event.fraction, len(confocals), event.message)
             return event
 
-        pairs.append((yield from mapped(align_pair(confocal, widefield, transform, stop), overall)))
+        is_alike = bool(pairs) and confocal.shape == confocals[0].shape
+        region = pairs[0].region if is_alike else None
+        pairs.append((yield from mapped(align_pair(confocal, widefield, transform, stop, region), overall)))
     return pairs
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
 
-from napari_deep3d.core import Clock, InputError, Job, Shape, SimulateConfig, Spacing, Stop, Volume, never
+from napari_deep3d.core import Clock, InputError, Job, Notice, Shape, SimulateConfig, Spacing, Stop, Volume, never
+from napari_deep3d.core.image_part import find_no_image, image_part
 from napari_deep3d.core.simulation.imaging import MeasuredPsf, SampleKind, SceneBounds, simulate_pair
 from napari_deep3d.io import check_folder, open_stack
 from napari_deep3d.jobs.pairs import PairsFolder
@@ -62,7 +63,7 @@ def simulate_pairs(
     config : SimulateConfig
         Number, shape (Z, Y, X), seed and kind. Pair i depends on the seed and i alone.
     confocal_stacks : sequence of path
-        Files of real confocal stacks to take samples from.
+        Files of real confocal stacks to take samples from, from where they are image.
     position : int, optional
         Which image of confocal files that hold several, counted from 0.
     psfs : sequence of path
@@ -83,7 +84,12 @@ def simulate_pairs(
     if config.kind and kind is None:
         allowed = ", ".join(KINDS)
         raise InputError(f"there is no kind of sample {config.kind!r}; {allowed} are allowed. Choose one, or none.")
-    stacks = [_read(path, position) for path in confocal_stacks]
+    stacks = list[Volume]()
+    for path in confocal_stacks:
+        stack, notice = _image_of(_read(path, position))
+        stacks.append(stack)
+        if notice:
+            yield Notice(notice)
     measured = [MeasuredPsf(np.asarray(psf.data), psf.require_spacing_um()) for psf in map(_read, psfs)]
     folder = PairsFolder(check_folder(output, overwrite))
 
@@ -126,3 +132,17 @@ def _read(path: str | Path, position: int | None = None) -> Volume:
     """The stack of a file, all of it in memory."""
     volume = open_stack(path, position).volume()
     return Volume(np.asarray(volume.data[:, :, :]), volume.spacing_um, name=volume.name)
+
+
+def _image_of(volume: Volume) -> tuple[Volume, str]:
+    """The part of a stack that is image, what else is in it filled; and what was left out, or nothing, in words."""
+    no_data = find_no_image(volume.data)
+    if no_data is None:
+        return volume, ""
+    if no_data.is_everything:
+        raise InputError(
+            f"{volume.name} holds no image, only blank planes ({no_data.values_text}); a confocal stack to take "
+            "samples from is needed. Give another file."
+        )
+    part = replace(volume, data=np.asarray(image_part(volume.data, no_data).data))
+    return part, f"{volume.name}: {no_data.sentence}; they are left out."

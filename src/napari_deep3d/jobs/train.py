@@ -32,6 +32,7 @@ from napari_deep3d.jobs.pairs import (
     LoadedPair,
     PairsFolder,
     memory_bytes,
+    notices_of,
     prepare_usable_pairs,
 )
 from napari_deep3d.jobs.run_folder import (
@@ -200,7 +201,7 @@ def train_model(
         if processes.is_first:
             if not resume:
                 check_folder(folder, overwrite=False)
-            yield from map(Notice, (*read.notices, *doubts))
+            yield from map(Notice, (*read.notices, *notices_of(read.prepared), *doubts))
             yield Notice(f"{len(read.prepared)} pairs, {device_label(device, dtype)}")
         plan = TimePlan(config)
         if minutes is not None:

@@ -196,7 +196,9 @@ def calibrate(
         region = Box.centred(box or pair.shape, pair.shape)
         seen = network_input(pair, region, config)
         prediction, spread = AugmentedNetwork(FoldedNetwork(generator, [seen], device, dtype, stop), None)(seen)
-        return spread, prediction, np.abs(prediction - pair.crop_confocal(region))
+        error = np.abs(prediction - pair.crop_confocal(region))
+        image = pair.is_image(region)
+        return (spread, prediction, error) if image is None else (spread[image], prediction[image], error[image])
 
     try:
         return fit_calibration_to_pairs((spread_and_error(pair) for pair in pairs), config.runtime.seed)

@@ -15,18 +15,19 @@ from napari_deep3d.core import (
     Box,
     FloatArray,
     InputError,
+    NoData,
     NoImageError,
     Shape,
     Spacing,
     TrainConfig,
     Volume,
-    all_finite,
     intensity_range,
     is_flat,
     normalise,
     saturated_share,
     zyx,
 )
+from napari_deep3d.core.image_part import cropped, either, filled, find_no_image, saturated_share_of_image
 
 BLANK_LIGHT = (0.1, 60.0)
 """How uneven the light of a blank patch is, in standard deviations of its noise."""
@@ -34,6 +35,12 @@ DISTANCE_UNIT_UM = 10.0
 """Distances are divided by this, as in Deep-Z's propagation matrix."""
 UNKNOWN_SPACING_UM: Spacing = (1.0, 1.0, 1.0)
 """Taken for pairs that do not state their voxel size."""
+MIN_IMAGE = 0.1
+"""Share of the box around the image, at least, that must be image in both stacks of a pair."""
+MAX_NO_IMAGE = 0.1
+"""Share of a patch that may be no image; it is filled alike in both stacks."""
+PLACES_TRIED = 20
+"""Places of a patch that are drawn, at most, to find one with no more than that; the best of them is taken."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,8 @@ class TrainingPair:
     """A registered pair, voxel on voxel, and the intensities that become 0 and 1 in each stack.
 
     ``shift`` is a misalignment (Z, Y, X) in voxels put between the stacks for comparison: the pair is then what both
-    have in common.
+    have in common. ``no_data`` are the voxels that are no image in one of the stacks or in both; the stacks are filled
+    there. ``notice`` says what was left out of the files' stacks; it is empty if nothing was.
     """
 
     name: str
@@ -50,29 +58,36 @@ class TrainingPair:
     widefield_range: tuple[float, float]
     confocal_range: tuple[float, float]
     shift: Shape = (0, 0, 0)
+    no_data: NoData | None = None
+    notice: str = ""
 
     @classmethod
     def prepare(cls, name: str, widefield: Volume, confocal: Volume, percentiles: tuple[float, float]) -> TrainingPair:
-        """Check a pair and measure its intensities.
+        """Check a pair, leave out what is no image in one of its stacks, and measure its intensities.
 
-        InputError if the stacks differ in shape, NoImageError if one is constant, mostly saturated or has voxels that
-        are not finite.
+        What is left of the pair is the box that holds the image of both. InputError if the stacks differ in shape,
+        NoImageError if one is constant or mostly saturated, or too little is image in both.
         """
         if widefield.shape != confocal.shape:
             raise InputError(
                 f"pair {name}: wide-field is {widefield.shape} and confocal {confocal.shape}; both must have the "
                 "same shape, voxel on voxel. Register the pair first."
             )
+        (widefield, confocal), no_data, notice = _image_of_both(name, widefield, confocal)
         ranges = []
         for volume in (widefield, confocal):
-            bounds = intensity_range(volume.data, percentiles)
-            if is_flat(bounds) or not all_finite(volume.data):
+            bounds = intensity_range(volume.data, percentiles, no_data)
+            if is_flat(bounds, volume.data.dtype):
                 raise NoImageError(
                     f"pair {name}:",
-                    f"{volume.name} is constant or not finite",
-                    "stacks with structure and without NaN or infinity are needed. Remove the pair from the folder.",
+                    f"{volume.name} is constant",
+                    "stacks with structure are needed. Remove the pair from the folder.",
                 )
-            share = saturated_share(volume.data, intensity_range(volume.data, (0, 100))[1])
+            largest = intensity_range(volume.data, (0, 100), no_data)[1]
+            if no_data is None:
+                share = saturated_share(volume.data, largest)
+            else:
+                share = saturated_share_of_image(volume.data, largest, no_data)
             if share > MAX_SATURATED:
                 raise NoImageError(
                     f"pair {name}:",
@@ -81,7 +96,7 @@ class TrainingPair:
                     "it.",
                 )
             ranges.append(bounds)
-        return cls(name, widefield, confocal, ranges[0], ranges[1])
+        return cls(name, widefield, confocal, ranges[0], ranges[1], no_data=no_data, notice=notice)
 
     @property
     def shape(self) -> Shape:
@@ -100,13 +115,23 @@ class TrainingPair:
 
     def crop_widefield(self, box: Box) -> FloatArray:
         """Normalised wide-field voxels of a box, axes (Z, Y, X)."""
-        in_common = [max(0, by) for by in self.shift]
-        return normalise(self.widefield.data[box.shifted(in_common)], self.widefield_range)
+        return normalise(self.widefield.data[self._in_widefield(box)], self.widefield_range)
 
     def crop_confocal(self, box: Box) -> FloatArray:
         """Normalised confocal voxels of a box, axes (Z, Y, X)."""
-        in_common = [max(0, -by) for by in self.shift]
-        return normalise(self.confocal.data[box.shifted(in_common)], self.confocal_range)
+        return normalise(self.confocal.data[self._in_confocal(box)], self.confocal_range)
+
+    def is_image(self, box: Box) -> NDArray[np.bool_] | None:
+        """Which voxels of a box, axes (Z, Y, X), are image in both stacks; None if all of the pair is."""
+        if self.no_data is None:
+            return None
+        return ~(self.no_data.mask(self._in_widefield(box)) | self.no_data.mask(self._in_confocal(box)))
+
+    def _in_widefield(self, box: Box) -> Box:
+        return box.shifted([max(0, by) for by in self.shift])
+
+    def _in_confocal(self, box: Box) -> Box:
+        return box.shifted([max(0, -by) for by in self.shift])
 
     def misaligned(self, rng: np.random.Generator, largest_um: Spacing) -> TrainingPair:
         """The pair with a random shift (Z, Y, X) between its stacks, as if it had not been registered."""
@@ -117,6 +142,34 @@ class TrainingPair:
             most = size - least
             shift.append(int(np.clip(round(rng.uniform(-um, um) / step), -most, most)))
         return replace(self, shift=zyx(shift))
+
+
+def _image_of_both(name: str, *stacks: Volume) -> tuple[list[Volume], NoData | None, str]:
+    """The box of a pair that holds the image of both its stacks, what else is in it filled; and what was left out."""
+    found = [find_no_image(volume.data) for volume in stacks]
+    for volume, own in zip(stacks, found, strict=True):
+        if own is not None and own.is_everything:
+            raise NoImageError(
+                f"pair {name}:",
+                f"{volume.name} holds no image, its voxels are blank or not finite ({own.values_text})",
+                "stacks with structure are needed. Remove the pair from the folder.",
+            )
+    no_data = either(found[0], found[1])
+    if no_data is None:
+        return list(stacks), None, ""
+    region = no_data.image_box
+    left = cropped(no_data, region)
+    is_small = region.shape[0] < MIN_PLANES or min(region.shape[1:]) < MIN_LATERAL
+    if no_data.is_everything or is_small or (left is not None and 1 - left.share < MIN_IMAGE):
+        raise NoImageError(
+            f"pair {name}:",
+            f"only {1 - no_data.share:.1%} of its voxels are image in both stacks",
+            f"at least {MIN_PLANES} planes of {MIN_LATERAL} x {MIN_LATERAL}, and {MIN_IMAGE:.0%} of the box around "
+            "them, are needed. Check how the pair was registered, or remove it.",
+        )
+    # Both are filled where one is no image, and so alike: what is filled still shows the same in both.
+    volumes = [replace(volume, data=filled(volume.data, no_data, region, hold=False)) for volume in stacks]
+    return volumes, left, f"Pair {name}: {no_data.sentence}; they are left out."
 
 
 @dataclass(frozen=True)
@@ -168,8 +221,7 @@ def _draw_patch(
     if config.data.blank_share and config.network.network_input == "stack" and rng.random() < config.data.blank_share:
         return blank_patch(rng, size, config.data.percentiles)
     pair = pairs[int(rng.integers(len(pairs)))]
-    corner = [int(rng.integers(have - want + 1)) for have, want in zip(pair.shape, size, strict=True)]
-    box = Box.at(corner, size)
+    box = _draw_box(rng, pair, size)
     plane, first = int(rng.integers(pair.shape[0])), int(rng.integers(config.data.z_step))
     seen = network_input(pair, box, config, plane, first)
     flips = tuple(axis for axis in (-3, -2, -1) if rng.random() < 0.5)
@@ -177,6 +229,19 @@ def _draw_patch(
     sides = [np.flip(side, flips) for side in (seen, pair.crop_confocal(box))]
     left, right = (side.swapaxes(-1, -2) for side in sides) if turn else sides
     return left, right
+
+
+def _draw_box(rng: np.random.Generator, pair: TrainingPair, size: Shape) -> Box:
+    """A random box of a pair; where some of the pair is no image, one of several that has little of that."""
+    boxes: list[tuple[float, Box]] = []
+    for _ in range(PLACES_TRIED):
+        corner = [int(rng.integers(have - want + 1)) for have, want in zip(pair.shape, size, strict=True)]
+        box = Box.at(corner, size)
+        image = pair.is_image(box)
+        boxes.append((0.0 if image is None else 1 - float(image.mean()), box))
+        if boxes[-1][0] <= MAX_NO_IMAGE:
+            break
+    return min(boxes, key=lambda each: each[0])[1]
 
 
 def blank_patch(

@@ -69,13 +69,13 @@ def score_pairs(
     dtype: torch.dtype,
     stop: Stop = never,
 ) -> list[tuple[float, float]]:
-    """RMSE and SSIM of whole-stack predictions against confocal in [0, 1], a row for each pair."""
+    """RMSE and SSIM of whole-stack predictions against confocal in [0, 1], a row for each pair; of what is image."""
     scores = []
     for pair in pairs:
         region = _scored(pair)
         prediction = Predictor(generator, pair, config, device, dtype, stop)(region)
-        confocal = pair.crop_confocal(region)
-        scores.append((rmse(prediction, confocal), ssim(prediction, confocal)))
+        confocal, image = pair.crop_confocal(region), pair.is_image(region)
+        scores.append((rmse(prediction, confocal, image), ssim(prediction, confocal, image)))
     return scores
 
 
@@ -84,8 +84,8 @@ def score_widefield(pairs: Sequence[TrainingPair]) -> list[tuple[float, float]]:
     scores = []
     for pair in pairs:
         region = _scored(pair)
-        widefield, confocal = pair.crop_widefield(region), pair.crop_confocal(region)
-        scores.append((rmse(widefield, confocal), ssim(widefield, confocal)))
+        widefield, confocal, image = pair.crop_widefield(region), pair.crop_confocal(region), pair.is_image(region)
+        scores.append((rmse(widefield, confocal, image), ssim(widefield, confocal, image)))
     return scores
 
 

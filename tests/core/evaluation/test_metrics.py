@@ -60,3 +60,14 @@ def test_score_before_and_after_the_fit(image: np.ndarray) -> None:
     assert got.ssim == pytest.approx(ssim(2 * image, image))
     assert got.rmse_fit == pytest.approx(0, abs=1e-6)
     assert got.ssim_fit == pytest.approx(1)
+
+
+def test_scores_of_some_voxels_do_not_depend_on_the_others(image: np.ndarray) -> None:
+    blurred = np.float32(0.5) * (image + image.mean())
+    where = np.zeros(image.shape, bool)
+    where[:, :, :14] = True
+    spoilt = blurred.copy()
+    spoilt[:, :, 17:] = 9  # beyond the windows of those
+    assert rmse(spoilt, image, where) == rmse(blurred[:, :, :14], image[:, :, :14])
+    assert ssim(spoilt, image, where) == pytest.approx(ssim(blurred, image, where))
+    assert ssim(blurred, image, np.ones(image.shape, bool)) == pytest.approx(ssim(blurred, image))

@@ -10,6 +10,7 @@ import pytest
 from napari_deep3d.core.config import RegisterConfig
 from napari_deep3d.core.events import Progress, StoppedError, drain, never
 from napari_deep3d.core.registration.affine import MatchedBlock, fit_linear_map
+from napari_deep3d.core.registration.common_grid import common_grid
 from napari_deep3d.core.registration.register import register_volumes
 from napari_deep3d.core.registration.transform import Transform, centre_um, corners_um
 from napari_deep3d.core.types import DoubleArray, Shape, Spacing
@@ -63,10 +64,7 @@ def fit(kind: str, stop_after: int | None = None) -> tuple[Transform, list[Match
     answers = iter([False] * (10_000 if stop_after is None else stop_after))
     start = np.round(np.array(SHIFT) / SPACING)
     job = fit_linear_map(
-        confocal.data,
-        widefield.data,
-        SPACING,
-        np.zeros(3),
+        common_grid(confocal, widefield),
         start,
         kind,  # type: ignore[arg-type]
         lambda: next(answers, True),
@@ -116,7 +114,7 @@ def test_pair_that_is_only_shifted_is_hardly_turned_or_stretched() -> None:
     shape, truth = (24, 144, 144), Transform.shift((0.45, -0.33, 0.52))
     confocal, widefield = confocal_stack(beads, shape, SPACING), widefield_stack(beads.moved(truth), shape, SPACING)
     lag = np.array([1.5, -3.3, 5.2])
-    job = fit_linear_map(confocal.data, widefield.data, SPACING, np.zeros(3), lag, "affine", never)
+    job = fit_linear_map(common_grid(confocal, widefield), lag, "affine", never)
     transform, _, notices = drain(job)
     assert notices == []
     assert (corner_error(transform, truth, shape, SPACING) <= (0.5, 0.5, 0.5)).all()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -16,6 +18,13 @@ SPACING: Spacing = (0.5, 0.2, 0.2)
 
 def good(dtype: str = "uint16") -> NDArray[np.generic]:
     return np.random.default_rng(0).gamma(4, 15, (8, 40, 40)).clip(0, 250).astype(dtype)
+
+
+def overexposed(share: float) -> NDArray[np.uint16]:
+    """A good stack with a share of its voxels, here and there, at the camera's largest value."""
+    data = good().astype(np.uint16)
+    data[np.random.default_rng(1).random(data.shape) < share] = 65_535
+    return data
 
 
 def refusal(kind: str, data: NDArray[np.generic], spacing: Spacing | None = SPACING) -> str:
@@ -34,7 +43,7 @@ kinds = pytest.mark.parametrize("kind", ["confocal", "wide-field"])
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32", "float64"])
 def test_good_stacks_pass_without_a_word(dtype: str) -> None:
-    assert check_pair(Volume(good(dtype), SPACING), Volume(good(), (0.3, 0.1, 0.1))) == []
+    assert check_pair(Volume(good(dtype), SPACING), Volume(good(), (0.3, 0.1, 0.1))).notices == []
 
 
 @kinds
@@ -46,12 +55,43 @@ def test_missing_voxel_size(kind: str) -> None:
 
 @kinds
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_voxels_that_are_no_numbers(kind: str, value: float) -> None:
+def test_a_voxel_that_is_no_number_is_filled(kind: str, value: float) -> None:
     data = good("float32")
     data[5, 3, 7] = value
-    message = refusal(kind, data)
-    assert "NaN or infinite" in message
-    assert "export the stack again" in message
+    bad, fine = Volume(data, SPACING), Volume(good(), SPACING)
+    pair = check_pair(*((bad, fine) if kind == "confocal" else (fine, bad)))
+    seen = np.asarray((pair.confocal if kind == "confocal" else pair.widefield).volume.data)
+    changed = np.argwhere(seen != data)
+    np.testing.assert_array_equal(changed, [(5, 3, 7)])
+    assert np.isfinite(seen).all()
+    (notice,) = pair.notices
+    assert notice.startswith(f"The {kind} stack: ")
+    assert notice.endswith("they are left out.")
+
+
+@kinds
+@pytest.mark.parametrize("value", [0, 65_535, np.nan])
+def test_borders_are_cut_off_and_gaps_filled(kind: str, value: float) -> None:
+    data = good("float32")
+    data[:, :5] = data[:, :, -7:] = data[:, 20] = value
+    bad, fine = Volume(data, SPACING), Volume(good(), SPACING)
+    pair = check_pair(*((bad, fine) if kind == "confocal" else (fine, bad)))
+    part = pair.confocal if kind == "confocal" else pair.widefield
+    assert part.start == (0, 5, 0)
+    assert part.volume.shape == (8, 35, 33)
+    kept = np.arange(35) != 15
+    np.testing.assert_array_equal(np.asarray(part.volume.data)[:, kept], data[:, 5:, :-7][:, kept])
+    assert np.abs(np.asarray(part.volume.data)).max() <= 250
+    (notice,) = pair.notices
+    assert "are no image" in notice
+    whole = check_pair(*((bad, fine) if kind == "confocal" else (fine, bad)), crop=False)
+    assert (whole.confocal.volume.shape, whole.confocal.start) == ((8, 40, 40), (0, 0, 0))
+
+
+@kinds
+def test_stack_without_image(kind: str) -> None:
+    message = refusal(kind, np.full((8, 40, 40), np.nan, np.float32))
+    assert "holds no image, only blank planes (NaN)" in message
 
 
 @kinds
@@ -64,10 +104,9 @@ def test_constant_stack(kind: str, dtype: str) -> None:
 
 @kinds
 def test_mostly_saturated_stack(kind: str) -> None:
-    data = good()
-    data[:, :, :20] = 65_535
+    data = overexposed(0.5)
     message = refusal(kind, data)
-    assert message.startswith("50% of the")
+    assert int(message.split("%")[0]) == pytest.approx(50, abs=3)
     assert "at its largest value, 65535" in message
     assert "at most 20% is allowed" in message
     assert "less light or exposure" in message
@@ -75,29 +114,29 @@ def test_mostly_saturated_stack(kind: str) -> None:
 
 @kinds
 def test_a_few_saturated_voxels_are_told_and_allowed(kind: str) -> None:
-    data = good()
-    data[:, :, :4] = 65_535
+    data = overexposed(0.1)
     some, fine = Volume(data, SPACING), Volume(good(), SPACING)
-    (notice,) = check_pair(*((some, fine) if kind == "confocal" else (fine, some)))
-    assert notice == f"10.0% of the {kind} stack is saturated; structure is lost there."
+    (notice,) = check_pair(*((some, fine) if kind == "confocal" else (fine, some))).notices
+    assert re.fullmatch(rf"\d+\.\d% of the {kind} stack is saturated; structure is lost there\.", notice)
+    assert float(notice.split("%")[0]) == pytest.approx(10, abs=2)
 
 
 def test_both_stacks_are_told_of() -> None:
-    data = good()
-    data[:, :, :4] = 65_535
-    assert [("confocal" in notice) for notice in check_pair(*[Volume(data, SPACING)] * 2)] == [True, False]
+    data = overexposed(0.1)
+    assert [("confocal" in notice) for notice in check_pair(*[Volume(data, SPACING)] * 2).notices] == [True, False]
 
 
 def test_bright_spot_is_not_saturation() -> None:
     data = good()
     data[4, 20, 20] = 65_535
-    assert check_pair(Volume(data, SPACING), Volume(good(), SPACING)) == []
+    assert check_pair(Volume(data, SPACING), Volume(good(), SPACING)).notices == []
 
 
 @kinds
 def test_saturation_in_a_deep_stack_is_found_in_whatever_plane(kind: str) -> None:
-    data = np.random.default_rng(0).integers(0, 4000, (100, 16, 16)).astype(np.uint16)
-    data[40:80] = 65_535
+    rng = np.random.default_rng(0)
+    data = rng.integers(0, 4000, (100, 16, 16)).astype(np.uint16)
+    data[40:80][rng.random((40, 16, 16)) < 0.99] = 65_535
     share = int(refusal(kind, data).split("%")[0])
     assert share == pytest.approx(40, abs=4)
 
@@ -105,4 +144,4 @@ def test_saturation_in_a_deep_stack_is_found_in_whatever_plane(kind: str) -> Non
 def test_little_light_is_not_constant() -> None:
     data = np.zeros((8, 40, 40), np.uint16)
     data[4, 20:24, 20:24] = 1
-    assert check_pair(Volume(data, SPACING), Volume(good(), SPACING)) == []
+    assert check_pair(Volume(data, SPACING), Volume(good(), SPACING)).notices == []

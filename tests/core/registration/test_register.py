@@ -107,6 +107,46 @@ def test_shift_in_um_is_right_whatever_the_voxel_sizes(
     np.testing.assert_allclose(np.multiply(found.shift_voxels, widefield[1]), found.shift_um)
 
 
+def with_borders(kind: str, volume: Volume, is_confocal: bool) -> Volume:
+    """The stack with voxels that are no image, the same in both or of each its own."""
+    data = np.asarray(volume.data).copy()
+    z, y, _x = np.ogrid[: data.shape[0], : data.shape[1], : data.shape[2]]
+    if kind == "frame":
+        data[:, ~np.pad(np.ones((SHAPE[1] - 24, SHAPE[2] - 24), bool), 12)] = 0
+    elif kind == "edges of their own, NaN":
+        data = data.astype(np.float32)
+        data[(np.s_[:], np.s_[:9]) if is_confocal else (np.s_[:], np.s_[:], np.s_[-13:])] = np.nan
+    elif kind == "gaps":
+        data[:, :, 40] = data[:, 61] = data[7] = data[20] = 0
+    elif kind == "wedges":
+        data[np.broadcast_to((y < z) | (y >= 64 + z), data.shape)] = 100
+    elif kind == "padding":
+        data = np.pad(data, [(3, 1), (40, 60), (70, 10)] if is_confocal else [(0, 4), (50, 50), (50, 50)])
+    return Volume(data, volume.spacing_um, name=volume.name)
+
+
+@pytest.mark.parametrize("kind", ["frame", "edges of their own, NaN", "gaps", "wedges", "padding"])
+def test_borders_that_are_no_image_do_not_draw_the_shift(kind: str) -> None:
+    confocal, widefield = thick()
+    found = register(with_borders(kind, confocal, True), with_borders(kind, widefield, False))
+    first = ((3, 40, 70), (0, 50, 50)) if kind == "padding" else ((0, 0, 0), (0, 0, 0))
+    moved = np.subtract(first[1], first[0]) * SPACING
+    assert_within(np.subtract(found.shift_um, moved), SHIFT, (0.1, 0.03, 0.03))
+    assert found.refusal == ""
+    assert "The wide-field stack" in [notice.split(":")[0] for notice in found.notices]
+
+
+def test_largest_shift_counts_from_the_whole_stacks() -> None:
+    """The stacks' images lie 5 um from each other in their files; with less allowed there is nothing to compare."""
+    confocal, widefield = thick()
+    moved = [Volume(np.pad(np.asarray(widefield.data), [(0, 0), (n, 0), (0, 0)]), SPACING) for n in (50, 90)]
+    found = register(confocal, moved[0], max_shift_um=(2, 6, 2))
+    assert_within(found.shift_um, np.add(SHIFT, (0, 5, 0)), (0.1, 0.03, 0.03))
+    assert found.refusal == ""
+    with pytest.raises(InputError, match=r"within the largest shift allowed.* has too little in common"):
+        register(confocal, moved[1], max_shift_um=(2, 1, 2))
+
+
 def test_voxel_of_the_confocal_stack_lies_at_its_index_plus_the_shift() -> None:
     field = (texture(0, (36, 110, 110)) * 200 + 2000).astype(np.uint16)
     lag = (3, -5, 8)

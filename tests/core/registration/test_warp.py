@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy import ndimage as ndi
 
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import Progress, StoppedError, drain
@@ -17,6 +18,7 @@ from napari_deep3d.core.registration.transform import Transform
 from napari_deep3d.core.registration.warp import align_pair, resample, shared_region
 from napari_deep3d.core.types import DoubleArray, Shape, Spacing
 from napari_deep3d.core.volume import Volume
+from napari_deep3d.nn.patches import TrainingPair
 from tests.helpers.registration import turned
 
 SPACING: Spacing = (0.3, 0.1, 0.1)
@@ -194,3 +196,39 @@ def test_shared_region_of_a_shift_leaves_nothing_out(confocal, widefield, shift)
         assert part.start <= seen[0]
         assert part.stop >= seen[-1] + 1
         assert part.stop - part.start <= len(seen) + 2  # ends may be off by rounding
+
+
+@pytest.mark.parametrize("transform", [Transform.shift((0.41, 0.23, -0.17)), TURNED], ids=["shift", "turn"])
+@pytest.mark.parametrize("value", [0.0, np.nan])
+def test_no_image_stays_none_and_spoils_nothing_around_it(transform: Transform, value: float) -> None:
+    shape: Shape = (20, 60, 64)
+    noise_of = np.random.default_rng(0).normal(0, 0.5, (2, *shape))
+    clean = [
+        Volume((of_waves(shape, SPACING, by).data + more).astype(np.float32), SPACING)
+        for by, more in zip((None, transform), noise_of, strict=True)
+    ]
+    expected = drain(align_pair(*clean, transform))
+    spoilt = [np.asarray(volume.data).copy() for volume in clean]
+    spoilt[0][:, :6] = spoilt[0][:, :, 30] = value  # of the confocal stack an edge and a column
+    spoilt[1][:, :, -5:] = spoilt[1][9] = value  # of the wide-field stack an edge and a plane
+    confocal, widefield = (Volume(data, SPACING) for data in spoilt)
+    pair = drain(align_pair(confocal, widefield, transform))
+    # 1. Edges are cropped, and the wide-field voxels are untouched.
+    assert pair.region.x.stop <= shape[2] - 5
+    np.testing.assert_array_equal(pair.widefield, spoilt[1][pair.region])
+    # 2. The column is one of the value where it comes to lie, a few voxels wide, or filled where it is turned.
+    blank = np.isnan(pair.confocal) if np.isnan(value) else pair.confocal == value
+    assert (blank.any(axis=2).mean() > 0.95) == (transform.is_shift or np.isnan(value))
+    assert blank.sum(axis=2).max() <= 4
+    own = expected.confocal[pair.region.relative_to(expected.region)]
+    away = ~ndi.binary_dilation(blank, iterations=2)
+    away[:, :4] = False
+    assert np.abs(pair.confocal - own)[away].max() < (3 if blank.any() else 30)
+    # 3. A training knows both again.
+    trained = TrainingPair.prepare("p", Volume(pair.widefield, SPACING), Volume(pair.confocal, SPACING), (0, 100))
+    image = trained.is_image(trained.whole)
+    assert image is not None
+    assert image.shape == blank.shape
+    assert not image[blank].any()
+    assert not image[9 - pair.region.z.start].any()
+    assert (~image).mean() < blank.mean() + 1.5 / len(image)

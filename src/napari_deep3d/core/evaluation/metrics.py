@@ -5,23 +5,34 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
 from napari_deep3d.core import FloatArray
 
-
-def rmse(image: FloatArray, truth: FloatArray) -> float:
-    """Root mean squared difference."""
-    return float(np.sqrt(np.mean((image.astype(np.float64) - truth) ** 2)))
+SSIM_WINDOW = 7
+"""Side in voxels of the window of the structural similarity."""
 
 
-def ssim(image: FloatArray, truth: FloatArray) -> float:
+def rmse(image: FloatArray, truth: FloatArray, where: NDArray[np.bool_] | None = None) -> float:
+    """Root mean squared difference, of the voxels ``where`` if that is given."""
+    squares = (image.astype(np.float64) - truth) ** 2
+    return float(np.sqrt(np.mean(squares if where is None else squares[where])))
+
+
+def ssim(image: FloatArray, truth: FloatArray, where: NDArray[np.bool_] | None = None) -> float:
     """Structural similarity in 3D (Wang et al. 2004; scikit-image's 7-voxel window), for a data range of 1.
 
-    Of stacks with fewer than 7 planes the window is as large as they allow: an odd number.
+    Of stacks with fewer than 7 planes the window is as large as they allow: an odd number. The mean over the stack
+    without a border of half a window, of the voxels ``where`` if that is given.
     """
-    window = min(7, (min(truth.shape) - 1) // 2 * 2 + 1)
-    return float(structural_similarity(truth, image, data_range=1.0, win_size=window))
+    window = min(SSIM_WINDOW, (min(truth.shape) - 1) // 2 * 2 + 1)
+    if where is None:
+        return float(structural_similarity(truth, image, data_range=1.0, win_size=window))
+    _, values = structural_similarity(truth, image, data_range=1.0, win_size=window, full=True)
+    inside = tuple(slice(window // 2, n - window // 2) for n in truth.shape)
+    chosen = values[inside][where[inside]]
+    return float(np.mean(chosen)) if chosen.size else float("nan")
 
 
 def fit_scale(image: FloatArray, truth: FloatArray) -> FloatArray:

@@ -23,7 +23,6 @@ from napari_deep3d.core import (
     FloatArray,
     Job,
     Shape,
-    Spacing,
     Stack,
     Stop,
     StoppedError,
@@ -34,6 +33,7 @@ from napari_deep3d.core import (
     shape_of,
     zyx,
 )
+from napari_deep3d.core.registration.common_grid import CommonGrid
 from napari_deep3d.core.registration.cross_spectrum import find_subpixel_shift, gather_spectra
 from napari_deep3d.core.registration.transform import Transform, centre_um, corners_um
 
@@ -104,21 +104,14 @@ class _BlockShift:
 
 
 def fit_linear_map(
-    confocal: Stack,
-    widefield: Stack,
-    step_um: Spacing,
-    offset_um: DoubleArray,
-    lag: DoubleArray,
-    kind: LinearKind,
-    stop: Stop,
+    grids: CommonGrid, lag: DoubleArray, kind: LinearKind, stop: Stop
 ) -> Job[tuple[Transform, list[MatchedBlock], list[str]]]:
     """Fit a similarity or affine map, starting from the shift of the whole stack.
 
     Parameters
     ----------
-    confocal, widefield, step_um : stacks, axes (Z, Y, X), and the voxel size of both
-    offset_um : DoubleArray
-        Shift in um that a lag of 0 stands for.
+    grids : CommonGrid
+        Both stacks on voxels of one size.
     lag : DoubleArray
         Of the whole stack, in voxels.
     stop : Stop
@@ -129,6 +122,7 @@ def fit_linear_map(
     Transform, list of MatchedBlock, list of str
         The map between the stacks' positions, the blocks behind it, and what the user should know.
     """
+    confocal, widefield, step_um = grids.confocal, grids.widefield, grids.step_um
     step, shape = np.array(step_um), shape_of(confocal)
 
     # 1. Blocks spread evenly over the stack, up to its borders.
@@ -163,8 +157,8 @@ def fit_linear_map(
     fitted = Transform.from_array(matrix)
     blocks = [
         MatchedBlock(
-            zyx(block.centre.tolist()),
-            zyx((block.shift + offset_um).tolist()),
+            zyx((block.centre + grids.confocal_first_um).tolist()),
+            zyx((block.shift + grids.offset_um).tolist()),
             block.prominence,
             zyx((block.shift - np.array(fitted.shift_at(block.centre.tolist()))).tolist()),
         )
@@ -176,7 +170,9 @@ def fit_linear_map(
             f"Only {len(measured)} parts of the stack matched on their own, too few to tell rotation or magnification; "
             "the result is a shift."
         )
-    return fitted.moved(offset_um.tolist()), blocks, notices
+    from_own = Transform.shift((-grids.confocal_first_um).tolist())
+    to_own = Transform.shift(grids.widefield_first_um.tolist())
+    return Transform.from_array(to_own.matrix @ fitted.matrix @ from_own.matrix), blocks, notices
 
 
 def _match_block(

@@ -8,7 +8,19 @@ from math import ceil
 import numpy as np
 import scipy.fft
 
-from napari_deep3d.core import Box, FloatArray, Shape, Stack, Stop, StoppedError, Vector, read_box, shape_of, zyx
+from napari_deep3d.core import (
+    Box,
+    FloatArray,
+    InputError,
+    Shape,
+    Stack,
+    Stop,
+    StoppedError,
+    Vector,
+    read_box,
+    shape_of,
+    zyx,
+)
 from napari_deep3d.core.registration.cross_spectrum import (
     Lag,
     correlation,
@@ -32,14 +44,22 @@ class LagRange:
     high: Lag
 
 
-def lag_range(confocal: Shape, widefield: Shape, max_lag: Vector | None = None) -> LagRange:
-    """Lags at which two stacks share enough, cut to ``max_lag`` voxels either way where it is given."""
+def lag_range(confocal: Shape, widefield: Shape, max_lag: Vector | None = None, around: Lag = (0, 0, 0)) -> LagRange:
+    """Lags at which two stacks share enough, cut to ``max_lag`` voxels either way of a lag where it is given.
+
+    InputError if they share too little at all of these.
+    """
     low, high = [], []
     bounds = (np.inf, np.inf, np.inf) if max_lag is None else max_lag
-    for own, other, bound in zip(confocal, widefield, bounds, strict=True):
+    for own, other, bound, middle in zip(confocal, widefield, bounds, around, strict=True):
         shared = ceil(MIN_SHARED * min(own, other))
-        low.append(int(max(shared - own, -np.floor(bound))))
-        high.append(int(min(other - shared, np.floor(bound))))
+        low.append(int(max(shared - own, middle - np.floor(bound))))
+        high.append(int(min(other - shared, middle + np.floor(bound))))
+    if any(a > b for a, b in zip(low, high, strict=True)):
+        raise InputError(
+            "within the largest shift allowed, what is image in the two stacks has too little in common. Allow a "
+            "larger shift, or crop the stacks."
+        )
     return LagRange(zyx(low), zyx(high))
 
 

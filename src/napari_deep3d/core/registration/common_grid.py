@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,7 +16,6 @@ from napari_deep3d.core import (
     Stack,
     Vector,
     Volume,
-    all_finite,
     check_stack,
     doubt_spacings,
     format_spacing,
@@ -25,6 +25,7 @@ from napari_deep3d.core import (
     shape_of,
     zyx,
 )
+from napari_deep3d.core.image_part import find_no_image, image_part, saturated_share_of_image
 from napari_deep3d.core.resampling import Resampled, grid_for
 
 SOME_SATURATED = 0.005
@@ -33,9 +34,27 @@ SAME_SPACING = 1e-3
 """Voxel sizes that differ by no more than this share count as one."""
 
 
-def check_pair(confocal: Volume, widefield: Volume) -> list[str]:
-    """Refuse (InputError) stacks that cannot be registered; return what the user should know about the others."""
-    notices, sizes_um = list[str](), list[tuple[str, Spacing]]()
+class CheckedStack(NamedTuple):
+    """The part of a stack that is image, what else is in it filled, and that part's first voxel (Z, Y, X)."""
+
+    volume: Volume
+    start: Shape
+
+
+class CheckedPair(NamedTuple):
+    """Two stacks that can be registered, and what the user should know about them."""
+
+    confocal: CheckedStack
+    widefield: CheckedStack
+    notices: list[str]
+
+
+def check_pair(confocal: Volume, widefield: Volume, *, crop: bool = True) -> CheckedPair:
+    """Leave out of two stacks what is no image, and refuse (InputError) those that cannot be registered.
+
+    Without ``crop`` what is no image is filled only, and the stacks keep their size.
+    """
+    checked, notices, sizes_um = list[CheckedStack](), list[str](), list[tuple[str, Spacing]]()
     for kind, volume in (("confocal", confocal), ("wide-field", widefield)):
         if volume.spacing_um is None:
             raise InputError(
@@ -43,18 +62,23 @@ def check_pair(confocal: Volume, widefield: Volume) -> list[str]:
                 "brought to one scale. Give it as Z,Y,X in um, or save the file with its voxel size."
             )
         sizes_um.append((f"the {kind} stack", volume.spacing_um))
-        if not all_finite(volume.data):
+        no_data = find_no_image(volume.data)
+        if no_data is not None and no_data.is_everything:
             raise InputError(
-                f"the {kind} stack {volume.name} holds voxels that are no numbers (NaN or infinite). Remove those "
-                "planes, or export the stack again."
+                f"the {kind} stack {volume.name} holds no image, only blank planes ({no_data.values_text}): nothing to "
+                "align. Choose another channel or file."
             )
-        bounds = intensity_range(volume.data, (0, 100))
-        if is_flat(bounds):
+        bounds = intensity_range(volume.data, (0, 100), no_data)
+        if is_flat(bounds, volume.data.dtype):
             raise InputError(
                 f"the {kind} stack {volume.name} is constant (every voxel is {bounds[0]:g}): nothing to align. "
                 "Choose another channel or file."
             )
-        share = saturated_share(volume.data, bounds[1])
+        if no_data is None:
+            share = saturated_share(volume.data, bounds[1])
+        else:
+            share = saturated_share_of_image(volume.data, bounds[1], no_data)
+            notices.append(f"The {kind} stack: {no_data.sentence}; they are left out.")
         if share > MAX_SATURATED:
             raise InputError(
                 f"{share:.0%} of the {kind} stack {volume.name} is saturated (at its largest value, {bounds[1]:g}); at "
@@ -62,7 +86,9 @@ def check_pair(confocal: Volume, widefield: Volume) -> list[str]:
             )
         if share > SOME_SATURATED:
             notices.append(f"{share:.1%} of the {kind} stack is saturated; structure is lost there.")
-    return doubt_spacings(sizes_um) + notices
+        part = image_part(volume.data, no_data, crop=crop)
+        checked.append(CheckedStack(replace(volume, data=part.data), part.region.start))
+    return CheckedPair(checked[0], checked[1], doubt_spacings(sizes_um) + notices)
 
 
 @dataclass(frozen=True)
@@ -75,14 +101,20 @@ class CommonGrid:
         The stacks, axes (Z, Y, X); resampled when read, where their own voxels are finer.
     step_um : Spacing
         The voxel size.
-    offset_um : DoubleArray
-        Shift (Z, Y, X) that a lag of 0 stands for: the grids' first voxels need not lie on the stacks' own.
+    confocal_first_um, widefield_first_um : DoubleArray
+        Where the grids' first voxels lie, (Z, Y, X) from the stacks' own.
     """
 
     confocal: Stack
     widefield: Stack
     step_um: Spacing
-    offset_um: DoubleArray
+    confocal_first_um: DoubleArray
+    widefield_first_um: DoubleArray
+
+    @property
+    def offset_um(self) -> DoubleArray:
+        """Shift (Z, Y, X) that a lag of 0 stands for."""
+        return np.asarray(self.widefield_first_um - self.confocal_first_um)
 
     @property
     def shapes(self) -> tuple[Shape, Shape]:
@@ -94,15 +126,21 @@ class CommonGrid:
         return zyx((lag * self.step_um + self.offset_um).tolist())
 
 
-def common_grid(confocal: Volume, widefield: Volume) -> CommonGrid:
-    """See two stacks with voxel size on one grid; raises InputError if one has too few voxels of that size."""
+def common_grid(
+    confocal: Volume, widefield: Volume, starts: tuple[Shape, Shape] = ((0, 0, 0), (0, 0, 0))
+) -> CommonGrid:
+    """See two stacks with voxel size on one grid; raises InputError if one has too few voxels of that size.
+
+    ``starts`` are their first voxels (Z, Y, X) within the whole stacks that they are parts of.
+    """
     own = (confocal.require_spacing_um(), widefield.require_spacing_um())
     step = zyx(a if abs(a / b - 1) < SAME_SPACING else max(a, b) for a, b in zip(*own, strict=True))
     stacks, firsts = list[Stack](), []
-    for kind, volume, spacing in zip(("confocal", "wide-field"), (confocal, widefield), own, strict=True):
+    kinds = ("confocal", "wide-field")
+    for kind, volume, spacing, start in zip(kinds, (confocal, widefield), own, starts, strict=True):
         is_same = np.allclose(np.array(spacing) / step, 1, atol=SAME_SPACING)
         stack = volume.data if is_same else Resampled(volume.data, grid_for(volume.shape, spacing, step))
         check_stack(stack, f"the {kind} stack {volume.name}, on voxels of {format_spacing(step)},")
         stacks.append(stack)
-        firsts.append(np.zeros(3) if is_same else (np.array(step) - spacing) / 2)
-    return CommonGrid(stacks[0], stacks[1], step, firsts[1] - firsts[0])
+        firsts.append(np.array(start) * spacing + (0 if is_same else (np.array(step) - spacing) / 2))
+    return CommonGrid(stacks[0], stacks[1], step, firsts[0], firsts[1])

@@ -63,8 +63,8 @@ def register_volumes(confocal: Volume, widefield: Volume, config: RegisterConfig
     Raises
     ------
     InputError
-        If a stack cannot be registered: no voxel size, not finite, constant, mostly saturated, or too few voxels of
-        the size that both are compared at.
+        If a stack cannot be registered: no voxel size, no image, constant, mostly saturated, or too few voxels of the
+        size that both are compared at.
     StoppedError
         If it was stopped; there is no partial result.
     """
@@ -72,12 +72,13 @@ def register_volumes(confocal: Volume, widefield: Volume, config: RegisterConfig
     method = config.resolved_method
 
     # 1. Both stacks on voxels of one size, and the lags to look at.
-    notices = check_pair(confocal, widefield)
-    grids = common_grid(confocal, widefield)
+    #    What is no image is cut off, and filled where that cannot be; the paper's method knows its window by the whole.
+    own, other, notices = check_pair(confocal, widefield, crop=method != "psf (paper)")
+    grids = common_grid(own.volume, other.volume, (own.start, other.start))
     max_lag = None
     if config.max_shift_um is not None:
         max_lag = zyx(um / step for um, step in zip(config.max_shift_um, grids.step_um, strict=True))
-    searched = lag_range(*grids.shapes, max_lag)
+    searched = lag_range(*grids.shapes, max_lag, _nearest(-grids.offset_um / grids.step_um))
 
     # 2. The lag, first to about a voxel, then to a fraction of one.
     yield clock.progress(0, 1, "looking for the overlap")
@@ -109,9 +110,7 @@ def register_volumes(confocal: Volume, widefield: Volume, config: RegisterConfig
     # 5. More than a shift, where it is asked for.
     transform, blocks = Transform.shift(grids.to_um(lag)), list[MatchedBlock]()
     if config.transform != "shift":
-        transform, blocks, more = yield from fit_linear_map(
-            grids.confocal, grids.widefield, grids.step_um, grids.offset_um, lag, config.transform, stop
-        )
+        transform, blocks, more = yield from fit_linear_map(grids, lag, config.transform, stop)
         notices += more
     shift = transform.shift_at(centre_um(confocal.shape, confocal.require_spacing_um()))
     return Registration(
@@ -160,11 +159,15 @@ def _look(grids: CommonGrid, cut: Lag, max_tiles: int | None, stop: Stop) -> Job
 
 def _nearest_cut(grids: CommonGrid, lag: DoubleArray, otherwise: Lag) -> Lag:
     """The whole-voxel lag to cut tiles at, if the stacks share enough there."""
-    cut = zyx(round(float(v)) for v in lag)
+    cut = _nearest(lag)
     boxes = shared_boxes(*grids.shapes, cut)
     if boxes is None or any(n < least for n, least in zip(boxes[0].shape, MIN_SHARED_VOXELS, strict=True)):
         return otherwise
     return cut
+
+
+def _nearest(lag: DoubleArray) -> Lag:
+    return zyx(round(float(v)) for v in lag)
 
 
 def _refusal(confidence: float, lag: DoubleArray, searched: LagRange, config: RegisterConfig) -> str:
