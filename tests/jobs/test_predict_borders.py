@@ -36,7 +36,8 @@ def predict(stack: np.ndarray, model: Path, **changes: object) -> Prediction:
     ("value", "pad"),
     [
         (0, ((0, 0), (1, 1), (1, 1))),
-        (65_535, ((0, 0), (8, 8), (8, 8))),  # more than half of a stack at its largest value is overexposed
+        (65_535, ((0, 0), (8, 8), (8, 8))),
+        (65_535, ((3, 5), (20, 30), (40, 25))),
         (0, ((3, 5), (20, 30), (40, 25))),
         (np.nan, ((3, 5), (20, 30), (40, 25))),
     ],

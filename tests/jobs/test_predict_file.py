@@ -127,7 +127,8 @@ def spoil(stack: np.ndarray, how: str) -> None:
     """Make a time point that shows nothing."""
     stack[...] = {"blank": 0, "constant": 7, "largest value": 65535, "nan": np.nan}.get(how, 65535)
     if how == "overexposed":
-        stack[:, :, :12] = np.random.default_rng(1).integers(0, 1000, (*SHAPE[:2], 12))
+        rng, dark = np.random.default_rng(1), round(0.3 * stack.size)  # scattered: a straight edge is that of a padding
+        stack.ravel()[rng.permutation(stack.size)[:dark]] = rng.integers(0, 1000, dark)
     if how == "nan and infinity":
         stack[...] = np.inf
         stack[2:] = np.nan

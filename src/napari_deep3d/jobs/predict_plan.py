@@ -314,7 +314,7 @@ def prepare(volume: Volume, config: PredictConfig) -> Prepared:
 
     Each voxel is read once; beyond :data:`MAX_HELD_VOXELS` once plane by plane, and the part that stands for the stack
     in the comparison once more. InputError as :func:`plan_prediction`;
-    NoImageError without a finite voxel or any structure, or where more than half of the voxels are saturated.
+    NoImageError without a finite voxel or any structure, or where more than half of the image is saturated.
     """
     plan = plan_prediction(volume, config)
     held = volume
@@ -346,7 +346,7 @@ def prepare(volume: Volume, config: PredictConfig) -> Prepared:
         region = no_data.image_box.widened((MIN_PLANES, MIN_LATERAL, MIN_LATERAL), volume.shape)
         cropped = replace(volume, data=CroppedStack(volume.data, region))
         plan = _without_blank_tiles(plan_prediction(cropped, config), no_data, region)
-    share = max(sampled.saturated_share(), sampled.saturated_share(no_data))
+    share = sampled.saturated_share(no_data)
     if share > MOSTLY_SATURATED:
         raise NoImageError(
             volume.name,
