@@ -136,9 +136,9 @@ def test_bright_spot_is_not_saturation() -> None:
 def test_saturation_in_a_deep_stack_is_found_in_whatever_plane(kind: str) -> None:
     rng = np.random.default_rng(0)
     data = rng.integers(0, 4000, (100, 16, 16)).astype(np.uint16)
-    data[40:80][rng.random((40, 16, 16)) < 0.99] = 65_535
+    data[40:80][rng.random((40, 16, 16)) < 0.8] = 65_535
     share = int(refusal(kind, data).split("%")[0])
-    assert share == pytest.approx(40, abs=4)
+    assert share == pytest.approx(32, abs=4)
 
 
 def test_little_light_is_not_constant() -> None:
