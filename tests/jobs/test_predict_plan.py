@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from napari_deep3d.core.config import PredictConfig
-from napari_deep3d.core.events import drain
+from napari_deep3d.core.events import StoppedError, drain
 from napari_deep3d.core.volume import LazyStack, Volume
 from napari_deep3d.jobs import predict_plan
 from napari_deep3d.jobs.predict import Output, predict
@@ -92,3 +92,12 @@ def test_what_was_found_is_told(model: Path) -> None:
     assert (resampled,) == prepared.plan.notices
     assert not_finite.startswith("2 voxels are not finite")
     assert unlike == prepared.novelty.notice
+
+
+def test_stop_ends_the_reading_within_a_plane(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predict_plan, "MAX_HELD_VOXELS", 1000)
+    stack = Counted(widefield(5000, SHAPE).astype(np.uint16))
+    with pytest.raises(StoppedError):
+        prepare(Volume(stack, SPACING), settings(model), lambda: bool(stack.readings[4].any()))
+    assert stack.readings[4].any()
+    assert not stack.readings[5:].any()

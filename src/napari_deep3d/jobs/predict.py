@@ -182,7 +182,7 @@ def predict_volume(
     into : Output or None
         Where the voxels go; arrays in memory if not given.
     stop : callable
-        Asked after every slab of a layer; the tiles that are finished are kept.
+        Asked for every plane that is read, and after every slab of a layer; the tiles that are finished are kept.
 
     Yields
     ------
@@ -192,9 +192,11 @@ def predict_volume(
     ------
     InputError
         If the stack, model or device cannot be used.
+    StoppedError
+        If it was stopped before the stack was read.
     """
     yield Progress(0, 1, "reading the stack")
-    prepared = prepare(volume, config)
+    prepared = prepare(volume, config, stop)
     if into is None:
         into = Output.in_memory(volume.shape, config.uncertainty)
     return (yield from predict(prepared, into, stop))

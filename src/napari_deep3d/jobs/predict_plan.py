@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from math import ceil, prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
@@ -29,12 +29,15 @@ from napari_deep3d.core import (
     Shape,
     Spacing,
     Stack,
+    Stop,
+    StoppedError,
     Volume,
     doubt_spacing,
     find_no_data,
     format_spacing,
     has_large_offset,
     is_flat,
+    never,
     zyx,
 )
 from napari_deep3d.core.novelty.explain import Novelty, assess
@@ -309,11 +312,12 @@ def image_of(data: Stack, no_data: NoData | None, region: Box) -> Stack:
     return data if no_data is None else CroppedStack(FilledStack(data, no_data), region)
 
 
-def prepare(volume: Volume, config: PredictConfig) -> Prepared:
+def prepare(volume: Volume, config: PredictConfig, stop: Stop = never) -> Prepared:
     """Plan the prediction of a stack, check and measure its voxels, and compare it with the training data.
 
     Each voxel is read once; beyond :data:`MAX_HELD_VOXELS` once plane by plane, and the part that stands for the stack
-    in the comparison once more. InputError as :func:`plan_prediction`;
+    in the comparison once more. ``stop`` is asked at every plane, and answered by a StoppedError. InputError as
+    :func:`plan_prediction`;
     NoImageError without a finite voxel or any structure, or where more than half of the image is saturated.
     """
     plan = plan_prediction(volume, config)
@@ -322,7 +326,13 @@ def prepare(volume: Volume, config: PredictConfig) -> Prepared:
         held = replace(volume, data=np.stack([np.asarray(volume.data[z]) for z in range(volume.shape[0])]))
     # 1. What is no image, and the intensities of what is.
     sampled = SampledIntensities(volume.shape)
-    no_data = find_no_data(held.data, sampled.add)
+
+    def look_at(plane: NDArray[Any]) -> None:
+        if stop():
+            raise StoppedError
+        sampled.add(plane)
+
+    no_data = find_no_data(held.data, look_at)
     if sampled.not_finite == prod(volume.shape):
         raise NoImageError(
             volume.name, "holds no finite number, only NaN or infinity", "numbers are needed. Load the original stack."

@@ -48,7 +48,7 @@ def prepare_series(volumes: Sequence[Volume], config: PredictConfig, stop: Stop 
     config : PredictConfig
         How to predict.
     stop : callable
-        Asked between time points.
+        Asked for every plane that is read.
 
     Raises
     ------
@@ -61,15 +61,17 @@ def prepare_series(volumes: Sequence[Volume], config: PredictConfig, stop: Stop 
     for time, volume in enumerate(volumes):
         yield Progress(time, len(volumes), "reading the stack")
         try:
-            usable[time] = prepare(volume, config)
+            usable[time] = prepare(volume, config, stop)
         except NoImageError as error:
             faults[time] = error
+        except StoppedError:
+            break
         if stop():
             break
-    if not usable and len(volumes) == 1:
-        raise faults[0]
     if not usable and len(faults) < len(volumes):
         raise StoppedError
+    if not usable and len(volumes) == 1:
+        raise faults[0]
     if not usable:
         first = faults[0]
         raise InputError(f"none of the {len(volumes)} time points shows anything; the first: {first}")

@@ -6,6 +6,7 @@ the window's own thread.
 
 from __future__ import annotations
 
+import atexit
 import functools
 import logging
 import threading
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 from napari.qt.threading import create_worker
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QThreadPool, Signal
 from superqt.utils import QSignalDebouncer
 
 from napari_deep3d.core import Event, InputError, Job, Stop, StoppedError, is_out_of_memory
@@ -24,6 +25,15 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 _closers: set[Callable[[], None]] = set()
 """What is called when Qt deletes widgets that have jobs."""
+EXIT_MS = 3000
+"""How long Python waits at its end for jobs that were left to themselves: their signals must outlive them."""
+
+
+@atexit.register
+def _wait_at_exit() -> None:
+    pool = QThreadPool.globalInstance()
+    if pool is not None:
+        pool.waitForDone(EXIT_MS)
 
 
 @dataclass(frozen=True)
