@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from napari_deep3d.core.config import PredictConfig
-from napari_deep3d.core.events import StoppedError, drain
+from napari_deep3d.core.events import drain
 from napari_deep3d.core.volume import LazyStack, Volume
 from napari_deep3d.jobs import predict_plan
 from napari_deep3d.jobs.predict import Output, predict
@@ -97,7 +97,13 @@ def test_what_was_found_is_told(model: Path) -> None:
 def test_stop_ends_the_reading_within_a_plane(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(predict_plan, "MAX_HELD_VOXELS", 1000)
     stack = Counted(widefield(5000, SHAPE).astype(np.uint16))
-    with pytest.raises(StoppedError):
-        prepare(Volume(stack, SPACING), settings(model), lambda: bool(stack.readings[4].any()))
+
+    def stop() -> bool:
+        return bool(stack.readings[4].any())
+
+    prepared = prepare(Volume(stack, SPACING), settings(model), stop)
     assert stack.readings[4].any()
     assert not stack.readings[5:].any()
+    result = drain(predict(prepared, Output.in_memory(SHAPE, uncertainty=False), stop))
+    assert not result.complete
+    assert not result.data.any()

@@ -192,8 +192,6 @@ def predict_volume(
     ------
     InputError
         If the stack, model or device cannot be used.
-    StoppedError
-        If it was stopped before the stack was read.
     """
     yield Progress(0, 1, "reading the stack")
     prepared = prepare(volume, config, stop)

@@ -312,27 +312,10 @@ def image_of(data: Stack, no_data: NoData | None, region: Box) -> Stack:
     return data if no_data is None else CroppedStack(FilledStack(data, no_data), region)
 
 
-def prepare(volume: Volume, config: PredictConfig, stop: Stop = never) -> Prepared:
-    """Plan the prediction of a stack, check and measure its voxels, and compare it with the training data.
-
-    Each voxel is read once; beyond :data:`MAX_HELD_VOXELS` once plane by plane, and the part that stands for the stack
-    in the comparison once more. ``stop`` is asked at every plane, and answered by a StoppedError. InputError as
-    :func:`plan_prediction`;
-    NoImageError without a finite voxel or any structure, or where more than half of the image is saturated.
-    """
-    plan = plan_prediction(volume, config)
-    held = volume
-    if prod(volume.shape) <= MAX_HELD_VOXELS and not isinstance(volume.data, np.ndarray):
-        held = replace(volume, data=np.stack([np.asarray(volume.data[z]) for z in range(volume.shape[0])]))
-    # 1. What is no image, and the intensities of what is.
-    sampled = SampledIntensities(volume.shape)
-
-    def look_at(plane: NDArray[Any]) -> None:
-        if stop():
-            raise StoppedError
-        sampled.add(plane)
-
-    no_data = find_no_data(held.data, look_at)
+def _check_shows_something(
+    volume: Volume, sampled: SampledIntensities, no_data: NoData | None, bounds: tuple[float, float]
+) -> None:
+    """Refuse (NoImageError) a stack without image or structure, or one that is mostly overexposed."""
     if sampled.not_finite == prod(volume.shape):
         raise NoImageError(
             volume.name, "holds no finite number, only NaN or infinity", "numbers are needed. Load the original stack."
@@ -343,19 +326,12 @@ def prepare(volume: Volume, config: PredictConfig, stop: Stop = never) -> Prepar
             f"holds no image, only blank planes ({no_data.values_text})",
             "a stack with structure is needed. Check that the right channel and file were chosen.",
         )
-    bounds = sampled.range(plan.model.percentiles, no_data)
     if is_flat(bounds, volume.data.dtype):
         raise NoImageError(
             volume.name,
             f"is constant (every voxel about {bounds[0]:g})",
             "a stack with structure is needed. Check that the right channel and file were chosen.",
         )
-    # 2. The box that holds the image, which alone is predicted.
-    region = Box.whole(volume.shape)
-    if no_data is not None:
-        region = no_data.image_box.widened((MIN_PLANES, MIN_LATERAL, MIN_LATERAL), volume.shape)
-        cropped = replace(volume, data=CroppedStack(volume.data, region))
-        plan = _without_blank_tiles(plan_prediction(cropped, config), no_data, region)
     share = sampled.saturated_share(no_data)
     if share > MOSTLY_SATURATED:
         raise NoImageError(
@@ -363,6 +339,42 @@ def prepare(volume: Volume, config: PredictConfig, stop: Stop = never) -> Prepar
             f"is overexposed ({share:.0%} of it is at the largest value)",
             f"at most {MOSTLY_SATURATED:.0%} is allowed. Acquire it again with less light or exposure.",
         )
+
+
+def prepare(volume: Volume, config: PredictConfig, stop: Stop = never) -> Prepared:
+    """Plan the prediction of a stack, check and measure its voxels, and compare it with the training data.
+
+    Each voxel is read once; beyond :data:`MAX_HELD_VOXELS` once plane by plane, and the part that stands for the stack
+    in the comparison once more. ``stop`` is asked after every plane; when true, what was read stands for the stack, and
+    nothing else is looked at: nothing is predicted any more. InputError as :func:`plan_prediction`;
+    NoImageError without a finite voxel or any structure, or where more than half of the image is saturated.
+    """
+    plan = plan_prediction(volume, config)
+    held = volume
+    if prod(volume.shape) <= MAX_HELD_VOXELS and not isinstance(volume.data, np.ndarray):
+        held = replace(volume, data=np.stack([np.asarray(volume.data[z]) for z in range(volume.shape[0])]))
+    # 1. What is no image, and the intensities of what is.
+    sampled = SampledIntensities(volume.shape)
+
+    def look_at(plane: NDArray[Any]) -> None:
+        sampled.add(plane)
+        if stop():
+            raise StoppedError
+
+    try:
+        no_data = find_no_data(held.data, look_at)
+    except StoppedError:
+        bounds = sampled.range(plan.model.percentiles)
+        known = bounds if np.isfinite(bounds).all() else (0.0, 1.0)
+        return Prepared(volume, config, plan, known, 0, None, None, Box.whole(volume.shape))
+    bounds = sampled.range(plan.model.percentiles, no_data)
+    _check_shows_something(volume, sampled, no_data, bounds)
+    # 2. The box that holds the image, which alone is predicted.
+    region = Box.whole(volume.shape)
+    if no_data is not None:
+        region = no_data.image_box.widened((MIN_PLANES, MIN_LATERAL, MIN_LATERAL), volume.shape)
+        cropped = replace(volume, data=CroppedStack(volume.data, region))
+        plan = _without_blank_tiles(plan_prediction(cropped, config), no_data, region)
     # 3. The comparison with the training data.
     image = image_of(held.data, no_data, region)
     if has_large_offset(bounds, image.dtype):

@@ -48,7 +48,7 @@ def prepare_series(volumes: Sequence[Volume], config: PredictConfig, stop: Stop 
     config : PredictConfig
         How to predict.
     stop : callable
-        Asked for every plane that is read.
+        Asked after every plane that is read.
 
     Raises
     ------
@@ -64,14 +64,12 @@ def prepare_series(volumes: Sequence[Volume], config: PredictConfig, stop: Stop 
             usable[time] = prepare(volume, config, stop)
         except NoImageError as error:
             faults[time] = error
-        except StoppedError:
-            break
         if stop():
             break
-    if not usable and len(faults) < len(volumes):
-        raise StoppedError
     if not usable and len(volumes) == 1:
         raise faults[0]
+    if not usable and len(faults) < len(volumes):
+        raise StoppedError
     if not usable:
         first = faults[0]
         raise InputError(f"none of the {len(volumes)} time points shows anything; the first: {first}")
