@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, cast, get_origin
 
+from magicgui.widgets import create_widget
+from magicgui.widgets.bases import ValueWidget
 from pydantic.fields import FieldInfo
-from qtpy.QtCore import QEvent, QObject, Signal
-from qtpy.QtWidgets import QWidget
+from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from qtpy.QtWidgets import QComboBox, QWidget
 from superqt import QCollapsible
 
 from napari_deep3d.gui.shared.number_field import CountField, NumberField
-from napari_deep3d.gui.shared.widgets import Choice, make_form, stack_up
+from napari_deep3d.gui.shared.widgets import let_wheel_scroll_panel, make_form, stack_up
 
 FIELD_WIDTH = 70
 ADVANCED_TIP = "Show or hide the settings that few need"
@@ -54,7 +56,7 @@ class ConfigForm(QCollapsible):
     ) -> None:
         super().__init__("Advanced")
         self._infos, self._rows = {name: fields[name] for name in rows}, dict(rows)
-        self.fields = {name: FormField(self._infos[name], row) for name, row in rows.items()}
+        self.fields = {name: _make_field(self._infos[name], row) for name, row in rows.items()}
         for field in self.fields.values():
             field.changed.connect(lambda _value: self.changed.emit())
         content = QWidget()
@@ -93,12 +95,14 @@ class ConfigForm(QCollapsible):
         self.fields[name].tooltip = reason if reason and not is_enabled else _tip(self._infos[name], self._rows[name])
 
 
-class FormField(QObject):
-    """A widget that takes what a field of a config takes: a number within its bounds, or one of a few words.
+class NumberRow(QObject):
+    """A number within its bounds, with the members of a magicgui widget.
+
+    magicgui's own fields for numbers read only the system's decimal mark, and drop the other one.
 
     Attributes
     ----------
-    native : NumberField, CountField or Choice
+    native : NumberField or CountField
         The widget.
     changed : Signal
         With the new value.
@@ -108,28 +112,17 @@ class FormField(QObject):
 
     def __init__(self, info: FieldInfo, row: FormRow) -> None:
         super().__init__()
-        if get_origin(info.annotation) is Literal:
-            self.native: NumberField | CountField | Choice = Choice()
-            self.native.fill(row.choices or [(str(value), value) for value in get_args(info.annotation)], info.default)
-            self.native.currentIndexChanged.connect(self._on_changed)
-        else:
-            self.native = _number_field(info, row)
-            self.native.valueChanged.connect(self._on_changed)
-        self.native.setMinimumWidth(FIELD_WIDTH)
-        self.value = info.default
-        self.tooltip = _tip(info, row)
+        self.native = _number_field(info, row)
+        self.native.valueChanged.connect(self.changed.emit)
 
     @property
-    def value(self) -> Any:
+    def value(self) -> float:
         """What is chosen."""
-        return self.native.currentData() if isinstance(self.native, Choice) else self.native.value()
+        return self.native.value()
 
     @value.setter
-    def value(self, value: Any) -> None:
-        if isinstance(self.native, Choice):
-            self.native.setCurrentIndex(self.native.findData(value))
-        else:
-            self.native.setValue(value)
+    def value(self, value: float) -> None:
+        self.native.setValue(value)  # type: ignore[arg-type]
 
     @property
     def enabled(self) -> bool:
@@ -149,8 +142,23 @@ class FormField(QObject):
     def tooltip(self, text: str) -> None:
         self.native.setToolTip(text)
 
-    def _on_changed(self, _value: object) -> None:
-        self.changed.emit(self.value)
+
+def _make_field(info: FieldInfo, row: FormRow) -> NumberRow | ValueWidget[Any]:
+    """Make a widget that takes what a field of a config takes: a number within its bounds, or one of a few words."""
+    field: NumberRow | ValueWidget[Any]
+    if get_origin(info.annotation) is Literal:
+        options = {"choices": list(row.choices)} if row.choices else {}
+        field = cast(ValueWidget[Any], create_widget(annotation=info.annotation, options=options))
+        box = cast(QComboBox, field.native)
+        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        let_wheel_scroll_panel(box)
+    else:
+        field = NumberRow(info, row)
+    field.native.setMinimumWidth(FIELD_WIDTH)
+    field.value = info.default
+    field.tooltip = _tip(info, row)
+    return field
 
 
 def _number_field(info: FieldInfo, row: FormRow) -> NumberField | CountField:
