@@ -43,13 +43,13 @@ def test_a_single_point_is_seen(qtbot: Any) -> None:
 def test_wide_field_is_drawn_where_the_curve_stays_legible(qtbot: Any) -> None:
     plots = LossPlots()
     qtbot.addWidget(plots)
-    plots.add(Metrics(0, {"widefield_rmse": 0.24, "validation_rmse": 0.08}))
+    plots.add(Metrics(0, {"widefield_rmse": 0.48, "validation_rmse": 0.08}))
     plots.redraw()
     assert plots.curves["widefield_rmse"].xData is None or not len(plots.curves["widefield_rmse"].xData)
-    assert "wide-field itself: 0.24, above the plot" in plots.tested_legend.text()
+    assert "wide-field itself: 0.48, above the plot" in plots.tested_legend.text()
     plots.add(Metrics(5, {"validation_rmse": 0.2}))
     plots.redraw()
-    assert plots.curves["widefield_rmse"].yData.tolist() == [0.24, 0.24]
+    assert plots.curves["widefield_rmse"].yData.tolist() == [0.48, 0.48]
     assert "above" not in plots.tested_legend.text()
 
 
@@ -73,3 +73,14 @@ def test_legends_are_written_in_the_text_colour() -> None:
     swatch, _, text = legend_entry(curves.BLUE, curves.SOLID, "a b").partition("</span>")
     assert curves.BLUE in swatch
     assert text == "&nbsp;a b"
+
+
+def test_the_axis_of_errors_begins_at_zero(qtbot: Any) -> None:
+    plots = LossPlots()
+    qtbot.addWidget(plots)
+    plots.add(Metrics(0, {"widefield_rmse": 0.16, "validation_rmse": 0.08}))
+    plots.add(Metrics(10, {"validation_rmse": 0.081}))
+    plots.redraw()
+    low, high = plots.tested.viewRange()[1]
+    assert low == 0
+    assert 0.16 < high < 0.25

@@ -19,7 +19,7 @@ REDRAW_MS = 100
 HEIGHT, LEFT_AXIS_WIDTH, TOP_MARGIN = 118, 38, 6
 """Pixels; the margin is for the upper half of the topmost number."""
 SYMBOL_SIZE = 6
-FAR = 1.5
+FAR = 4.0
 """Times the largest error of the model."""
 MIN_STEPS = 10
 """Along the axis, from the first step on: fewer would have fractions of steps between them."""
@@ -73,6 +73,10 @@ TESTED_TIP = (
 )
 
 
+MARGIN_ABOVE = 1.15
+"""The axis of errors ends so many times above the largest one."""
+
+
 class LossPlots(QWidget):
     """Two plots; their items are made once and drawn anew at most ten times a second."""
 
@@ -86,7 +90,6 @@ class LossPlots(QWidget):
             plot.getAxis("left").setWidth(LEFT_AXIS_WIDTH)
             plot.getPlotItem().layout.setContentsMargins(0, TOP_MARGIN, 0, 0)
         self.tested.setXLink(self.learning)
-        self.tested.setLimits(yMin=0)
         self.curves = {}
         for name, look in LEARNING.items():
             self.curves[name] = self.learning.plot(pen=look.pen(), connect="finite", **_dots(look))
@@ -134,6 +137,7 @@ class LossPlots(QWidget):
                 curve.setSymbol("o" if len(steps) == 1 else None)  # a line of one point is not seen
             curve.setData(np.array(steps, dtype=np.float64), shown)
         self.learning.setXRange(0, last, padding=0.02)
+        self.tested.setYRange(0, self._largest_tested() or 1.0, padding=0)
         entries = [look.entry() for name, look in LEARNING.items() if name in self._points]
         self.legend.setText(" &nbsp; ".join(entries))
         self.tested_legend.setText(self._tested_text())
@@ -146,6 +150,13 @@ class LossPlots(QWidget):
         """Whether the error of wide-field is so large that nothing could be seen of the curve beside it."""
         _, values = self._points.get(TESTED_METRIC, ([], []))
         return bool(values) and self._points[WIDEFIELD_METRIC][1][0] > FAR * max(values)
+
+    def _largest_tested(self) -> float:
+        """Upper end of the axis of errors, which begins at 0: a small change is to look small."""
+        errors = [*self._points.get(TESTED_METRIC, ([], []))[1]]
+        if WIDEFIELD_METRIC in self._points and not self._is_widefield_far():
+            errors += self._points[WIDEFIELD_METRIC][1]
+        return MARGIN_ABOVE * max(errors, default=0.0)
 
     def _tested_text(self) -> str:
         """The legend of the second plot, with the figures: before, now, and those of wide-field."""
