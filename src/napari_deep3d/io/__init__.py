@@ -6,7 +6,7 @@ OME-Zarr 0.5, whole under their name or not at all.
 
 from napari_deep3d.io.layer_stack import AXIS_NAMES, METADATA_KEY, SavableStack, layer_stack
 from napari_deep3d.io.output import check_folder, check_output
-from napari_deep3d.io.reader import open_stack, open_stacks
+from napari_deep3d.io.reader import STACK_SUFFIXES, open_stack, open_stacks
 from napari_deep3d.io.stack_file import StackFacts, StackFile, readable, stack_name
 from napari_deep3d.io.units import um_per_unit
 from napari_deep3d.io.writer import StackWriter, save_stack, write_stack
@@ -14,6 +14,7 @@ from napari_deep3d.io.writer import StackWriter, save_stack, write_stack
 __all__ = [
     "AXIS_NAMES",
     "METADATA_KEY",
+    "STACK_SUFFIXES",
     "SavableStack",
     "StackFacts",
     "StackFile",

@@ -11,6 +11,8 @@ from napari_deep3d.io.tiff import find_tiff_images
 
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8", ".tf2")
 """The last three are BigTIFF's."""
+STACK_SUFFIXES = (*TIFF_SUFFIXES, ".zarr")
+"""Endings of the files that are read."""
 _MAX_LISTED = 12
 
 

@@ -20,14 +20,13 @@ from napari_deep3d.core import (
     never,
     shape_of,
 )
-from napari_deep3d.io import open_stack, readable, write_stack
+from napari_deep3d.io import STACK_SUFFIXES, open_stack, readable, write_stack
 
 if TYPE_CHECKING:
     from napari_deep3d.nn.patches import TrainingPair
 
 WIDEFIELD, CONFOCAL = KINDS = ("widefield", "confocal")
 """The two folders of a pairs folder; files of the same name belong together."""
-SUFFIXES = (".tif", ".tiff", ".zarr")
 WRITTEN_SUFFIX = ".ome.tif"
 
 
@@ -107,7 +106,7 @@ class PairsFolder:
             )
         found = {path.name for path in stacks_in(side)}
         if not found:
-            raise InputError(f"{side} holds no stack; files ending in {', '.join(SUFFIXES)} are needed.")
+            raise InputError(f"{side} holds no stack; files ending in {', '.join(STACK_SUFFIXES)} are needed.")
         return found
 
     def facts(self) -> list[PairFacts]:
@@ -161,7 +160,9 @@ def stacks_in(folder: Path) -> list[Path]:
     disks of other systems. OSError if the folder cannot be read.
     """
     return [
-        path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+        path
+        for path in sorted(folder.iterdir())
+        if path.suffix.lower() in STACK_SUFFIXES and not path.name.startswith(".")
     ]
 
 

@@ -145,3 +145,10 @@ def test_little_light_is_not_constant() -> None:
     data = np.zeros((8, 40, 40), np.uint16)
     data[4, 20:24, 20:24] = 1
     assert check_pair(Volume(data, SPACING), Volume(good(), SPACING)).notices == []
+
+
+def test_a_large_offset_is_taken_off() -> None:
+    small = np.random.default_rng(3).integers(0, 1000, (16, 64, 64))
+    volume = Volume((small + 4_000_000_000).astype(np.uint32), (0.5, 0.2, 0.2))
+    for checked in check_pair(volume, volume)[:2]:
+        np.testing.assert_array_equal(np.diff(np.asarray(checked.volume.data)), np.diff(small))

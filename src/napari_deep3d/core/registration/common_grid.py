@@ -11,6 +11,7 @@ from napari_deep3d.core import (
     MAX_SATURATED,
     DoubleArray,
     InputError,
+    OffsetStack,
     Shape,
     Spacing,
     Stack,
@@ -19,6 +20,7 @@ from napari_deep3d.core import (
     check_stack,
     doubt_spacings,
     format_spacing,
+    has_large_offset,
     intensity_range,
     is_flat,
     saturated_share,
@@ -87,7 +89,8 @@ def check_pair(confocal: Volume, widefield: Volume, *, crop: bool = True) -> Che
         if share > SOME_SATURATED:
             notices.append(f"{share:.1%} of the {kind} stack is saturated; structure is lost there.")
         part = image_part(volume.data, no_data, crop=crop)
-        checked.append(CheckedStack(replace(volume, data=part.data), part.region.start))
+        data = OffsetStack(part.data, bounds[0]) if has_large_offset(bounds, part.data.dtype) else part.data
+        checked.append(CheckedStack(replace(volume, data=data), part.region.start))
     return CheckedPair(checked[0], checked[1], doubt_spacings(sizes_um) + notices)
 
 
