@@ -17,7 +17,7 @@ from napari_deep3d.core.volume import Volume
 from napari_deep3d.io import write_stack
 from napari_deep3d.jobs.pairs import PairsFolder
 from napari_deep3d.jobs.predict import Prediction, predict_volume
-from napari_deep3d.jobs.predict_plan import novelty_of
+from napari_deep3d.jobs.predict_input import novelty_of
 from napari_deep3d.jobs.train import train_model
 from napari_deep3d.jobs.trained_model import fit_novelty_model
 from napari_deep3d.nn.model_file import read_info
@@ -49,6 +49,20 @@ def test_of_a_stack_like_the_models_nothing_is_said(make_model: Make) -> None:
     result, notices = predict(GOOD, make_model(novelty=known()))
     assert result.provenance()["likeness"] == {"distance": pytest.approx(0.5, abs=0.5), "threshold": 1, "unlike_in": []}
     assert notices == []
+
+
+@pytest.mark.parametrize("value", [0, 65_535])
+def test_a_chosen_stack_is_compared_without_what_is_no_image(make_model: Make, value: int) -> None:
+    config = PredictConfig.checked(model=str(make_model(novelty=known())))
+    image = GOOD.astype(np.uint16)
+    framed = np.pad(image, ((0, 0), (9, 9), (9, 9)), constant_values=value)
+    assert novelty_of(Volume(framed, SPACING), config) == novelty_of(Volume(image, SPACING), config)
+
+
+@pytest.mark.parametrize("value", [0, 65_535])
+def test_nothing_is_said_of_a_chosen_stack_that_shows_nothing(make_model: Make, value: int) -> None:
+    config = PredictConfig.checked(model=str(make_model(novelty=known())))
+    assert novelty_of(Volume(np.full_like(GOOD, value, np.uint16), SPACING), config) is None
 
 
 @pytest.mark.parametrize("other", [None, known().model_copy(update={"names": ("other", *known().names[1:])})])

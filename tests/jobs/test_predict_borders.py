@@ -10,7 +10,7 @@ import pytest
 
 from napari_deep3d.core import InputError, PredictConfig, Volume, drain
 from napari_deep3d.jobs.predict import Prediction, predict_volume
-from napari_deep3d.jobs.predict_plan import prepare
+from napari_deep3d.jobs.predict_input import prepare
 from tests.helpers.novelty import SPACING, known, widefield
 
 SHAPE = (16, 64, 64)

@@ -30,7 +30,7 @@ from napari_deep3d.core import (
 from napari_deep3d.core.novelty.explain import Novelty
 from napari_deep3d.core.tiling import TilePlan, blend_weight
 from napari_deep3d.jobs.models import open_model
-from napari_deep3d.jobs.predict_plan import Prepared, prepare
+from napari_deep3d.jobs.predict_input import Prepared, prepare
 
 if TYPE_CHECKING:
     from napari_deep3d.nn.inference import TilingSummary

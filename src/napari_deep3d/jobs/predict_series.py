@@ -23,7 +23,7 @@ from napari_deep3d.core import (
     never,
 )
 from napari_deep3d.jobs.predict import Output, Prediction, Skipped, predict
-from napari_deep3d.jobs.predict_plan import Prepared, prepare
+from napari_deep3d.jobs.predict_input import Prepared, prepare
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def prepare_series(volumes: Sequence[Volume], config: PredictConfig, stop: Stop 
     Raises
     ------
     InputError
-        As :func:`~napari_deep3d.jobs.predict_plan.prepare`, or if no time point shows anything.
+        As :func:`~napari_deep3d.jobs.predict_input.prepare`, or if no time point shows anything.
     StoppedError
         If it was stopped before a time point was ready.
     """

@@ -33,7 +33,8 @@ from napari_deep3d.gui.shared import (
 )
 from napari_deep3d.jobs.models import list_models, model_stamp
 from napari_deep3d.jobs.predict import Prediction, predict_volume
-from napari_deep3d.jobs.predict_plan import PredictionPlan, novelty_of, plan_prediction
+from napari_deep3d.jobs.predict_input import novelty_of
+from napari_deep3d.jobs.predict_plan import PredictionPlan, plan_prediction
 from napari_deep3d.jobs.predict_series import predict_volumes
 
 if TYPE_CHECKING:
