@@ -254,6 +254,9 @@ class PredictPanel(QWidget):
         self._pair = None if outcome.layer is None else (source, outcome.layer)
         if outcome.layer is not None:
             self.save.offer(source, [part.layer for part in prediction.layers if part.is_shown])
+        layers = self._viewer.layers
+        if outcome.layer is None and not layers.selection and source in layers:  # the empty result took it along
+            layers.selection.active = source
         self.message.show_text(outcome.text, STYLES[outcome.kind])
         self._refresh_buttons()
 

@@ -15,6 +15,7 @@ from napari_deep3d.gui.shared.layers import (
     LayerAxes,
     file_facts,
     find_axes,
+    index_in_name,
     order_with_z_first,
     pick,
     put_in_order,
@@ -100,7 +101,8 @@ class StackSelection:
         """Return the chosen stack, or raise InputError if it cannot be worked on."""
         layer, axes = self._chosen(), self.axes()
         spacing_um = spacing_of(layer, axes) or self.spacing_um
-        return Volume(pick(layer, axes, self.index), spacing_um, name=layer.name or "This layer")
+        name = (layer.name or "This layer") + index_in_name(axes, self.index)
+        return Volume(pick(layer, axes, self.index), spacing_um, name=name)
 
     def apply_spacing(self, layers: Iterable[Layer]) -> bool:
         """Write the voxel size to a layer in pixels, and to those of ``layers`` that lie on it; tell if it was."""
