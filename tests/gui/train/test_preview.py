@@ -9,6 +9,7 @@ import pytest
 from qtpy.QtWidgets import QApplication
 
 from napari_deep3d.core.events import Preview
+from napari_deep3d.gui.train.preview import where_structure_is
 from napari_deep3d.gui.train.preview_panel import MAX_PICTURES, thinned
 from tests.helpers.gui import PLACE, SPACING_UM, FakeTraining, view_of
 from tests.helpers.train_panel import PREVIEWS, finish, start, wait_end, wait_layers
@@ -78,6 +79,13 @@ def test_pictures_are_thinned_out() -> None:
     assert np.diff(steps).max() <= 8
 
 
+def test_the_first_sections_go_through_structure() -> None:
+    confocal = np.random.default_rng(0).normal(0, 0.1, (16, 40, 40)).astype(np.float32)
+    assert where_structure_is(np.ones_like(confocal)) == (8, 20, 20)
+    confocal[2:5, 26:35, 5:14] += 1
+    assert np.abs(np.subtract(where_structure_is(confocal), (3, 30, 9))).max() <= 1
+
+
 @pytest.mark.parametrize("has_layers", [True, False])
 def test_the_view_is_put_back(
     ready: Any, model: Any, qtbot: Any, training: FakeTraining, stack: Any, has_layers: bool
@@ -90,7 +98,7 @@ def test_the_view_is_put_back(
     before, count = view_of(model), len(model.layers)
     start(qtbot, ready, training, steps=2)
     assert [layer.name for layer in model.layers if layer.visible] == PREVIEWS
-    assert model.dims.point[-2] == pytest.approx(12 * 0.2)
+    assert model.dims.point[-2] == pytest.approx(where_structure_is(training.region)[1] * 0.2)
     ready.preview.button.click()
     assert not any(layer.visible for layer in model.layers[count:])
     wait_layers(qtbot, model, count)

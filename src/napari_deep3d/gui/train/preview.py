@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import scipy.ndimage as ndi
 from napari.layers import Image, Layer
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_deep3d.core import Preview
+from napari_deep3d.core import FloatArray, Preview, zyx
 from napari_deep3d.gui.compare.side_by_side import SideBySide
 from napari_deep3d.gui.shared import TEMPORARY, Orientation, contrast_limits
 
@@ -20,6 +22,10 @@ NAMES = {
     "prediction": "prediction (test region)",
     "confocal": "confocal (test region)",
 }
+
+
+SMOOTHED = (3, 9, 9)
+"""Voxels (Z, Y, X) that are averaged to find structure."""
 
 
 class PreviewView(QObject):
@@ -55,8 +61,8 @@ class PreviewView(QObject):
             self._side_by_side.show(self._layers, orientation, "layers")
             layer, dims = self._layers[0], self._viewer.dims
             if is_new:
-                middle = layer.data_to_world([size // 2 for size in layer.data.shape])
-                dims.set_point([dims.ndim - 3 + axis for axis in range(3)], [float(place) for place in middle])
+                point = layer.data_to_world(where_structure_is(preview.confocal))
+                dims.set_point([dims.ndim - 3 + axis for axis in range(3)], [float(place) for place in point])
 
     def leave(self) -> None:
         """Put the view back as it was; the layers go."""
@@ -101,3 +107,11 @@ class PreviewView(QObject):
         if self.is_active:
             self.leave()
             self.left.emit()
+
+
+def where_structure_is(confocal: FloatArray) -> tuple[int, int, int]:
+    """The brightest place (Z, Y, X) of a confocal stack, noise averaged out; its middle if all is equally bright."""
+    smooth = ndi.uniform_filter(confocal, SMOOTHED, mode="nearest")
+    place = np.argwhere(smooth == smooth.max())
+    middle = np.array(smooth.shape) // 2
+    return zyx(int(index) for index in place[np.abs(place - middle).sum(axis=1).argmin()])
