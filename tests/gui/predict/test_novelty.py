@@ -152,6 +152,6 @@ def test_an_error_shows_no_line_and_does_not_get_in_the_way(
 def test_another_time_point_is_another_stack(dock_with_answers: Any, viewer: Any, qtbot: Any, answers: Answers) -> None:
     place = {"scale": (1, *SPACING_UM), "units": ("s", "um", "um", "um"), "axis_labels": ("t", "z", "y", "x")}
     viewer.add_image(np.stack([GOOD, INVERTED]), name="series", **place)
-    qtbot.waitUntil(lambda: answers.asked == ["series"])
+    qtbot.waitUntil(lambda: answers.asked == ["series t0"])
     dock_with_answers.session.update(index={0: 1})
-    qtbot.waitUntil(lambda: answers.asked == ["series", "series"])
+    qtbot.waitUntil(lambda: answers.asked == ["series t0", "series t1"])
