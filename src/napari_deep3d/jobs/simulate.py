@@ -12,7 +12,7 @@ from typing import get_args
 import numpy as np
 
 from napari_deep3d.core import Clock, InputError, Job, Notice, Shape, SimulateConfig, Spacing, Stop, Volume, never
-from napari_deep3d.core.image_part import find_no_image, image_part
+from napari_deep3d.core.no_data.image_part import find_no_image, image_part
 from napari_deep3d.core.simulation.imaging import MeasuredPsf, SampleKind, SceneBounds, simulate_pair
 from napari_deep3d.io import check_folder, open_stack
 from napari_deep3d.jobs.pairs import PairsFolder

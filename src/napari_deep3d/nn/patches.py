@@ -27,7 +27,7 @@ from napari_deep3d.core import (
     saturated_share,
     zyx,
 )
-from napari_deep3d.core.image_part import cropped, either, filled, find_no_image, saturated_share_of_image
+from napari_deep3d.core.no_data.image_part import cropped, either, filled, find_no_image, saturated_share_of_image
 
 BLANK_LIGHT = (0.1, 60.0)
 """How uneven the light of a blank patch is, in standard deviations of its noise."""

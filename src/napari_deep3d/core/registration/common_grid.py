@@ -27,7 +27,7 @@ from napari_deep3d.core import (
     shape_of,
     zyx,
 )
-from napari_deep3d.core.image_part import find_no_image, image_part, saturated_share_of_image
+from napari_deep3d.core.no_data.image_part import find_no_image, image_part, saturated_share_of_image
 from napari_deep3d.core.resampling import Resampled, grid_for
 
 SOME_SATURATED = 0.005

@@ -28,7 +28,7 @@ from napari_deep3d.core import (
     read_box,
     zyx,
 )
-from napari_deep3d.core.image_part import find_no_image, image_part
+from napari_deep3d.core.no_data.image_part import find_no_image, image_part
 from napari_deep3d.core.registration.transform import Transform, corners_um
 
 SLAB_PLANES = 8

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_deep3d.core import Box, NoData
-from napari_deep3d.core.image_part import (
+from napari_deep3d.core.no_data.image_part import (
     cropped,
     either,
     filled,

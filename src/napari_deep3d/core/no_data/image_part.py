@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_deep3d.core.no_data import CroppedStack, FilledStack, NoData, find_no_data
+from napari_deep3d.core.no_data.filling import CroppedStack, FilledStack
+from napari_deep3d.core.no_data.finding import find_no_data
+from napari_deep3d.core.no_data.mask import NoData
 from napari_deep3d.core.types import Box
 from napari_deep3d.core.volume import MIN_LATERAL, MIN_PLANES, Stack, shape_of
 
