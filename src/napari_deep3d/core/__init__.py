@@ -59,6 +59,7 @@ from napari_deep3d.core.intensity import (
     measure_intensities,
     normalise,
     saturated_share,
+    without_offset,
 )
 from napari_deep3d.core.no_data import CroppedStack, FilledStack, MaskStack, NoData, find_no_data
 from napari_deep3d.core.numbers import parse_number, parse_numbers, split_quantity

@@ -109,6 +109,15 @@ def test_overshoot_of_the_spline_does_not_wrap_around(dtype: str) -> None:
     assert (moved[:, :, 21 - first :] > middle).all()
 
 
+@pytest.mark.parametrize("dtype", ["uint32", "int64", "float64"])
+def test_a_large_offset_costs_no_detail(dtype: str) -> None:
+    small = ndi.gaussian_filter(noise((12, 40, 40)).astype(np.float64), 1)
+    transform, widefield = Transform.shift((0.1, 0.03, 0.04)), Volume(noise((12, 40, 40)), SPACING)
+    plain = drain(align_pair(Volume(small, SPACING), widefield, transform)).confocal
+    offset = drain(align_pair(Volume((small * 100 + 4e9).astype(dtype), SPACING), widefield, transform)).confocal
+    np.testing.assert_allclose((offset.astype(np.float64) - 4e9) / 100, plain, atol=0.02)
+
+
 def test_integers_are_rounded_not_cut() -> None:
     x = np.indices((8, 24, 40))[2]
     ramp = Volume((10 * x).astype(np.uint16), SPACING)

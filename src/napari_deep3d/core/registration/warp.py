@@ -24,8 +24,9 @@ from napari_deep3d.core import (
     Stop,
     StoppedError,
     Volume,
+    has_large_offset,
     never,
-    read_box,
+    without_offset,
     zyx,
 )
 from napari_deep3d.core.no_data.image_part import find_no_image, image_part
@@ -200,9 +201,18 @@ def _interpolate(stack: Stack, matrix: DoubleArray, region: Box, order: Literal[
     margin = SPLINE_MARGIN + np.ceil(4 * blur).astype(int)
     low = np.maximum(np.floor(corners.min(axis=0)).astype(int) - margin, 0)
     high = np.minimum(np.ceil(corners.max(axis=0)).astype(int) + margin + 1, stack.shape)
-    voxels = np.nan_to_num(read_box(stack, Box.spanning(low, high)), nan=0.0, posinf=0.0, neginf=0.0)
+    block = np.asarray(stack[Box.spanning(low, high)])
+    offset = _large_offset(block)
+    voxels = np.nan_to_num(
+        without_offset(block, offset) if offset else block.astype(np.float32), posinf=0.0, neginf=0.0
+    )
     if blur.any():
         voxels = ndi.gaussian_filter(voxels, blur)
-    return np.asarray(
-        ndi.affine_transform(voxels, linear, origin - low, output_shape=size, order=order, mode="nearest")
-    )
+    moved = ndi.affine_transform(voxels, linear, origin - low, output_shape=size, order=order, mode="nearest")
+    return np.asarray(moved + np.float64(offset) if offset else moved)
+
+
+def _large_offset(voxels: NDArray[Any]) -> float:
+    """What must be taken off so that float32 tells the intensities apart; 0 if nothing must."""
+    bounds = float(voxels.min()), float(voxels.max())
+    return bounds[0] if has_large_offset(bounds, voxels.dtype) else 0.0
