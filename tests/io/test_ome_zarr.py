@@ -248,3 +248,23 @@ def test_page_axes_are_refused(tmp_path: Path, stack: NDArray[np.uint16]) -> Non
     path = write_converted(tmp_path / "a.zarr", [stack], listed=True)
     with pytest.raises(InputError, match="pages of a TIFF file"):
         open_stack(path, axes="Z")
+
+
+@pytest.mark.parametrize("found", [[-1, 2], {"a": 1}, "9" * 5000])
+def test_a_version_that_makes_no_sense_is_refused(tmp_path: Path, stack: NDArray[np.uint16], found: Any) -> None:
+    path = write(tmp_path / "a.zarr", stack, "0.4", multiscale())
+    group = zarr.open_group(path)
+    group.attrs["multiscales"] = [group.attrs["multiscales"][0] | {"version": found}]
+    with pytest.raises(InputError, match=r"0\.4 and 0\.5 are read") as refused:
+        open_stack(path)
+    assert len(str(refused.value)) < 300 + len(str(path))
+
+
+def test_a_long_name_of_a_level_is_cut(tmp_path: Path, stack: NDArray[np.uint16]) -> None:
+    path = write(tmp_path / "a.zarr", stack, "0.4", multiscale())
+    group = zarr.open_group(path)
+    image = group.attrs["multiscales"][0]
+    group.attrs["multiscales"] = [image | {"datasets": [image["datasets"][0] | {"path": "0" * 5000}]}]
+    with pytest.raises(InputError, match="its level") as refused:
+        open_stack(path)
+    assert len(str(refused.value)) < 500 + len(str(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -112,14 +113,15 @@ def _open_image(path: Path, position: str, folder: Path) -> StackFile:
     metadata = _ome_attributes(group)
     multiscale = _multiscale(path, metadata)
     level = multiscale.datasets[0]
+    level_name = reprlib.repr(level.path)  # damaged metadata may hold anything, of any length
     try:
         array = group[level.path]
     except KeyError as error:
-        raise _damaged(path, f"its level {level.path!r} is missing") from error
+        raise _damaged(path, f"its level {level_name} is missing") from error
     except Exception as error:  # zarr raises many kinds for metadata that makes no sense
-        raise _damaged(path, f"its level {level.path!r} cannot be read ({reason(error)})") from error
+        raise _damaged(path, f"its level {level_name} cannot be read ({reason(error)})") from error
     if not isinstance(array, zarr.Array) or array.ndim != len(multiscale.axes):
-        raise _damaged(path, f"its level {level.path!r} does not have the {len(multiscale.axes)} axes listed")
+        raise _damaged(path, f"its level {level_name} does not have the {len(multiscale.axes)} axes listed")
     axes = "".join(axis.name[:1].upper() for axis in multiscale.axes)  # z, y, x, c, t; also "channel"
     data = StackView(array, stack_axes(axes, array.shape, array.dtype, name), name=name)
 
@@ -190,8 +192,8 @@ def _multiscale(path: Path, metadata: dict[str, Any]) -> v04.Multiscale | v05.Mu
         raise InputError(f"{path} holds no image; one OME-Zarr image is needed. Give the folder of an image inside it.")
     version = metadata.get("version") or (isinstance(found[0], Mapping) and found[0].get("version")) or "0.4"
     models: dict[object, type[v04.Multiscale | v05.Multiscale]] = {"0.4": v04.Multiscale, "0.5": v05.Multiscale}
-    if version not in models:
-        raise InputError(f"{path} is OME-Zarr {version}; 0.4 and 0.5 are read. Export the stack as OME-TIFF.")
+    if not isinstance(version, str) or version not in models:
+        raise InputError(f"{path} is OME-Zarr {str(version)[:40]}; 0.4 and 0.5 are read. Export the stack as OME-TIFF.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a unit outside the standard; units.py decides about those
