@@ -298,7 +298,7 @@ def change_json(rng: Rng, path: Path, folder: Path) -> str:
     try:
         values = json.loads(file.read_text())
         told = change_value(rng, values)
-    except (OSError, ValueError, IndexError):
+    except (OSError, ValueError, IndexError, RecursionError):
         return "nothing"
     file.write_text(json.dumps(values))
     return f"{file.name} {told}"
@@ -309,7 +309,7 @@ def change_known(rng: Rng, path: Path, folder: Path) -> str:
     file = choose(rng, _json_files(path))
     try:
         values = json.loads(file.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return "nothing"
     wanted = (
         "shape",
