@@ -142,10 +142,20 @@ def without_offset(data: NDArray[Any], offset: float) -> FloatArray:
     return (difference - (offset - whole)).astype(np.float32)
 
 
-def saturated_share(stack: Stack, largest: float) -> float:
-    """Share of voxels (Z, Y, X) that have the largest value, from every fourth row and column of at most 32 planes."""
-    planes = np.unique(np.linspace(0, stack.shape[0] - 1, 32).round().astype(int))
-    return float(np.mean([np.mean(np.asarray(stack[int(z)])[::4, ::4] >= largest) for z in planes]))
+def saturated_share(stack: Stack, largest: float, no_data: NoData | None = None) -> float:
+    """Share of the image voxels (Z, Y, X) that have the largest value, from every fourth row and column.
+
+    Of at most 32 planes where all is image; of every plane where ``no_data`` says that some is not.
+    """
+    if no_data is None:
+        planes = np.unique(np.linspace(0, stack.shape[0] - 1, 32).round().astype(int))
+        return float(np.mean([np.mean(np.asarray(stack[int(z)])[::4, ::4] >= largest) for z in planes]))
+    saturated = voxels = 0
+    for z in range(stack.shape[0]):
+        image = ~no_data.plane(z)[::4, ::4]
+        saturated += int(np.count_nonzero((np.asarray(stack[z])[::4, ::4] >= largest) & image))
+        voxels += int(np.count_nonzero(image))
+    return saturated / max(1, voxels)
 
 
 def normalise(data: NDArray[np.generic], bounds: tuple[float, float]) -> FloatArray:
@@ -157,11 +167,10 @@ def normalise(data: NDArray[np.generic], bounds: tuple[float, float]) -> FloatAr
 
 
 @dataclass(frozen=True)
-class OffsetStack(LazyStack):
-    """A stack from which an offset is taken off in its own kind of number; read as float32."""
+class _AsFloat32(LazyStack):
+    """A stack that is read as float32."""
 
     stack: Stack
-    offset: float
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -172,27 +181,23 @@ class OffsetStack(LazyStack):
     def dtype(self) -> np.dtype[np.float32]:
         """Kind of number that is read."""
         return np.dtype(np.float32)
+
+
+@dataclass(frozen=True)
+class OffsetStack(_AsFloat32):
+    """A stack from which an offset is taken off in its own kind of number; read as float32."""
+
+    offset: float
 
     def _read(self, box: tuple[slice, ...]) -> FloatArray:
         return without_offset(np.asarray(self.stack[box]), self.offset)
 
 
 @dataclass(frozen=True)
-class NormalisedStack(LazyStack):
+class NormalisedStack(_AsFloat32):
     """A stack whose intensities are brought from ``bounds`` to 0 and 1; what is not finite becomes 0."""
 
-    stack: Stack
     bounds: tuple[float, float]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Number of voxels along each axis."""
-        return tuple(self.stack.shape)
-
-    @property
-    def dtype(self) -> np.dtype[np.float32]:
-        """Kind of number that is read."""
-        return np.dtype(np.float32)
 
     def _read(self, box: tuple[slice, ...]) -> FloatArray:
         voxels = normalise(np.asarray(self.stack[box]), self.bounds)

@@ -74,10 +74,6 @@ class Costs:
         each = MEASURED_LEVELS * self.info.width * self.dtype.itemsize + ARRAY_BYTES
         return (memory_bytes - PASS_BYTES) / each
 
-    def largest_tile(self, layout: TilePlan) -> int:
-        """The most voxels that the network sees for a tile."""
-        return max(prod(seen.shape) for seen, _ in self._tiles(layout))
-
     def cheapest_tile(self, memory_bytes: float) -> Shape | None:
         """The core, in voxels of the stack, that needs the least computing within a memory; None if there is none."""
         from napari_deep3d.nn.folded_network import WHOLE_VOXELS
@@ -117,7 +113,7 @@ class Costs:
         boxes = sample_boxes(self.grid.model_shape)
         measuring = len(boxes) * slabs.work(blank, boxes[0].shape, Box.whole(boxes[0].shape))
         tiles: Counter[tuple[Shape, Shape, Shape]] = Counter()
-        for seen, wanted in self._tiles(layout):
+        for seen, wanted in self.tiles(layout):
             within = wanted.relative_to(seen)
             tiles[seen.shape, within.start, within.stop] += 1
         passes = self.passes - (len(boxes) == 1 and len(layout) == 1)  # what is measured whole is predicted already
@@ -126,7 +122,8 @@ class Costs:
         )
         return measuring / rate, predicting / rate
 
-    def _tiles(self, layout: TilePlan) -> Iterator[tuple[Box, Box]]:
+    def tiles(self, layout: TilePlan) -> Iterator[tuple[Box, Box]]:
+        """For each tile of a layout the box that the network sees, and the one of it that is wanted."""
         from napari_deep3d.nn.generator import STRIDE
         from napari_deep3d.nn.inference import seen_for
 

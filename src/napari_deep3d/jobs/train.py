@@ -193,7 +193,6 @@ def train_model(
         read = _read_pairs(pairs, folder, config, minutes, limit)
         config = _without(config, read.left_out)
         training, held_out = split_pairs(read.prepared, config)
-
         sizes_um = ((pair.name, pair.spacing_um) for pair in read.prepared if pair.spacing_um is not None)
         doubts = tuple(doubt_spacings(sizes_um))
 
@@ -221,15 +220,13 @@ def train_model(
         config = end_run(folder, plan.config, trained.step) if trained.time_is_up else plan.config
         complete = trained.step >= config.optimizer.iterations
         if processes.is_first:
-            chosen = held_out[:CALIBRATION_PAIRS] if complete else []
-            enough_time = limit.left > plan.calibration_seconds
-            uncertainty = calibrate(
-                trained.generator, chosen * enough_time, config, device, dtype, CALIBRATION_BOX, control.is_over
-            )
+            # What the model says of its error is learned from held-out pairs, if it is finished and there is time.
+            tested = held_out[:CALIBRATION_PAIRS] if complete else []
+            chosen = tested if limit.left > plan.calibration_seconds else []
+            over = control.is_over
+            uncertainty = calibrate(trained.generator, chosen, config, device, dtype, CALIBRATION_BOX, over)
             missing = save_trained(folder, trained, read.prepared, config, name, start, uncertainty, limit.is_over)
-            missing = ("the error to expect",) * bool(chosen and not enough_time) + missing
-            if missing:
-                yield Notice(f"The time was too short to measure {' and '.join(missing)}.")
+            yield from _told_missing(missing if len(chosen) == len(tested) else ("the error to expect", *missing))
         result = TrainResult(
             name=name,
             model=folder / MODEL_FILE,
@@ -247,6 +244,11 @@ def train_model(
             **_scores_before(folder),
         )
         return (yield from _told(result))
+
+
+def _told_missing(missing: Sequence[str]) -> Job[None]:
+    if missing:
+        yield Notice(f"The time was too short to measure {' and '.join(missing)}.")
 
 
 def _told(result: TrainResult) -> Job[TrainResult]:

@@ -27,7 +27,7 @@ from napari_deep3d.core import (
     saturated_share,
     zyx,
 )
-from napari_deep3d.core.no_data.image_part import cropped, either, filled, find_no_image, saturated_share_of_image
+from napari_deep3d.core.no_data.image_part import cropped, either, filled, find_no_image
 
 BLANK_LIGHT = (0.1, 60.0)
 """How uneven the light of a blank patch is, in standard deviations of its noise."""
@@ -84,10 +84,7 @@ class TrainingPair:
                     "stacks with structure are needed. Remove the pair from the folder.",
                 )
             largest = intensity_range(volume.data, (0, 100), no_data)[1]
-            if no_data is None:
-                share = saturated_share(volume.data, largest)
-            else:
-                share = saturated_share_of_image(volume.data, largest, no_data)
+            share = saturated_share(volume.data, largest, no_data)
             if share > MAX_SATURATED:
                 raise NoImageError(
                     f"pair {name}:",

@@ -5,14 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_deep3d.core import Box, NoData
+from napari_deep3d.core import Box, NoData, saturated_share
 from napari_deep3d.core.no_data.image_part import (
     cropped,
     either,
     filled,
     find_no_image,
     image_part,
-    saturated_share_of_image,
 )
 
 SHAPE = (8, 40, 48)
@@ -97,4 +96,4 @@ def test_saturation_is_that_of_the_image(stack: np.ndarray) -> None:
     mask[:, :, 24:] = True
     stack[mask] = 1000
     stack[:, :20, :24] = 900
-    assert saturated_share_of_image(stack, 900, no_data_of(mask)) == 0.5
+    assert saturated_share(stack, 900, no_data_of(mask)) == 0.5

@@ -100,13 +100,3 @@ def cropped(no_data: NoData | None, region: Box) -> NoData | None:
     masks = (no_data.plane(z, region.y)[:, region.x] for z in range(region.z.start, region.z.stop))
     part = NoData.of(masks, no_data.values)
     return part if part.count else None
-
-
-def saturated_share_of_image(stack: Stack, largest: float, no_data: NoData) -> float:
-    """Share of the voxels that are image, (Z, Y, X), that have the largest value; every fourth row and column."""
-    saturated = voxels = 0
-    for z in range(stack.shape[0]):
-        image = ~no_data.plane(z)[::4, ::4]
-        saturated += int(np.count_nonzero((np.asarray(stack[z])[::4, ::4] >= largest) & image))
-        voxels += int(np.count_nonzero(image))
-    return saturated / max(1, voxels)

@@ -27,7 +27,7 @@ from napari_deep3d.core import (
     shape_of,
     zyx,
 )
-from napari_deep3d.core.no_data.image_part import find_no_image, image_part, saturated_share_of_image
+from napari_deep3d.core.no_data.image_part import find_no_image, image_part
 from napari_deep3d.core.resampling import Resampled, grid_for
 
 SOME_SATURATED = 0.005
@@ -76,10 +76,8 @@ def check_pair(confocal: Volume, widefield: Volume, *, crop: bool = True) -> Che
                 f"the {kind} stack {volume.name} is constant (every voxel is {bounds[0]:g}): nothing to align. "
                 "Choose another channel or file."
             )
-        if no_data is None:
-            share = saturated_share(volume.data, bounds[1])
-        else:
-            share = saturated_share_of_image(volume.data, bounds[1], no_data)
+        share = saturated_share(volume.data, bounds[1], no_data)
+        if no_data is not None:
             notices.append(f"The {kind} stack: {no_data.sentence}; they are left out.")
         if share > MAX_SATURATED:
             raise InputError(
