@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_deep3d.core.simulation.camera import Camera, Stage, expose, illumination, move
+from napari_deep3d.core.simulation.camera import Camera, CameraBounds, Stage, expose, illumination, move
 
 PLAIN = Camera(photons=400.0, background=0.0, read_noise=2.0, offset=0.0)
 
@@ -51,6 +51,29 @@ def test_pixels_differ_in_gain_alike_in_every_plane() -> None:
     counts = expose(np.random.default_rng(0), np.ones((200, 24, 24), np.float32), replace(PLAIN, gain_spread=0.05))
     by_pixel = counts.mean(axis=0)
     assert by_pixel.std() / by_pixel.mean() == pytest.approx(0.05, rel=0.2)
+
+
+def test_fixed_pattern_is_the_same_in_every_plane() -> None:
+    image = np.ones((300, 24, 24), np.float32)
+    plain, patterned = (
+        expose(np.random.default_rng(0), image, replace(PLAIN, pattern=pattern)) for pattern in (0, 20.0)
+    )
+    assert electrons(plain.mean(axis=0), 400).std() < 3
+    assert electrons(patterned.mean(axis=0), 400).std() == pytest.approx(20, rel=0.4)
+
+
+def test_light_without_noise_keeps_its_proportions() -> None:
+    image = np.random.default_rng(1).random((4, 16, 16), dtype=np.float32)
+    counts = expose(np.random.default_rng(0), image, replace(PLAIN, photons=5.0, noise_free=True))
+    np.testing.assert_allclose(counts / counts.max(), image / image.max(), atol=1e-4)
+
+
+def test_strong_backgrounds_do_not_drown_the_sample() -> None:
+    bounds = CameraBounds(veiled=1.0, veil=(5.0, 50.0))
+    cameras = [bounds.draw(np.random.default_rng(seed)) for seed in range(100)]
+    assert any(camera.background > 5 for camera in cameras)
+    for camera in cameras:  # the sample's light is well above the noise of all light
+        assert camera.photons > 4 * np.sqrt(camera.photons * (1 + camera.background))
 
 
 def test_light_falls_to_the_corners_and_across_the_field() -> None:

@@ -63,6 +63,22 @@ def test_deeper_planes_are_hazier_at_either_end() -> None:
         assert (np.diff(haze) > 0).all()
 
 
+def test_blurred_light_is_a_gaussian_around_its_source_and_the_rest_stays_there() -> None:
+    tissue = replace(TISSUE, blur_um=1.5)
+    sample = np.zeros((41, 61, 61), np.float32)
+    sample[20, 30, 30] = 1
+    depths = np.full(41, 25.0)
+    out = scatter(sample, tissue, (0.5, 0.4, 0.4), depths)
+    ballistic = np.exp(-25 / 50)
+    assert out.sum() == pytest.approx(1, rel=0.01)
+    assert out[20, 30, 30] == pytest.approx(ballistic, rel=0.02)
+    out[20, 30, 30] = out[20, 30, 29]
+    for axis, step in enumerate((0.5, 0.4, 0.4)):
+        place = (np.arange(out.shape[axis]) - out.shape[axis] // 2) * step
+        profile = out.sum(axis=tuple(other for other in range(3) if other != axis))
+        assert np.sqrt((profile * place**2).sum() / profile.sum()) == pytest.approx(1.5, rel=0.05)
+
+
 def test_clear_tissue_changes_nothing() -> None:
     sample = np.random.default_rng(0).random((4, 16, 16), dtype=np.float32)
     clear = replace(TISSUE, mean_free_path_um=np.inf)

@@ -55,17 +55,23 @@ def test_scene_stays_within_the_bounds(seed: int) -> None:
         (scope.sample_index, optics.sample_index),
         (scope.emission_um, optics.emission_um),
         (scope.pinhole_airy, optics.pinhole_airy),
-        (scene.thickness_um, BOUNDS.thickness_um),
         (tissue.anisotropy, BOUNDS.tissue.anisotropy),
         (tissue.collected, BOUNDS.tissue.collected),
         (camera.photons, BOUNDS.camera.photons),
-        (camera.background, BOUNDS.camera.background),
         (camera.read_noise, BOUNDS.camera.read_noise),
         (scene.confocal.photons, BOUNDS.confocal.confocal_photons),
         (scene.compensated, BOUNDS.confocal.compensated),
     ):
         assert within(value, bounds)
+    for value, first, second in (
+        (scene.thickness_um, BOUNDS.thickness_um, BOUNDS.thick_um),
+        (camera.background, BOUNDS.camera.background, BOUNDS.camera.veil),
+    ):
+        assert within(value, first) or within(value, second)
     for value, bounds in (
+        (scene.glow.level, BOUNDS.glow.glow_level),
+        (tissue.blur_um, BOUNDS.tissue.blur_um),
+        (camera.pattern, BOUNDS.camera.pattern),
         (camera.saturated, BOUNDS.camera.saturated),
         (stage.bleached, BOUNDS.stage.bleached),
         (camera.hot_pixels, BOUNDS.camera.hot_pixels),

@@ -26,6 +26,9 @@ from napari_deep3d.core.simulation.bounds import (
 
 Counts = NDArray[np.uint16]
 BRIGHT_PERCENTILE = 99.9
+DROWNED = 30.0
+"""Photons to one of background, at least, that bright voxels have where a background is strong: with fewer, noise alone
+would be left."""
 HOT_ELECTRONS = 300.0
 """Mean of the light that a hot pixel adds, exponentially distributed."""
 
@@ -58,6 +61,10 @@ class Camera:
         Counts without light, as a share of the largest count.
     fill : float
         Share of the largest count that the brightest voxels reach.
+    pattern : float
+        Standard deviation in electrons of offsets that every row, column and pixel has in all planes.
+    noise_free : bool
+        Whether light is counted without noise.
     """
 
     photons: float
@@ -71,6 +78,8 @@ class Camera:
     bits: int = 16
     offset: float = 0.002
     fill: float = 0.7
+    pattern: float = 0.0
+    noise_free: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,6 +106,8 @@ class CameraBounds(Bounds):
 
     photons: PositiveRange = Field((50.0, 5000.0), description="photons of the brightest wide-field voxels, log")
     background: Range = Field((0.0, 0.3), description="even background as a share of these")
+    veiled: Share = Field(0.2, description="share of scenes with a background far above that")
+    veil: PositiveRange = Field((0.3, 10.0), description="that background as a share of these photons, log")
     read_noise: Range = Field((0.5, 4.0), description="read noise, electrons")
     gain_spread: Range = Field((0.0, 0.01), description="standard deviation of the pixels' gains, as a share")
     bits: Shares[Literal["8", "12", "16"]] = Field(
@@ -110,13 +121,21 @@ class CameraBounds(Bounds):
     uneven: Range = Field((0.0, 0.4), description="change of the light across the field")
     overexposed: Share = Field(0.1, description="share of scenes that are overexposed")
     saturated: PositiveRange = Field((1e-4, 5e-3), description="share of their voxels that are saturated, log")
+    patterned: Share = Field(0.25, description="share of cameras with a fixed pattern")
+    pattern: PositiveRange = Field(
+        (0.2, 3.0), description="standard deviation of that pattern's offsets, electrons, log"
+    )
 
     def draw(self, rng: np.random.Generator) -> Camera:
         """Draw the camera."""
         lit_unevenly = happens(rng, self.lit_unevenly)
+        photons = float(log_uniform(rng, self.photons))
+        background = uniform(rng, self.background)
+        if happens(rng, self.veiled):
+            background = max(background, min(float(log_uniform(rng, self.veil)), photons / DROWNED))
         return Camera(
-            photons=float(log_uniform(rng, self.photons)),
-            background=uniform(rng, self.background),
+            photons=photons,
+            background=background,
             read_noise=uniform(rng, self.read_noise),
             gain_spread=uniform(rng, self.gain_spread),
             hot_pixels=float(log_uniform(rng, self.hot_pixels)) if happens(rng, self.hot) else 0.0,
@@ -124,6 +143,7 @@ class CameraBounds(Bounds):
             uneven=uniform(rng, self.uneven) if lit_unevenly else 0.0,
             saturated=float(log_uniform(rng, self.saturated)) if happens(rng, self.overexposed) else 0.0,
             bits=int(choose(rng, self.bits)),
+            pattern=float(log_uniform(rng, self.pattern)) if happens(rng, self.patterned) else 0.0,
         )
 
 
@@ -155,6 +175,7 @@ class DetectorBounds(Bounds):
     confocal_background: Range = Field((0.0, 0.02), description="even background as a share of these")
     confocal_read_noise: NonNegative = Field(0.5, description="read noise of the confocal detector, electrons")
     compensated: Range = Field((0.7, 1.0), description="share of the confocal loss with depth made up by laser power")
+    noise_free: Share = Field(0.0, description="share of scenes whose confocal stack is without noise")
 
     def draw(self, rng: np.random.Generator) -> Camera:
         """Draw the detector."""
@@ -162,6 +183,7 @@ class DetectorBounds(Bounds):
             photons=float(log_uniform(rng, self.confocal_photons)),
             background=uniform(rng, self.confocal_background),
             read_noise=self.confocal_read_noise,
+            noise_free=happens(rng, self.noise_free),
         )
 
 
@@ -190,16 +212,27 @@ def illumination(rng: np.random.Generator, shape: tuple[int, int], camera: Camer
     return np.asarray(tilt * corner, dtype=np.float32)
 
 
+def _detected(rng: np.random.Generator, photons: FloatArray, camera: Camera) -> FloatArray:
+    """Electrons that photons, axes (Z, Y, X), make in a camera."""
+    field = (photons.shape[1], photons.shape[2])
+    electrons = rng.poisson(photons).astype(np.float32)
+    electrons *= 1 + camera.gain_spread * rng.standard_normal(field, dtype=np.float32)
+    electrons += camera.read_noise * rng.standard_normal(photons.shape, dtype=np.float32)
+    hot = rng.random(field) < camera.hot_pixels
+    electrons[:, hot] += rng.exponential(HOT_ELECTRONS, int(hot.sum())).astype(np.float32)
+    if camera.pattern:
+        offsets = sum(rng.standard_normal(size, dtype=np.float32) for size in ((field[0], 1), (1, field[1]), field))
+        electrons += np.float32(camera.pattern / np.sqrt(3)) * np.asarray(offsets, dtype=np.float32)
+    return electrons
+
+
 def expose(rng: np.random.Generator, image: FloatArray, camera: Camera) -> Counts:
     """Counts of a noise-free image, axes (Z, Y, X), whose light is in any unit: ``camera.photons`` set its scale."""
     field = (image.shape[1], image.shape[2])
     light = image * illumination(rng, field, camera)
     bright = max(float(np.percentile(light, BRIGHT_PERCENTILE)), float(np.finfo(np.float32).tiny))
-    electrons = rng.poisson(camera.photons * (light / bright + camera.background)).astype(np.float32)
-    electrons *= 1 + camera.gain_spread * rng.standard_normal(field, dtype=np.float32)
-    electrons += camera.read_noise * rng.standard_normal(image.shape, dtype=np.float32)
-    hot = rng.random(field) < camera.hot_pixels
-    electrons[:, hot] += rng.exponential(HOT_ELECTRONS, int(hot.sum())).astype(np.float32)
+    photons = camera.photons * (light / bright + camera.background)
+    electrons = np.asarray(photons, np.float32) if camera.noise_free else _detected(rng, photons, camera)
     # Gain and offset of the camera's analogue-digital converter.
     largest = 2**camera.bits - 1
     if camera.saturated:

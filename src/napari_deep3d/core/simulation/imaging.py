@@ -7,7 +7,8 @@ Image formation, in the order in which the code does it:
    is added.
 2. Wide-field: the tissue scatters and absorbs light by depth (:mod:`~napari_deep3d.core.simulation.scattering`); the
    image is the convolution with the wide-field PSF, which changes with depth where refractive indices differ
-   (:mod:`~napari_deep3d.core.simulation.psf`); stage, lamp and camera do the rest
+   (:mod:`~napari_deep3d.core.simulation.psf`); light from far outside is added
+   (:mod:`~napari_deep3d.core.simulation.glow`); stage, lamp and camera do the rest
    (:mod:`~napari_deep3d.core.simulation.camera`).
 3. Confocal: convolution with the confocal PSF, whose pinhole refuses scattered light; a loss with depth of which laser
    power makes up a part; a detector's noise.
@@ -29,6 +30,7 @@ from numpy.typing import NDArray
 from napari_deep3d.core import Box, DoubleArray, FloatArray, InputError, Shape, Spacing, Volume, zyx
 from napari_deep3d.core.simulation import samples
 from napari_deep3d.core.simulation.camera import expose, move
+from napari_deep3d.core.simulation.glow import add_glow
 from napari_deep3d.core.simulation.psf import (
     MeasuredPsf,
     confocal_from_widefield,
@@ -148,8 +150,9 @@ def take_images(
     field, inner = field_of(shape, scene.spacing_um)
     sample, depths = place_sample(rng, scene, field, inner, draw, bounds or SampleBounds())
     widefield, clean = form_images(sample, scene, depths, measured)
+    seen = add_glow(rng, widefield[inner], scene.glow, scene.spacing_um)
     return SimulatedPair(
-        widefield=expose(rng, move(rng, widefield[inner], scene.stage), scene.camera),
+        widefield=expose(rng, move(rng, seen, scene.stage), scene.camera),
         confocal=expose(rng, clean[inner], scene.confocal),
         clean=clean[inner],
         scene=scene,
@@ -251,9 +254,10 @@ def form_images(
     reach = min(2 * planes - 1, 2 * round(CONFOCAL_REACH_UM / spacing_um[0]) + 1, planes - 1 + planes % 2)
     for depth, weights in nodes:
         there = replace(scope, depth_um=scope.depth_um + depth)
+        narrow = replace(scope, depth_um=0.0, aberrations=()) if scene.confocal_corrected else there
         if measured is None:
             wide_psf = widefield_psf(there, spacing_um, 2 * planes - 1)
-            narrow_psf = confocal_psf(there, spacing_um, reach)
+            narrow_psf = confocal_psf(narrow, spacing_um, reach)
         else:
             wide_psf = measured.on_grid(spacing_um, 2 * planes - 1)
             narrow_psf = confocal_from_widefield(wide_psf, there, spacing_um)

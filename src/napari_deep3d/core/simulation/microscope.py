@@ -44,6 +44,8 @@ class Microscope:
         Depth of the focus in um, counted from the depth for which the objective is corrected; may be negative.
     aberrations : tuple of float
         RMS in waves of low Zernike modes, see :data:`napari_deep3d.core.simulation.pupil.MODES`.
+    vectorial : bool
+        Whether PSFs are computed by vectorial theory, or by scalar theory.
 
     Raises
     ------
@@ -59,6 +61,7 @@ class Microscope:
     pinhole_airy: float = 1.0
     depth_um: float = 0.0
     aberrations: tuple[float, ...] = ()
+    vectorial: bool = True
 
     def __post_init__(self) -> None:
         if not 0 < self.numerical_aperture < self.immersion_index:
@@ -81,6 +84,7 @@ class Microscope:
             depth_um=self.depth_um,
             aberrations=self.aberrations,
             excitation=excitation,
+            vectorial=self.vectorial,
         )
 
     def fineness(self, spacing_um: Spacing) -> int:
@@ -123,10 +127,12 @@ class OpticsBounds(Bounds):
     sample_index: Range = Field((1.33, 1.47), description="refractive index of the sample")
     emission_um: Range = Field((0.45, 0.67), description="wavelength of the emitted light")
     stokes_shift_um: Range = Field((0.02, 0.07), description="by how much the exciting light is shorter")
-    pinhole_airy: Range = Field((0.7, 1.5), description="diameter of the confocal pinhole in Airy units")
-    corrected_um: Range = Field((-5.0, 15.0), description="depth below the surface for which the lens is corrected")
+    pinhole_airy: Range = Field((0.5, 1.5), description="diameter of the confocal pinhole in Airy units")
+    corrected_um: Range = Field((-10.0, 20.0), description="depth below the surface for which the lens is corrected")
     aberrated: Share = Field(0.7, description="share of scenes with random aberrations")
-    aberration_waves: Range = Field((0.0, 0.10), description="their RMS in waves, over all modes")
+    aberration_waves: Range = Field((0.0, 0.12), description="their RMS in waves, over all modes")
+    scalar: Share = Field(0.3, description="share of scenes whose PSFs are computed by scalar theory")
+    confocal_corrected: Share = Field(0.3, description="share of scenes whose confocal image has no aberrations")
     measured: Share = Field(0.15, description="share of scenes with a measured PSF, where one is given")
     measured_voxel: Range = Field((0.7, 2.0), description="their voxel size as a share of that PSF's")
 
@@ -150,6 +156,7 @@ class OpticsBounds(Bounds):
             excitation_um=emission_um - uniform(rng, self.stokes_shift_um),
             pinhole_airy=uniform(rng, self.pinhole_airy),
             depth_um=-uniform(rng, self.corrected_um),
+            vectorial=not happens(rng, self.scalar),
         )
 
         # 2. A random mixture of Zernike modes.

@@ -1,10 +1,10 @@
 """What a lens does to a point of light: the vectorial pupil function, plane by plane.
 
 An isotropic point emitter seen through a lens of high aperture, by the vectorial theory of Richards and Wolf (Proc. R.
-Soc. A 253, 358, 1959) written with Fourier transforms of the pupil (Hanser et al., J. Microsc. 216, 32, 2004). On it
-lie the spherical aberration that a mismatch of refractive indices brings at depth (Gibson and Lanni, JOSA A 9, 154,
-1992), less the shift of focus that comes with it, and low Zernike modes (Noll, JOSA 66, 207, 1976). Polynomials of
-higher order, coatings and Fresnel losses are left out.
+Soc. A 253, 358, 1959) written with Fourier transforms of the pupil (Hanser et al., J. Microsc. 216, 32, 2004); or by
+scalar theory, which most programs use. In the pupil lie the spherical aberration that a mismatch of refractive indices
+brings at depth (Gibson and Lanni, JOSA A 9, 154, 1992), less the shift of focus that comes with it, and low Zernike
+modes (Noll, JOSA 66, 207, 1976). Polynomials of higher order, coatings and Fresnel losses are left out.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ def point_image(
     depth_um: float = 0.0,
     aberrations: Sequence[float] = (),
     excitation: bool = False,
+    vectorial: bool = True,
 ) -> FloatArray:
     """Intensity that a point emitter, or the light that excites it, makes around it.
 
@@ -65,6 +66,8 @@ def point_image(
         RMS of each mode of :data:`MODES` in waves; missing ones are 0.
     excitation : bool
         Whether the light runs into the sample (its amplitude then falls with the angle instead of rising).
+    vectorial : bool
+        Whether light has a polarisation.
 
     Returns
     -------
@@ -92,7 +95,8 @@ def point_image(
         (1, sine * cos_phi),
         (1, sine * sin_phi),
     )
-    fields = [(weight, (pupil * part).astype(np.complex64)) for weight, part in polarisations]
+    parts = polarisations if vectorial else ((1, np.ones_like(cosine)),)
+    fields = [(weight, (pupil * part).astype(np.complex64)) for weight, part in parts]
     image = np.zeros((len(heights_um), pixels, pixels), dtype=np.float32)
     for plane, height in zip(image, heights_um, strict=True):
         defocus = np.exp(1j * np.where(inside, along * height, 0)).astype(np.complex64)

@@ -10,7 +10,10 @@ function. For that of Henyey and Greenstein (Astrophys. J. 93, 70, 1941) at smal
 a = (1 - g) / sqrt(g), g the mean cosine of the deflection, so that the integral is (1 - exp(-a k d)) / (a k d).
 Fine detail is left to what was not scattered, exp(-d / l) (Beer-Lambert); coarse detail becomes haze. l of 25 to 200 um
 and g of 0.85 to 0.98 are usual for tissue (Jacques, Phys. Med. Biol. 58, R37, 2013). Part of the scattered light misses
-the objective. Left out: that scattering also blurs along z, shadows of single structures, and speckle.
+the objective.
+
+No theory of haze fits all tissue. So a part of the scenes has another one instead: what was scattered is blurred by a
+Gaussian in all three directions, which widens with depth. Left out: shadows of single structures, and speckle.
 """
 
 from __future__ import annotations
@@ -43,6 +46,9 @@ class Tissue:
         Mean light of the tissue itself, as a share of the sample's bright structures.
     deep_end_last : bool
         Whether the last plane is the deepest, and not the first.
+    blur_um, blur_growth : float
+        Standard deviation in um of a Gaussian that blurs the scattered light of the surface, and what it gains with
+        every um of depth; both 0 where the light is scattered as the phase function says.
     """
 
     mean_free_path_um: float
@@ -51,6 +57,8 @@ class Tissue:
     absorption_um: float
     autofluorescence: float
     deep_end_last: bool
+    blur_um: float = 0.0
+    blur_growth: float = 0.0
 
     @property
     def is_clear(self) -> bool:
@@ -71,10 +79,14 @@ class ScatteringBounds(Bounds):
     deep_end_last: Share = Field(0.5, description="share of scenes whose last plane is the deepest")
     autofluorescent: Share = Field(0.4, description="share of scenes with autofluorescence")
     autofluorescence: PositiveRange = Field((0.01, 0.15), description="its mean as a share of bright structures, log")
+    blurred: Share = Field(0.4, description="share of the scattering scenes whose scattered light is a Gaussian blur")
+    blur_um: PositiveRange = Field((0.5, 6.0), description="its standard deviation at the surface, log")
+    blur_growth: PositiveRange = Field((0.02, 0.6), description="what it gains with every um of depth, log")
 
     def draw(self, rng: np.random.Generator) -> Tissue:
         """Draw the tissue."""
         scatters = happens(rng, self.scattering)
+        blurred = happens(rng, self.blurred) and scatters
         return Tissue(
             mean_free_path_um=float(log_uniform(rng, self.mean_free_path_um)) if scatters else np.inf,
             anisotropy=uniform(rng, self.anisotropy),
@@ -84,6 +96,8 @@ class ScatteringBounds(Bounds):
             if happens(rng, self.autofluorescent)
             else 0.0,
             deep_end_last=happens(rng, self.deep_end_last),
+            blur_um=float(log_uniform(rng, self.blur_um)) if blurred else 0.0,
+            blur_growth=float(log_uniform(rng, self.blur_growth)) if blurred else 0.0,
         )
 
 
@@ -112,6 +126,8 @@ def scatter(sample: FloatArray, tissue: Tissue, spacing_um: Spacing, depths: Dou
     """
     if tissue.is_clear:
         return sample
+    if tissue.blur_um:
+        return _blur_scattered(sample, tissue, spacing_um, depths)
     ky = 2 * np.pi * np.fft.fftfreq(sample.shape[1], spacing_um[1])[:, None]
     kx = 2 * np.pi * np.fft.rfftfreq(sample.shape[2], spacing_um[2])[None, :]
     k = np.hypot(ky, kx)
@@ -120,6 +136,28 @@ def scatter(sample: FloatArray, tissue: Tissue, spacing_um: Spacing, depths: Dou
         gain = (modulation(k, depth, tissue) * np.exp(-depth / tissue.absorption_um)).astype(np.float32)
         plane[:] = scipy.fft.irfft2(scipy.fft.rfft2(source) * gain, s=source.shape)
     return np.maximum(out, 0, out=out)
+
+
+def _blur_scattered(sample: FloatArray, tissue: Tissue, spacing_um: Spacing, depths: DoubleArray) -> FloatArray:
+    """The same where scattered light is blurred by a Gaussian; what comes to lie beyond the end planes is lost.
+
+    Two blurs are computed, those of the least and the largest depth; between them their light is shared out.
+    """
+    through = np.exp(-depths / tissue.absorption_um)
+    ballistic = np.exp(-depths / tissue.mean_free_path_um)
+    deep = (depths - depths.min()) / max(float(np.ptp(depths)), 1e-9)
+    out = sample * (through * ballistic).astype(np.float32)[:, None, None]
+    size = (2 * len(sample), *sample.shape[1:])
+    for depth, weight in ((depths.min(), 1 - deep), (depths.max(), deep)):
+        light = tissue.collected * (1 - ballistic) * through * weight
+        spectrum = scipy.fft.rfftn(sample * light.astype(np.float32)[:, None, None], size)
+        sigma = (tissue.blur_um + tissue.blur_growth * depth) / np.array(spacing_um)
+        for axis, (count, width) in enumerate(zip(size, sigma, strict=True)):
+            frequency = np.fft.rfftfreq(count) if axis == 2 else np.fft.fftfreq(count)
+            gain = np.exp(-2 * (np.pi * width * frequency) ** 2).astype(np.float32)
+            spectrum *= gain.reshape([-1 if a == axis else 1 for a in range(3)])
+        out += scipy.fft.irfftn(spectrum, s=size, overwrite_x=True)[: len(sample)]
+    return np.asarray(np.maximum(out, 0), dtype=np.float32)
 
 
 def confocal_loss(tissue: Tissue, compensated: float, depths: DoubleArray) -> FloatArray:
