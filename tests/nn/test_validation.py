@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,11 +11,20 @@ import torch
 from napari_deep3d.core.config import TrainConfig
 from napari_deep3d.core.events import StoppedError
 from napari_deep3d.core.types import Box
+from napari_deep3d.core.volume import Volume
 from napari_deep3d.nn import validation
 from napari_deep3d.nn.folded_network import FoldedNetwork
 from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.patches import TrainingPair, network_input
-from napari_deep3d.nn.validation import Predictor, preview, score_pairs
+from napari_deep3d.nn.validation import (
+    LEAST_TESTED,
+    MOST_TESTED,
+    TESTED_VOXELS,
+    Predictor,
+    preview,
+    score_pairs,
+    pairs_to_test,
+)
 from tests.helpers.nn import after, changed
 
 CPU = torch.device("cpu")
@@ -77,3 +88,17 @@ def test_preview_shows_a_box_of_both_stacks_and_the_prediction(
     np.testing.assert_array_equal(shown.confocal, pairs[0].crop_confocal(region))
     expected = Predictor(generator, pairs[0], config, CPU, torch.float32)(region)
     np.testing.assert_allclose(shown.prediction, expected, atol=1e-5)
+
+
+def test_as_many_small_pairs_are_tested_as_cost_little_and_four_in_any_case(pairs: Pairs) -> None:
+    few, large = pairs[:1] * 3, replace(pairs[0], widefield=_of(40, 1024, 1024), confocal=_of(40, 1024, 1024))
+    assert pairs_to_test(few) == few
+    assert len(pairs_to_test(pairs[:1] * 100)) == MOST_TESTED
+    assert len(pairs_to_test([large] * 100)) == LEAST_TESTED  # 10 million voxels of each are scored
+    middle = replace(pairs[0], widefield=_of(16, 500, 500), confocal=_of(16, 500, 500))
+    assert len(pairs_to_test([middle] * 100)) == TESTED_VOXELS // (16 * 500 * 500)
+
+
+def _of(*shape: int) -> Volume:
+    """A stack of a shape (Z, Y, X) that takes no memory."""
+    return Volume(np.broadcast_to(np.float32(0), shape), None)

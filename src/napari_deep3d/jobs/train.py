@@ -15,7 +15,6 @@ from napari_deep3d.core import (
     Notice,
     Pause,
     Progress,
-    Shape,
     Stop,
     TimeLimit,
     TrainConfig,
@@ -48,7 +47,7 @@ from napari_deep3d.jobs.run_folder import (
 )
 from napari_deep3d.jobs.train_plan import settings_from_start, voxels_at_once
 from napari_deep3d.jobs.train_time import MAX_MINUTES, TimePlan, fit_to_time, reading_is_over, time_limit
-from napari_deep3d.jobs.trained_model import calibrate, save_trained, voxel_sizes
+from napari_deep3d.jobs.trained_model import CALIBRATION_BOX, CALIBRATION_PAIRS, calibrate, save_trained, voxel_sizes
 
 if TYPE_CHECKING:
     from napari_deep3d.nn.patches import TrainingPair
@@ -57,9 +56,6 @@ if TYPE_CHECKING:
 Source = str | Path | Sequence[LoadedPair]
 PAIRS_MEMORY_SHARE = 0.25
 """Of the free memory: pairs that need less are held in it."""
-CALIBRATION_PAIRS = 4
-CALIBRATION_BOX: Shape = (48, 128, 128)
-"""So many held-out pairs, and so many voxels in the middle of each, tell the error to expect: whoever trained waits."""
 WORSE = 1.01
 """So many times the error: less is no difference."""
 

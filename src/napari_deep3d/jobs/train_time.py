@@ -13,7 +13,7 @@ import numpy as np
 from napari_deep3d.core import InputError, Job, Notice, Progress, Shape, Stop, StoppedError, TimeLimit, TrainConfig
 from napari_deep3d.core.novelty.detector import MIN_STACKS
 from napari_deep3d.jobs.train_plan import MAX_STEPS, MIN_STEPS
-from napari_deep3d.jobs.trained_model import HALO_BOX, MAX_LOOKED_AT
+from napari_deep3d.jobs.trained_model import CALIBRATION_PAIRS, HALO_BOX, MAX_LOOKED_AT
 
 if TYPE_CHECKING:
     from napari_deep3d.nn.patches import TrainingPair
@@ -105,7 +105,7 @@ def fit_to_time(
         If it was stopped.
     """
     from napari_deep3d.nn.patches import patch_sizes
-    from napari_deep3d.nn.training import VALIDATION_PAIRS
+    from napari_deep3d.nn.validation import pairs_to_test
 
     per_step = yield from _seconds_per_step(pairs, config, minutes, voxels_at_once, limit, stop)
     if per_step > limit.left + GRACE_SECONDS:
@@ -114,9 +114,9 @@ def fit_to_time(
     # 1. What a test, and what follows the steps, will take.
     sizes = patch_sizes([pair.shape for pair in pairs], config)
     per_voxel = FORWARD_SHARE * per_step * len(sizes) / sum(number * prod(shape) for shape, number in sizes)
-    tested = sum(prod(_within(pair.shape, (pair.shape[0], 512, 512))) for pair in held_out[:VALIDATION_PAIRS])
+    tested = sum(prod(_within(pair.shape, (pair.shape[0], 512, 512))) for pair in pairs_to_test(held_out))
     test = (2 if config.optimizer.ema else 1) * tested * (per_voxel + SCORING_SECONDS)
-    calibrated = held_out[:VALIDATION_PAIRS] if config.network.network_input == "stack" else []
+    calibrated = held_out[:CALIBRATION_PAIRS] if config.network.network_input == "stack" else []
     calibration = 5 * per_voxel * sum(prod(_within(pair.shape, calibration_box)) for pair in calibrated)
     halo = HALO_SECONDS * (config.network.width / 16) ** 2 * sum(prod(_within(p.shape, HALO_BOX)) for p in pairs[:2])
     stacks = len(pairs) + len(held_out)

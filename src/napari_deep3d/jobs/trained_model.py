@@ -42,6 +42,9 @@ LARGEST_HALO = (32, 80, 80)
 HALO_BOX = (96, 192, 192)
 """Voxels on which a finished network's reach is measured."""
 
+CALIBRATION_PAIRS = 4
+CALIBRATION_BOX: Shape = (48, 128, 128)
+"""So many held-out pairs, and so many voxels in the middle of each, tell the error to expect: whoever trained waits."""
 MAX_LOOKED_AT = 60
 """Pairs that tell what the model knows: each takes a tenth of a second, and whoever stopped a training waits."""
 

@@ -42,10 +42,8 @@ from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.patches import TrainingPair
 from napari_deep3d.nn.processes import Processes
 from napari_deep3d.nn.trainer import DivergedError, Trainer, learning_rate
-from napari_deep3d.nn.validation import preview, score_pairs, score_widefield
+from napari_deep3d.nn.validation import preview, score_pairs, score_widefield, pairs_to_test
 
-VALIDATION_PAIRS = 4
-"""Held-out pairs that are tested while a training runs: the others cost time."""
 WEIGHTS, EMA = "the weights", "the running mean of the weights"
 """What the weights of the network, and their exponential moving average, are called in files."""
 EARLY_STEPS = (1, 2, 5)
@@ -189,7 +187,7 @@ class _Run:
 
     def __init__(self, trainer: Trainer, held_out: Sequence[TrainingPair], folder: Path, control: Control) -> None:
         self.trainer, self.config, self.control, self.folder = trainer, trainer.config, control, folder
-        self.held_out = list(held_out)[:VALIDATION_PAIRS] if control.tests else []
+        self.held_out = pairs_to_test(held_out) if control.tests else []
         self.shown = (list(held_out) or trainer.pairs)[0]
         self.state, self.first, self.saved = TrainingState(), 0, 0
         self.validation: dict[str, float] = {}

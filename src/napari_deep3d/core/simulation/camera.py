@@ -64,7 +64,7 @@ class Camera:
     pattern : float
         Standard deviation in electrons of offsets that every row, column and pixel has in all planes.
     noise_free : bool
-        Whether light is counted without noise.
+        Whether light is counted without noise, but for that of the last bit.
     """
 
     photons: float
@@ -241,4 +241,6 @@ def expose(rng: np.random.Generator, image: FloatArray, camera: Camera) -> Count
         top = max(float(electrons.max()), 1.0) / camera.fill
     offset = camera.offset * largest
     counts = offset + electrons * ((largest - offset) / top)
+    if camera.noise_free:
+        counts += rng.standard_normal(image.shape, dtype=np.float32)  # even planes would pass for none
     return np.asarray(np.clip(np.rint(counts), 0, largest), dtype=np.uint16)
