@@ -82,6 +82,7 @@ class TrainSettings(TypedDict, total=False):
     blank_share: float
     learning_rate: float
     weight_l1: float
+    weight_l2: float
     weight_gan: float
     weight_vgg: float
     vgg_share: float

@@ -98,6 +98,7 @@ class Reference:
         prediction = self.generator(x)
         parts = {
             "l1": losses.weight_l1 * (prediction - y).abs().mean(),
+            "l2": losses.weight_l2 * ((prediction - y) ** 2).mean(),
             "gan": losses.weight_gan * ((self.discriminator(prediction) - 1) ** 2).mean(),
             "vgg": losses.weight_vgg * self.perceptual(prediction, y),
         }
@@ -372,11 +373,14 @@ def test_weight_of_zero_leaves_a_part_out(pairs: Pairs, config: TrainConfig, zer
     assert len(trainer.networks) == len(trainer.optimisers) == 2 - (zero == "weight_gan")
 
 
-@pytest.mark.parametrize(("weight", "part"), [("weight_l1", "l1"), ("weight_gan", "gan"), ("weight_vgg", "vgg")])
-def test_weight_of_a_part_scales_it(pairs: Pairs, config: TrainConfig, weight: str, part: str) -> None:
+@pytest.mark.parametrize(
+    ("weight", "part"), [("weight_l1", "l1"), ("weight_l2", "l2"), ("weight_gan", "gan"), ("weight_vgg", "vgg")]
+)
+def test_weight_of_a_part_scales_it(pairs: Pairs, config: TrainConfig, part: str) -> None:
+    weight = f"weight_{part}"
     found = []
     for factor in (1.0, 10.0):
-        trainer = Trainer(changed(config, **{weight: factor * getattr(config.losses, weight)}), pairs)
+        trainer = Trainer(changed(config, **{weight: factor * (getattr(config.losses, weight) or 1.0)}), pairs)
         trainer.step(0)
         found.append(trainer.recent()[part])
     assert found[1] == pytest.approx(10 * found[0], rel=1e-5)

@@ -21,9 +21,9 @@ from napari_deep3d.nn.validation import (
     MOST_TESTED,
     TESTED_VOXELS,
     Predictor,
+    pairs_to_test,
     preview,
     score_pairs,
-    pairs_to_test,
 )
 from tests.helpers.nn import after, changed
 

@@ -19,6 +19,14 @@ def l1_loss(prediction: Tensor, confocal: Tensor) -> Tensor:
     return (prediction - confocal).abs().mean()
 
 
+def l2_loss(prediction: Tensor, confocal: Tensor) -> Tensor:
+    """Mean squared difference.
+
+    Where a stack leaves open what was there, it makes a network give the mean of what may have been, L1 the median.
+    """
+    return (prediction - confocal).square().mean()
+
+
 def generator_loss(verdict: Tensor) -> Tensor:
     """``[D(G(x)) - 1]^2``: the least-squares GAN's loss of the generator."""
     return ((verdict - 1) ** 2).mean()

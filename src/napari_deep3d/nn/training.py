@@ -42,7 +42,7 @@ from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.patches import TrainingPair
 from napari_deep3d.nn.processes import Processes
 from napari_deep3d.nn.trainer import DivergedError, Trainer, learning_rate
-from napari_deep3d.nn.validation import preview, score_pairs, score_widefield, pairs_to_test
+from napari_deep3d.nn.validation import pairs_to_test, preview, score_pairs, score_widefield
 
 WEIGHTS, EMA = "the weights", "the running mean of the weights"
 """What the weights of the network, and their exponential moving average, are called in files."""

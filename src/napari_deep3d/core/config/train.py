@@ -80,6 +80,9 @@ class LossConfig(Config):
     """The parts of the generator's loss (Li et al. 2021, Eq. 1); a weight of 0 leaves one out."""
 
     weight_l1: float = Field(2.0, ge=0, le=1e3, description="weight of the absolute difference")
+    weight_l2: float = Field(
+        0.0, ge=0, le=1e3, description="weight of the squared difference, which the paper does not have"
+    )
     weight_gan: float = Field(1.0, ge=0, le=1e3, description="weight of the discriminator's verdict; 0 trains without")
     weight_vgg: float = Field(
         0.01, ge=0, le=1e3, description="weight of the difference in perceptual (VGG) features; 0 trains without"
@@ -134,7 +137,8 @@ class TrainConfig(SectionedConfig):
     def _fits_together(self) -> Self:
         if self.network.network_input == "plane" and self.network.dimensions == 3:
             raise ValueError("one plane has no third dimension: network_input=plane needs dimensions=2")
-        if self.losses.weight_l1 == self.losses.weight_gan == self.losses.weight_vgg == 0:
+        losses = self.losses
+        if losses.weight_l1 == losses.weight_l2 == losses.weight_gan == losses.weight_vgg == 0:
             raise ValueError("weight_l1, weight_gan and weight_vgg are all 0: there is nothing to learn from")
         return self
 

@@ -52,6 +52,7 @@ MARKS = {
 LEARNING = {
     "loss": CurveLook("sum", curves.BLUE, 2.5),
     "l1": CurveLook("difference", curves.ORANGE),
+    "l2": CurveLook("squares", curves.ORANGE, style=Qt.PenStyle.DotLine),
     "gan": CurveLook("realism", curves.PURPLE, style=Qt.PenStyle.DashDotLine),
     "vgg": CurveLook("texture", curves.GREEN, 2, Qt.PenStyle.DotLine),
     "discriminator": CurveLook("critic", curves.GREY, style=Qt.PenStyle.DashLine),
