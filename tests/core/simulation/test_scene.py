@@ -153,7 +153,7 @@ def test_bounds_of_samples_are_among_them() -> None:
         ),
         ({"glia": {"foot_chance": 2}}, r"^samples.glia.foot_chance is 2: Input should be less than or equal to 1"),
         ({"glia": {"feet": 2}}, r"^unknown name 'samples.glia.feet'; known are: bend, .*foot_chance, .*tilt_rad"),
-        ({"cells": {}}, r"^unknown name 'samples.cells'; known are: autofluorescence, beads, .*tissue\. "),
+        ({"cell": {}}, r"^unknown name 'samples.cell'; known are: autofluorescence, beads, .*vessels\. "),
         ({"glia": 3}, r"^samples.glia is 3: a table is allowed, of these names: bend, .*foot_chance"),
     ],
 )

@@ -17,6 +17,7 @@ from napari_deep3d.core import FloatArray, Shape, Spacing
 from napari_deep3d.core.simulation.bounds import Bounds
 from napari_deep3d.core.simulation.samples.beads import BeadsBounds, draw_beads
 from napari_deep3d.core.simulation.samples.canvas import Canvas
+from napari_deep3d.core.simulation.samples.cells import CellsBounds, draw_cells
 from napari_deep3d.core.simulation.samples.filaments import FilamentsBounds, draw_filaments
 from napari_deep3d.core.simulation.samples.glia import GliaBounds, draw_glia
 from napari_deep3d.core.simulation.samples.membranes import MembranesBounds, draw_membranes
@@ -24,16 +25,32 @@ from napari_deep3d.core.simulation.samples.neurons import NeuronsBounds, draw_ne
 from napari_deep3d.core.simulation.samples.nuclei import NucleiBounds, draw_nuclei
 from napari_deep3d.core.simulation.samples.puncta import PunctaBounds, draw_puncta
 from napari_deep3d.core.simulation.samples.real import ConfocalBounds, from_confocal
+from napari_deep3d.core.simulation.samples.shapes import ShapesBounds, draw_shapes
+from napari_deep3d.core.simulation.samples.sheets import SheetsBounds, draw_sheets
 from napari_deep3d.core.simulation.samples.tissue import (
     AutofluorescenceBounds,
     TissueBounds,
     draw_autofluorescence,
     draw_tissue,
 )
+from napari_deep3d.core.simulation.samples.vessels import VesselsBounds, draw_vessels
 
 __all__ = ["DrawnKind", "SampleBounds", "draw", "draw_autofluorescence", "from_confocal"]
 
-DrawnKind = Literal["nuclei", "neurons", "glia", "filaments", "membranes", "puncta", "tissue", "beads"]
+DrawnKind = Literal[
+    "nuclei",
+    "neurons",
+    "glia",
+    "filaments",
+    "membranes",
+    "puncta",
+    "cells",
+    "vessels",
+    "sheets",
+    "shapes",
+    "tissue",
+    "beads",
+]
 
 
 class SampleBounds(Bounds):
@@ -45,6 +62,10 @@ class SampleBounds(Bounds):
     filaments: FilamentsBounds = FilamentsBounds()
     membranes: MembranesBounds = MembranesBounds()
     puncta: PunctaBounds = PunctaBounds()
+    cells: CellsBounds = CellsBounds()
+    vessels: VesselsBounds = VesselsBounds()
+    sheets: SheetsBounds = SheetsBounds()
+    shapes: ShapesBounds = ShapesBounds()
     tissue: TissueBounds = TissueBounds()
     beads: BeadsBounds = BeadsBounds()
     confocal: ConfocalBounds = ConfocalBounds()
@@ -68,8 +89,12 @@ def draw(
         "filaments": partial(draw_filaments, bounds=bounds.filaments),
         "membranes": partial(draw_membranes, bounds=bounds.membranes),
         "puncta": partial(draw_puncta, bounds=bounds.puncta),
+        "cells": partial(draw_cells, bounds=bounds.cells),
+        "vessels": partial(draw_vessels, bounds=bounds.vessels),
+        "sheets": partial(draw_sheets, bounds=bounds.sheets),
     }
     kinds = mixed | {
+        "shapes": partial(draw_shapes, bounds=bounds.shapes),
         "tissue": partial(draw_tissue, parts=list(mixed.values()), bounds=bounds.tissue),
         "beads": partial(draw_beads, bounds=bounds.beads),
     }

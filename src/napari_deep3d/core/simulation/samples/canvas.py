@@ -86,8 +86,10 @@ class Canvas:
         places[:1] = self.rng.uniform(*WELL_INSIDE, 3) * self.field_um
         return places
 
-    def noise(self, grain_um: float) -> FloatArray:
+    def noise(self, grain_um: float | DoubleArray) -> FloatArray:
         """Gaussian noise whose grains are Gaussians of this standard deviation in um, axes (Z, Y, X), mean 0.
+
+        The grain may also be given for each axis.
 
         Its standard deviation is 1, or less where grains are finer than a voxel, which averages over them.
         """

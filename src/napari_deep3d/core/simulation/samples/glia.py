@@ -7,13 +7,13 @@ from pydantic import Field
 
 from napari_deep3d.core.simulation.bounds import CountRange, Positive, PositiveRange, Range, Share, log_uniform
 from napari_deep3d.core.simulation.samples.canvas import Canvas, Growth, Stems, directions
-from napari_deep3d.core.simulation.samples.cells import STEM_PLACE, CellBounds, Somata, draw_somata
+from napari_deep3d.core.simulation.samples.somata import STEM_PLACE, Somata, SomataBounds, draw_somata
 
 MAX_CELLS, MARGIN_UM = 45, 15.0
 """Cells drawn at most; how far outside the field some of them lie."""
 
 
-class GliaBounds(CellBounds):
+class GliaBounds(SomataBounds):
     """Bounds of the random choices in samples of glia."""
 
     um3_per_cell: PositiveRange = Field((15_000.0, 150_000.0), description="volume per cell, log")

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
-from scipy.spatial import KDTree
 
-from napari_deep3d.core import DoubleArray, FloatArray
+from napari_deep3d.core import FloatArray
 from napari_deep3d.core.simulation.bounds import Positive, PositiveRange, Range, Share, ShareRange, log_uniform
 from napari_deep3d.core.simulation.samples.canvas import BodyBounds, Canvas
-
-Numbers = TypeVar("Numbers", NDArray[np.int32], FloatArray)
+from napari_deep3d.core.simulation.samples.partition import Partition, scatter_seeds
 
 MIN_CELL = 4.0
 """Smallest radius in lateral voxels: the walls of smaller cells would run together."""
-MAX_CELLS, MAX_SHELLS = 20_000, 250
-CANDIDATES, BLOCK, MIN_BLOCK = 6, 0.25, (1, 3, 3)
-"""Nearest cells that are compared for each voxel; side of the blocks of voxels that share them, in radii and at least
-in voxels."""
+MAX_SHELLS = 250
 
 
 class MembranesBounds(BodyBounds):
@@ -68,15 +60,14 @@ def draw_membranes(canvas: Canvas, bounds: MembranesBounds) -> None:
 
 def _borders(canvas: Canvas, bounds: MembranesBounds) -> FloatArray:
     """Walls half-way between neighbouring cell centres, axes (Z, Y, X), in a space that is stretched and warped."""
-    rng, shape, spacing_um = canvas.rng, canvas.shape, canvas.spacing_um
+    rng, spacing_um = canvas.rng, canvas.spacing_um
 
     # 1. The centres (cells, 3) of cells in and around the field, in um, and the brightness of each cell's wall.
     field_um = canvas.field_um
     radius = max(rng.uniform(*bounds.cell_um), MIN_CELL * spacing_um[1])
     stretch = log_uniform(rng, bounds.stretch, 3)
-    expected = (field_um + 4 * radius).prod() / (4 * (radius * stretch).prod())
-    count = int(np.clip(expected, CANDIDATES + 1, MAX_CELLS))
-    seeds = rng.uniform(-2 * radius, field_um + 2 * radius, (count, 3))
+    seeds = scatter_seeds(canvas, radius, stretch)
+    count = len(seeds)
     brightness = np.exp(rng.uniform(*bounds.cell_contrast) * rng.standard_normal(count))
     if rng.random() < bounds.mosaic_chance:
         stained = rng.random(count) < rng.uniform(*bounds.stained)
@@ -84,69 +75,10 @@ def _borders(canvas: Canvas, bounds: MembranesBounds) -> FloatArray:
         brightness *= stained
     brightness = brightness.astype(np.float32)
 
-    # 2. Where each voxel lies in the warped space, (Z, Y, X) in um.
-    warp = radius * rng.uniform(*bounds.warp)
-    place = [canvas.noise(bounds.warp_grain * radius) * np.float32(warp) for _ in range(3)]
-    for axis, (voxels, size) in enumerate(zip(shape, spacing_um, strict=True)):
-        along = (np.arange(voxels) * size).astype(np.float32)
-        place[axis] += along.reshape([-1 if a == axis else 1 for a in range(3)])
-
-    # 3. The two cells nearest to each voxel; neighbouring voxels compare the same few.
-    block = np.maximum(MIN_BLOCK, (BLOCK * radius / np.array(spacing_um)).astype(int))
-    middles = tuple(np.minimum(np.arange(s // 2, n + s // 2, s), n - 1) for n, s in zip(shape, block, strict=True))
-    points = np.stack([(p / s)[np.ix_(*middles)] for p, s in zip(place, stretch, strict=True)], axis=-1)
-    nearest = np.asarray(KDTree(seeds / stretch).query(points, k=CANDIDATES)[1], dtype=np.int32)
-    first, second, closest, other = _two_nearest(seeds, stretch, place, nearest, block)
-
-    # 4. Distance from the wall between both, and the share of the voxel that the wall fills.
-    slope, width = np.full(shape, 1e-9, np.float32), np.zeros(shape, np.float32)
-    for scaled, size in zip((seeds / stretch**2).astype(np.float32).T, spacing_um, strict=True):
-        to_other = scaled[other] - scaled[closest]
-        slope += to_other**2
-        width += np.float32(size) * np.abs(to_other)
-    slope = np.sqrt(slope)
-    width /= slope  # of a voxel across the wall
-    from_wall = (second - first) / (2 * slope)
-    half = np.float32(rng.uniform(*bounds.thickness_um) / 2)
+    # 2. Distance from the wall between the two nearest, and the share of the voxel that the wall fills.
+    warp_um = radius * rng.uniform(*bounds.warp)
+    cells = Partition.of(canvas, seeds, stretch, radius, warp_um, bounds.warp_grain * radius)
+    half, from_wall, width = np.float32(rng.uniform(*bounds.thickness_um) / 2), cells.from_wall_um, cells.voxel_um
     covered = np.minimum(half, from_wall + width / 2) - np.maximum(-half, from_wall - width / 2)
     wall = np.clip(covered / width, 0, 1)
-    return np.asarray(wall * (brightness[closest] + brightness[other]) / 2, dtype=np.float32)
-
-
-def _two_nearest(
-    seeds: DoubleArray,
-    stretch: DoubleArray,
-    place: list[FloatArray],
-    nearest: NDArray[np.int32],
-    block: NDArray[np.int_],
-) -> tuple[FloatArray, FloatArray, NDArray[np.int32], NDArray[np.int32]]:
-    """Squared distances to the two cells nearest to each voxel, and which cells they are, axes (Z, Y, X).
-
-    ``seeds`` (cells, 3) are centres and ``place`` the position of each voxel along each axis, both in um; distances
-    are divided by ``stretch`` (3,). Of each block of voxels, ``nearest`` (along Z, along Y, along X, candidate) names
-    the cells to compare.
-    """
-    shape = place[0].shape
-    first, second = np.full(shape, np.inf, np.float32), np.full(shape, np.inf, np.float32)
-    closest, other = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
-    for candidate in range(CANDIDATES):
-        cells = nearest[..., candidate]
-        square = np.zeros(shape, np.float32)
-        for axis in range(3):
-            away = place[axis] - _repeated(seeds[cells, axis].astype(np.float32), shape, block)
-            away *= np.float32(1 / stretch[axis])
-            square += away * away
-        index = _repeated(cells, shape, block)
-        nearer = square < first
-        between = ~nearer & (square < second)
-        other = np.where(nearer, closest, np.where(between, index, other))
-        second = np.where(nearer, first, np.where(between, square, second))
-        closest, first = np.where(nearer, index, closest), np.where(nearer, square, first)
-    return first, second, closest, other
-
-
-def _repeated(values: Numbers, shape: tuple[int, ...], block: NDArray[np.int_]) -> Numbers:
-    """Each block's value for all of its voxels, cut to ``shape`` (Z, Y, X)."""
-    for axis in range(3):
-        values = values.repeat(block[axis], axis).take(np.arange(shape[axis]), axis)
-    return values
+    return np.asarray(wall * (brightness[cells.closest] + brightness[cells.other]) / 2, dtype=np.float32)

@@ -18,7 +18,7 @@ from napari_deep3d.core.simulation.bounds import (
     log_uniform,
 )
 from napari_deep3d.core.simulation.samples.canvas import Canvas, Growth, Stems, Tubes, directions, unit
-from napari_deep3d.core.simulation.samples.cells import STEM_PLACE, CellBounds, Somata, draw_somata
+from napari_deep3d.core.simulation.samples.somata import STEM_PLACE, Somata, SomataBounds, draw_somata
 
 MAX_NEURONS, MARGIN_UM = 60, 10.0
 """Neurons drawn at most; how far outside the field some of them lie."""
@@ -33,7 +33,7 @@ VARICOSITY_LENGTH_UM, SPINE_NECK_UM = 0.5, 0.07
 MAX_SPINES, MAX_PUNCTA = 4000, 100_000
 
 
-class NeuronsBounds(CellBounds):
+class NeuronsBounds(SomataBounds):
     """Bounds of the random choices in samples of neurons."""
 
     um3_per_neuron: PositiveRange = Field((8_000.0, 300_000.0), description="volume per neuron, log")
