@@ -98,7 +98,6 @@ class Reference:
         prediction = self.generator(x)
         parts = {
             "l1": losses.weight_l1 * (prediction - y).abs().mean(),
-            "l2": losses.weight_l2 * ((prediction - y) ** 2).mean(),
             "gan": losses.weight_gan * ((self.discriminator(prediction) - 1) ** 2).mean(),
             "vgg": losses.weight_vgg * self.perceptual(prediction, y),
         }
@@ -373,9 +372,7 @@ def test_weight_of_zero_leaves_a_part_out(pairs: Pairs, config: TrainConfig, zer
     assert len(trainer.networks) == len(trainer.optimisers) == 2 - (zero == "weight_gan")
 
 
-@pytest.mark.parametrize(
-    ("weight", "part"), [("weight_l1", "l1"), ("weight_l2", "l2"), ("weight_gan", "gan"), ("weight_vgg", "vgg")]
-)
+@pytest.mark.parametrize("part", ["l1", "l2", "gan", "vgg"])
 def test_weight_of_a_part_scales_it(pairs: Pairs, config: TrainConfig, part: str) -> None:
     weight = f"weight_{part}"
     found = []

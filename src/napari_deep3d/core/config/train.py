@@ -139,7 +139,7 @@ class TrainConfig(SectionedConfig):
             raise ValueError("one plane has no third dimension: network_input=plane needs dimensions=2")
         losses = self.losses
         if losses.weight_l1 == losses.weight_l2 == losses.weight_gan == losses.weight_vgg == 0:
-            raise ValueError("weight_l1, weight_gan and weight_vgg are all 0: there is nothing to learn from")
+            raise ValueError("weight_l1, weight_l2, weight_gan and weight_vgg are 0: there is nothing to learn from")
         return self
 
 
