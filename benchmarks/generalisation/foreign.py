@@ -119,7 +119,9 @@ def main() -> None:
         found = list(stack_rows(chosen.folder, name, chosen))
         rows += found
         shares = ", ".join(f"{row['method']} {row['share']:.3f} {row['ssim']:.3f}" for row in found)
-        print(f"{name}: {found[0]['kind']}, {found[0]['scope']}: {shares} ({time.monotonic() - start:.0f} s)", flush=True)
+        print(
+            f"{name}: {found[0]['kind']}, {found[0]['scope']}: {shares} ({time.monotonic() - start:.0f} s)", flush=True
+        )
     if chosen.earlier:
         rows = earlier_rows(chosen.earlier, rows) + rows
     lines = means(rows)

@@ -7,19 +7,19 @@ to 1; lengths are in um.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import scipy.ndimage as ndi
 from scipy.spatial import cKDTree
 
-from benchmarks.common.real_files import SHARED
-from napari_deep3d.core import DoubleArray, FloatArray, Shape, Spacing
-from napari_deep3d.io import open_stack
+from benchmarks.common.real_files import CONFOCAL, RealFile
+from napari_deep3d.core import Box, DoubleArray, FloatArray, Shape, Spacing
 
 Rng = np.random.Generator
-REAL_FILES = (SHARED / "neuron_fly_confocal.tif", SHARED / "cellfinder" / "cortex_neurons.tif")
-"""Kept for tests: no model was ever trained on them."""
+REAL_FILES = tuple(file for file in CONFOCAL if file.use == "testing")
+"""No model was ever trained on them."""
+MAX_AXIAL_ZOOM = 1.5
+"""Of real volumes; what is thinner is mirrored."""
 CROPS = 200
 
 
@@ -52,7 +52,7 @@ def neurons(rng: Rng, shape: Shape, spacing: Spacing) -> FloatArray:
     extent = np.multiply(shape, spacing)
     points: list[DoubleArray] = []
     for _ in range(rng.integers(3, 6)):
-        soma = rng.uniform(0.1, 0.9, 3) * extent
+        soma = rng.uniform(0.2, 0.8, 3) * extent
         points.append(_ball(rng, soma, float(rng.uniform(1.5, 3.0))))
         for _ in range(rng.integers(4, 8)):
             heading = rng.standard_normal(3) * (0.6, 1, 1)
@@ -62,17 +62,21 @@ def neurons(rng: Rng, shape: Shape, spacing: Spacing) -> FloatArray:
     tree[:, 3] *= swollen
     distance, nearest = _distance(tree, shape, spacing)
     brightness = rng.lognormal(0, 0.3, len(tree))
-    return _soft(tree[nearest, 3] - distance, spacing) * ndi.gaussian_filter1d(brightness, 4)[nearest].astype(np.float32)
+    return _soft(tree[nearest, 3] - distance, spacing) * ndi.gaussian_filter1d(brightness, 4)[nearest].astype(
+        np.float32
+    )
 
 
 def vessels(rng: Rng, shape: Shape, spacing: Spacing) -> FloatArray:
     """Branching tubes with bright walls around a dim inside."""
     extent = np.multiply(shape, spacing)
     points: list[DoubleArray] = []
-    for _ in range(rng.integers(5, 10)):
-        start = rng.uniform(0, 1, 3) * extent * (1, 1, 0)
+    for _ in range(rng.integers(8, 14)):
+        start = rng.uniform(0.15, 0.85, 3) * extent * (1, 1, 0)
         heading = np.array((0.4 * rng.standard_normal(), rng.standard_normal(), 1.5))
-        points += _branch(rng, start, heading, float(rng.uniform(0.03, 0.1) * extent.min()), 1.5 * float(extent.max()), 2)
+        points += _branch(
+            rng, start, heading, float(rng.uniform(0.03, 0.1) * extent.min()), 1.5 * float(extent.max()), 2
+        )
     tree = np.concatenate(points)
     distance, nearest = _distance(tree, shape, spacing)
     radius, wall = tree[nearest, 3], rng.uniform(0.3, 0.7)
@@ -95,23 +99,20 @@ def mesh(rng: Rng, shape: Shape, spacing: Spacing) -> FloatArray:
     return np.asarray(np.exp(-square / (2 * wide**2)) * clusters, dtype=np.float32)
 
 
-def real(rng: Rng, shape: Shape, file: Path) -> FloatArray:
-    """The fullest of many crops of a real volume, turned by right angles and stretched at random."""
-    stack = np.asarray(open_stack(file).volume().data, dtype=np.float32)
+def real(rng: Rng, shape: Shape, file: RealFile) -> FloatArray:
+    """The fullest of many crops of a real volume, turned and mirrored; what is too small is enlarged."""
+    stack = file.read()
     low, high = np.percentile(stack[stack > 0], (5, 99.5))
     stack = np.clip((stack - low) / (high - low), 0, 1.5)
-    stack = np.rot90(stack, int(rng.integers(4)), axes=(1, 2))[:: rng.choice((-1, 1))]
+    stack = np.rot90(stack, int(rng.integers(4)), axes=(1, 2))[:: int(rng.choice((-1, 1)))]
+    missing = max(int(np.ceil(shape[0] / MAX_AXIAL_ZOOM)) - stack.shape[0], 0)
+    stack = np.pad(stack, ((0, missing), (0, 0), (0, 0)), mode="symmetric")
     zoom = np.maximum(rng.uniform(0.6, 1.0), np.divide(shape, stack.shape))
     wanted = [min(size, int(np.ceil(n / z))) for size, n, z in zip(stack.shape, shape, zoom, strict=True)]
-    starts = [
-        [int(rng.integers(size - want + 1)) for size, want in zip(stack.shape, wanted, strict=True)]
-        for _ in range(CROPS)
-    ]
-    crops = [stack[tuple(slice(a, a + n) for a, n in zip(start, wanted, strict=True))] for start in starts]
-    best = max(crops, key=lambda crop: float(crop.mean()))
-    return np.asarray(
-        np.clip(ndi.zoom(best, np.divide(shape, best.shape), order=1), 0, None), dtype=np.float32
-    )
+    room = [size - want + 1 for size, want in zip(stack.shape, wanted, strict=True)]
+    boxes = [Box.at(rng.integers(room), wanted) for _ in range(CROPS)]
+    best = max((stack[box] for box in boxes), key=lambda crop: float(crop.mean()))
+    return np.clip(ndi.zoom(best, np.divide(shape, best.shape), order=1), 0, None).astype(np.float32)
 
 
 DRAWN: dict[str, Callable[[Rng, Shape, Spacing], FloatArray]] = {
