@@ -3,10 +3,10 @@
 Usage: python -m benchmarks.generalisation.foreign [FOLDER] [--model NAME=MODEL ...] [--no-deconvolution]
            [-o runs/foreign.json] [--with runs/foreign.json] [--table docs/data/foreign_choose.csv]
 
-RMSE as a share of wide-field's, stack by stack, and SSIM, both after the best scale and offset; means by kind of sample,
-by microscope and over all, and the worst stack. Richardson-Lucy is told what the microscope's owner knows, which is NA,
-immersion, wavelength and voxel size, and stops after a fixed number of iterations: with accelerated steps, one of which
-does the work of several, and with classical ones. The default folder serves for choosing between models.
+RMSE as a share of wide-field's, stack by stack, and SSIM, both after the best scale and offset; means by kind of
+sample, by microscope and over all, and the worst stack. Richardson-Lucy is told what the microscope's owner knows,
+which is NA, immersion, wavelength and voxel size, and stops after a fixed number of iterations: with accelerated steps,
+one of which does the work of several, and with classical ones. The default folder serves for choosing between models.
 """
 
 from __future__ import annotations

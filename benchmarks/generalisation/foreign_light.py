@@ -21,6 +21,7 @@ Haze = Literal["clear", "veil", "blur"]
 SLABS = 4
 """Depths at which PSFs are computed; between them the images are interpolated."""
 CONFOCAL_PLANES, CONFOCAL_PIXELS = 41, 81
+COVERSLIP_UM = 170.0
 VEIL_UM = 25.0
 """Standard deviation of the veil, larger than most fields: it is nearly even."""
 READ_NOISE = 1.6
@@ -86,23 +87,31 @@ class Light:
 
 def point_spread(light: Light, wavelength_um: float, depth_um: float, planes: int, pixels: int) -> FloatArray:
     """PSF of a point at a depth, every plane with sum 1, axes (Z, Y, X); the brightest plane is the middle one."""
-    scope = light.scope
-    lens = {
-        "NA": scope.numerical_aperture,
-        "wvl": wavelength_um,
-        "pz": depth_um,
-        "ns": scope.sample_index,
-        "ni": scope.immersion_index,
-        "ni0": scope.immersion_index,
-        "tg": 170.0 + light.coverslip_error_um,
-        "dxy": scope.spacing_um[1],
-        "model": light.model,
-    }
     search = depth_um + np.linspace(-0.5, 0.5, 161) * (10 + depth_um)
-    axis = psfmodels.make_psf(search, nx=1, **lens)[:, 0, 0]
-    heights = search[int(axis.argmax())] + (np.arange(planes) - planes // 2) * scope.spacing_um[0]
-    psf = psfmodels.make_psf(heights, nx=pixels, **lens)
+    axis = _light_at(light, wavelength_um, depth_um, search, 1)[:, 0, 0]
+    heights = search[int(axis.argmax())] + (np.arange(planes) - planes // 2) * light.scope.spacing_um[0]
+    psf = _light_at(light, wavelength_um, depth_um, heights, pixels)
     return np.asarray(psf / psf.sum(axis=(1, 2), keepdims=True), dtype=np.float32)
+
+
+def _light_at(light: Light, wavelength_um: float, depth_um: float, focus_um: DoubleArray, pixels: int) -> DoubleArray:
+    """Image of a point at a depth for every depth of the focus, axes (focus, Y, X)."""
+    scope = light.scope
+    psf = psfmodels.make_psf(
+        focus_um.tolist(),
+        pixels,
+        dxy=scope.spacing_um[1],
+        pz=depth_um,
+        NA=scope.numerical_aperture,
+        wvl=wavelength_um,
+        ns=scope.sample_index,
+        ni=scope.immersion_index,
+        ni0=scope.immersion_index,
+        tg=COVERSLIP_UM + light.coverslip_error_um,
+        tg0=COVERSLIP_UM,
+        model=light.model,
+    )
+    return np.asarray(psf, dtype=np.float64)
 
 
 def images(sample: FloatArray, light: Light, first_plane: int) -> tuple[FloatArray, FloatArray]:
@@ -155,7 +164,7 @@ def _disc(radius: float) -> FloatArray:
     """A disc with soft edges, radius in pixels."""
     half = int(np.ceil(radius + 1))
     y, x = np.mgrid[-half : half + 1, -half : half + 1]
-    return np.clip(radius + 0.5 - np.hypot(y, x), 0, 1).astype(np.float32)
+    return np.asarray(np.clip(radius + 0.5 - np.hypot(y, x), 0, 1), dtype=np.float32)
 
 
 def _scattered(light: Light, depth_um: float, plane: tuple[int, int]) -> FloatArray:

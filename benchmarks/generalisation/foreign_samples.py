@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 import scipy.ndimage as ndi
+from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from benchmarks.common.real_files import CONFOCAL, RealFile
@@ -28,16 +29,16 @@ def noise(rng: Rng, shape: Shape, spacing: Spacing, length_um: float) -> FloatAr
     field = ndi.gaussian_filter(
         rng.standard_normal(shape, dtype=np.float32), [length_um / step for step in spacing], mode="wrap", truncate=3
     )
-    return (field - field.mean()) / field.std()
+    return np.asarray((field - field.mean()) / field.std(), dtype=np.float32)
 
 
 def cells(rng: Rng, shape: Shape, spacing: Spacing) -> FloatArray:
     """Cells side by side, each with its own brightness, a coarse texture and a dark nucleus; they fill the field."""
-    extent = np.multiply(shape, spacing)
+    extent: DoubleArray = np.asarray(shape) * np.asarray(spacing)
     length = min(float(rng.uniform(5, 11)), 0.25 * float(extent.min()))
     centres = rng.uniform(-length, extent + length, (int(np.prod(extent / length + 2)), 3))
     positions = np.moveaxis(np.indices(shape, dtype=np.float32), 0, -1) * np.array(spacing, np.float32)
-    near, owner = cKDTree(centres).query(positions.reshape(-1, 3), k=2)
+    near, owner = (np.asarray(found) for found in cKDTree(centres).query(positions.reshape(-1, 3), k=2))
     gap = (near[:, 1] - near[:, 0]).reshape(shape)
     own, first = owner[:, 0].reshape(shape), near[:, 0].reshape(shape)
     body = np.clip((gap - rng.uniform(0.1, 0.5)) / 0.4, 0, 1)
@@ -49,7 +50,7 @@ def cells(rng: Rng, shape: Shape, spacing: Spacing) -> FloatArray:
 
 def neurons(rng: Rng, shape: Shape, spacing: Spacing) -> FloatArray:
     """A few cell bodies with branching, beaded processes."""
-    extent = np.multiply(shape, spacing)
+    extent: DoubleArray = np.asarray(shape) * np.asarray(spacing)
     points: list[DoubleArray] = []
     for _ in range(rng.integers(3, 6)):
         soma = rng.uniform(0.2, 0.8, 3) * extent
@@ -61,15 +62,13 @@ def neurons(rng: Rng, shape: Shape, spacing: Spacing) -> FloatArray:
     swollen = np.where(rng.random(len(tree)) < 0.03, rng.uniform(1.5, 2.2, len(tree)), 1.0)
     tree[:, 3] *= swollen
     distance, nearest = _distance(tree, shape, spacing)
-    brightness = rng.lognormal(0, 0.3, len(tree))
-    return _soft(tree[nearest, 3] - distance, spacing) * ndi.gaussian_filter1d(brightness, 4)[nearest].astype(
-        np.float32
-    )
+    brightness = ndi.gaussian_filter1d(rng.lognormal(0, 0.3, len(tree)), 4).astype(np.float32)
+    return _soft(tree[nearest, 3] - distance, spacing) * brightness[nearest]
 
 
 def vessels(rng: Rng, shape: Shape, spacing: Spacing) -> FloatArray:
     """Branching tubes with bright walls around a dim inside."""
-    extent = np.multiply(shape, spacing)
+    extent: DoubleArray = np.asarray(shape) * np.asarray(spacing)
     points: list[DoubleArray] = []
     for _ in range(rng.integers(8, 14)):
         start = rng.uniform(0.15, 0.85, 3) * extent * (1, 1, 0)
@@ -112,7 +111,7 @@ def real(rng: Rng, shape: Shape, file: RealFile) -> FloatArray:
     room = [size - want + 1 for size, want in zip(stack.shape, wanted, strict=True)]
     boxes = [Box.at(rng.integers(room), wanted) for _ in range(CROPS)]
     best = max((stack[box] for box in boxes), key=lambda crop: float(crop.mean()))
-    return np.clip(ndi.zoom(best, np.divide(shape, best.shape), order=1), 0, None).astype(np.float32)
+    return np.asarray(np.clip(ndi.zoom(best, np.divide(shape, best.shape), order=1), 0, None), dtype=np.float32)
 
 
 DRAWN: dict[str, Callable[[Rng, Shape, Spacing], FloatArray]] = {
@@ -154,15 +153,15 @@ def _ball(rng: Rng, centre: DoubleArray, radius: float) -> DoubleArray:
     return np.column_stack((centre + offsets, np.full(12, 0.7 * radius)))
 
 
-def _distance(points: DoubleArray, shape: Shape, spacing: Spacing) -> tuple[FloatArray, FloatArray]:
+def _distance(points: DoubleArray, shape: Shape, spacing: Spacing) -> tuple[FloatArray, NDArray[np.intp]]:
     """Distance of every voxel to the nearest of points (z, y, x, ...) in um, and which one that is."""
     positions = np.moveaxis(np.indices(shape, dtype=np.float32), 0, -1) * np.array(spacing, np.float32)
     reach = float(points[:, 3].max()) + 3 * max(spacing)
-    far, nearest = cKDTree(points[:, :3]).query(positions.reshape(-1, 3), distance_upper_bound=reach)
-    nearest = np.minimum(nearest, len(points) - 1)
-    return np.minimum(far, reach).reshape(shape), nearest.reshape(shape)
+    found = cKDTree(points[:, :3]).query(positions.reshape(-1, 3), distance_upper_bound=reach)
+    far, nearest = (np.asarray(values).reshape(shape) for values in found)
+    return np.minimum(far, reach).astype(np.float32), np.minimum(nearest, len(points) - 1).astype(np.intp)
 
 
 def _soft(depth: FloatArray, spacing: Spacing) -> FloatArray:
     """1 inside, 0 outside, over a pixel from one to the other."""
-    return np.clip(depth / spacing[1] + 0.5, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(depth / spacing[1] + 0.5, 0, 1), dtype=np.float32)
