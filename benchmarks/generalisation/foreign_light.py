@@ -127,15 +127,17 @@ def images(sample: FloatArray, light: Light, first_plane: int) -> tuple[FloatArr
         Plane of the sample that is ``light.depth_um`` deep; those before it are nearer to the lens.
     """
     depth, height, width = sample.shape
+    within = (2 * depth - 1, min(height, width) - 1)
     padded: Shape = (scipy.fft.next_fast_len(2 * depth, real=True), height, width)
     depths = np.maximum(light.depth_um + (np.arange(depth) - first_plane) * light.scope.spacing_um[0], 0)
     knots = np.linspace(depths[0], depths[-1], SLABS)
     wide, confocal = (np.zeros((padded[0], height, width // 2 + 1), np.complex64) for _ in range(2))
     for knot, share in zip(knots, _hats(depths, knots), strict=True):
         slab = _spectrum(sample * share[:, None, None].astype(np.float32), padded)
-        psf = point_spread(light, light.emission_um, float(knot), 2 * depth - 1, min(height, width) - 1)
+        psf = point_spread(light, light.emission_um, float(knot), *within)
         wide += slab * _spectrum(_centred(psf, padded), padded) * _scattered(light, float(knot), (height, width))
-        confocal += slab * _spectrum(_centred(_confocal_psf(light, float(knot)), padded), padded)
+        psf = _confocal_psf(light, float(knot), within)
+        confocal += slab * _spectrum(_centred(psf, padded), padded)
     inverse = (scipy.fft.irfftn(spectrum, s=padded)[:depth] for spectrum in (wide, confocal))
     first, second = (np.maximum(image, 0).astype(np.float32) for image in inverse)
     return first, second
@@ -148,9 +150,12 @@ def expose(rng: np.random.Generator, image: FloatArray, light: Light) -> FloatAr
     return np.asarray(rng.poisson(expected) + rng.normal(CAMERA_OFFSET, READ_NOISE, image.shape), dtype=np.float32)
 
 
-def _confocal_psf(light: Light, depth_um: float) -> FloatArray:
-    """Excitation times what the pinhole lets through of the emission; sum 1 in the brightest plane."""
-    size = (CONFOCAL_PLANES, CONFOCAL_PIXELS)
+def _confocal_psf(light: Light, depth_um: float, within: tuple[int, int]) -> FloatArray:
+    """Excitation times what the pinhole lets through of the emission; sum 1 in the brightest plane.
+
+    Of the planes and the pixels that it is to be within it has no more than it needs.
+    """
+    size = (min(CONFOCAL_PLANES, within[0]), min(CONFOCAL_PIXELS, within[1]))
     emission = point_spread(light, light.emission_um, depth_um, *size)
     pixel = light.scope.spacing_um[1]
     radius = light.pinhole_airy * 0.61 * light.emission_um / light.scope.numerical_aperture / pixel
