@@ -17,7 +17,7 @@ from benchmarks.common.real_files import CONFOCAL, RealFile
 from napari_deep3d.core import Box, DoubleArray, FloatArray, Shape, Spacing
 
 Rng = np.random.Generator
-REAL_FILES = tuple(file for file in CONFOCAL if file.use == "testing")
+REAL_FILES = tuple(file for file in CONFOCAL if file.name in ("fly_neuron", "cortex_neurons"))
 """No model was ever trained on them."""
 MAX_AXIAL_ZOOM = 1.5
 """Of real volumes; what is thinner is mirrored."""
