@@ -12,7 +12,7 @@ from benchmarks.common.scene_files import SceneFile, read_scene, read_voxels
 from benchmarks.common.scores import scaled
 from napari_deep3d.jobs.pairs import CONFOCAL, WIDEFIELD, PairsFolder
 
-WALLED = ("membranes", "vessels")
+WALLED = ("membranes", "vessels", "sheets")
 STRONG_HAZE_UM = 50.0
 AIR_INDEX = 1.1
 BRIGHT, DENSE = 0.1, 0.25
