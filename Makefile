@@ -17,7 +17,7 @@ CHOOSING_SAMPLES = --from data/real/choosing/pollen.ome.tif --from data/real/cho
 TEST_SAMPLES = --from data/real/testing/fly_neuron.ome.tif --from data/real/testing/cortex_neurons.ome.tif
 # configs/study begins from the second model: git show 5a47520:src/napari_deep3d/models/generalist.safetensors > data/second.safetensors
 
-.PHONY: demo test check setup system lint types layers plugin pytest samples model study unseen tiles registration training results figures clean
+.PHONY: demo test check setup system lint types layers plugin pytest samples model study unseen foreign held-out tiles registration training results figures clean
 
 demo: setup
 	$(BIN)/napari-deep3d demo
@@ -100,6 +100,17 @@ unseen: setup
 	$(BIN)/python -m benchmarks.data.looks_real data/test --sheet docs/images/simulated.png --with-nucleus --tables $(RESULTS)
 	$(BIN)/python -m benchmarks.novelty.warnings --model generalist data/test --table $(RESULTS)/novelty.csv
 	$(BIN)/python -m benchmarks.prediction.uncertainty data/test --stacks 12 --nucleus --table $(RESULTS)/uncertainty.csv
+
+# Microscopes and samples of other simulators, and models that do not know one kind of them (an hour on two cores).
+foreign: setup
+	$(BIN)/python -m benchmarks.generalisation.foreign --model prediction=generalist --table $(RESULTS)/foreign_choose.csv
+	$(BIN)/python -m benchmarks.generalisation.foreign_simulator -o data/foreign-test --pairs 16 --seed 1
+	$(BIN)/python -m benchmarks.generalisation.foreign data/foreign-test --model prediction=generalist --table $(RESULTS)/foreign_test.csv
+	$(BIN)/python -m benchmarks.generalisation.registration --table $(RESULTS)/foreign_registration.csv
+
+held-out: setup
+	$(BIN)/python -m benchmarks.generalisation.held_out_kinds --bounds configs/held-out/before.toml --table $(RESULTS)/held_out_kinds.csv
+	$(BIN)/python -m benchmarks.generalisation.held_out_kinds --table $(RESULTS)/held_out_kinds.csv
 
 # Tiles and speed of a prediction; after make model and make unseen.
 tiles: setup

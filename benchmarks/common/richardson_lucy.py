@@ -24,13 +24,19 @@ MIN_SEEN = 0.01
 
 
 def richardson_lucy(
-    image: FloatArray, scope: Microscope, spacing_um: Spacing, keep: tuple[int, ...]
+    image: FloatArray,
+    scope: Microscope,
+    spacing_um: Spacing,
+    keep: tuple[int, ...],
+    *,
+    accelerated: bool = True,
 ) -> Iterator[tuple[int, FloatArray]]:
     """Yield iteration and estimate (Z, Y, X) at the iterations in ``keep``.
 
     With image g, PSF h and the observed window m: x <- y / (h^T m) * h^T (m g / (h y)), and y is x moved on in the
     direction of its last step. The PSF covers twice the depth, and the estimate reaches 24 voxels beyond the stack on
-    every side. What lies below the 0.1st percentile is taken off as the camera's offset.
+    every side. What lies below the 0.1st percentile is taken off as the camera's offset. Not ``accelerated``, y is x:
+    the classical steps.
     """
     sizes = [scipy.fft.next_fast_len(n + 2 * p, real=True) for n, p in zip(image.shape, PAD, strict=True)]
     inner = tuple(slice(p, p + n) for p, n in zip(PAD, image.shape, strict=True))
@@ -47,7 +53,8 @@ def richardson_lucy(
         ratio[inner] = observed[inner] / np.maximum(_filter(ahead, transfer)[inner], 1e-3)
         new = np.maximum(ahead * weight * _filter(ratio, transfer.conj()), 0)
         last, step = step, new - ahead
-        ahead = np.maximum(new + _extrapolation(step, last) * (new - estimate), 0)
+        further = _extrapolation(step, last) if accelerated else np.float32(0)
+        ahead = np.maximum(new + further * (new - estimate), 0)
         estimate = new
         if iteration in keep:
             yield iteration, estimate[inner].copy()

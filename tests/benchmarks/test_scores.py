@@ -81,6 +81,8 @@ def test_richardson_lucy_undoes_a_blur_that_reaches_over_the_border(rng: np.rand
     errors = [rmse(fit_scale(e, truth), truth) for _, e in richardson_lucy(image, scope, SPACING_UM, (1, 5, 20))]
     assert errors == sorted(errors, reverse=True)
     assert errors[-1] < 0.75 * rmse(fit_scale(image, truth), truth)
+    (_, classical), *_ = richardson_lucy(image, scope, SPACING_UM, (5,), accelerated=False)
+    assert errors[1] < rmse(fit_scale(classical, truth), truth) < errors[0]
     iteration, best = best_richardson_lucy(image, truth, [wrong, scope], SPACING_UM, (1, 5, 20))
     assert iteration == 20
     assert rmse(fit_scale(best, truth), truth) == pytest.approx(errors[-1])

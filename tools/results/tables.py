@@ -90,6 +90,18 @@ GROUPS = {
     "thickness: 10-20 um": "10 to 20 um",
     "thickness: 20-40 um": "20 to 40 um",
 }
+LUCY = "{{Richardson-Lucy, {0} share:.0%}}, {{Richardson-Lucy, {0} ssim:.3f}}"
+FOREIGN = {
+    "stacks of": "{group}",
+    "number": "{wide-field stacks}",
+    "wide-field SSIM": "{wide-field ssim:.3f}",
+    "Richardson-Lucy, 20": LUCY.format("accelerated, 20"),
+    "40": LUCY.format("accelerated, 40"),
+    "classical, 20": LUCY.format("classical, 20"),
+    "classical, 40": LUCY.format("classical, 40"),
+    "**prediction**": "{prediction share:.0%}, {prediction ssim:.3f}",
+    "its worst": "{prediction worst:.0%}",
+}
 RANGE = {"5 %": "{5 %:.3g}", "50 %": "{50 %:.3g}", "95 %": "{95 %:.3g}"}
 TILE_NORMS = {
     "norm statistics": "{norm_statistics}",
@@ -124,6 +136,19 @@ TABLES = {
     ),
     "simulated": Table("simulated.csv", SIMULATED, by("group", "method"), GROUPS, ["all"]),
     "simulated-real": Table("simulated_real.csv", SIMULATED, by("group", "method"), GROUPS, ["all"]),
+    "foreign-choose": Table("foreign_choose.csv", FOREIGN, by("group", "method"), bold=["all"]),
+    "foreign-test": Table("foreign_test.csv", FOREIGN, by("group", "method"), bold=["all"]),
+    "held-out-kinds": Table(
+        "held_out_kinds.csv",
+        {
+            "simulator": "{simulator}",
+            "held out": "{group}",
+            "tests": "{stacks}",
+            "trained on everything": "{known:.0%}",
+            "without the group": "{unknown:.0%}",
+            "gap": "{gap:.0%}",
+        },
+    ),
     "resolution": Table(
         "resolution.csv",
         {
@@ -257,6 +282,17 @@ TABLES = {
     "registration-confidence": Table(
         "registration_confidence.csv",
         {"confidence": "{confidence}", "pairs": "{pairs}", "right": "{right}"},
+    ),
+    "foreign-registration": Table(
+        "foreign_registration.csv",
+        {
+            "pairs": "{pairs}",
+            "number": "{number}",
+            "right": "{right}",
+            "right, and refused": "{right_refused}",
+            "wrong, and not refused": "{wrong_used}",
+            "wrong, with a confidence of 0.9 or more": "{wrong_sure}",
+        },
     ),
     "registration-borders": Table(
         "registration_borders.csv",
