@@ -137,18 +137,6 @@ TABLES = {
     "simulated": Table("simulated.csv", SIMULATED, by("group", "method"), GROUPS, ["all"]),
     "simulated-real": Table("simulated_real.csv", SIMULATED, by("group", "method"), GROUPS, ["all"]),
     "foreign-choose": Table("foreign_choose.csv", FOREIGN, by("group", "method"), bold=["all"]),
-    "foreign-test": Table("foreign_test.csv", FOREIGN, by("group", "method"), bold=["all"]),
-    "held-out-kinds": Table(
-        "held_out_kinds.csv",
-        {
-            "simulator": "{simulator}",
-            "held out": "{group}",
-            "tests": "{stacks}",
-            "trained on everything": "{known:.0%}",
-            "without the group": "{unknown:.0%}",
-            "gap": "{gap:.0%}",
-        },
-    ),
     "resolution": Table(
         "resolution.csv",
         {
@@ -282,17 +270,6 @@ TABLES = {
     "registration-confidence": Table(
         "registration_confidence.csv",
         {"confidence": "{confidence}", "pairs": "{pairs}", "right": "{right}"},
-    ),
-    "foreign-registration": Table(
-        "foreign_registration.csv",
-        {
-            "pairs": "{pairs}",
-            "number": "{number}",
-            "right": "{right}",
-            "right, and refused": "{right_refused}",
-            "wrong, and not refused": "{wrong_used}",
-            "wrong, with a confidence of 0.9 or more": "{wrong_sure}",
-        },
     ),
     "registration-borders": Table(
         "registration_borders.csv",
