@@ -200,13 +200,6 @@ VOLUMES = (
         load=partial(read_end, shape=(50, 100, 200), dtype="u1"),
     ),
     Volume(
-        "cells_em",
-        f"{GALA}snemi-mini/train-labels.tif",
-        f"half of the cells of a mouse cortex, electron microscopy (SNEMI3D), segmented; {FROM_GALA}",
-        partial(some_filled, share=0.5),
-        spacing_um=(0.4, 0.2, 0.2),
-    ),
-    Volume(
         "shell",
         f"{QIM}shell_225x128x128.tif",
         f"shell with chambers, micro-CT; {FROM_QIM}",

@@ -57,7 +57,6 @@ COMMITS = {
     },
     "janelia-flyem/gala@db73a1c84d8a99975a2a8fb68660a83d8889ab1e": {
         "tests/example-data/train-image.h5": "28b281e87bfa11a75048d4cfb8b4096d29db0c7f8d6d692711c3170f10bf636f",
-        "tests/example-data/snemi-mini/train-labels.tif": "80cffaa1a82e211acc4340c9a97aba138052503c3a75d9261c16cd774a54a2bf",  # noqa: E501
     },
     "neurolabusc/VolumeRenderingData@d15be4d1863d1372270e38d8fe95bffaf80cce3a": {
         "seg3D/MR.nii.gz": "56ac78228a4744aff9e3124977e4f35a3813a8ccd8719449321b8d1ef3b7e03a",
