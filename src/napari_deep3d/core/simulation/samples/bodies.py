@@ -1,4 +1,4 @@
-"""Packings of generic bodies: polyhedra, boxes, ellipsoids, rods and plates; lines; and trees that stand for nothing."""
+"""Packings of generic bodies (polyhedra, boxes, ellipsoids, rods, plates), lines, and trees that stand for nothing."""
 
 from __future__ import annotations
 

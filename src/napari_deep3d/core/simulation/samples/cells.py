@@ -66,7 +66,7 @@ class CellsBounds(Bounds):
 
 
 def draw_cells(canvas: Canvas, bounds: CellsBounds) -> None:
-    """Cells that share the field, or a layer of it, each with a brightness of its own, textured, often with a nucleus."""
+    """Cells that share the field or a layer of it, each as bright as it likes, textured, often with a nucleus."""
     rng, field_um = canvas.rng, canvas.field_um
 
     # 1. Who lives where.
