@@ -6,6 +6,7 @@ What every room needs is handed out here: stacks, boxes, settings, events, error
 from napari_deep3d.core.config import (
     DEFAULT_MODEL,
     PRESETS,
+    AdaptConfig,
     Config,
     Device,
     Patch,

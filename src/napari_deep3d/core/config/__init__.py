@@ -17,6 +17,7 @@ from napari_deep3d.core.config.base import (
 )
 from napari_deep3d.core.config.commands import (
     DEFAULT_MODEL,
+    AdaptConfig,
     PredictConfig,
     RegisterConfig,
     RegisterMethod,

@@ -67,6 +67,24 @@ class RegisterConfig(Config):
         return "psf (paper)" if self.preset == "paper" else self.method
 
 
+class AdaptConfig(Config):
+    """What adapting a model to a stack needs to know, and how long it may take."""
+
+    model: str = Field(DEFAULT_MODEL, description="name of the model to adapt, or a model file")
+    spacing_um: Spacing | None = Field(None, description="voxel size Z,Y,X in um, if the stack has none or a wrong one")
+    numerical_aperture: float = Field(ge=0.1, le=1.6, description="NA, as engraved on the objective")
+    immersion_index: float = Field(ge=1.0, le=1.6, description="refractive index of the immersion")
+    emission_nm: float = Field(ge=350, le=900, description="wavelength of the emitted light in nm")
+    minutes: float = Field(20.0, gt=0, le=60 * 24, description="how long it may take")
+    device: Device = Field("auto", description="where to compute")
+    seed: int = Field(0, ge=0, description="start of the random numbers")
+
+    @field_validator("spacing_um")
+    @classmethod
+    def _spacing(cls, value: Spacing | None) -> Spacing | None:
+        return None if value is None else check_spacing(value)
+
+
 class SimulateConfig(Config):
     """Which simulated pairs to make."""
 
