@@ -1,22 +1,20 @@
 """Adapt a model to one microscope and to samples like one stack, without a confocal microscope.
 
-1. The model predicts the stack; the prediction is a sample like this one.
+1. The model predicts the stack; the prediction is taken as a sample like this one.
 2. Pairs are simulated (:mod:`~napari_deep3d.jobs.adapt_pairs`): of pieces of the prediction and of the generic kinds of
    sample, both through the microscope that took the stack, and a few through any microscope, so that nothing is
    forgotten.
 3. The model goes on learning from them, by the absolute difference alone.
-4. What it has become is kept only if it does better than before on pairs that were held out.
+4. What it has become is written only if it does better than before on pairs that were held out.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from napari_deep3d.core import (
     AdaptConfig,
@@ -33,7 +31,6 @@ from napari_deep3d.core import (
     TimeLimit,
     TrainConfig,
     Volume,
-    drain,
     mapped,
     never,
     tap,
@@ -41,8 +38,8 @@ from napari_deep3d.core import (
 )
 from napari_deep3d.core.novelty.explain import Novelty
 from napari_deep3d.io import check_folder
-from napari_deep3d.jobs.adapt_pairs import OwnPairs, part_of_stack, simulate_own_pairs
-from napari_deep3d.jobs.models import check_name, open_model
+from napari_deep3d.jobs.adapt_pairs import check_size, parts_of, simulate_own_pairs
+from napari_deep3d.jobs.models import check_name, find_model, model_info, open_model
 from napari_deep3d.jobs.pairs import prepare_pairs
 from napari_deep3d.jobs.predict import predict_volume
 from napari_deep3d.jobs.predict_input import compare_with_training_data, image_of, prepare
@@ -52,12 +49,11 @@ from napari_deep3d.jobs.train_time import GRACE_SECONDS, fit_to_time
 from napari_deep3d.jobs.trained_model import calibrate, save_trained
 
 if TYPE_CHECKING:
-    from napari_deep3d.nn.model_file import ModelInfo
+    import torch
+
     from napari_deep3d.nn.patches import TrainingPair
     from napari_deep3d.nn.training import TrainedGenerator
 
-SIMULATING_SHARE = 0.3
-"""Of the time, for making pairs."""
 LEARNING = TrainConfig.checked(
     patch=((12, 96, 96), (24, 112, 112), (48, 80, 80)),
     learning_rate=3e-4,
@@ -67,14 +63,17 @@ LEARNING = TrainConfig.checked(
     weight_vgg=0.0,
     blank_share=0.03,
 )
-TESTS = 4
-"""Of the held-out pairs, spread over the training, so that one that is stopped knows what it is worth."""
+SIMULATING_SHARE = 0.3
+"""Of the time, for making pairs."""
+TESTS = 5
+"""Of the held-out pairs, evenly spread, so that a training that is stopped knows what it has gained by then."""
 MIN_GAIN = 0.01
-"""Share of the RMSE of the held-out pairs by which it must fall: less is no difference."""
-STOPPED_SECONDS = 0.5
-"""What a training that was stopped may take to look at its stacks."""
+"""Share of the RMSE on held-out pairs by which it must fall: less is no difference."""
+STOPPED_SECONDS = 0.4
+"""What it may take, once it was stopped, to note how the pairs look."""
 CALIBRATION_PAIRS = 4
 FOLDER_REMEDY = "Give a folder that you may write to."
+SCORES = ("rmse", "ssim")
 
 
 @dataclass(frozen=True)
@@ -86,19 +85,22 @@ class AdaptResult:
     name, model : str, path
         Of the adapted model; where nothing was gained, of the one there was before.
     kept : bool
-        Whether the adapted model is better on held-out pairs, and so was written.
+        Whether the adapted model did better on held-out pairs, and so was written.
     run : path
         The run folder.
     before, after, widefield : mapping of float
-        ``rmse`` and ``ssim`` on held-out pairs: of the model before and after, and of the wide-field stacks themselves.
-    pairs, held_out, iterations, seconds : int, float
-        Number of pairs learned from and of those held out, steps, and time in all.
-    iterations_per_second, loss : float
-        Of the training.
+        ``rmse`` and ``ssim`` on held-out pairs: of the model before and after, and of the wide-field stacks themselves;
+        empty where it was stopped before they were measured.
+    pairs, held_out, iterations : int
+        Number of pairs that were made, of those held out, and of steps.
+    seconds, iterations_per_second, loss : float
+        Time in all, and how the training went.
     novelty_before, novelty_after : Novelty or None
-        How far the stack is from those that the model learned from.
+        How far the stack is from those that the model learned from, before and after.
     complete : bool
         False if it was stopped.
+    notices : tuple of str
+        Sentences that the user should read.
     """
 
     name: str
@@ -123,12 +125,12 @@ class AdaptResult:
     def sentence(self) -> str:
         """What came of it, for the user."""
         if not self.after:
-            return "It was stopped before there was anything to compare: nothing was kept."
-        was, is_now = (f"RMSE {s['rmse']:.4f}, SSIM {s['ssim']:.3f}" for s in (self.before, self.after))
-        compared = f"on {self.held_out} simulated pairs that it did not learn from: {was} before, {is_now} after"
+            return "Stopped before anything could be compared; the model stays as it was."
+        was, has_become = (f"RMSE {scores['rmse']:.3f}, SSIM {scores['ssim']:.2f}" for scores in (self.before, self.after))
+        compared = f"on {self.held_out} simulated pairs that it did not learn from ({was} before, {has_become} after)"
         if self.kept:
-            return f"The adapted model is better {compared}."
-        return f"Nothing was gained {compared}. The model stays as it was."
+            return f"The adapted model does better {compared}."
+        return f"Nothing was gained {compared}; the model stays as it was."
 
     def report(self) -> dict[str, Any]:
         """All of it as plain values."""
@@ -139,8 +141,8 @@ class AdaptResult:
             "kept": self.kept,
             "before": dict(self.before),
             "after": dict(self.after),
-            "widefield": dict(self.widefield),
             "validation": dict(self.after),
+            "widefield": dict(self.widefield),
             "pairs": self.pairs,
             "held_out": self.held_out,
             "iterations": self.iterations,
@@ -161,15 +163,15 @@ def adapt_model(
     Parameters
     ----------
     volume : Volume
-        A wide-field stack.
+        The wide-field stack.
     run : path
         Run folder; made if it is not there, refused if it holds files.
     config : AdaptConfig
-        What took the stack, the model, and the time.
+        The model, what took the stack, and the time.
     name : str
         Name of the adapted model; the run folder's by default.
     stop : callable
-        Asked between steps. Stopped while it learns, the model is kept if it had gained by its last test.
+        Asked all the time. Stopped while the model learns, what it had gained by the last test is kept.
 
     Raises
     ------
@@ -178,68 +180,163 @@ def adapt_model(
     StoppedError
         If it was stopped before there was anything to keep.
     """
-    from napari_deep3d.nn.devices import choose_device, device_label, training_precision
-
-    clock, limit = Clock(), TimeLimit(60 * config.minutes + GRACE_SECONDS)
-    folder, notices = Path(run), list[str]()
+    clock, limit = Clock(), TimeLimit(60 * config.minutes)
+    folder = Path(run)
+    name = check_name(name or folder.resolve().name)
+    check_adaptable(config.model)
+    check_size(volume)
+    notices = list[str]()
 
     def told(event: Event) -> Event:
-        """The progress of a part as that of the whole time."""
+        """Notices are kept, and what a part says of its progress becomes that of the whole time."""
         if isinstance(event, Notice):
             notices.append(event.message)
         if not isinstance(event, Progress):
             return event
-        return Progress(clock.seconds, clock.seconds + max(0.0, limit.left), event.message, max(0.0, limit.left))
+        left = max(0.0, limit.left)
+        return Progress(clock.seconds, clock.seconds + left, event.message, left)
 
-    # 1. The stack, and what the model makes of it.
-    name = check_name(name or folder.resolve().name)
+    # 1. The stack, and what the model makes of parts of it.
     yield told(Progress(0, 1, "predicting the stack"))
     settings = PredictConfig.checked(model=config.model, spacing_um=config.spacing_um, device=config.device)
     prepared = prepare(volume, settings, stop)
     if stop():
         raise StoppedError
-    info, spacing_um = prepared.plan.model, prepared.plan.spacing_um
-    check_adaptable(info)
-    image = image_of(volume.data, prepared.no_data, prepared.region)
-    part = Volume(part_of_stack(image), spacing_um, name=volume.name)
-    predicted = yield from _quietly(predict_volume(part, settings, stop=stop), told)
-    if not predicted.complete:
-        raise StoppedError
     check_folder(folder, overwrite=False)
+    info, spacing_um = prepared.plan.model, prepared.plan.spacing_um
+    image = Volume(image_of(volume.data, prepared.no_data, prepared.region), spacing_um, name=volume.name)
+    yield from map(told, map(Notice, prepared.plan.notices))
+    parts = parts_of(image)
+    predicted = list[Volume]()
+    for part in parts:
+        predicted.append(replace(part, data=(yield from _prediction(part, settings, stop))))
 
     # 2. Pairs like it.
     time = TimeLimit(SIMULATING_SHARE * 60 * config.minutes)
-    own = yield from mapped(simulate_own_pairs(part, predicted.data, config, info.novelty, time, stop), told)
+    own = yield from mapped(simulate_own_pairs(image, predicted, config, info.novelty, time, stop), told)
+    pairs = prepare_pairs(own.pairs, info.percentiles)
 
     # 3. The training.
-    generator, _ = open_model(config.model)
-    learning = settings_from_start(LEARNING.changed(seed=config.seed, device=config.device), info)
-    learning = learning.changed(held_out=own.held_out)
-    device = choose_device(config.device)
-    dtype = training_precision(device, learning)
-    yield told(Notice(f"{len(own.pairs)} pairs, {len(own.held_out)} of them to test; {device_label(device, dtype)}"))
     with writing(folder / CONFIG_FILE, FOLDER_REMEDY) as file:
         file.write_text(config.to_toml(), encoding="utf-8")
-    pairs = prepare_pairs(own.pairs, learning.data.percentiles)
+    metrics = MetricsFile(folder / METRICS_FILE, 0)
+    learning = settings_from_start(LEARNING, info)
+    learning = learning.changed(seed=config.seed, device=config.device, held_out=own.held_out)
     found = dict[int, Mapping[str, float]]()
 
     def note(event: Event) -> None:
+        metrics(event)
         if isinstance(event, Metrics):
             found[event.step] = event.values
 
-    job = tap(tap(_learn(pairs, learning, generator.state_dict(), config, limit, stop), note), MetricsFile(folder / METRICS_FILE, 0))
-    trained, learning = yield from mapped(job, told)
-    before, widefield = (
-        {score: found.get(0, {})[f"{kind}_{score}"] for score in ("rmse", "ssim")} for kind in ("validation", "widefield")
+    training = _Training(pairs, learning, config, limit, stop)
+    trained = yield from mapped(tap(training.run(), note), told)
+    widefield, before = (
+        {score: found[0][f"{kind}_{score}"] for score in SCORES if f"{kind}_{score}" in found.get(0, {})}
+        for kind in ("widefield", "validation")
     )
 
     # 4. It is kept if it has gained.
-    after = dict(trained.validation)
+    after = dict(trained.validation) if before else {}
     kept = bool(after) and after["rmse"] < (1 - MIN_GAIN) * before["rmse"]
     complete = not stop()
-    novelty = prepared.novelty
+    model, novelty = find_model(config.model), prepared.novelty
     if kept:
-        yield told(Progress(0, 1, "measuring what the model is worth"))
-        held_out = [pair for pair in pairs if pair.name in own.held_out][:CALIBRATION_PAIRS]
-        uncertainty = calibrate(trained.generator, held_out if complete else [], learning, device, dtype, None, stop)
-        ...
+        yield told(Progress(0, 1, "looking at what the model has become"))
+        training.save(trained, folder, name, complete)
+        model = folder / MODEL_FILE
+        novelty = compare_with_training_data(image, spacing_um, model_info(str(model)))
+    return AdaptResult(
+        name=name if kept else info.name,
+        model=model,
+        kept=kept,
+        run=folder,
+        before=before,
+        after=after,
+        widefield=widefield,
+        pairs=len(pairs),
+        held_out=len(own.held_out),
+        iterations=trained.step,
+        seconds=clock.seconds,
+        iterations_per_second=trained.steps_made / max(trained.seconds, 1e-9),
+        loss=trained.losses.get("loss", float("nan")),
+        novelty_before=prepared.novelty,
+        novelty_after=novelty,
+        complete=complete,
+        notices=tuple(notices),
+    )
+
+
+def check_adaptable(model: str) -> None:
+    """Refuse (InputError) a model that is not there, or one that does not see whole stacks in three dimensions."""
+    info = model_info(model)
+    if info.network_input == "plane" or info.dimensions == 2 or info.z_step > 1:
+        raise InputError(
+            f"the model {info.name} was trained for a comparison (one plane, or few planes, at a time), and cannot be "
+            "adapted; one that sees whole stacks is needed. Choose another model."
+        )
+
+
+def _prediction(part: Volume, settings: PredictConfig, stop: Stop) -> Job[Any]:
+    """What the model makes of a part, axes (Z, Y, X); without its tiles and notices."""
+    job = predict_volume(part, settings, stop=stop)
+    while True:
+        try:
+            event = next(job)
+        except StopIteration as end:
+            if not end.value.complete:
+                raise StoppedError from None
+            return end.value.data
+        if isinstance(event, Progress):
+            yield event
+
+
+class _Training:
+    """The part of an adaptation in which a model learns from ``pairs``."""
+
+    def __init__(
+        self, pairs: list[TrainingPair], learning: TrainConfig, config: AdaptConfig, limit: TimeLimit, stop: Stop
+    ) -> None:
+        from napari_deep3d.nn.devices import choose_device, training_precision
+        from napari_deep3d.nn.training import split_pairs
+
+        self.pairs, self.learning, self.config, self.limit, self.stop = pairs, learning, config, limit, stop
+        self.device = choose_device(learning.runtime.device)
+        self.dtype = training_precision(self.device, learning)
+        self.training, self.held_out = split_pairs(pairs, learning)
+
+    def run(self) -> Job[TrainedGenerator]:
+        """Learn for as long as there is time."""
+        from napari_deep3d.nn.devices import device_label, release_memory
+        from napari_deep3d.nn.training import Control, train_generator
+
+        generator, _ = open_model(self.config.model)
+        yield Notice(f"{len(self.training)} pairs to learn from, {len(self.held_out)} to test on")
+        yield Notice(device_label(self.device, self.dtype))
+        at_once = voxels_at_once(self.learning, self.device.type, str(self.dtype).removeprefix("torch."))
+        minutes = max(self.limit.left, 1.0) / 60
+        limit = TimeLimit(60 * minutes + GRACE_SECONDS)
+        plan = yield from fit_to_time(
+            self.training, self.held_out, self.learning, minutes, limit, at_once, self.held_out[0].shape, self.stop
+        )
+        steps = plan.config.optimizer.iterations
+        self.learning = plan.config.changed(validate_every=max(1, -(-steps // TESTS)))
+        control = Control(
+            stop=self.stop,
+            voxels_at_once=at_once,
+            start=generator.state_dict(),
+            limit=limit,
+            reserved_seconds=plan.reserved_seconds,
+            tested_pairs=len(self.held_out),
+        )
+        with tempfile.TemporaryDirectory() as checkpoints:  # an adaptation is too short to be resumed
+            trained = yield from train_generator(self.pairs, self.learning, Path(checkpoints), control)
+        release_memory()
+        return trained
+
+    def save(self, trained: TrainedGenerator, folder: Path, name: str, complete: bool) -> None:
+        """Write the model and what it says of itself; in haste if it was stopped."""
+        enough = never if complete else TimeLimit(STOPPED_SECONDS).is_over
+        tested = self.held_out[:CALIBRATION_PAIRS] if complete else []
+        uncertainty = calibrate(trained.generator, tested, self.learning, self.device, self.dtype, None, self.stop)
+        save_trained(folder, trained, self.pairs, self.learning, name, self.config.model, uncertainty, enough)
