@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_deep3d.core import (
+    DEFAULT_MODEL,
     PRESETS,
     Device,
     Event,
@@ -36,6 +37,7 @@ from napari_deep3d.core import (
 from napari_deep3d.core.registration import Registration, register_volumes
 from napari_deep3d.core.simulation.scene import SceneBounds
 from napari_deep3d.io import check_output, open_stack, write_stack
+from napari_deep3d.jobs.adapt import AdaptResult, adapt_model, settings_for
 from napari_deep3d.jobs.predict import Prediction, predict_volume
 from napari_deep3d.jobs.predict_file import FilePrediction, Times, predict_file, uncertainty_path
 from napari_deep3d.jobs.register import RegisteredFolder, RegisteredPair, StackSource, register_folders, register_pair
@@ -433,6 +435,72 @@ def train(
     config = train_config(preset, settings)
     job = train_model(pairs, run, config, name=name, start=start, minutes=minutes, resume=resume, stop=stop)
     return drain(job, on_event)
+
+
+def adapt(
+    stack: Array | File,
+    run: File,
+    *,
+    numerical_aperture: float | None = None,
+    immersion_index: float | None = None,
+    emission_nm: float | None = None,
+    minutes: float = 20.0,
+    model: str = DEFAULT_MODEL,
+    name: str = "",
+    channel: int | None = None,
+    time: int | None = None,
+    position: int | None = None,
+    axes: str | None = None,
+    spacing_um: Spacing | None = None,
+    device: Device = "auto",
+    seed: int = 0,
+    on_event: OnEvent | None = None,
+    stop: Stop = never,
+) -> AdaptResult:
+    """Adapt a model to the microscope and the samples of a stack, without a confocal microscope.
+
+    Parameters
+    ----------
+    stack : array, axes (Z, Y, X), or str or Path
+        Wide-field stack, or the file that holds it.
+    run : str or Path
+        Run folder to write: settings, metrics and, if it has gained, the model.
+    numerical_aperture, immersion_index, emission_nm : float, optional
+        Of the objective, of its immersion, and the wavelength of the emitted light; what the file says by default.
+    minutes : float
+        How long it may take.
+    model, name : str
+        The model to adapt, and the name of what it becomes; the run folder's by default.
+    channel, time, position, axes
+        What of a file, as in :func:`predict`; ``time`` is a number.
+    spacing_um : (float, float, float), optional
+        Voxel size (Z, Y, X) in um; an array needs it.
+    device, seed
+        Where to compute, and the start of the random numbers.
+    on_event, stop
+        As in :func:`predict`.
+
+    Returns
+    -------
+    AdaptResult
+        The model, and its scores on held-out simulated pairs before and after; ``kept`` says whether it was written.
+
+    Raises
+    ------
+    InputError
+        If something given cannot be used, or is not known.
+    StoppedError
+        If it was stopped before there was anything to keep.
+    """
+    optics = {"numerical_aperture": numerical_aperture, "immersion_index": immersion_index, "emission_nm": emission_nm}
+    given: dict[str, Any] = {key: value for key, value in optics.items() if value is not None}
+    given |= {"minutes": minutes, "model": model, "spacing_um": spacing_um, "device": device, "seed": seed}
+    if isinstance(stack, str | Path):
+        opened = open_stack(stack, position, axes)
+        volume, known = opened.volume(channel, time), opened.known_optics(channel)
+    else:
+        volume, known = Volume(np.asarray(stack), spacing_um), {}
+    return drain(adapt_model(volume, run, settings_for(known, given), name=name, stop=stop), on_event)
 
 
 def train_config(preset: str, *settings: Mapping[str, Any]) -> TrainConfig:

@@ -8,6 +8,7 @@ import sys
 import typer
 
 from napari_deep3d.cli import options
+from napari_deep3d.cli.adapt import adapt
 from napari_deep3d.cli.console import BAD_INPUT, INTERRUPTED, report
 from napari_deep3d.cli.demo import demo
 from napari_deep3d.cli.models import models
@@ -37,7 +38,7 @@ def info(as_json: options.Json = False) -> None:
     report(describe_machine(), as_json)
 
 
-for command in (predict, register, simulate, train, demo):
+for command in (predict, register, simulate, train, adapt, demo):
     app.command()(command)
 app.add_typer(models, name="models")
 

@@ -104,6 +104,19 @@ def parse_minutes(text: str | None) -> float | None:
     return minutes
 
 
+def parse_given(**texts: str | None) -> dict[str, float]:
+    """Numbers of those options that were given, such as ``1.4`` or ``1,4``, by the names of their settings."""
+    found = dict[str, float]()
+    for name, text in texts.items():
+        if text is None:
+            continue
+        number = parse_number(text)
+        if number is None:
+            raise InputError(f"--{name.replace('_', '-')} got {text!r}; a number is needed, such as 1.4.")
+        found[name] = number
+    return found
+
+
 def parse_time(text: str | None) -> int | Literal["all"] | None:
     """A time point, counted from 0, or ``all``."""
     if text is None:

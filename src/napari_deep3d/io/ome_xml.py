@@ -19,12 +19,24 @@ from xml.etree.ElementTree import Element
 from tifffile import TiffFile
 
 from napari_deep3d.core import InputError
-from napari_deep3d.io.stack_file import MADE_BY, Metadata
+from napari_deep3d.io.stack_file import MADE_BY, Metadata, Optics
 from napari_deep3d.io.tiff_check import check_tiff
 from napari_deep3d.io.tiff_planes import PLANE_AXES, Planes, TiffImage, unclear_axes
 from napari_deep3d.io.units import backwards, length_um, origin_or_zero, spacing_or_none, step_s
 
 _SIGNS = re.compile(r"<(\w+:)?OME[\s>]|openmicroscopy\.org/Schemas/OME")
+
+IMMERSION_INDICES = {
+    "Air": 1.0,
+    "Water": 1.333,
+    "WaterDipping": 1.333,
+    "Glycerol": 1.46,
+    "Glycerin": 1.46,
+    "Oil": 1.518,
+}
+"""Refractive indices of what OME calls immersion or medium."""
+INDICES, APERTURES, EMISSIONS_NM = (1.0, 1.6), (0.1, 1.6), (350.0, 900.0)
+"""What can be: files hold zeros, and numbers in other units."""
 
 _UTF16_SIGNS = ("\xff\xfe", "\xfe\xff")
 """How a text in UTF-16 begins."""
@@ -312,7 +324,35 @@ def _metadata(root: Element, image: Element, pixels: Element) -> Metadata:
         _own_description(image) if root.get("Creator") == MADE_BY else None,
         backwards(sizes),
         step_s(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s")),
+        _optics(root, image, channels),
     )
+
+
+def _optics(root: Element, image: Element, channels: list[Element]) -> Optics:
+    """Aperture and immersion of the image's objective, or of the only one there is, and wavelengths of its channels."""
+    settings = image.find("{*}ObjectiveSettings")
+    objectives = root.findall("{*}Instrument/{*}Objective")
+    if settings is not None:
+        objectives = [each for each in objectives if each.get("ID") == settings.get("ID")]
+    objective = objectives[0] if len(objectives) == 1 else Element("Objective")
+    used = Element("ObjectiveSettings") if settings is None else settings
+    by_name = (IMMERSION_INDICES.get(text or "") for text in (used.get("Medium"), objective.get("Immersion")))
+    stated = _within(used.get("RefractiveIndex"), *INDICES)
+    index = next((value for value in (stated, *by_name) if value is not None), None)
+    emissions_um = [
+        length_um(each.get("EmissionWavelength"), each.get("EmissionWavelengthUnit", "nm")) for each in channels
+    ]
+    emissions_nm = tuple(None if um is None else _within(round(1000 * um, 3), *EMISSIONS_NM) for um in emissions_um)
+    return Optics(_within(objective.get("LensNA"), *APERTURES), index, emissions_nm)
+
+
+def _within(value: str | float | None, low: float, high: float) -> float | None:
+    """The number that a value is, if it lies between two others."""
+    try:
+        number = float(str(value).replace(",", "."))
+    except ValueError:
+        return None
+    return number if low <= number <= high else None
 
 
 def _color(number: str | None) -> str:

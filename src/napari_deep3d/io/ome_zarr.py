@@ -160,7 +160,7 @@ def _open_image(path: Path, position: str, folder: Path) -> StackFile:
         dict(about) if isinstance(about, Mapping) else None,
         backwards(sizes),
         time_step_s,
-        position,
+        position=position,
     )
 
 

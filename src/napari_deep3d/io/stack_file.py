@@ -124,6 +124,20 @@ class StackFacts:
         return [self.channel_name] if count == 1 else [f"{self.channel_name} {i}".strip() for i in range(count)]
 
 
+class Optics(NamedTuple):
+    """What a file says of the microscope: NA, refractive index of the immersion, and emission in nm by channel.
+
+    None, or no channels, where it says nothing, or what cannot be.
+    """
+
+    numerical_aperture: float | None = None
+    immersion_index: float | None = None
+    emission_nm: tuple[float | None, ...] = ()
+
+
+NO_OPTICS = Optics()
+
+
 @dataclass(frozen=True)
 class StackFile:
     """An opened file, its voxels still on disk.
@@ -148,6 +162,8 @@ class StackFile:
         What the user should know of how the file was read.
     time_step_s : float or None
         Seconds between time points, if the file says so.
+    optics : Optics
+        What the file says of the microscope.
     position : str
         Name of this image, where the file holds several.
     missing : dict
@@ -164,6 +180,7 @@ class StackFile:
     description: dict[str, object] | None = field(default=None, repr=False)
     notices: tuple[str, ...] = ()
     time_step_s: float | None = None
+    optics: Optics = NO_OPTICS
     position: str = ""
     missing: Mapping[tuple[int, int], str] = field(default_factory=dict, repr=False)
 
@@ -181,6 +198,17 @@ class StackFile:
     def n_channels(self) -> int:
         """Number of channels."""
         return self.data.shape[1]
+
+    def known_optics(self, channel: int | None = None) -> dict[str, float]:
+        """What the file says of the microscope: ``numerical_aperture``, ``immersion_index``, ``emission_nm``.
+
+        Only what it does say; the wavelength is that of a channel, which may be left out where there is only one.
+        """
+        aperture, index, emissions = self.optics
+        number = 0 if channel is None and self.n_channels == 1 else channel
+        emission = emissions[number] if number is not None and 0 <= number < len(emissions) else None
+        found = {"numerical_aperture": aperture, "immersion_index": index, "emission_nm": emission}
+        return {name: value for name, value in found.items() if value is not None}
 
     def volume(self, channel: int | None = None, time: int | None = None) -> Volume:
         """One channel and time point as a stack, axes Z, Y, X, its voxels still on disk.
@@ -238,6 +266,7 @@ class Metadata(NamedTuple):
     description: dict[str, object] | None = None
     notices: tuple[str, ...] = ()
     time_step_s: float | None = None
+    optics: Optics = NO_OPTICS
 
 
 @dataclass(frozen=True)

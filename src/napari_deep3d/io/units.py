@@ -9,9 +9,11 @@ from functools import lru_cache
 
 from napari_deep3d.core import InputError, Spacing, check_spacing, zyx
 
-_FREQUENT = dict.fromkeys(
-    ("um", "µm", "mu", "µ", "micron", "microns", "micrometer", "micrometers"), 1.0
-) | dict.fromkeys(("", "pixel", "pixels"), None)
+_FREQUENT = (
+    dict.fromkeys(("um", "µm", "mu", "µ", "micron", "microns", "micrometer", "micrometers"), 1.0)
+    | {"nm": 1e-3}
+    | dict.fromkeys(("", "pixel", "pixels"), None)
+)
 """Um in the units of nearly all files, which are spared the third of a second that pint takes to import."""
 _LENGTHS = {"meter", "angstrom", "inch", "thou", "foot", "yard"}
 

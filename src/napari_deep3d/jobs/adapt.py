@@ -49,8 +49,6 @@ from napari_deep3d.jobs.train_time import GRACE_SECONDS, fit_to_time
 from napari_deep3d.jobs.trained_model import calibrate, save_trained
 
 if TYPE_CHECKING:
-    import torch
-
     from napari_deep3d.nn.patches import TrainingPair
     from napari_deep3d.nn.training import TrainedGenerator
 
@@ -69,6 +67,8 @@ TESTS = 5
 """Of the held-out pairs, evenly spread, so that a training that is stopped knows what it has gained by then."""
 MIN_GAIN = 0.01
 """Share of the RMSE on held-out pairs by which it must fall: less is no difference."""
+MIN_SSIM_GAIN = -0.01
+"""By which the SSIM may change: it must not fall by more than that."""
 STOPPED_SECONDS = 0.4
 """What it may take, once it was stopped, to note how the pairs look."""
 CALIBRATION_PAIRS = 4
@@ -126,7 +126,9 @@ class AdaptResult:
         """What came of it, for the user."""
         if not self.after:
             return "Stopped before anything could be compared; the model stays as it was."
-        was, has_become = (f"RMSE {scores['rmse']:.3f}, SSIM {scores['ssim']:.2f}" for scores in (self.before, self.after))
+        was, has_become = (
+            f"RMSE {scores['rmse']:.3f}, SSIM {scores['ssim']:.2f}" for scores in (self.before, self.after)
+        )
         compared = f"on {self.held_out} simulated pairs that it did not learn from ({was} before, {has_become} after)"
         if self.kept:
             return f"The adapted model does better {compared}."
@@ -209,7 +211,7 @@ def adapt_model(
     parts = parts_of(image)
     predicted = list[Volume]()
     for part in parts:
-        predicted.append(replace(part, data=(yield from _prediction(part, settings, stop))))
+        predicted.append(replace(part, data=(yield from mapped(_prediction(part, settings, stop), told))))
 
     # 2. Pairs like it.
     time = TimeLimit(SIMULATING_SHARE * 60 * config.minutes)
@@ -238,7 +240,7 @@ def adapt_model(
 
     # 4. It is kept if it has gained.
     after = dict(trained.validation) if before else {}
-    kept = bool(after) and after["rmse"] < (1 - MIN_GAIN) * before["rmse"]
+    kept = bool(after) and _has_gained(before, after)
     complete = not stop()
     model, novelty = find_model(config.model), prepared.novelty
     if kept:
@@ -267,6 +269,26 @@ def adapt_model(
     )
 
 
+ASKED = {
+    "numerical_aperture": "the numerical aperture, as it is written on the objective (--numerical-aperture 1.4)",
+    "immersion_index": "the refractive index of the immersion: air 1, water 1.333, oil 1.518 (--immersion-index 1.33)",
+    "emission_nm": "the wavelength of the emitted light, such as 520 for GFP (--emission-nm 520)",
+}
+"""What must be known of a microscope."""
+
+
+def settings_for(known: Mapping[str, float], given: Mapping[str, Any]) -> AdaptConfig:
+    """The settings from what a file says of its microscope and what was given, which goes first.
+
+    InputError if something is missing in both, or wrong.
+    """
+    values = {**known, **given}
+    missing = [text for name, text in ASKED.items() if name not in values]
+    if missing:
+        raise InputError(f"the file does not say {', nor '.join(missing)}. Give it.")
+    return AdaptConfig.checked(**values)
+
+
 def check_adaptable(model: str) -> None:
     """Refuse (InputError) a model that is not there, or one that does not see whole stacks in three dimensions."""
     info = model_info(model)
@@ -275,6 +297,10 @@ def check_adaptable(model: str) -> None:
             f"the model {info.name} was trained for a comparison (one plane, or few planes, at a time), and cannot be "
             "adapted; one that sees whole stacks is needed. Choose another model."
         )
+
+
+def _has_gained(before: Mapping[str, float], after: Mapping[str, float]) -> bool:
+    return after["rmse"] < (1 - MIN_GAIN) * before["rmse"] and after["ssim"] - before["ssim"] > MIN_SSIM_GAIN
 
 
 def _prediction(part: Volume, settings: PredictConfig, stop: Stop) -> Job[Any]:
@@ -327,7 +353,6 @@ class _Training:
             start=generator.state_dict(),
             limit=limit,
             reserved_seconds=plan.reserved_seconds,
-            tested_pairs=len(self.held_out),
         )
         with tempfile.TemporaryDirectory() as checkpoints:  # an adaptation is too short to be resumed
             trained = yield from train_generator(self.pairs, self.learning, Path(checkpoints), control)

@@ -16,6 +16,7 @@ from itertools import count, product
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_deep3d.core import (
     AdaptConfig,
@@ -33,7 +34,7 @@ from napari_deep3d.core import (
     Volume,
     zyx,
 )
-from napari_deep3d.core.novelty.detector import JUDGED_NAMES, NoveltyModel
+from napari_deep3d.core.novelty.detector import NoveltyModel
 from napari_deep3d.core.novelty.features import Features, measure_features, representative_part
 from napari_deep3d.core.simulation.camera import Camera, expose
 from napari_deep3d.core.simulation.imaging import SceneBounds, draw_sample, take_images
@@ -47,7 +48,7 @@ TURNS: tuple[Origin, ...] = ("own", "generic", "own", "generic", "usual")
 """In which pairs are made."""
 PAIR: Shape = (48, 112, 112)
 """Voxels of a pair; fewer where the stack has fewer."""
-LEAST_SHAPE: Shape = (12, 64, 64)
+LEAST_SHAPE: Shape = (12, 48, 48)
 """A smaller stack says too little of its samples."""
 PART: Shape = (64, 192, 192)
 """Voxels of each part of the stack that samples are taken from."""
@@ -140,7 +141,7 @@ class Candidate:
 
     number: int
     origin: Origin
-    widefield: FloatArray
+    widefield: NDArray[np.uint16]
     confocal: FloatArray
     spacing_um: Spacing
     distance: float
@@ -183,7 +184,7 @@ class PairMaker:
         self._seed, self._own, self._usual = config.seed, bounds_of(config), SceneBounds()
 
     def make(self, number: int, origin: Origin) -> Candidate:
-        """Simulate a pair; it depends on its number and origin, and the seed, alone. Its confocal stack has no noise."""
+        """Simulate a pair, confocal without noise; it depends on number, origin and seed alone."""
         rng = np.random.default_rng((self._seed, number))
         bounds = self._usual if origin == "usual" else self._own
         kind = "confocal" if origin == "own" else bounds.draw_kind(rng, with_confocal=False)

@@ -72,9 +72,11 @@ class AdaptConfig(Config):
 
     model: str = Field(DEFAULT_MODEL, description="name of the model to adapt, or a model file")
     spacing_um: Spacing | None = Field(None, description="voxel size Z,Y,X in um, if the stack has none or a wrong one")
-    numerical_aperture: float = Field(ge=0.1, le=1.6, description="NA, as engraved on the objective")
-    immersion_index: float = Field(ge=1.0, le=1.6, description="refractive index of the immersion")
-    emission_nm: float = Field(ge=350, le=900, description="wavelength of the emitted light in nm")
+    numerical_aperture: float = Field(ge=0.1, le=1.6, description="NA, as it is written on the objective")
+    immersion_index: float = Field(
+        ge=1.0, le=1.6, description="refractive index of the immersion: air 1.0, water 1.333, glycerol 1.46, oil 1.518"
+    )
+    emission_nm: float = Field(ge=350, le=900, description="wavelength of the emitted light in nm, such as 520 for GFP")
     minutes: float = Field(20.0, gt=0, le=60 * 24, description="how long it may take")
     device: Device = Field("auto", description="where to compute")
     seed: int = Field(0, ge=0, description="start of the random numbers")
@@ -83,6 +85,15 @@ class AdaptConfig(Config):
     @classmethod
     def _spacing(cls, value: Spacing | None) -> Spacing | None:
         return None if value is None else check_spacing(value)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.numerical_aperture >= self.immersion_index:
+            raise ValueError(
+                f"numerical_aperture {self.numerical_aperture:g} is not below immersion_index "
+                f"{self.immersion_index:g}, as it is for every lens; air has 1.0, water 1.333, oil 1.518"
+            )
+        return self
 
 
 class SimulateConfig(Config):
