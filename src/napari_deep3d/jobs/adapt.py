@@ -195,8 +195,8 @@ def adapt_model(
             notices.append(event.message)
         if not isinstance(event, Progress):
             return event
-        left = max(0.0, limit.left)
-        return Progress(clock.seconds, clock.seconds + left, event.message, left)
+        spent, left = clock.seconds, max(0.0, limit.left)
+        return Progress(spent, spent + left, event.message, left)
 
     # 1. The stack, and what the model makes of parts of it.
     yield told(Progress(0, 1, "predicting the stack"))

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QCheckBox, QPushButton, QWidget
 
 from napari_deep3d.core import Event, InputError, Notice, PredictConfig, TileDone, Volume
 from napari_deep3d.core.novelty.explain import Novelty
+from napari_deep3d.gui.predict.adapt import Adapt, AdaptPart
 from napari_deep3d.gui.predict.choices import ListModels, ModelSelector, PredictAdvanced, Request, Session
 from napari_deep3d.gui.predict.run import Predict, PredictionRun
 from napari_deep3d.gui.predict.save import SaveResult
@@ -31,6 +32,7 @@ from napari_deep3d.gui.shared import (
     is_prediction,
     stack_up,
 )
+from napari_deep3d.jobs.adapt import adapt_model
 from napari_deep3d.jobs.models import list_models, model_stamp
 from napari_deep3d.jobs.predict import Prediction, predict_volume
 from napari_deep3d.jobs.predict_input import novelty_of
@@ -50,7 +52,7 @@ class PredictPanel(QWidget):
     """Choose a stack and a model, see what will happen, predict, stop.
 
     The choices are kept in ``session``; the callables plan a prediction, make its job, compare a stack with a model,
-    and list the models.
+    list the models, and adapt one.
     """
 
     compare_requested = Signal(object, object)
@@ -66,6 +68,7 @@ class PredictPanel(QWidget):
         predict_series: Predict = predict_volumes,
         find_novelty: FindNovelty = novelty_of,
         models: ListModels = list_models,
+        adapt: Adapt = adapt_model,
     ) -> None:
         super().__init__()
         self._viewer, self._session = viewer, session
@@ -92,6 +95,9 @@ class PredictPanel(QWidget):
         )
         self.uncertainty.toggled.connect(lambda on: session.update(uncertainty=on))
         self.novelty = NoveltyWarning(find_novelty)
+        self.adapt = AdaptPart(session, adapt)
+        self.adapt.adapted.connect(self.choose_model)
+        self.adapt.went_back.connect(self.choose_model)
         self.advanced = PredictAdvanced()
         self.advanced.changed.connect(lambda: session.update(advanced=self.advanced.values()))
         self.run_button = RunButton("Predict confocal", PREDICT_TIP, stop_tip=STOP_TIP)
@@ -105,7 +111,16 @@ class PredictPanel(QWidget):
             self._choices,
             *(self.stack, self.all_times, self.doubt, self.model, self.model_hint, self.uncertainty, self.advanced),
         )
-        rest = (self.plan_line, self.novelty, self.notices, self.run_button, self.message, self.compare, self.save)
+        rest = (
+            self.plan_line,
+            self.novelty,
+            self.notices,
+            self.adapt,
+            self.run_button,
+            self.message,
+            self.compare,
+            self.save,
+        )
         stack_up(self._rest, *rest)
         stack_up(self, self.empty, self._choices, self._rest, is_panel=True)
         # The names by which scripts drive the panel.
@@ -124,7 +139,7 @@ class PredictPanel(QWidget):
         session, layer, request = self._session, self._session.layer, None
         self.empty.setVisible(layer is None)
         self._choices.setVisible(self.stack.chooser.layer_choice.count() > 0)
-        self._rest.setVisible(layer is not None or self.run_button.is_running)
+        self._rest.setVisible(layer is not None or self.run_button.is_running or self.adapt.run_button.is_running)
         self.doubt.show_text("" if layer is None else doubt_about(layer))
         if layer != self._shown_layer:
             self._shown_layer = layer
@@ -146,6 +161,7 @@ class PredictPanel(QWidget):
             key = (request.volume.shape, request.volume.spacing_um, request.config, request.stacks, stamp)
             self._plan.ask(key, partial(self._make_plan, request.volume, request.config))
         self.novelty.follow(session, request)
+        self.adapt.follow(request)
         self._refresh_buttons()
 
     def choose_model(self, model: str) -> None:
@@ -165,14 +181,16 @@ class PredictPanel(QWidget):
 
     def under_way(self, closes_window: bool = False) -> str:
         """What runs, and what is kept of it if the dock or the whole window is closed; empty if nothing runs."""
+        adapting = self.adapt.under_way()
         if not self.run_button.is_running:
-            return ""
+            return adapting
         kept = "nothing of it is kept" if closes_window else "its finished part is kept as a layer"
-        return f"A prediction from {self._predicted_from!r} is under way; {kept}."
+        return f"A prediction from {self._predicted_from!r} is under way; {kept}. {adapting}".strip()
 
     def shut_down(self) -> None:
         """Stop what runs, keep the finished part, and forget the viewer, since the dock goes."""
         self.run_button.close_run()
+        self.adapt.shut_down()
         self.save.close_run()
         self._plan.shut_down()
         self.novelty.shut_down()
