@@ -39,6 +39,7 @@ from napari_deep3d.core.novelty.features import Features, measure_features, repr
 from napari_deep3d.core.simulation.camera import Camera, expose
 from napari_deep3d.core.simulation.imaging import SceneBounds, draw_sample, take_images
 from napari_deep3d.core.simulation.microscope import ObjectiveBounds
+from napari_deep3d.core.simulation.samples.real import ConfocalBounds
 from napari_deep3d.jobs.pairs import LoadedPair
 
 Origin = Literal["own", "generic", "usual"]
@@ -58,6 +59,8 @@ PLAY = 0.04
 """Share by which aperture and wavelength may differ from what they are said to be."""
 HIGHEST_APERTURE = 0.99
 """Share of the immersion's index that an aperture reaches at most."""
+OWN_SAMPLES = ConfocalBounds(magnification=(0.85, 1.2), background_percentile=(0.0, 10.0), gamma=(0.8, 1.4))
+"""Of pieces of a prediction, whose background is dark already, and whose faint structures are not to be lost."""
 CAMERAS = 6
 """Tried on each scene; the one is taken that makes it look most like the stack."""
 NOISELESS = Camera(photons=1e6, background=0.0, read_noise=0.0, offset=0.0, fill=1.0)
@@ -100,7 +103,9 @@ def bounds_of(config: AdaptConfig) -> SceneBounds:
     lowest, highest = (min(share * aperture, HIGHEST_APERTURE * index) for share in (1 - PLAY, 1 + PLAY))
     own = ObjectiveBounds(share=1, immersion_index=index, numerical_aperture=(lowest, highest))
     emission_um = tuple(share * config.emission_nm / 1000 for share in (1 - PLAY, 1 + PLAY))
-    return SceneBounds.checked(optics={"objectives": {"own": own}, "emission_um": emission_um})
+    return SceneBounds.checked(
+        optics={"objectives": {"own": own}, "emission_um": emission_um}, samples={"confocal": OWN_SAMPLES}
+    )
 
 
 @dataclass(frozen=True)

@@ -101,8 +101,11 @@ def test_it_asks_for_what_is_not_known_then_adapts_and_leads_back(
     panel: Any, adaptation: FakeAdaptation, qtbot: Any
 ) -> None:
     part = panel.adapt
+    assert not part.hint.isVisibleTo(panel)
+    part.opener.click()
+    assert part.hint.isVisibleTo(panel)
     assert not part.run_button.button.isEnabled()
-    assert part.problem.text() == "To adapt, tell: NA, immersion, emission."
+    assert part.problem.text() == "Tell your microscope's NA, immersion, emission."
     fill_in(panel)
     assert part.problem.text() == ""
     part.run_button.button.click()

@@ -21,7 +21,6 @@ from napari_deep3d.gui.shared import (
     Cancelled,
     Choice,
     Failed,
-    FoldedPart,
     Line,
     NumberField,
     RunButton,
@@ -59,7 +58,7 @@ IMMERSIONS: list[tuple[str, float | None]] = [
     ("oil (1.52)", 1.518),
 ]
 TIMES: list[tuple[str, float]] = [("5 min", 5.0), ("10 min", 10.0), ("20 min", 20.0), ("30 min", 30.0), ("1 h", 60.0)]
-NOT_IN_NAMES = re.compile(r"[^\w .()+-]+")
+NOT_IN_NAMES = re.compile(r"[^\w.()+-]+")
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ def adapt_and_list(request: AdaptRequest, adapt: Adapt, stop: Stop) -> Job[Adapt
     return replace(result, name=keep_model(result.name, result.model, replaces=False).name)
 
 
-class AdaptPart(FoldedPart):
+class AdaptPart(QWidget):
     """What the metadata do not say of the microscope, a button that starts, and what came of it.
 
     ``adapt`` makes the job; the stack and the model are those of the session.
@@ -92,7 +91,7 @@ class AdaptPart(FoldedPart):
     """The model of that name is to be used again."""
 
     def __init__(self, session: Session, adapt: Adapt = adapt_model) -> None:
-        super().__init__(TITLE)
+        super().__init__()
         self._session, self._adapt = session, adapt
         self._request: Request | None = None
         self._layer: Image | None = None
@@ -104,7 +103,7 @@ class AdaptPart(FoldedPart):
         self.emission = NumberField(0, 900, "nm", decimals=0, at_low="?", tip=EMISSION_TIP)
         self.minutes = Choice(MINUTES_TIP)
         self.minutes.fill(TIMES, 20.0)
-        self.origin, self.problem, self.message, self.likeness = Line(), Line(AMBER), Line(), Line()
+        self.origin, self.problem, self.message, self.likeness = Line(), Line(), Line(), Line()
         self.run_button = RunButton("Adapt the model", START_TIP, stop_tip=STOP_TIP)
         self.run_button.asked.connect(self._start)
         self.back = QPushButton()
@@ -117,7 +116,12 @@ class AdaptPart(FoldedPart):
         content = QWidget()
         parts = (self.hint, self._form, self.origin, self.problem, self.run_button)
         stack_up(content, *parts, self.message, self.likeness, self.back)
-        self.hold(content)
+        self.opener = QPushButton(TITLE)
+        self.opener.setCheckable(True)
+        self.opener.setToolTip(HINT)
+        self.opener.toggled.connect(content.setVisible)  # no QCollapsible: that keeps the height that it opened with
+        content.hide()
+        stack_up(self, self.opener, content)
         for number in (self.aperture, self.emission):
             number.valueChanged.connect(self._refresh)
         for choice in (self.immersion, self.minutes):

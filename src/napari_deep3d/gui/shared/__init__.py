@@ -1,6 +1,6 @@
 """What the panels share: layers and stacks, the worker, small widgets; handed out here."""
 
-from napari_deep3d.gui.shared.config_form import ConfigForm, FoldedPart, FormRow
+from napari_deep3d.gui.shared.config_form import ConfigForm, FormRow
 from napari_deep3d.gui.shared.curves import legend_entry
 from napari_deep3d.gui.shared.geometry import LayerPair, PlacedStack, place_part
 from napari_deep3d.gui.shared.layers import (
@@ -67,7 +67,6 @@ __all__ = [
     "CountField",
     "EmptyState",
     "Failed",
-    "FoldedPart",
     "FormRow",
     "LatestResult",
     "LayerAxes",

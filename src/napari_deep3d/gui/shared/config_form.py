@@ -33,34 +33,7 @@ class FormRow:
     """Words for the values of a field that has few; by default the values themselves."""
 
 
-class FoldedPart(QCollapsible):
-    """A part of a panel that is folded away at first."""
-
-    _is_made = False
-
-    def hold(self, content: QWidget, tip: str = "") -> None:
-        """Put what is folded away into it."""
-        self.setContent(content)
-        layout = self.layout()
-        if layout is not None:
-            layout.setContentsMargins(0, 0, 0, 0)
-        self.toggleButton().setToolTip(tip)
-        self._is_made = True
-        self._draw_arrows()
-        self.collapse(animate=False)
-
-    def changeEvent(self, event: QEvent | None) -> None:  # noqa: N802
-        """Draw the arrows in the text colour of napari's theme, which the user may change."""
-        super().changeEvent(event)
-        if event is not None and event.type() == QEvent.Type.StyleChange and self._is_made:
-            self._draw_arrows()
-
-    def _draw_arrows(self) -> None:
-        self.setExpandedIcon("▼")
-        self.setCollapsedIcon("▶")
-
-
-class ConfigForm(FoldedPart):
+class ConfigForm(QCollapsible):
     """A folded form.
 
     Parameters
@@ -76,6 +49,8 @@ class ConfigForm(FoldedPart):
     changed = Signal()
     """The user changed a field."""
 
+    _is_made = False
+
     def __init__(
         self, fields: Mapping[str, FieldInfo], rows: Mapping[str, FormRow], further: Mapping[str, QWidget] | None = None
     ) -> None:
@@ -87,7 +62,24 @@ class ConfigForm(FoldedPart):
         content = QWidget()
         natives = {row.label: self.fields[name].native for name, row in rows.items()}
         stack_up(content, make_form(natives | dict(further or {})))
-        self.hold(content, ADVANCED_TIP)
+        self.setContent(content)
+        layout = self.layout()
+        if layout is not None:
+            layout.setContentsMargins(0, 0, 0, 0)
+        self.toggleButton().setToolTip(ADVANCED_TIP)
+        self._is_made = True
+        self._draw_arrows()
+        self.collapse(animate=False)
+
+    def changeEvent(self, event: QEvent | None) -> None:  # noqa: N802
+        """Draw the arrows in the text colour of napari's theme, which the user may change."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.StyleChange and self._is_made:
+            self._draw_arrows()
+
+    def _draw_arrows(self) -> None:
+        self.setExpandedIcon("▼")
+        self.setCollapsedIcon("▶")
 
     def values(self) -> dict[str, Any]:
         """Return what differs from the defaults and can be chosen now, by the names of the fields."""
