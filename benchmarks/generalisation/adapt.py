@@ -98,11 +98,8 @@ def with_means(rows: Sequence[Row]) -> list[Row]:
     lines = list(rows)
     for lens in sorted({row["lens"] for row in rows}):
         mine = [row for row in rows if row["lens"] == lens]
-        numbers: dict[str, Any] = {
-            name: float(np.mean([row[name] for row in mine]))
-            for name, value in mine[0].items()
-            if name.endswith("_share") or name.endswith("_ssim") or name == "minutes"
-        }
+        names = ("before_share", "before_ssim", "after_share", "after_ssim", "minutes")
+        numbers: dict[str, Any] = {name: float(np.mean([row[name] for row in mine])) for name in names}
         lines.append({"stack": f"mean of {len(mine)}", "lens": lens} | numbers)
     return lines
 

@@ -112,7 +112,7 @@ def test_the_camera_is_chosen_by_the_look(volume: Volume, monkeypatch: pytest.Mo
 def test_the_pairs_that_look_most_alike_are_chosen_and_others_held_out() -> None:
     nothing = np.zeros(SHAPE, np.uint16)
     made = [
-        Candidate(number, origin, nothing, nothing.astype(np.float32), SPACING_UM, float(number))
+        Candidate(number, origin, nothing, nothing, SPACING_UM, float(number))
         for origin in ("own", "generic", "usual")
         for number in range(20)
     ]

@@ -216,7 +216,11 @@ def adapt_model(
     # 2. Pairs like it.
     time = TimeLimit(SIMULATING_SHARE * 60 * config.minutes)
     own = yield from mapped(simulate_own_pairs(image, predicted, config, info.novelty, time, stop), told)
-    pairs = prepare_pairs(own.pairs, info.percentiles)
+    pairs = list[TrainingPair]()
+    for pair in own.pairs:
+        if stop():
+            raise StoppedError
+        pairs += prepare_pairs([pair], info.percentiles)
 
     # 3. The training.
     with writing(folder / CONFIG_FILE, FOLDER_REMEDY) as file:
