@@ -49,6 +49,7 @@ from napari_deep3d.jobs.train_time import GRACE_SECONDS, fit_to_time
 from napari_deep3d.jobs.trained_model import calibrate, save_trained
 
 if TYPE_CHECKING:
+    from napari_deep3d.nn.model_file import ModelInfo
     from napari_deep3d.nn.patches import TrainingPair
     from napari_deep3d.nn.training import TrainedGenerator
 
@@ -208,26 +209,17 @@ def adapt_model(
     info, spacing_um = prepared.plan.model, prepared.plan.spacing_um
     image = Volume(image_of(volume.data, prepared.no_data, prepared.region), spacing_um, name=volume.name)
     yield from map(told, map(Notice, prepared.plan.notices))
-    parts = parts_of(image)
-    predicted = list[Volume]()
-    for part in parts:
-        predicted.append(replace(part, data=(yield from mapped(_prediction(part, settings, stop), told))))
+    samples = yield from mapped(_predicted_parts(image, settings, stop), told)
 
     # 2. Pairs like it.
-    time = TimeLimit(SIMULATING_SHARE * 60 * config.minutes)
-    own = yield from mapped(simulate_own_pairs(image, predicted, config, info.novelty, time, stop), told)
-    pairs = list[TrainingPair]()
-    for pair in own.pairs:
-        if stop():
-            raise StoppedError
-        pairs += prepare_pairs([pair], info.percentiles)
+    pairs, held_out = yield from mapped(_own_pairs(image, samples, config, info, stop), told)
 
     # 3. The training.
     with writing(folder / CONFIG_FILE, FOLDER_REMEDY) as file:
         file.write_text(config.to_toml(), encoding="utf-8")
     metrics = MetricsFile(folder / METRICS_FILE, 0)
     learning = settings_from_start(LEARNING, info)
-    learning = learning.changed(seed=config.seed, device=config.device, held_out=own.held_out)
+    learning = learning.changed(seed=config.seed, device=config.device, held_out=held_out)
     found = dict[int, Mapping[str, float]]()
 
     def note(event: Event) -> None:
@@ -261,7 +253,7 @@ def adapt_model(
         after=after,
         widefield=widefield,
         pairs=len(pairs),
-        held_out=len(own.held_out),
+        held_out=len(held_out),
         iterations=trained.step,
         seconds=clock.seconds,
         iterations_per_second=trained.steps_made / max(trained.seconds, 1e-9),
@@ -307,18 +299,37 @@ def _has_gained(before: Mapping[str, float], after: Mapping[str, float]) -> bool
     return after["rmse"] < (1 - MIN_GAIN) * before["rmse"] and after["ssim"] - before["ssim"] > MIN_SSIM_GAIN
 
 
-def _prediction(part: Volume, settings: PredictConfig, stop: Stop) -> Job[Any]:
-    """What the model makes of a part, axes (Z, Y, X); without its tiles and notices."""
-    job = predict_volume(part, settings, stop=stop)
-    while True:
-        try:
-            event = next(job)
-        except StopIteration as end:
-            if not end.value.complete:
-                raise StoppedError from None
-            return end.value.data
-        if isinstance(event, Progress):
-            yield event
+def _predicted_parts(image: Volume, settings: PredictConfig, stop: Stop) -> Job[list[Volume]]:
+    """What the model makes of parts of a stack, without its tiles and notices; StoppedError if it was stopped."""
+    predicted = list[Volume]()
+    for part in parts_of(image):
+        job = predict_volume(part, settings, stop=stop)
+        while True:
+            try:
+                event = next(job)
+            except StopIteration as end:
+                made = end.value
+                break
+            if isinstance(event, Progress):
+                yield event
+        if not made.complete:
+            raise StoppedError
+        predicted.append(replace(part, data=made.data))
+    return predicted
+
+
+def _own_pairs(
+    image: Volume, samples: list[Volume], config: AdaptConfig, info: ModelInfo, stop: Stop
+) -> Job[tuple[list[TrainingPair], tuple[str, ...]]]:
+    """Pairs to learn from and to test on, and the names of these; StoppedError if it was stopped."""
+    time = TimeLimit(SIMULATING_SHARE * 60 * config.minutes)
+    own = yield from simulate_own_pairs(image, samples, config, info.novelty, time, stop)
+    pairs: list[TrainingPair] = []
+    for pair in own.pairs:
+        if stop():
+            raise StoppedError
+        pairs += prepare_pairs([pair], info.percentiles)
+    return pairs, own.held_out
 
 
 class _Training:

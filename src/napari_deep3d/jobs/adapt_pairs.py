@@ -221,7 +221,8 @@ class PairMaker:
 
 def _counts(image: FloatArray) -> NDArray[np.uint16]:
     """A noise-free image of any unit in whole numbers, which take half the memory."""
-    return np.rint(image * (LARGEST_COUNT / max(float(image.max()), 1e-30))).astype(np.uint16)
+    scaled = np.rint(image * (LARGEST_COUNT / max(float(image.max()), 1e-30)))
+    return np.asarray(scaled, dtype=np.uint16)
 
 
 def simulate_own_pairs(
