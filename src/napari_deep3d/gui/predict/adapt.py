@@ -158,7 +158,7 @@ class AdaptPart(QWidget):
             label for label, value in zip(("NA", "immersion", "emission"), given.values(), strict=True) if not value
         ]
         if missing:
-            raise InputError(f"To adapt, tell: {', '.join(missing)}.")
+            raise InputError(f"Tell your microscope's {', '.join(missing)}.")
         model = (
             {}
             if self._request is None
