@@ -58,8 +58,8 @@ def test_usual_units_need_no_pint() -> None:
     """It would take longer to import than all files of a folder to open."""
     code = (
         "import sys; from napari_deep3d.io.units import um_per_unit as um; "
-        "assert (um('\\u03bcm'), um('micron'), um('pixel')) == (1, 1, None); "
-        "assert 'pint' not in sys.modules; assert um('nm') == 1e-3 and 'pint' in sys.modules"
+        "assert (um('\\u03bcm'), um('micron'), um('nm'), um('pixel')) == (1, 1, 1e-3, None); "
+        "assert 'pint' not in sys.modules; assert um('mm') == 1e3 and 'pint' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
