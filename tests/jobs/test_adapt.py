@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.ndimage as ndi
+from safetensors.numpy import load_file
 
 from napari_deep3d.core import (
     AdaptConfig,
@@ -146,6 +147,8 @@ def test_a_model_is_kept_only_if_it_gains(
     if gains:
         assert (done.name, done.model) == ("run", tmp_path / "run" / "model.safetensors")
         assert model_info(str(done.model)).name == "run"
+        old, new = (load_file(path)["head.weight"] for path in (tiny_model, done.model))
+        assert not np.array_equal(old, new)
         assert "better" in done.sentence
     else:
         assert (done.name, done.model) == ("tiny", tiny_model)
