@@ -157,6 +157,25 @@ def test_a_model_is_kept_only_if_it_gains(
 
 
 @pytest.mark.slow
+def test_stopped_after_a_test_what_was_gained_is_kept(
+    tiny_model: Path, volume: Volume, tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adapt, "MIN_GAIN", -1.0)
+    monkeypatch.setattr(adapt, "MIN_SSIM_GAIN", -1.0)
+    tested = list[Metrics]()
+
+    def note(event: object) -> None:
+        if isinstance(event, Metrics) and event.step and "validation_rmse" in event.values:
+            tested.append(event)
+
+    done = drain(adapt_model(volume, tmp_path / "run", config(tiny_model), stop=lambda: bool(tested)), note)
+    assert not done.complete
+    assert done.kept
+    assert done.after["rmse"] == tested[-1].values["validation_rmse"]
+    assert model_info(str(done.model)).name == "run"
+
+
+@pytest.mark.slow
 def test_stopped_before_anything_can_be_kept(tiny_model: Path, volume: Volume, tmp_path: Path, quick: None) -> None:
     asked = 0
 
