@@ -119,6 +119,10 @@ adapt: setup
 	$(BIN)/python -m benchmarks.generalisation.adapt data/foreign-test --table $(RESULTS)/adapt.csv
 	$(BIN)/python -m benchmarks.generalisation.adapt data/foreign-test --lens 1.15 --table $(RESULTS)/adapt.csv
 
+# What each widening of the simulated pairs is worth; after make model (an hour on two cores).
+widening: setup
+	$(BIN)/python -m benchmarks.generalisation.widening data/second_leg.safetensors --choosing data/choose-own --choosing data/choose-real --choosing $(FOREIGN) --table $(RESULTS)/widening.csv
+
 held-out: setup
 	$(BIN)/python -m benchmarks.generalisation.held_out_kinds --bounds configs/held-out/before.toml --table $(RESULTS)/held_out_kinds.csv
 	$(BIN)/python -m benchmarks.generalisation.held_out_kinds --table $(RESULTS)/held_out_kinds.csv
