@@ -124,18 +124,26 @@ def main() -> None:
     pairs = simulated(chosen.folder / f"{simulator}-pairs", chosen.pairs, TRAINING_SEED, chosen.bounds)
     tests = simulated(chosen.folder / f"{facts['tests']}-tests", chosen.tests, TEST_SEED, test_bounds)
 
+    described = describe(pairs)
+    sets = training_sets(described)
+    tested = describe(tests)
+    for group, within in GROUPS.items():
+        known = sum(within(pair) for pair in described if pair.name in sets[EVERYTHING])
+        print(f"{group}: {known} of {len(sets[EVERYTHING])} pairs of everything, {sum(map(within, tested))} tests")
+
     # 2. The trainings, each on one core.
     context = get_context("spawn")
     with ProcessPoolExecutor(chosen.cores, mp_context=context) as pool:
         tasks = []
-        for without, names in training_sets(describe(pairs)).items():
+        for without, names in sets.items():
             if (*facts.values(), without) in done:
                 continue
             name = f"{simulator}-{without.replace(' ', '-') or 'everything'}"
-            link_pairs(pairs, names, chosen.folder / "sets" / name)
-            run = chosen.folder / f"{name}-{budget.replace(' ', '-')}"
-            shutil.rmtree(run, ignore_errors=True)  # of a training that did not end
-            given = (chosen.folder / "sets" / name, tests, run, chosen.minutes, chosen.steps)
+            own, run = chosen.folder / "sets" / name, chosen.folder / f"{name}-{budget.replace(' ', '-')}"
+            for left in (own, run):  # by a call that did not end, or of other pairs
+                shutil.rmtree(left, ignore_errors=True)
+            link_pairs(pairs, names, own)
+            given = (own, tests, run, chosen.minutes, chosen.steps)
             tasks.append(pool.submit(trained, without, *given))
         for task in as_completed(tasks):
             row = facts | task.result()
