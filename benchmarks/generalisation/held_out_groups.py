@@ -15,7 +15,7 @@ from napari_deep3d.jobs.pairs import CONFOCAL, WIDEFIELD, PairsFolder
 WALLED = ("membranes", "vessels", "sheets")
 STRONG_HAZE_UM = 50.0
 AIR_INDEX = 1.1
-BRIGHT, DENSE = 0.1, 0.25
+BRIGHT, DENSE = 0.2, 0.3
 """A field is dense whose confocal stack is brighter than the first in more than the second of its voxels."""
 
 

@@ -1,7 +1,8 @@
 """The gap between known and unknown: models trained without a group of pairs against one trained on everything.
 
-Usage: python -m benchmarks.generalisation.held_out_kinds [--bounds FILE.toml] [--minutes 14]
-           [--pairs 120] [--tests 60] [--test-bounds FILE.toml] [--table docs/data/held_out_kinds.csv]
+Usage: python -m benchmarks.generalisation.held_out_kinds [--bounds FILE.toml]
+           [--minutes 14 | --steps N] [--pairs 120] [--tests 60] [--test-bounds FILE.toml]
+           [--table docs/data/held_out_kinds.csv]
 
 For each group (neurons; vessels or membranes; air lenses; strong haze; dense fields) a small generator is trained from
 random weights for the same time on one core, on as many pairs of which none belongs to the group; another one on pairs
@@ -10,7 +11,8 @@ grows by without it. With ``--bounds`` the pairs are those of another simulator,
 its name is that of the file. The tests are of the same simulator, or of that of ``--test-bounds``.
 
 What is finished is in FOLDER/trainings.csv and is not repeated. Six trainings of 14 minutes, two at a time, and their
-tests take about an hour on two cores.
+tests take about an hour on two cores. Where other programs share the cores, give --steps: as many minutes would not be
+as much training.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ SETTINGS = ROOT / "configs" / "held-out" / "training.toml"
 SHAPE: Shape = (48, 128, 128)
 TRAINING_SEED, TEST_SEED = 6100, 6200
 EVERYTHING = ""
-KEY = ("simulator", "tests", "minutes", "without")
+KEY = ("simulator", "tests", "budget", "without")
 COLUMNS = {
     "simulator": "{simulator}",
     "held out": "{group}",
@@ -67,10 +69,14 @@ def shares(folder: Path, model: Path) -> dict[str, float]:
     return found
 
 
-def trained(without: str, pairs: Path, tests: Path, run: Path, minutes: float) -> Row:
-    """Train on one core, and give the mean share of every group of test pairs."""
+def trained(without: str, pairs: Path, tests: Path, run: Path, minutes: float, steps: int | None) -> Row:
+    """Train on one core, for some minutes or steps, and give the mean share of every group of test pairs."""
     torch.set_num_threads(1)
-    made = train(pairs, run, minutes=minutes, **read_toml(SETTINGS))
+    settings = read_toml(SETTINGS)
+    if steps is None:
+        made = train(pairs, run, minutes=minutes, **settings)
+    else:
+        made = train(pairs, run, **settings | {"iterations": steps})
     found, row = shares(tests, made.model), Row(without=without, steps=made.iterations)
     for group, within in GROUPS.items():
         mine = [found[pair.name] for pair in describe(tests) if within(pair)]
@@ -86,7 +92,7 @@ def gaps(rows: Sequence[Row]) -> Iterator[Row]:
         if whole is None or group == EVERYTHING or not row[f"{group} share"]:
             continue
         with_it, without_it = float(whole[f"{group} share"]), float(row[f"{group} share"])
-        facts = {name: row[name] for name in ("simulator", "tests", "minutes")}
+        facts = {name: row[name] for name in ("simulator", "tests", "budget")}
         yield facts | {
             "group": group,
             "stacks": row[f"{group} stacks"],
@@ -101,6 +107,7 @@ def main() -> None:
     parser.add_argument("--bounds", type=Path, help="of the pairs, as for simulate --config")
     parser.add_argument("--test-bounds", type=Path, help="of the tests, instead of the same")
     parser.add_argument("--minutes", type=float, default=14.0, help="of each training")
+    parser.add_argument("--steps", type=int, help="of each training, instead of minutes")
     parser.add_argument("--pairs", type=int, default=120, help="of which the sets to train on are taken")
     parser.add_argument("--tests", type=int, default=60)
     parser.add_argument("--folder", type=Path, default=Path("runs/held-out"))
@@ -108,7 +115,8 @@ def main() -> None:
     add_table_option(parser)
     chosen = parser.parse_args()
     simulator, test_bounds = _name(chosen.bounds), chosen.test_bounds or chosen.bounds
-    facts = {"simulator": simulator, "tests": _name(test_bounds), "minutes": f"{chosen.minutes:g}"}
+    budget = f"{chosen.minutes:g} min" if chosen.steps is None else f"{chosen.steps} steps"
+    facts = {"simulator": simulator, "tests": _name(test_bounds), "budget": budget}
     table = chosen.folder / "trainings.csv"
     done = {tuple(row[name] for name in KEY) for row in read_rows(table)} if table.exists() else set()
 
@@ -116,18 +124,27 @@ def main() -> None:
     pairs = simulated(chosen.folder / f"{simulator}-pairs", chosen.pairs, TRAINING_SEED, chosen.bounds)
     tests = simulated(chosen.folder / f"{facts['tests']}-tests", chosen.tests, TEST_SEED, test_bounds)
 
+    described = describe(pairs)
+    sets = training_sets(described)
+    tested = describe(tests)
+    for group, within in GROUPS.items():
+        known = sum(within(pair) for pair in described if pair.name in sets[EVERYTHING])
+        print(f"{group}: {known} of {len(sets[EVERYTHING])} pairs of everything, {sum(map(within, tested))} tests")
+
     # 2. The trainings, each on one core.
     context = get_context("spawn")
     with ProcessPoolExecutor(chosen.cores, mp_context=context) as pool:
         tasks = []
-        for without, names in training_sets(describe(pairs)).items():
+        for without, names in sets.items():
             if (*facts.values(), without) in done:
                 continue
             name = f"{simulator}-{without.replace(' ', '-') or 'everything'}"
-            link_pairs(pairs, names, chosen.folder / "sets" / name)
-            run = chosen.folder / f"{name}-{facts['minutes']}"
-            shutil.rmtree(run, ignore_errors=True)  # of a training that did not end
-            tasks.append(pool.submit(trained, without, chosen.folder / "sets" / name, tests, run, chosen.minutes))
+            own, run = chosen.folder / "sets" / name, chosen.folder / f"{name}-{budget.replace(' ', '-')}"
+            for left in (own, run):  # by a call that did not end, or of other pairs
+                shutil.rmtree(left, ignore_errors=True)
+            link_pairs(pairs, names, own)
+            given = (own, tests, run, chosen.minutes, chosen.steps)
+            tasks.append(pool.submit(trained, without, *given))
         for task in as_completed(tasks):
             row = facts | task.result()
             print(row, flush=True)

@@ -52,7 +52,7 @@ def test_linked_pairs_are_a_pairs_folder(tmp_path: Path) -> None:
 
 
 def test_the_gap_is_what_the_share_grows_by() -> None:
-    facts = {"simulator": "today", "tests": "today", "minutes": "1"}
+    facts = {"simulator": "today", "tests": "today", "budget": "1 min"}
     shares = {f"{group} share": "0.5" for group in GROUPS} | {f"{group} stacks": "3" for group in GROUPS}
     rows = [
         facts | shares | {"without": ""},
