@@ -1,6 +1,6 @@
 """Make a trained model the bundled one: give it its card, what it knows and how its error is told, and bundle it.
 
-Usage: python -m tools.release.publish_model runs/leg2/model.safetensors --known data/all --calibration DIR
+Usage: python -m tools.release.publish_model runs/wide/model.safetensors --known data/wide --calibration DIR
 
 ``--known`` names the pairs folder whose wide-field stacks tell what the model knows, so that it can say when a stack
 is unlike them (``benchmarks/novelty/warnings.py`` tests that). ``--calibration`` names pairs that the model was
@@ -20,10 +20,11 @@ from napari_deep3d.nn.model_file import load_model, save_model
 FOLDER = Path(__file__).parents[2] / "src" / "napari_deep3d" / "data" / "models"
 TITLE = "Fluorescence of many kinds, thin to thick (simulated)"
 DESCRIPTION = (
-    "Trained on 596 simulated pairs: nuclei, neurons, glia, filaments, membranes, puncta, beads, mixed tissue, and "
-    "pieces of one real confocal stack of nuclei as samples; clear to scattering tissue, NA 0.4 to 1.45, air, water "
-    "and oil, aberrations, camera faults. Fluorescence only. Fine structure below the wide-field resolution cannot be "
-    "trusted; see the model card."
+    "Trained on 1967 simulated pairs: cells, nuclei, neurons, glia, vessels, filaments, membranes, sheets, puncta, "
+    "beads, mixed tissue, generic shapes, and pieces of real volumes as samples; clear to strongly scattering tissue, "
+    "light from outside the stack, NA 0.4 to 1.45, air, water and oil, aberrations, camera faults. Its confocal stacks "
+    "have no noise and lose no light with depth. Fluorescence only. Fine structure below the wide-field resolution "
+    "cannot be trusted; see the model card."
 )
 LARGEST_BYTES = 15_000_000
 
