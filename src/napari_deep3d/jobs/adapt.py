@@ -4,7 +4,7 @@
 2. Pairs are simulated (:mod:`~napari_deep3d.jobs.adapt_pairs`): of pieces of the prediction and of the generic kinds of
    sample, both through the microscope that took the stack, and a few through any microscope, so that nothing is
    forgotten.
-3. The model goes on learning from them, by the absolute difference alone.
+3. The model goes on learning from them, by the absolute and the squared difference.
 4. The weights halfway between before and after are taken, which forget less of what the stack needs and the pairs do
    not have (Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022).
 5. They are written only if they do better than before on pairs that were held out.
@@ -51,7 +51,7 @@ from napari_deep3d.jobs.predict_input import compare_with_training_data, image_o
 from napari_deep3d.jobs.run_folder import CONFIG_FILE, METRICS_FILE, MODEL_FILE, MetricsFile
 from napari_deep3d.jobs.train_plan import settings_from_start, voxels_at_once
 from napari_deep3d.jobs.train_time import GRACE_SECONDS, fit_to_time
-from napari_deep3d.jobs.trained_model import calibrate, save_trained
+from napari_deep3d.jobs.trained_model import CALIBRATION_PAIRS, calibrate, save_trained
 
 if TYPE_CHECKING:
     from napari_deep3d.nn.generator import Generator
@@ -64,6 +64,7 @@ LEARNING = TrainConfig.checked(
     learning_rate=3e-4,
     ema=0.98,
     weight_l1=1.0,
+    weight_l2=8.0,
     weight_gan=0.0,
     weight_vgg=0.0,
     blank_share=0.03,
@@ -78,7 +79,6 @@ MIN_SSIM_GAIN = -0.01
 """By which the SSIM may change: it must not fall by more than that."""
 STOPPED_SECONDS = 0.4
 """What it may take, once it was stopped, to note how the pairs look."""
-CALIBRATION_PAIRS = 4
 FOLDER_REMEDY = "Give a folder that you may write to."
 SCORES = ("rmse", "ssim")
 

@@ -107,7 +107,9 @@ def bounds_of(config: AdaptConfig) -> SceneBounds:
     own = ObjectiveBounds(share=1, immersion_index=index, numerical_aperture=(lowest, highest))
     emission_um = tuple(share * config.emission_nm / 1000 for share in (1 - PLAY, 1 + PLAY))
     return SceneBounds.checked(
-        optics={"objectives": {"own": own}, "emission_um": emission_um}, samples={"confocal": OWN_SAMPLES}
+        optics={"objectives": {"own": own}, "emission_um": emission_um},
+        confocal={"compensated": (1.0, 1.0)},
+        samples={"confocal": OWN_SAMPLES},
     )
 
 
