@@ -34,7 +34,7 @@ class BodiesBounds(Bounds):
     body_stretch: PositiveRange = Field(
         (0.2, 1.8), description="size of each body along each of its axes in that, log: rods and plates"
     )
-    packing: ShareRange = Field((0.02, 0.7), description="volume of all bodies in that of the field")
+    packing: ShareRange = Field((0.02, 0.7), description="volume of all bodies in that of the field, overlaps twice")
     faces: CountRange = Field((3, 9), description="pairs of faces of a polyhedron; three make a box")
     polyhedra: ShareRange = Field((0.0, 1.0), description="share of a sample's bodies that have faces")
     body_brightness: PositiveRange = Field((0.2, 1.0), description="brightness of each body, log")
@@ -63,14 +63,17 @@ def draw_bodies(canvas: Canvas, bounds: BodiesBounds) -> None:
     low, high = bounds.body_um
     high = min(high, max(low, MAX_OF_FIELD * float(np.median(field_um))))
     size_um = max(float(log_uniform(rng, (low, high))), canvas.spacing_um[1])
-    count = int(np.clip(rng.uniform(*bounds.packing) * field_um.prod() / (4 * size_um**3), 1, MAX_BODIES))
+    to_fill = rng.uniform(*bounds.packing) * float(np.prod(canvas.shape))
     faced = rng.uniform(*bounds.polyhedra)
     faces = int(rng.integers(*bounds.faces, endpoint=True))
     shell_um = np.inf
     if happens(rng, bounds.shell_chance):
         shell_um = float(log_uniform(rng, bounds.body_shell_um))
-    width_um, drawn = float(np.mean(canvas.spacing_um)), 0
-    for centre in canvas.places(count, size_um):
+    width_um, drawn, filled = float(np.mean(canvas.spacing_um)), 0, 0.0
+    places = canvas.places(MAX_BODIES, size_um)
+    for index, centre in enumerate(places):
+        if drawn > MAX_VOXELS or (index and filled >= to_fill):
+            break
         semi = size_um * log_uniform(rng, bounds.body_stretch, 3)
         normals = Rotation.random(rng=rng).as_matrix()
         has_faces = rng.random() < faced
@@ -78,7 +81,7 @@ def draw_bodies(canvas: Canvas, bounds: BodiesBounds) -> None:
             normals = np.concatenate([normals, directions(rng, faces - 3)])
         bright = float(log_uniform(rng, bounds.body_brightness))
         box = canvas.box_around(centre, float(semi.max()) * (1.5 if has_faces else 1.05) + width_um)
-        if box is None or drawn > MAX_VOXELS:
+        if box is None:
             continue
         # The depth under each face, or under an ellipsoid whose axes are the normals.
         z, y, x = np.ix_(
@@ -95,8 +98,10 @@ def draw_bodies(canvas: Canvas, bounds: BodiesBounds) -> None:
         else:
             from_centre = np.sqrt(sum((a / np.float32(s)) ** 2 for a, s in zip(along, semi, strict=True)))
             depth_um = (1 - from_centre) * np.float32(semi.min())
-        filled = np.clip(depth_um / width_um + 0.5, 0, 1) - np.clip((depth_um - shell_um) / width_um + 0.5, 0, 1)
-        canvas.lighten(box, (bright * filled).astype(np.float32))
+        solid = np.clip(depth_um / width_um + 0.5, 0, 1)
+        filled += float(solid.sum())
+        shell = solid - np.clip((depth_um - shell_um) / width_um + 0.5, 0, 1)
+        canvas.lighten(box, (bright * shell).astype(np.float32))
 
 
 def draw_lines(canvas: Canvas, bounds: BodiesBounds) -> None:

@@ -27,12 +27,14 @@ from napari_deep3d.core.simulation.bounds import (
 )
 from napari_deep3d.core.simulation.samples.canvas import Canvas, interpolate
 
-COARSE = 6.0
-"""Points of the coarse grid to the wave length of a field's detail."""
+COARSE = 8.0
+"""Points of the coarse grid to the shortest wave length of a field; with fewer, slopes and thicknesses are wrong."""
 MIN_WAVE = 6.0
 """Shortest wave length in lateral voxels: finer ones would be an even grey."""
 
 Spectrum = Callable[[DoubleArray], DoubleArray]
+Frame = tuple[DoubleArray, DoubleArray]
+"""Axes (3, 3) of a turned frame, as rows, and the stretch (3,) along each."""
 
 
 class FieldsBounds(Bounds):
@@ -115,8 +117,8 @@ def draw_periodic(canvas: Canvas, bounds: FieldsBounds) -> None:
     """A triply periodic surface (gyroid, Schwarz's P and D, Schoen's I-WP), turned and bent: a shell, or one side."""
     rng = canvas.rng
     wave_um = _wave(canvas, bounds)
-    step, shape = _grid(canvas, wave_um)
     turn, stretch = _turned(canvas, bounds)
+    step, shape = _grid(canvas, wave_um * float(stretch.min()))
     coarse = Canvas.blank(rng, shape, zyx(step.tolist()))
     bend = wave_um * uniform(rng, bounds.warp)
     along = [(np.arange(n) * d).astype(np.float32) for n, d in zip(shape, step, strict=True)]
@@ -147,7 +149,8 @@ def draw_fractal(canvas: Canvas, bounds: FieldsBounds) -> None:
     fall = uniform(rng, bounds.fall)
     step = np.array(canvas.spacing_um)
     longest = float(canvas.field_um.max())
-    values = _spectral(canvas, step, canvas.shape, lambda k: np.maximum(k, 1 / longest) ** -fall, bounds)
+    frame = _turned(canvas, bounds)
+    values = _spectral(canvas, step, canvas.shape, lambda k: np.maximum(k, 1 / longest) ** -fall, frame)
     values /= max(float(values.std()), 1e-6)
     density = np.exp(np.float32(uniform(rng, bounds.contrast)) * values)
     if happens(rng, bounds.cut_chance):
@@ -159,8 +162,9 @@ def _random(canvas: Canvas, bounds: FieldsBounds) -> _Smooth:
     """A random field of one wave length, more or less."""
     rng = canvas.rng
     wave_um, band = _wave(canvas, bounds), float(log_uniform(rng, bounds.band))
-    step, shape = _grid(canvas, wave_um)
-    values = _spectral(canvas, step, shape, lambda k: np.exp(-(((k * wave_um - 1) / band) ** 2)), bounds)
+    frame = _turned(canvas, bounds)
+    step, shape = _grid(canvas, wave_um * float(frame[1].min()))
+    values = _spectral(canvas, step, shape, lambda k: np.exp(-(((k * wave_um - 1) / band) ** 2)), frame)
     return _Smooth.of(canvas, values, step)
 
 
@@ -186,16 +190,19 @@ def _grid(canvas: Canvas, wave_um: float) -> tuple[DoubleArray, tuple[int, int, 
     return step, zyx(np.ceil(canvas.field_um / step).astype(int) + 2)
 
 
-def _turned(canvas: Canvas, bounds: FieldsBounds) -> tuple[DoubleArray, DoubleArray]:
-    """Axes (3, 3) of a random frame, as rows, and the stretch (3,) along each."""
+def _turned(canvas: Canvas, bounds: FieldsBounds) -> Frame:
+    """A random frame."""
     return Rotation.random(rng=canvas.rng).as_matrix(), log_uniform(canvas.rng, bounds.anisotropy, 3)
 
 
 def _spectral(
-    canvas: Canvas, step: DoubleArray, shape: tuple[int, ...], spectrum: Spectrum, bounds: FieldsBounds
+    canvas: Canvas, step: DoubleArray, shape: tuple[int, ...], spectrum: Spectrum, frame: Frame
 ) -> FloatArray:
-    """Gaussian noise on a grid whose amplitude is a function of the frequency in 1/um, axes (Z, Y, X), mean 0."""
-    turn, stretch = _turned(canvas, bounds)
+    """Gaussian noise on a grid whose amplitude is a function of the frequency in 1/um, axes (Z, Y, X), mean 0.
+
+    The frequency is that in a turned and stretched frame.
+    """
+    turn, stretch = frame
     waves = [scipy.fft.fftfreq(n, d) for n, d in zip(shape[:2], step[:2], strict=True)]
     grid = np.ix_(*waves, scipy.fft.rfftfreq(shape[2], step[2]))
     frequency = np.sqrt(
