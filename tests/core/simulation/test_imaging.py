@@ -14,7 +14,8 @@ from napari_deep3d.core.simulation.microscope import Microscope
 from napari_deep3d.core.simulation.psf import MeasuredPsf
 from napari_deep3d.core.simulation.samples import SampleBounds
 from napari_deep3d.core.simulation.scattering import Tissue, depths_um
-from napari_deep3d.core.simulation.scene import Scene, SceneBounds
+from napari_deep3d.core.simulation.scene import SampleKind, Scene, SceneBounds
+from napari_deep3d.core.types import FloatArray
 from napari_deep3d.core.volume import Volume
 
 SHAPE = (16, 48, 48)
@@ -160,3 +161,14 @@ def test_haze_lowers_contrast_and_confocal_loses_signal_with_depth(scene: Scene)
     contrast = [image[20, 32, 32] / image[20, 32, 4] for image in (hazy, clear)]
     assert contrast[0] < contrast[1]
     np.testing.assert_allclose(dim[12] / bright[12], np.exp(-depths[12] / 30), rtol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["cells", "vessels", "sheets", "shapes"])
+def test_kinds_that_fill_a_field_still_show_something_bright(kind: SampleKind) -> None:
+    contrast = [float(clean.max() / np.median(clean)) for clean in (tiny(kind, seed) for seed in range(3))]
+    assert min(contrast) > 1.1  # so small a stack may lie in the middle of something large
+    assert np.median(contrast) > 1.5
+
+
+def tiny(kind: SampleKind, seed: int) -> FloatArray:
+    return simulate_pair((5, seed), (8, 32, 32), kind=kind).clean

@@ -169,12 +169,16 @@ def field_of(shape: Shape, spacing_um: Spacing) -> tuple[Shape, Box]:
 def draw_sample(
     rng: np.random.Generator, scene: Scene, field: Shape, stacks: Sequence[Volume], bounds: SampleBounds
 ) -> FloatArray:
-    """Draw the sample of a scene on a field of voxels (Z, Y, X), or take a piece of a real confocal stack."""
+    """Draw the sample of a scene on a field of voxels (Z, Y, X), or take a piece of a real stack; then change it."""
     if scene.kind == "confocal":
         stack = stacks[int(rng.integers(len(stacks)))]
         image = np.asarray(stack.data)
-        return samples.from_confocal(rng, field, scene.spacing_um, image, stack.spacing_um, bounds.confocal)
-    return samples.draw(rng, scene.kind, field, scene.spacing_um, bounds)
+        sample = samples.from_confocal(rng, field, scene.spacing_um, image, stack.spacing_um, bounds.confocal)
+    else:
+        sample = samples.draw(rng, scene.kind, field, scene.spacing_um, bounds)
+    if scene.kind == "beads":
+        return sample  # which are known to be balls
+    return samples.change(rng, sample, scene.spacing_um, bounds.changes)
 
 
 def place_sample(

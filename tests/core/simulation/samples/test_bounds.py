@@ -14,6 +14,7 @@ from napari_deep3d.core.types import FloatArray
 SHAPE, SPACING_UM = (8, 32, 32), (0.5, 0.2, 0.2)
 KINDS = get_args(samples.DrawnKind)
 STACK = np.random.default_rng(5).gamma(1.0, 500.0, (12, 40, 40))
+SAMPLE = samples.draw(np.random.default_rng(0), "cells", SHAPE, SPACING_UM, samples.SampleBounds())
 
 
 def draw(what: str, bounds: Any, seed: int = 0) -> FloatArray:
@@ -22,6 +23,8 @@ def draw(what: str, bounds: Any, seed: int = 0) -> FloatArray:
         return samples.from_confocal(rng, SHAPE, SPACING_UM, STACK, SPACING_UM, bounds.confocal)
     if what == "autofluorescence":
         return samples.draw_autofluorescence(rng, SHAPE, SPACING_UM, bounds.autofluorescence)
+    if what == "changes":
+        return samples.change(rng, SAMPLE, SPACING_UM, bounds.changes)
     return samples.draw(rng, what, SHAPE, SPACING_UM, bounds)
 
 
@@ -70,6 +73,7 @@ def test_every_bound_of_a_kind_is_asked_for_and_none_of_another(what: str) -> No
         ("beads", {"radius_um": (0.4, 0.4)}),
         ("confocal", {"gamma": (2.0, 2.0)}),
         ("autofluorescence", {"contrast": (0.0, 0.0)}),
+        ("changes", {"curve_chance": 1.0, "gamma": (2.0, 2.0)}),
     ],
 )
 def test_a_changed_bound_changes_its_own_kind_alone(what: str, changed: dict[str, Any]) -> None:

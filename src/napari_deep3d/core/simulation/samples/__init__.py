@@ -16,8 +16,9 @@ import numpy as np
 from napari_deep3d.core import FloatArray, Shape, Spacing
 from napari_deep3d.core.simulation.bounds import Bounds
 from napari_deep3d.core.simulation.samples.beads import BeadsBounds, draw_beads
-from napari_deep3d.core.simulation.samples.canvas import Canvas
+from napari_deep3d.core.simulation.samples.canvas import Canvas, normalized
 from napari_deep3d.core.simulation.samples.cells import CellsBounds, draw_cells
+from napari_deep3d.core.simulation.samples.changes import ChangesBounds, change
 from napari_deep3d.core.simulation.samples.filaments import FilamentsBounds, draw_filaments
 from napari_deep3d.core.simulation.samples.glia import GliaBounds, draw_glia
 from napari_deep3d.core.simulation.samples.membranes import MembranesBounds, draw_membranes
@@ -35,7 +36,7 @@ from napari_deep3d.core.simulation.samples.tissue import (
 )
 from napari_deep3d.core.simulation.samples.vessels import VesselsBounds, draw_vessels
 
-__all__ = ["DrawnKind", "SampleBounds", "draw", "draw_autofluorescence", "from_confocal"]
+__all__ = ["DrawnKind", "SampleBounds", "change", "draw", "draw_autofluorescence", "from_confocal"]
 
 DrawnKind = Literal[
     "nuclei",
@@ -70,6 +71,7 @@ class SampleBounds(Bounds):
     beads: BeadsBounds = BeadsBounds()
     confocal: ConfocalBounds = ConfocalBounds()
     autofluorescence: AutofluorescenceBounds = AutofluorescenceBounds()
+    changes: ChangesBounds = ChangesBounds()
 
 
 def draw(
@@ -103,4 +105,4 @@ def draw(
         canvas = Canvas.blank(rng, shape, spacing_um)
         kinds[kind](canvas)
         sample = canvas.density
-    return np.asarray(sample / np.percentile(sample[sample > 0], 99.9), dtype=np.float32)
+    return normalized(sample)

@@ -24,6 +24,7 @@ __all__ = [
     "Tubes",
     "directions",
     "interpolate",
+    "normalized",
     "unit",
     "wander",
 ]
@@ -173,6 +174,12 @@ class Canvas:
     def lighten(self, box: Box, density: DoubleArray | FloatArray) -> None:
         """Put a density, axes (Z, Y, X), into a box where it is larger than what stands there."""
         self.density[box] = np.maximum(self.density[box], density)
+
+
+def normalized(density: FloatArray) -> FloatArray:
+    """A density, axes (Z, Y, X), whose bright parts are about 1: the 99.9th percentile of what is not zero is."""
+    drawn = density[density > 0]
+    return np.asarray(density / np.percentile(drawn, 99.9), dtype=np.float32) if drawn.size else density
 
 
 def interpolate(image: FloatArray, positions: Sequence[DoubleArray]) -> FloatArray:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from napari_deep3d.core.simulation.bounds import PositiveRange, Share, happens, log_uniform
 from napari_deep3d.core.simulation.samples.bodies import BodiesBounds, draw_bodies, draw_bushes, draw_lines
-from napari_deep3d.core.simulation.samples.canvas import Canvas
+from napari_deep3d.core.simulation.samples.canvas import Canvas, normalized
 from napari_deep3d.core.simulation.samples.fields import (
     FieldsBounds,
     draw_fractal,
@@ -50,20 +50,13 @@ def draw_shapes(canvas: Canvas, bounds: ShapesBounds) -> None:
     )
     first, second = rng.permutation(len(drawers))[:2]
     drawers[first](canvas, bounds)
-    _level(canvas)
+    canvas.density[:] = normalized(canvas.density)
     if happens(rng, bounds.two_chance):
         other = canvas.layer()
         drawers[second](other, bounds)
-        _level(other)
+        seen = normalized(other.density)
         if happens(rng, bounds.inside_chance):
-            canvas.density[:] *= np.clip(other.density / np.float32(MASK), 0, 1)
+            canvas.density[:] *= np.clip(seen / np.float32(MASK), 0, 1)
         else:
             dimmer = np.float32(log_uniform(rng, bounds.second_brightness))
-            np.maximum(canvas.density, dimmer * other.density, out=canvas.density)
-
-
-def _level(canvas: Canvas) -> None:
-    """Make the bright parts of what is drawn about 1."""
-    drawn = canvas.density[canvas.density > 0]
-    if drawn.size:
-        canvas.density[:] /= np.float32(np.percentile(drawn, 99.9))
+            np.maximum(canvas.density, dimmer * seen, out=canvas.density)
