@@ -99,6 +99,7 @@ FOREIGN = {
     "40": LUCY.format("accelerated, 40"),
     "classical, 20": LUCY.format("classical, 20"),
     "classical, 40": LUCY.format("classical, 40"),
+    "third model": "{third model share:.0%}, {third model ssim:.3f}",
     "**prediction**": "{prediction share:.0%}, {prediction ssim:.3f}",
     "its worst": "{prediction worst:.0%}",
 }
@@ -137,6 +138,7 @@ TABLES = {
     "simulated": Table("simulated.csv", SIMULATED, by("group", "method"), GROUPS, ["all"]),
     "simulated-real": Table("simulated_real.csv", SIMULATED, by("group", "method"), GROUPS, ["all"]),
     "foreign-choose": Table("foreign_choose.csv", FOREIGN, by("group", "method"), bold=["all"]),
+    "foreign-test": Table("foreign_test.csv", FOREIGN, by("group", "method"), bold=["all"]),
     "resolution": Table(
         "resolution.csv",
         {
@@ -339,6 +341,7 @@ TABLES = {
     ),
     "first-leg": Table("generalist-leg1/metrics.csv", HELD_OUT, tested),
     "second-leg": Table("generalist-leg2/metrics.csv", HELD_OUT, tested, bold=["7500"]),
+    "third-leg": Table("generalist-wide/metrics.csv", HELD_OUT, tested, bold=["3600"]),
     "legs": Table(
         "generalist_choosing.csv",
         {
