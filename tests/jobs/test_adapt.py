@@ -47,7 +47,7 @@ def volume() -> Volume:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """As few and as small pairs as there can be."""
-    monkeypatch.setattr(adapt, "GRACE_SECONDS", 60.0)
+    monkeypatch.setattr(adapt, "GRACE_SECONDS", 20.0)
     monkeypatch.setattr(adapt_pairs, "MIN_PAIRS", 5)
     monkeypatch.setattr(adapt_pairs, "CAMERAS", 2)
     monkeypatch.setattr(adapt_pairs, "PAIR", SHAPE)

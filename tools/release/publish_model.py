@@ -13,6 +13,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import numpy as np
+import scipy.ndimage as ndi
+
+from napari_deep3d.core import FloatArray
 from napari_deep3d.jobs.pairs import PairsFolder
 from napari_deep3d.jobs.trained_model import calibrate_on_folder, fit_novelty_model
 from napari_deep3d.nn.model_file import load_model, save_model
@@ -27,6 +31,18 @@ DESCRIPTION = (
     "cannot be trusted; see the model card."
 )
 LARGEST_BYTES = 15_000_000
+LEAST_SEEN = 0.1
+"""Correlation of neighbouring pixels, at least, of stacks that tell what the model knows: where noise is nearly all
+that can be seen, the model has learned to give nothing, and stacks like that are to be warned of."""
+GRAIN = (9, 15, 15)
+"""Box, in planes and every other pixel, whose mean is taken off before: light that is uneven is no structure."""
+
+
+def seen(stack: FloatArray) -> float:
+    """Correlation of every other pixel with its neighbours, of a stack with axes (Z, Y, X): 0 for noise alone."""
+    even, odd = stack[:, :-1:2, :-1:2], stack[:, 1::2, 1::2]
+    first, second = ((part - ndi.uniform_filter(part, GRAIN)).ravel() for part in (even, odd))
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def main() -> None:
@@ -36,7 +52,9 @@ def main() -> None:
     parser.add_argument("--calibration", type=Path, required=True, help="pairs folder apart from training and tests")
     chosen = parser.parse_args()
     generator, info = load_model(chosen.model)
-    known = fit_novelty_model([pair.widefield for pair in PairsFolder(chosen.known).load()], info.z_step)
+    stacks = [pair.widefield for pair in PairsFolder(chosen.known).load()]
+    clear = [stack for stack in stacks if seen(np.asarray(stack.data[:, :, :], np.float32)) > LEAST_SEEN]
+    known = fit_novelty_model(clear, info.z_step)
     calibration = calibrate_on_folder(chosen.model, chosen.calibration)
     card = {"title": TITLE, "description": DESCRIPTION, "novelty": known, "uncertainty": calibration}
     target = FOLDER / f"{info.name}.safetensors"
