@@ -79,6 +79,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=ROOT / "docs" / "images")
     folder = parser.parse_args().folder
+    folder.mkdir(parents=True, exist_ok=True)
     viewer = napari.Viewer(show=False)
     dock, widget = viewer.window.add_plugin_dock_widget("napari-deep3d", "Deep3D")
     dock.show()

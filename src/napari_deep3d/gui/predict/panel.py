@@ -115,11 +115,11 @@ class PredictPanel(QWidget):
             self.plan_line,
             self.novelty,
             self.notices,
-            self.adapt,
             self.run_button,
             self.message,
             self.compare,
             self.save,
+            self.adapt,  # last: open, it would push the button that predicts out of a small window
         )
         stack_up(self._rest, *rest)
         stack_up(self, self.empty, self._choices, self._rest, is_panel=True)
