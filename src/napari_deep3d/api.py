@@ -82,6 +82,7 @@ class TrainSettings(TypedDict, total=False):
     z_step: Literal[1, 2, 4]
     misregistration_um: Spacing | None
     blank_share: float
+    flip_z: float
     learning_rate: float
     weight_l1: float
     weight_l2: float

@@ -183,20 +183,25 @@ def test_both_sides_are_cut_turned_and_mirrored_alike(rising: np.ndarray) -> Non
         np.testing.assert_allclose(batch.confocal, 1 - batch.network_input, atol=1e-5)
 
 
-def test_patches_are_pieces_of_the_stack_in_all_orientations(rising: np.ndarray) -> None:
+@pytest.mark.parametrize(("flip_z", "ways", "up"), [(0.0, 8, {1}), (0.5, 16, {-1, 1}), (1.0, 8, {-1})])
+def test_patches_are_pieces_of_the_stack_in_all_orientations(
+    rising: np.ndarray, flip_z: float, ways: int, up: set[int]
+) -> None:
+    """Two mirrors, and y and x exchanged or not; planes in reverse order only where that is wanted."""
     counts = rising.astype(int)
     place = np.zeros((rising.size, 3), int)
     place[counts.ravel()] = np.argwhere(counts >= 0)
     seen = set()
     for step in range(40):
-        widefield = draw_batch([turned(rising)], settings(), step).network_input
+        widefield = draw_batch([turned(rising)], settings(flip_z=flip_z), step).network_input
         for patch in np.rint(widefield[:, 0] * (rising.size - 1)).astype(int):
             corners = place[patch]
             along = [tuple(corners[index] - corners[0, 0, 0]) for index in ((1, 0, 0), (0, 1, 0), (0, 0, 1))]
             seen.add(tuple(along))
             assert (np.ptp(corners.reshape(-1, 3), axis=0) == (3, 15, 15)).all()
             assert abs(along[0][0]) == 1
-    assert len(seen) == 16  # three mirrors, and y and x exchanged or not
+    assert len(seen) == ways
+    assert {along[0][0] for along in seen} == up
 
 
 def test_patches_that_are_not_square_are_not_turned(rising: np.ndarray) -> None:

@@ -221,7 +221,8 @@ def _draw_patch(
     box = _draw_box(rng, pair, size)
     plane, first = int(rng.integers(pair.shape[0])), int(rng.integers(config.data.z_step))
     seen = network_input(pair, box, config, plane, first)
-    flips = tuple(axis for axis in (-3, -2, -1) if rng.random() < 0.5)
+    chances = {-3: config.data.flip_z, -2: 0.5, -1: 0.5}
+    flips = tuple(axis for axis, chance in chances.items() if rng.random() < chance)
     turn = size[1] == size[2] and rng.random() < 0.5
     sides = [np.flip(side, flips) for side in (seen, pair.crop_confocal(box))]
     left, right = (side.swapaxes(-1, -2) for side in sides) if turn else sides

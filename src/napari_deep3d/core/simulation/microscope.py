@@ -132,7 +132,7 @@ class OpticsBounds(Bounds):
     aberrated: Share = Field(0.7, description="share of scenes with random aberrations")
     aberration_waves: Range = Field((0.0, 0.12), description="their RMS in waves, over all modes")
     scalar: Share = Field(0.3, description="share of scenes whose PSFs are computed by scalar theory")
-    confocal_corrected: Share = Field(0.3, description="share of scenes whose confocal image has no aberrations")
+    confocal_corrected: Share = Field(0.0, description="share of scenes whose confocal image has no aberrations")
     measured: Share = Field(0.15, description="share of scenes with a measured PSF, where one is given")
     measured_voxel: Range = Field((0.7, 2.0), description="their voxel size as a share of that PSF's")
 

@@ -76,7 +76,7 @@ class ScatteringBounds(Bounds):
     absorption_um: PositiveRange = Field(
         (200.0, 2000.0), description="depth of absorption where the sample scatters, log"
     )
-    deep_end_last: Share = Field(0.5, description="share of scenes whose last plane is the deepest")
+    deep_end_last: Share = Field(0.9, description="share of scenes whose last plane is the deepest")
     autofluorescent: Share = Field(0.4, description="share of scenes with autofluorescence")
     autofluorescence: PositiveRange = Field((0.01, 0.15), description="its mean as a share of bright structures, log")
     blurred: Share = Field(0.4, description="share of the scattering scenes whose scattered light is a Gaussian blur")
