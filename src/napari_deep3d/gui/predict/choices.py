@@ -31,8 +31,8 @@ BYTES_PER_VOXEL = 4
 OPEN_FILE = "Open a model file..."
 QUALITIES: list[tuple[str, Quality]] = [("fast", "fast"), ("best (3 to 4 x as long)", "best")]
 QUALITY_TIP = (
-    "best: the stack is predicted four times, turned for each, and the mean is a little closer to confocal; "
-    "how long either takes stands below"
+    "best: the stack is predicted four times, turned for each, and the mean is a little closer to confocal. "
+    "Estimating the error takes best quality. How long it will take stands below"
 )
 UNCERTAINTY_TIP = (
     "A second layer with the error to expect in each voxel, in parts of the brightest structure: it shows where to "
