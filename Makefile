@@ -114,6 +114,7 @@ unseen: setup
 # Microscopes and samples of other simulators, and models that do not know one kind of them (an hour on two cores).
 foreign: setup
 	$(BIN)/python -m benchmarks.generalisation.foreign --model prediction=generalist --table $(RESULTS)/foreign_choose.csv
+	$(BIN)/python -m benchmarks.generalisation.mixing --table $(RESULTS)/mixing.csv
 	$(BIN)/python -m benchmarks.generalisation.foreign_simulator -o data/foreign-test --pairs 16 --seed 1
 	$(BIN)/python -m benchmarks.generalisation.foreign data/foreign-test --model prediction=generalist --table $(RESULTS)/foreign_test.csv
 	$(BIN)/python -m benchmarks.generalisation.registration --table $(RESULTS)/foreign_registration.csv

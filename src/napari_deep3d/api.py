@@ -21,6 +21,7 @@ from napari_deep3d.core import (
     InputError,
     Precision,
     PredictConfig,
+    Quality,
     RegisterConfig,
     RegisterMethod,
     Shape,
@@ -58,6 +59,7 @@ class PredictSettings(TypedDict, total=False):
     precision: Precision
     tile: Literal["auto"] | Shape
     memory_bytes: int | None
+    quality: Quality
     uncertainty: bool
 
 
@@ -182,7 +184,8 @@ def predict(
         precision : number format of the network: "auto", "float32", "bfloat16" or "float16"
         tile : voxels (Z, Y, X) predicted at a time; "auto" for as many as free memory allows
         memory_bytes : memory to stay within, at least 128 MB
-        uncertainty : whether to tell the absolute error to expect in each voxel, which takes four times as long
+        quality : "fast", or "best": the mean of four predictions, the stack turned for each; 3 to 4 times as long
+        uncertainty : whether to tell the absolute error to expect in each voxel; the quality is "best" then
 
     Returns
     -------

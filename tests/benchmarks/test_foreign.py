@@ -12,6 +12,7 @@ from benchmarks.generalisation.foreign import means
 from benchmarks.generalisation.foreign_light import SCOPES, Light, images, point_spread
 from benchmarks.generalisation.foreign_samples import DRAWN, KINDS, REAL_FILES, real
 from benchmarks.generalisation.foreign_simulator import HAZES, draw_light, foreign_pair, write_pair
+from benchmarks.generalisation.mixing import mixed
 from napari_deep3d.jobs.pairs import PairsFolder
 
 OIL, AIR = SCOPES[0], SCOPES[-1]
@@ -113,3 +114,10 @@ def test_means_hold_every_group_and_the_worst_stack() -> None:
     assert list(lines) == ["all", "kind: a", "kind: b", "scope: oil"]
     assert lines["all"]["share"] == pytest.approx(0.7)
     assert (lines["kind: a"]["share"], lines["kind: a"]["worst"]) == (pytest.approx(0.6), 0.7)
+
+
+def test_what_is_mixed_is_brought_to_the_scale_of_the_prediction() -> None:
+    prediction = np.random.default_rng(0).random((6, 20, 20), np.float32)
+    np.testing.assert_allclose(mixed(prediction, 300 + 70 * prediction, 0.2), prediction, atol=1e-5)
+    structureless = np.full_like(prediction, 5)
+    np.testing.assert_allclose(mixed(prediction, structureless, 0.5), (prediction + prediction.mean()) / 2, atol=1e-5)

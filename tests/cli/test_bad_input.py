@@ -298,6 +298,7 @@ def test_models_that_are_not_there(run: Run, recording: Path, tmp_path: Path, mo
         *(("--channel", value, "channel") for value in ("-1", "7")),
         ("--device", "tpu", "cpu"),
         ("--precision", "int8", "float32"),
+        ("--quality", "good", "'best'"),
         ("--precision", "float16", "bfloat16"),
     ],
 )

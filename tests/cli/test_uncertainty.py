@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from napari_deep3d.io import open_stack, write_stack
 from napari_deep3d.nn.inference import SeamMeter
@@ -26,6 +28,7 @@ def test_a_second_file_beside_the_first(
     assert told["output"] == str(tmp_path / name)
     assert told["uncertainty"] == str(tmp_path / beside)
     assert told["uncertainty_is_calibrated"] is False
+    assert told["quality"] == "best"
     assert any("not calibrated" in warning for warning in told["warnings"])
     assert names(tmp_path) == before | {name, beside}
     opened = open_stack(tmp_path / beside)
@@ -41,6 +44,19 @@ def test_without_the_option_there_is_one_file(run: Run, recording: Path, tiny_mo
     done = run("predict", recording, "-o", tmp_path / "out.tif", "--model", tiny_model, "--json")
     assert "uncertainty" not in done.json
     assert names(tmp_path) == before | {"out.tif"}
+
+
+def test_best_quality_needs_no_second_file(run: Run, recording: Path, tiny_model: Path, tmp_path: Path) -> None:
+    before = names(tmp_path)
+    words = ("predict", recording, "--model", tiny_model, "--json")
+    told = [
+        run(*words, "-o", tmp_path / f"{quality}.ome.tif", "--quality", quality).json for quality in ("fast", "best")
+    ]
+    assert [each["quality"] for each in told] == ["fast", "best"]
+    assert names(tmp_path) == before | {"fast.ome.tif", "best.ome.tif"}
+    assert np.abs(voxels(tmp_path / "best.ome.tif") - voxels(tmp_path / "fast.ome.tif")).max() > 0.01
+    with tifffile.TiffFile(tmp_path / "best.ome.tif") as file:
+        assert '"quality": "best"' in html.unescape(file.ome_metadata or "")
 
 
 def test_overwrite_replaces_both(run: Run, recording: Path, tiny_model: Path, tmp_path: Path) -> None:

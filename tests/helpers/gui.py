@@ -109,6 +109,7 @@ class FakePrediction:
             spacing_um=volume.require_spacing_um(),
             origin_um=volume.origin_um,
             model=config.model,
+            quality=config.resolved_quality,
             device="cpu",
             precision="float32",
             tile=(8, 8, 40),

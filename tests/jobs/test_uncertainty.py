@@ -127,11 +127,31 @@ def test_a_model_without_calibration_gives_the_spread_and_says_so(
     assert result.provenance()["uncertainty_is_calibrated"] is False
 
 
-def test_the_plan_knows_what_it_costs(smooth: np.ndarray, model: Path) -> None:
+def test_the_plan_knows_what_it_costs_and_that_it_is_no_more_than_the_best_quality(
+    smooth: np.ndarray, model: Path
+) -> None:
     volume = Volume(smooth, SPACING_UM)
-    once, often = (plan_prediction(volume, settings(model, uncertainty=on)) for on in (False, True))
-    assert often.seconds == pytest.approx(len(AUGMENTATIONS) * once.seconds)
-    assert often.notices == once.notices
+    choices = ({"uncertainty": False}, {"uncertainty": False, "quality": "best"}, {"uncertainty": True})
+    fast, best, uncertain = (plan_prediction(volume, settings(model, **choice)) for choice in choices)
+    assert best.seconds == pytest.approx(len(AUGMENTATIONS) * fast.seconds)
+    assert (uncertain.seconds, uncertain.tile) == (best.seconds, best.tile)
+    assert uncertain.notices == best.notices == fast.notices
+    assert [plan.quality for plan in (fast, best, uncertain)] == ["fast", "best", "best"]
+
+
+def test_best_quality_is_the_same_prediction_without_the_uncertainty(
+    smooth: np.ndarray, make_model: Callable[..., Path]
+) -> None:
+    model, stack = make_model(), smooth[:8, :32, :48]
+    fast, best = (
+        predict(stack, settings(model, uncertainty=False, quality=quality, tile=(8, 32, 24)))
+        for quality in ("fast", "best")
+    )
+    uncertain = predict(stack, settings(model, tile=(8, 32, 24)))
+    np.testing.assert_allclose(best.data, uncertain.data, atol=1e-5)
+    assert np.abs(best.data - fast.data).max() > 0.01
+    assert (best.uncertainty, best.mean_uncertainty, best.notices) == (None, None, fast.notices)
+    assert [made.provenance()["quality"] for made in (fast, best, uncertain)] == ["fast", "best", "best"]
 
 
 @pytest.fixture

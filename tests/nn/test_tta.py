@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_deep3d.core import Box, finish
 from napari_deep3d.core.evaluation.uncertainty import Calibration, Spread
 from napari_deep3d.nn.folded_network import FoldedNetwork
 from napari_deep3d.nn.generator import CHANNELS_IN, Generator
@@ -93,6 +94,9 @@ def test_result_is_the_mean_and_calibrated_spread_of_all_predictions(generator: 
     spread = Spread()
     for part in parts:
         spread.add(part)
+    box = Box.spanning((2, 0, 20), (9, 40, 48))
+    mean = finish(AugmentedNetwork(network, None).mean_steps(smooth, box))
+    np.testing.assert_allclose(mean, prediction[box], rtol=1e-3, atol=1e-4)
     expected = CALIBRATION.expected_error(spread.deviation(), prediction)
     np.testing.assert_allclose(error, expected, rtol=1e-2, atol=1e-3)
     _, raw = AugmentedNetwork(network, None)(smooth)

@@ -103,6 +103,16 @@ FOREIGN = {
     "**prediction**": "{prediction share:.0%}, {prediction ssim:.3f}",
     "its worst": "{prediction worst:.0%}",
 }
+MIXED = "{{{0} share:.1%}}, {{{0} ssim:.3f}}"
+MIXING = {
+    "stack": "{stack}",
+    "fast": MIXED.format("fast"),
+    "best": MIXED.format("best"),
+    "Richardson-Lucy": MIXED.format("Richardson-Lucy"),
+    "best, 10 % of it": MIXED.format("10% of it"),
+    "20 %": MIXED.format("20% of it"),
+    "30 %": MIXED.format("30% of it"),
+}
 RANGE = {"5 %": "{5 %:.3g}", "50 %": "{50 %:.3g}", "95 %": "{95 %:.3g}"}
 TILE_NORMS = {
     "norm statistics": "{norm_statistics}",
@@ -139,6 +149,7 @@ TABLES = {
     "simulated-real": Table("simulated_real.csv", SIMULATED, by("group", "method"), GROUPS, ["all"]),
     "foreign-choose": Table("foreign_choose.csv", FOREIGN, by("group", "method"), bold=["all"]),
     "foreign-test": Table("foreign_test.csv", FOREIGN, by("group", "method"), bold=["all"]),
+    "mixing": Table("mixing.csv", MIXING, by("stack", "method"), bold=["mean"]),
     "resolution": Table(
         "resolution.csv",
         {

@@ -28,6 +28,7 @@ def predict(
     precision: Annotated[str, setting(PredictConfig, "precision")] = DEFAULT.precision,
     tile: Annotated[str, setting(PredictConfig, "tile")] = "auto",
     memory: Annotated[str | None, setting(PredictConfig, "memory_bytes", "a unit may follow, such as 2GB")] = None,
+    quality: Annotated[str, setting(PredictConfig, "quality")] = DEFAULT.quality,
     uncertainty: Annotated[
         bool, setting(PredictConfig, "uncertainty", "written to NAME-uncertainty", flag="--uncertainty")
     ] = DEFAULT.uncertainty,
@@ -42,6 +43,7 @@ def predict(
         precision=precision,
         tile=options.parse_tile(tile),
         memory_bytes=options.parse_memory(memory),
+        quality=quality,
         uncertainty=uncertainty,
     )
     when = options.parse_time(time)

@@ -13,6 +13,7 @@ from napari_deep3d.core.config import (
     Percentiles,
     Precision,
     PredictConfig,
+    Quality,
     RegisterConfig,
     RegisterMethod,
     SectionedConfig,

@@ -16,6 +16,7 @@ from napari_deep3d.core import (
     Notice,
     PredictConfig,
     Progress,
+    Quality,
     Shape,
     Spacing,
     Stop,
@@ -104,8 +105,8 @@ class Prediction:
         float32, 0 to about 1; of another kind where an output of another kind was given, None if it is in a file.
     spacing_um, origin_um : tuple of float
         Voxel size and position of the first voxel (Z, Y, X).
-    model, device, precision : str
-        What it was computed with.
+    model, quality, device, precision : str
+        What it was computed with; ``quality`` is ``best`` wherever there is an uncertainty.
     tile, halo : tuple of int
         Voxels (Z, Y, X) computed at a time, and what the network saw around them.
     seconds, voxels_per_second : float
@@ -131,6 +132,7 @@ class Prediction:
     spacing_um: Spacing
     origin_um: Spacing
     model: str
+    quality: Quality
     device: str
     precision: str
     tile: Shape
@@ -151,6 +153,7 @@ class Prediction:
         """Everything but the voxels, as plain values."""
         about: dict[str, object] = {
             "model": self.model,
+            "quality": self.quality,
             "device": self.device,
             "precision": self.precision,
             "tile": list(self.tile),
@@ -228,6 +231,7 @@ def predict(prepared: Prepared, into: Output, stop: Stop = never) -> Job[Predict
         spacing_um=plan.spacing_um,
         origin_um=prepared.volume.origin_um,
         model=plan.model.name,
+        quality=plan.quality,
         device=plan.device,
         precision=plan.precision,
         tile=plan.tile,
@@ -285,8 +289,9 @@ def _compute(prepared: Prepared, stop: Stop) -> Job[TilingSummary]:
         return TilingSummary(stopped=True)
     # 2. Tile by tile.
     network = folded.steps
-    if prepared.config.uncertainty:
-        network = AugmentedNetwork(folded, plan.model.uncertainty).steps
+    if plan.quality == "best":
+        turned = AugmentedNetwork(folded, plan.model.uncertainty)
+        network = turned.steps if prepared.config.uncertainty else turned.mean_steps
     predictor = BoxPredictor(network, prepared.network_input, grid, plan.seen_halo, folded.stride)
     tiles = mapped(predict_tiles(predictor, plan.layout, stop=stop), partial(tell, measuring, 1.0))
     summary = yield from tiles if prepared.no_data is None else _on_image(tiles, prepared)

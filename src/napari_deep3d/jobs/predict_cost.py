@@ -21,8 +21,8 @@ LEVELS = 1.75
 """Values held at the peak of a pass, for each voxel that the network sees and each channel of its first level."""
 MEASURED_LEVELS = 3.6
 """The same while norm statistics are measured."""
-ARRAY_BYTES, UNCERTAINTY_BYTES = 10, 20
-"""Beside them for each voxel: arrays of the stack and the result, and of the uncertainty where it is asked for."""
+ARRAY_BYTES, PASSES_BYTES = 10, 20
+"""Beside them for each voxel: arrays of the stack and the result, and of several passes, whose spread is kept too."""
 PASS_BYTES = 40e6
 """What a pass of any size needs."""
 FREE_SHARE = 0.5
@@ -40,7 +40,7 @@ class Costs:
     device, dtype : torch.device, torch.dtype
         Where and in which number format it is computed.
     passes : int
-        How often each tile is predicted: several times for an uncertainty.
+        How often each tile is predicted: several times for the best quality, and for an uncertainty.
     """
 
     info: ModelInfo
@@ -62,7 +62,7 @@ class Costs:
 
     def tile_bytes(self, voxels: float) -> float:
         """Memory of a tile for which the network sees so many voxels, the result of the stack itself not counted."""
-        arrays = ARRAY_BYTES + UNCERTAINTY_BYTES * (self.passes > 1)
+        arrays = ARRAY_BYTES + PASSES_BYTES * (self.passes > 1)
         return PASS_BYTES + voxels * (LEVELS * self.info.width * self.dtype.itemsize + arrays)
 
     def tile_voxels(self, memory_bytes: float) -> float:

@@ -85,6 +85,7 @@ def predict_file(
     about: dict[str, object] = {
         "made_by": "napari-deep3d",
         "model": plan.model.name,
+        "quality": plan.quality,
         "input": readable(source.path.name),
     }
     if series.skipped:

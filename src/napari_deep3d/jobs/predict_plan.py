@@ -12,6 +12,7 @@ import psutil
 from napari_deep3d.core import (
     InputError,
     PredictConfig,
+    Quality,
     Shape,
     Spacing,
     Volume,
@@ -44,6 +45,8 @@ class PredictionPlan:
         What the model's file says of itself.
     spacing_um, resampled_um : tuple of float
         Voxel size of the stack (Z, Y, X), and the one it is brought to for the model; None if it stays as it is.
+    quality : str
+        How to predict: ``fast``, or ``best``, which an uncertainty takes.
     device, device_label, precision : str
         Where and in which number format to compute; the label is for the user.
     tile, halo : tuple of int
@@ -62,6 +65,7 @@ class PredictionPlan:
 
     model: ModelInfo
     spacing_um: Spacing
+    quality: Quality
     device: str
     device_label: str
     precision: str
@@ -115,7 +119,8 @@ def plan_prediction(volume: Volume, config: PredictConfig) -> PredictionPlan:
             f"resampled to {format_spacing(wanted)} for the model and the result back; expect a less exact result."
         )
     # 2. The tiles: cores on the stack's grid.
-    costs = Costs(info, grid, device, dtype, len(AUGMENTATIONS) if config.uncertainty else 1)
+    quality = config.resolved_quality
+    costs = Costs(info, grid, device, dtype, len(AUGMENTATIONS) if quality == "best" else 1)
     if config.tile == "auto":
         tile = _cheapest_tile(costs, config.memory_bytes)
     else:
@@ -133,6 +138,7 @@ def plan_prediction(volume: Volume, config: PredictConfig) -> PredictionPlan:
     return PredictionPlan(
         model=info,
         spacing_um=spacing,
+        quality=quality,
         device=str(device),
         device_label=device_label(device, dtype),
         precision=str(dtype).removeprefix("torch."),

@@ -105,10 +105,7 @@ class AugmentedNetwork:
         """The same, in steps, of the ``wanted`` box of a stack."""
         # 1. The predictions, with the neighbours that the spread is averaged over.
         grown = wanted.grown((SPREAD_RADIUS,) * 3, zyx(stack.shape[-3:]))
-        spread = Spread()
-        for index, network in enumerate(self._networks):
-            predicted = yield from mapped(network.steps(stack, grown), partial(self._share, index))
-            spread.add(np.maximum(predicted, 0, out=predicted))
+        spread = yield from self._predictions(stack, grown)
         # 2. Their mean, and the error to expect.
         result = np.empty((2, *wanted.shape), np.float32)
         for piece in in_planes(wanted, PIECE_VOXELS):
@@ -119,6 +116,17 @@ class AugmentedNetwork:
             result[(1, *piece.relative_to(wanted))] = error
             yield 1.0
         return result
+
+    def mean_steps(self, stack: FloatArray, wanted: Box) -> Steps[FloatArray]:
+        """The mean prediction alone, (Z, Y, X), in steps, of the ``wanted`` box of a stack."""
+        return (yield from self._predictions(stack, wanted)).mean
+
+    def _predictions(self, stack: FloatArray, wanted: Box) -> Steps[Spread]:
+        spread = Spread()
+        for index, network in enumerate(self._networks):
+            predicted = yield from mapped(network.steps(stack, wanted), partial(self._share, index))
+            spread.add(np.maximum(predicted, 0, out=predicted))
+        return spread
 
     def _share(self, index: int, share: float) -> float:
         return (index + share) / len(self._networks)

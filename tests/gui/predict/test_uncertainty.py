@@ -70,6 +70,38 @@ def test_the_box_plans_anew(dock: Any, viewer: Any, qtbot: Any, stack: Data, fak
     qtbot.waitUntil(lambda: "about" in dock.predict_panel.plan_line.text())
 
 
+def test_the_choice_of_quality_plans_anew_and_the_layer_says_it(
+    dock: Any, viewer: Any, qtbot: Any, stack: Data, fake: FakePrediction
+) -> None:
+    viewer.add_image(stack, name="cell", **PLACE)
+    panel = dock.predict_panel
+    qtbot.waitUntil(lambda: [config.quality for config in fake.planned] == ["fast"])
+    choice = panel.quality.choice
+    choice.setCurrentIndex(choice.findData("best"))
+    choice.activated.emit(choice.currentIndex())
+    qtbot.waitUntil(lambda: [config.quality for config in fake.planned] == ["fast", "best"])
+    fake.hold()
+    panel.run_button.button.click()
+    layer = viewer.layers[RESULT]
+    assert layer.metadata["napari-deep3d"]["quality"] == "best"
+    fake.gate.release(4)
+    wait_end(qtbot, panel)
+    assert layer.metadata["napari-deep3d"]["quality"] == "best"
+    assert [each.name for each in viewer.layers] == ["cell", RESULT]
+
+
+def test_the_box_takes_the_best_quality_and_gives_the_choice_back(dock: Any, viewer: Any, stack: Data) -> None:
+    viewer.add_image(stack, name="cell", **PLACE)
+    panel = dock.predict_panel
+    choice = panel.quality.choice
+    shown = []
+    for _ in range(3):
+        shown.append((choice.currentData(), choice.isEnabled()))
+        panel.uncertainty.click()
+    assert shown == [("fast", True), ("best", False), ("fast", True)]
+    assert dock.session.quality == "fast"
+
+
 def test_stop_keeps_both_parts(dock: Any, viewer: Any, qtbot: Any, stack: Data, fake: FakePrediction) -> None:
     fake.gate = threading.Semaphore(2)
     viewer.add_image(stack, name="cell", **PLACE)

@@ -10,6 +10,7 @@ from napari_deep3d.core.config.base import (
     Patch,
     Percentiles,
     Precision,
+    Quality,
     SectionedConfig,
     merge,
     parse_assignments,

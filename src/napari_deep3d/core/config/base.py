@@ -18,6 +18,8 @@ from napari_deep3d.core.numbers import parse_number
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
+Quality = Literal["fast", "best"]
+"""One prediction of a stack, or the mean of several of it, turned in several ways."""
 Positive = Annotated[int, Field(ge=1)]
 Patch = tuple[Positive, Positive, Positive]
 """Number of voxels along Z, Y, X."""

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from napari_deep3d.core.config.base import Config, Device, Patch, Precision
+from napari_deep3d.core.config.base import Config, Device, Patch, Precision, Quality
 from napari_deep3d.core.types import Shape, Spacing
 from napari_deep3d.core.volume import check_spacing
 
@@ -28,12 +28,22 @@ class PredictConfig(Config):
     memory_bytes: int | None = Field(
         None, ge=128_000_000, description="memory to stay within, in bytes (at least 128 MB)"
     )
-    uncertainty: bool = Field(False, description="predict four times, and tell for every voxel what error to expect")
+    quality: Quality = Field(
+        "fast", description="best: the mean of four predictions, the stack turned for each, 3 to 4 times as long"
+    )
+    uncertainty: bool = Field(
+        False, description="tell for every voxel what error to expect, which takes the four predictions of best quality"
+    )
 
     @field_validator("spacing_um")
     @classmethod
     def _spacing(cls, value: Spacing | None) -> Spacing | None:
         return None if value is None else check_spacing(value)
+
+    @property
+    def resolved_quality(self) -> Quality:
+        """``quality``, but ``best`` where the uncertainty is asked for: the same four predictions tell it."""
+        return "best" if self.uncertainty else self.quality
 
 
 class RegisterConfig(Config):

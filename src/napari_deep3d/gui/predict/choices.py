@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from qtpy.QtWidgets import QFileDialog, QWidget
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QWidget
 
-from napari_deep3d.core import DEFAULT_MODEL, InputError, PredictConfig, Volume
+from napari_deep3d.core import DEFAULT_MODEL, InputError, PredictConfig, Quality, Volume
 from napari_deep3d.gui.shared import (
     Choice,
     ConfigForm,
@@ -29,6 +29,15 @@ from napari_deep3d.jobs.models import ModelEntry
 BYTES_PER_VOXEL = 4
 """Of a result."""
 OPEN_FILE = "Open a model file..."
+QUALITIES: list[tuple[str, Quality]] = [("fast", "fast"), ("best (3 to 4 x as long)", "best")]
+QUALITY_TIP = (
+    "best: the stack is predicted four times, turned for each, and the mean is a little closer to confocal. "
+    "Estimating the error takes best quality. How long it will take stands below"
+)
+UNCERTAINTY_TIP = (
+    "A second layer with the error to expect in each voxel, in parts of the brightest structure: it shows where to "
+    "trust the result. It is told from the four times that the stack is predicted in best quality, and takes no longer."
+)
 ADVANCED = {
     "device": FormRow("Device", "Where to compute; take cpu if the GPU is too small"),
     "precision": FormRow("Number format", "How exactly to compute; take float32 if the result looks speckled"),
@@ -60,6 +69,8 @@ class Session(StackSelection):
     ----------
     model : str
         Name of a model, or a model file.
+    quality : str
+        ``fast`` or ``best``.
     uncertainty : bool
         Whether to estimate the error of the result as well.
     all_times : bool
@@ -71,6 +82,7 @@ class Session(StackSelection):
     def __init__(self) -> None:
         super().__init__()
         self.model = DEFAULT_MODEL
+        self.quality: Quality = "fast"
         self.uncertainty = False
         self.all_times = False
         self.advanced: dict[str, Any] = {}
@@ -79,7 +91,7 @@ class Session(StackSelection):
         """Return all choices as one checked request, or raise InputError if one is missing or wrong."""
         volume = self.volume()
         volume.require_spacing_um()
-        chosen = {"model": self.model, "uncertainty": self.uncertainty} | self.advanced
+        chosen = {"model": self.model, "quality": self.quality, "uncertainty": self.uncertainty} | self.advanced
         return Request(volume, PredictConfig.checked(**chosen), self._series(volume))
 
     def times(self) -> tuple[int, int] | None:
@@ -139,6 +151,29 @@ class ModelSelector(QWidget):
         if model:
             self._session.update(model=model)
         self.refresh()
+
+
+class QualityPart(QWidget):
+    """How good the result is to be, and whether its error is estimated too, which takes the best quality.
+
+    The choices are kept in the session.
+    """
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self.choice = Choice(QUALITY_TIP)
+        self.choice.fill(QUALITIES, session.quality)
+        self.choice.activated.connect(lambda _: session.update(quality=self.choice.currentData()))
+        self.uncertainty = QCheckBox("Also estimate the error (best quality)")
+        self.uncertainty.setToolTip(UNCERTAINTY_TIP)
+        self.uncertainty.toggled.connect(self._on_uncertainty)
+        stack_up(self, make_form({"Quality": self.choice}), self.uncertainty)
+
+    def _on_uncertainty(self, on: bool) -> None:
+        self.choice.setEnabled(not on)
+        self.choice.choose("best" if on else self._session.quality)
+        self._session.update(uncertainty=on)
 
 
 class PredictAdvanced(ConfigForm):

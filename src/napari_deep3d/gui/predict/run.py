@@ -193,11 +193,12 @@ class PredictionRun:
         predict: Predict,
         predict_series: Predict,
     ) -> None:
-        self._model, self.is_series = request.config.model, bool(request.series)
+        self._asked = {"model": request.config.model, "quality": request.config.resolved_quality}
+        self.is_series = bool(request.series)
         times = time_axis(axes) if request.series else None
         self._input: dict[str, Any] = {"layer": source.name, "path": source.source.path}
         self._input |= {name: "all" if axis == times else index.get(axis, 0) for axis, name in axes.others.items()}
-        begun = {"model": self._model, "complete": False, "input": self._input}
+        begun = {**self._asked, "complete": False, "input": self._input}
         self.result = ResultLayer(viewer, source, axes, index, begun, times)
         into = Output(self.result.data)
         self.uncertainty: UncertaintyLayer | None = None
@@ -248,7 +249,7 @@ class PredictionRun:
 
         # 3. Why it is not, and what the user may do.
         kind: Literal["failed", "stopped"] = "stopped"
-        reason, remedy, provenance = "Stopped.", "", {"model": self._model, "complete": False}
+        reason, remedy, provenance = "Stopped.", "", {**self._asked, "complete": False}
         if isinstance(end, Prediction):
             provenance = end.provenance()
         elif isinstance(end, Failed):
