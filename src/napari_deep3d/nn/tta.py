@@ -1,7 +1,7 @@
 """Test-time augmentation: a stack is predicted flipped and transposed in several ways, by one network.
 
 The mean of the predictions is the result, and how far they differ tells how sure the network is: training augments
-its patches in all these ways, so a trained network knows them all.
+its patches in the ways that are used here, so a trained network knows them.
 
 Instead of flipping every tile, predicting it and flipping the result back, the convolution kernels are flipped once:
 ``augmented(G, a)(x) = a.undo(G(a(x)))``. Everything that works with a generator, such as fixed norm statistics,
@@ -54,14 +54,15 @@ class Augmentation:
 
 AUGMENTATIONS = (
     Augmentation(),
-    Augmentation((True, False, True), transpose=True),
+    Augmentation((False, False, True), transpose=True),
     Augmentation((False, True, True)),
-    Augmentation((True, True, False), transpose=True),
+    Augmentation((False, True, False), transpose=True),
 )
-"""Rotations of the plane by 0, 90, 180 and 270 degrees; in every other one the planes are in reverse order too.
+"""Rotations of the plane by 0, 90, 180 and 270 degrees.
 
-One after another is again one of them, so the mean over them rotates with the stack. Eight or all sixteen are hardly
-better (``benchmarks/prediction/turns.py``) and cost two or four times as much.
+One after another is again one of them, so the mean over them rotates with the stack. The planes keep their order, from
+which a network may tell what depth does to the light. More of them are hardly better
+(``benchmarks/prediction/turns.py``) and cost twice as much or more.
 """
 
 
