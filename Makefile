@@ -62,21 +62,22 @@ pytest: setup
 samples: setup
 	$(BIN)/python -m tools.release.make_samples
 
-# The third leg, on from the model of two legs that the project had before (docs/results.md says how that was made).
+# The fourth leg, on from the model of three legs that the project had before (docs/results.md says how that was made).
 REAL_SHAPES = $(foreach file,$(wildcard data/real/training/*.ome.tif),--from $(file))
 FOREIGN = ../shared/data/foreign-choose
 model: setup
 	$(BIN)/python -m benchmarks.data.fetch_images
-	git show 3f21862:src/napari_deep3d/data/models/generalist.safetensors > data/second_leg.safetensors
+	git show 518fd77:src/napari_deep3d/data/models/generalist.safetensors > data/third_leg.safetensors
 	$(MAKE) model-pairs
-	$(BIN)/python -m tools.release.join_pairs data/wide-all data/wide data/choose-own data/choose-real $(FOREIGN)
-	$(BIN)/napari-deep3d simulate -o data/calibration --pairs 24 --shape 64,128,128 --seed 8201
-	OMP_NUM_THREADS=1 $(BIN)/torchrun --nproc-per-node 2 -m -- napari_deep3d.cli train data/wide-all -o runs/wide --config configs/generalist-wide.toml --name generalist --start data/second_leg.safetensors
-	$(BIN)/python -m tools.release.publish_model runs/wide/model.safetensors --known data/wide --calibration data/calibration
+	$(BIN)/python -m tools.release.join_pairs data/fourth data/usual data/plain data/choose-own data/choose-real $(FOREIGN)
+	$(BIN)/napari-deep3d simulate -o data/calibration --pairs 24 --shape 64,128,128 --seed 8201 --config configs/simulate/usual.toml
+	OMP_NUM_THREADS=1 $(BIN)/napari-deep3d train data/fourth -o runs/fourth --config configs/generalist.toml --name generalist --start data/third_leg.safetensors
+	$(BIN)/python -m tools.release.publish_model runs/fourth/model.safetensors --known data/usual --known data/plain --calibration data/calibration
 
 # Pairs to train on and to choose by; a recipe of its own, since the real volumes must be there before it is read.
 model-pairs:
-	$(BIN)/napari-deep3d simulate -o data/wide --pairs 600 --shape 64,128,128 --seed 3201 --config configs/simulate/wide.toml $(REAL_SHAPES)
+	$(BIN)/napari-deep3d simulate -o data/usual --pairs 440 --shape 64,128,128 --seed 4201 --config configs/simulate/usual.toml $(REAL_SHAPES)
+	$(BIN)/napari-deep3d simulate -o data/plain --pairs 90 --shape 64,128,128 --seed 4202 --config configs/simulate/plain.toml
 	$(BIN)/napari-deep3d simulate -o data/choose-own --pairs 11 --shape 64,128,128 --seed 8301 --config $(BEFORE)
 	$(BIN)/napari-deep3d simulate -o data/choose-real --pairs 4 --shape 64,128,128 --seed 8302 --config $(BEFORE) --kind confocal $(CHOOSING_SAMPLES)
 
@@ -138,8 +139,8 @@ tiles: setup
 	$(BIN)/python -m benchmarks.prediction.turns data/test --table $(RESULTS)/turns.csv
 	$(BIN)/python -m benchmarks.prediction.tiles --table $(RESULTS)/tiles.csv
 	$(BIN)/python -m benchmarks.prediction.borders --table $(RESULTS)/borders.csv
-	$(BIN)/python -m benchmarks.prediction.tiling data/wide --only-model generalist --stacks 1 --table $(RESULTS)/tile_norms_bundled.csv
-	$(BIN)/python -m benchmarks.prediction.tiling data/wide --table $(RESULTS)/tile_norms_published.csv
+	$(BIN)/python -m benchmarks.prediction.tiling data/usual --only-model generalist --stacks 1 --table $(RESULTS)/tile_norms_bundled.csv
+	$(BIN)/python -m benchmarks.prediction.tiling data/usual --table $(RESULTS)/tile_norms_published.csv
 	$(BIN)/python -m benchmarks.prediction.speed --table $(RESULTS)/prediction_speed.csv
 	$(BIN)/python -m benchmarks.prediction.field --table $(RESULTS)/field.csv
 

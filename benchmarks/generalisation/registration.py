@@ -3,7 +3,8 @@
 Usage: python -m benchmarks.generalisation.registration [--pairs 24] [--seed 5] [--unrelated 200]
            [-o runs/foreign_registration.json] [--table docs/data/foreign_registration.csv]
 
-Right is an answer within half a plane and half a pixel, as for :mod:`benchmarks.registration.accuracy`, whose unrelated
+The confocal stacks are as dim as real ones, 15 to 300 photons in the brightest voxels. Right is an answer within half a
+plane and half a pixel, as for :mod:`benchmarks.registration.accuracy`, whose unrelated
 pairs these are. Refused is one whose confidence is too small to be used.
 """
 
@@ -24,6 +25,8 @@ from napari_deep3d.core import Shape, Volume, zyx
 
 SHAPE: Shape = (48, 160, 160)
 LARGEST_SHIFT: Shape = (4, 10, 10)
+CONFOCAL_PHOTONS = (15.0, 300.0)
+BRIGHT_PERCENTILE = 99.9
 RIGHT_VOXELS = 0.5
 HIGH = 0.9
 COLUMNS = {
@@ -42,9 +45,13 @@ def known_row(seed: int, number: int) -> Row:
     shift = zyx(float(v) for v in rng.uniform(-1, 1, 3) * LARGEST_SHIFT)
     pair = foreign_pair(seed, number, SHAPE, shift)
     spacing = pair.light.scope.spacing_um
-    row: Row = {"pairs": "shifted", **pair.about, "shift_voxels": shift, "confidence": 0.0, "right": False}
+    photons = float(np.exp(rng.uniform(*np.log(CONFOCAL_PHOTONS))))
+    brightest = float(np.percentile(pair.confocal, BRIGHT_PERCENTILE))
+    confocal = rng.poisson(pair.confocal * (photons / brightest)).astype(np.float32)
+    facts = {**pair.about, "confocal_photons": round(photons), "shift_voxels": shift}
+    row: Row = {"pairs": "shifted", **facts, "confidence": 0.0, "right": False}
     try:
-        found = register_volumes(Volume(pair.confocal, spacing), Volume(pair.widefield, spacing))
+        found = register_volumes(Volume(confocal, spacing), Volume(pair.widefield, spacing))
     except InputError as error:
         return row | {"refused": True, "problem": str(error)}
     error_voxels = np.abs(np.subtract(found.shift_voxels, shift))
@@ -90,7 +97,17 @@ def main() -> None:
     rows: list[Row] = []
     for number in range(chosen.pairs):
         rows.append(known_row(chosen.seed, number))
-        names = ("kind", "scope", "haze", "photons", "right", "refused", "confidence", "error_voxels")
+        names = (
+            "kind",
+            "scope",
+            "haze",
+            "photons",
+            "confocal_photons",
+            "right",
+            "refused",
+            "confidence",
+            "error_voxels",
+        )
         print(number, {name: rows[-1].get(name) for name in names}, flush=True)
     rows += [row | {"pairs": "unrelated", "right": False} for row in unrelated(chosen.unrelated)]
     lines = summary(rows)

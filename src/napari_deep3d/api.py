@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from napari_deep3d.core import (
     DEFAULT_MODEL,
     PRESETS,
+    Deepest,
     Device,
     Event,
     InputError,
@@ -60,6 +61,7 @@ class PredictSettings(TypedDict, total=False):
     tile: Literal["auto"] | Shape
     memory_bytes: int | None
     quality: Quality
+    deepest: Deepest
     uncertainty: bool
 
 
@@ -185,6 +187,7 @@ def predict(
         tile : voxels (Z, Y, X) predicted at a time; "auto" for as many as free memory allows
         memory_bytes : memory to stay within, at least 128 MB
         quality : "fast", or "best": the mean of four predictions, the stack turned for each; 3 to 4 times as long
+        deepest : which plane lies deepest in the sample, "last" or "first"
         uncertainty : whether to tell the absolute error to expect in each voxel; the quality is "best" then
 
     Returns

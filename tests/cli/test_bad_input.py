@@ -299,6 +299,7 @@ def test_models_that_are_not_there(run: Run, recording: Path, tmp_path: Path, mo
         ("--device", "tpu", "cpu"),
         ("--precision", "int8", "float32"),
         ("--quality", "good", "'best'"),
+        ("--deepest", "top", "'first'"),
         ("--precision", "float16", "bfloat16"),
     ],
 )

@@ -110,6 +110,7 @@ class FakePrediction:
             origin_um=volume.origin_um,
             model=config.model,
             quality=config.resolved_quality,
+            deepest=config.deepest,
             device="cpu",
             precision="float32",
             tile=(8, 8, 40),

@@ -55,6 +55,18 @@ def test_result_has_the_stacks_shape_and_place(smooth: np.ndarray, model: Path) 
     assert result.voxels_per_second > 0
 
 
+@pytest.mark.parametrize("tile", ["auto", (8, 32, 32)])
+def test_stack_whose_first_plane_is_the_deepest_is_predicted_as_the_same_upside_down(
+    smooth: np.ndarray, model: Path, tile: Any
+) -> None:
+    usual = predict(smooth, settings(model, tile=tile))
+    reversed_ = predict(smooth[::-1], settings(model, tile=tile, deepest="first"))
+    unaware = predict(smooth[::-1], settings(model, tile=tile))
+    np.testing.assert_allclose(reversed_.data[::-1], usual.data, atol=1e-4)
+    assert np.abs(unaware.data[::-1] - usual.data).max() > 0.01
+    assert [made.provenance()["deepest"] for made in (usual, reversed_)] == ["last", "first"]
+
+
 @pytest.mark.parametrize("tile", [(8, 32, 32), (16, 20, 64), (5, 64, 23)])
 def test_result_does_not_depend_on_the_tiles(smooth: np.ndarray, model: Path, tile: tuple[int, int, int]) -> None:
     whole = predict(smooth, settings(model, tile=(16, 64, 64)))

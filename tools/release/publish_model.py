@@ -1,9 +1,10 @@
 """Make a trained model the bundled one: give it its card, what it knows and how its error is told, and bundle it.
 
-Usage: python -m tools.release.publish_model runs/wide/model.safetensors --known data/wide --calibration DIR
+Usage: python -m tools.release.publish_model runs/fourth/model.safetensors --known data/usual --known data/plain
+           --calibration DIR
 
-``--known`` names the pairs folder whose wide-field stacks tell what the model knows, so that it can say when a stack
-is unlike them (``benchmarks/novelty/warnings.py`` tests that). ``--calibration`` names pairs that the model was
+``--known`` names pairs folders whose wide-field stacks tell what the model knows, so that it can say when a stack is
+unlike them (``benchmarks/novelty/warnings.py`` tests that). ``--calibration`` names pairs that the model was
 neither trained nor tested on, from which the error to expect is learned (``benchmarks/prediction/uncertainty.py`` tests
 that).
 """
@@ -24,11 +25,11 @@ from napari_deep3d.nn.model_file import load_model, save_model
 FOLDER = Path(__file__).parents[2] / "src" / "napari_deep3d" / "data" / "models"
 TITLE = "Fluorescence of many kinds, thin to thick (simulated)"
 DESCRIPTION = (
-    "Trained on 1967 simulated pairs: cells, nuclei, neurons, glia, vessels, filaments, membranes, sheets, puncta, "
+    "Trained on 2497 simulated pairs: cells, nuclei, neurons, glia, vessels, filaments, membranes, sheets, puncta, "
     "beads, mixed tissue, generic shapes, and pieces of real volumes as samples; clear to strongly scattering tissue, "
     "light from outside the stack, NA 0.4 to 1.45, air, water and oil, aberrations, camera faults. Its confocal stacks "
-    "have no noise and lose no light with depth. Fluorescence only. Fine structure below the wide-field resolution "
-    "cannot be trusted; see the model card."
+    "have no noise and lose no light with depth; mostly the last plane is the deepest. Fluorescence only. "
+    "Fine structure below the wide-field resolution cannot be trusted; see the model card."
 )
 LARGEST_BYTES = 15_000_000
 LEAST_SEEN = 0.1
@@ -48,11 +49,11 @@ def seen(stack: FloatArray) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
-    parser.add_argument("--known", type=Path, required=True, help="pairs folder that the model was trained on")
+    parser.add_argument("--known", type=Path, action="append", required=True, help="pairs it was trained on")
     parser.add_argument("--calibration", type=Path, required=True, help="pairs folder apart from training and tests")
     chosen = parser.parse_args()
     generator, info = load_model(chosen.model)
-    stacks = [pair.widefield for pair in PairsFolder(chosen.known).load()]
+    stacks = [pair.widefield for folder in chosen.known for pair in PairsFolder(folder).load()]
     clear = [stack for stack in stacks if seen(np.asarray(stack.data[:, :, :], np.float32)) > LEAST_SEEN]
     known = fit_novelty_model(clear, info.z_step)
     calibration = calibrate_on_folder(chosen.model, chosen.calibration)

@@ -29,6 +29,7 @@ def predict(
     tile: Annotated[str, setting(PredictConfig, "tile")] = "auto",
     memory: Annotated[str | None, setting(PredictConfig, "memory_bytes", "a unit may follow, such as 2GB")] = None,
     quality: Annotated[str, setting(PredictConfig, "quality")] = DEFAULT.quality,
+    deepest: Annotated[str, setting(PredictConfig, "deepest")] = DEFAULT.deepest,
     uncertainty: Annotated[
         bool, setting(PredictConfig, "uncertainty", "written to NAME-uncertainty", flag="--uncertainty")
     ] = DEFAULT.uncertainty,
@@ -44,6 +45,7 @@ def predict(
         tile=options.parse_tile(tile),
         memory_bytes=options.parse_memory(memory),
         quality=quality,
+        deepest=deepest,
         uncertainty=uncertainty,
     )
     when = options.parse_time(time)

@@ -8,6 +8,7 @@ from napari_deep3d.core.config import (
     PRESETS,
     AdaptConfig,
     Config,
+    Deepest,
     Device,
     Patch,
     Percentiles,

@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from napari_deep3d.nn.training import TrainedGenerator
 
 LEARNING = TrainConfig.checked(
-    patch=((12, 96, 96), (24, 112, 112), (48, 80, 80)),
+    patch=((48, 80, 80), (48, 80, 80), (24, 112, 112)),
     learning_rate=3e-4,
     ema=0.98,
     weight_l1=1.0,

@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_deep3d.core import (
     Clock,
+    Deepest,
     Event,
     Job,
     Notice,
@@ -105,8 +106,9 @@ class Prediction:
         float32, 0 to about 1; of another kind where an output of another kind was given, None if it is in a file.
     spacing_um, origin_um : tuple of float
         Voxel size and position of the first voxel (Z, Y, X).
-    model, quality, device, precision : str
-        What it was computed with; ``quality`` is ``best`` wherever there is an uncertainty.
+    model, quality, deepest, device, precision : str
+        What it was computed with; ``quality`` is ``best`` wherever there is an uncertainty, ``deepest`` the plane
+        that was taken for the deepest.
     tile, halo : tuple of int
         Voxels (Z, Y, X) computed at a time, and what the network saw around them.
     seconds, voxels_per_second : float
@@ -133,6 +135,7 @@ class Prediction:
     origin_um: Spacing
     model: str
     quality: Quality
+    deepest: Deepest
     device: str
     precision: str
     tile: Shape
@@ -154,6 +157,7 @@ class Prediction:
         about: dict[str, object] = {
             "model": self.model,
             "quality": self.quality,
+            "deepest": self.deepest,
             "device": self.device,
             "precision": self.precision,
             "tile": list(self.tile),
@@ -232,6 +236,7 @@ def predict(prepared: Prepared, into: Output, stop: Stop = never) -> Job[Predict
         origin_um=prepared.volume.origin_um,
         model=plan.model.name,
         quality=plan.quality,
+        deepest=prepared.config.deepest,
         device=plan.device,
         precision=plan.precision,
         tile=plan.tile,
@@ -256,13 +261,15 @@ def _compute(prepared: Prepared, stop: Stop) -> Job[TilingSummary]:
     from napari_deep3d.nn.devices import DTYPES
     from napari_deep3d.nn.folded_network import MEASURING, fold_stack
     from napari_deep3d.nn.inference import BoxPredictor, TilingSummary, predict_tiles
-    from napari_deep3d.nn.tta import AugmentedNetwork
+    from napari_deep3d.nn.tta import UPSIDE_DOWN, AugmentedNetwork, augmented
 
     plan, grid = prepared.plan, prepared.plan.grid
     for notice in prepared.notices:
         yield Notice(notice)
     # 1. The network, with the norm statistics of this stack.
     generator, _ = open_model(prepared.config.model)
+    if prepared.config.deepest == "first":
+        generator = augmented(generator, UPSIDE_DOWN)
     clock, measuring = Clock(), plan.measuring_share
 
     def tell(start: float, end: float, event: Event) -> Event:

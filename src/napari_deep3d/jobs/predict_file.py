@@ -86,6 +86,7 @@ def predict_file(
         "made_by": "napari-deep3d",
         "model": plan.model.name,
         "quality": plan.quality,
+        "deepest": config.deepest,
         "input": readable(source.path.name),
     }
     if series.skipped:

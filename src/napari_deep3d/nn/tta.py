@@ -66,6 +66,10 @@ which a network may tell what depth does to the light. More of them are hardly b
 """
 
 
+UPSIDE_DOWN = Augmentation((True, False, False))
+"""For stacks whose first plane is the deepest, with a network that learned from stacks of which it is the last."""
+
+
 @torch.no_grad()
 def augmented(generator: Generator, augmentation: Augmentation) -> Generator:
     """A copy of a generator that gives ``augmentation.undo(generator(augmentation(x)))`` for every stack x.

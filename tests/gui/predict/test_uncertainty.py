@@ -70,7 +70,7 @@ def test_the_box_plans_anew(dock: Any, viewer: Any, qtbot: Any, stack: Data, fak
     qtbot.waitUntil(lambda: "about" in dock.predict_panel.plan_line.text())
 
 
-def test_the_choice_of_quality_plans_anew_and_the_layer_says_it(
+def test_the_choice_of_quality_and_of_the_deepest_plane_plans_anew_and_the_layer_says_it(
     dock: Any, viewer: Any, qtbot: Any, stack: Data, fake: FakePrediction
 ) -> None:
     viewer.add_image(stack, name="cell", **PLACE)
@@ -80,6 +80,10 @@ def test_the_choice_of_quality_plans_anew_and_the_layer_says_it(
     choice.setCurrentIndex(choice.findData("best"))
     choice.activated.emit(choice.currentIndex())
     qtbot.waitUntil(lambda: [config.quality for config in fake.planned] == ["fast", "best"])
+    deepest = panel.quality.deepest
+    deepest.setCurrentIndex(deepest.findData("first"))
+    deepest.activated.emit(deepest.currentIndex())
+    qtbot.waitUntil(lambda: [config.deepest for config in fake.planned] == ["last", "last", "first"])
     fake.hold()
     panel.run_button.button.click()
     layer = viewer.layers[RESULT]

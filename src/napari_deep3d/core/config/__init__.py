@@ -6,6 +6,7 @@ value out of bounds gets the same message everywhere.
 
 from napari_deep3d.core.config.base import (
     Config,
+    Deepest,
     Device,
     Patch,
     Percentiles,

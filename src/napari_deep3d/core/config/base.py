@@ -20,6 +20,8 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 Quality = Literal["fast", "best"]
 """One prediction of a stack, or the mean of several of it, turned in several ways."""
+Deepest = Literal["last", "first"]
+"""Which plane of a stack lies deepest in the sample, farthest from the lens."""
 Positive = Annotated[int, Field(ge=1)]
 Patch = tuple[Positive, Positive, Positive]
 """Number of voxels along Z, Y, X."""

@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from napari_deep3d.core.config.base import Config, Device, Patch, Precision, Quality
+from napari_deep3d.core.config.base import Config, Deepest, Device, Patch, Precision, Quality
 from napari_deep3d.core.types import Shape, Spacing
 from napari_deep3d.core.volume import check_spacing
 
@@ -30,6 +30,9 @@ class PredictConfig(Config):
     )
     quality: Quality = Field(
         "fast", description="best: the mean of four predictions, the stack turned for each, 3 to 4 times as long"
+    )
+    deepest: Deepest = Field(
+        "last", description="which plane lies deepest in the sample: light is lost and blurred on the way from there"
     )
     uncertainty: bool = Field(
         False, description="tell for every voxel what error to expect, which takes the four predictions of best quality"

@@ -29,8 +29,8 @@ class DataConfig(Config):
         0.0,
         ge=0,
         le=1,
-        description="share of patches whose planes are put in reverse order; at 0 the network can learn what depth does "
-        "to the light, as long as all stacks start at the same end",
+        description="share of patches whose planes are put in reverse order; at 0 the network can learn what depth "
+        "does to the light, as long as all stacks start at the same end",
     )
     z_step: Literal[1, 2, 4] = Field(
         1, description="keep every 2nd or 4th wide-field plane and interpolate between: for stacks of few planes"

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QWidget
 
-from napari_deep3d.core import DEFAULT_MODEL, InputError, PredictConfig, Quality, Volume
+from napari_deep3d.core import DEFAULT_MODEL, Deepest, InputError, PredictConfig, Quality, Volume
 from napari_deep3d.gui.shared import (
     Choice,
     ConfigForm,
@@ -33,6 +33,11 @@ QUALITIES: list[tuple[str, Quality]] = [("fast", "fast"), ("best (3 to 4 x as lo
 QUALITY_TIP = (
     "best: the stack is predicted four times, turned for each, and the mean is a little closer to confocal. "
     "Estimating the error takes best quality. How long it will take stands below"
+)
+DEEPEST: list[tuple[str, Deepest]] = [("last", "last"), ("first", "first")]
+DEEPEST_TIP = (
+    "The plane farthest from the lens. Light from there is blurred and lost on its way, and a model that knows which "
+    "way depth grows makes up for it: the wrong way round, the result is clearly worse"
 )
 UNCERTAINTY_TIP = (
     "A second layer with the error to expect in each voxel, in parts of the brightest structure: it shows where to "
@@ -71,6 +76,8 @@ class Session(StackSelection):
         Name of a model, or a model file.
     quality : str
         ``fast`` or ``best``.
+    deepest : str
+        Which plane lies deepest, ``last`` or ``first``.
     uncertainty : bool
         Whether to estimate the error of the result as well.
     all_times : bool
@@ -83,6 +90,7 @@ class Session(StackSelection):
         super().__init__()
         self.model = DEFAULT_MODEL
         self.quality: Quality = "fast"
+        self.deepest: Deepest = "last"
         self.uncertainty = False
         self.all_times = False
         self.advanced: dict[str, Any] = {}
@@ -91,7 +99,8 @@ class Session(StackSelection):
         """Return all choices as one checked request, or raise InputError if one is missing or wrong."""
         volume = self.volume()
         volume.require_spacing_um()
-        chosen = {"model": self.model, "quality": self.quality, "uncertainty": self.uncertainty} | self.advanced
+        chosen = {"model": self.model, "quality": self.quality, "deepest": self.deepest}
+        chosen |= {"uncertainty": self.uncertainty} | self.advanced
         return Request(volume, PredictConfig.checked(**chosen), self._series(volume))
 
     def times(self) -> tuple[int, int] | None:
@@ -154,7 +163,9 @@ class ModelSelector(QWidget):
 
 
 class QualityPart(QWidget):
-    """How good the result is to be, and whether its error is estimated too, which takes the best quality.
+    """Which plane is the deepest, how good the result is to be, and whether its error is estimated too.
+
+    An estimate takes the best quality.
 
     The choices are kept in the session.
     """
@@ -165,10 +176,13 @@ class QualityPart(QWidget):
         self.choice = Choice(QUALITY_TIP)
         self.choice.fill(QUALITIES, session.quality)
         self.choice.activated.connect(lambda _: session.update(quality=self.choice.currentData()))
+        self.deepest = Choice(DEEPEST_TIP)
+        self.deepest.fill(DEEPEST, session.deepest)
+        self.deepest.activated.connect(lambda _: session.update(deepest=self.deepest.currentData()))
         self.uncertainty = QCheckBox("Also estimate the error (best quality)")
         self.uncertainty.setToolTip(UNCERTAINTY_TIP)
         self.uncertainty.toggled.connect(self._on_uncertainty)
-        stack_up(self, make_form({"Quality": self.choice}), self.uncertainty)
+        stack_up(self, make_form({"Deepest plane": self.deepest, "Quality": self.choice}), self.uncertainty)
 
     def _on_uncertainty(self, on: bool) -> None:
         self.choice.setEnabled(not on)
