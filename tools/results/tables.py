@@ -100,6 +100,7 @@ FOREIGN = {
     "classical, 20": LUCY.format("classical, 20"),
     "classical, 40": LUCY.format("classical, 40"),
     "third model": "{third model share:.0%}, {third model ssim:.3f}",
+    "fourth model": "{fourth model share:.0%}, {fourth model ssim:.3f}",
     "**prediction**": "{prediction share:.0%}, {prediction ssim:.3f}",
     "its worst": "{prediction worst:.0%}",
 }
@@ -149,6 +150,40 @@ TABLES = {
     "simulated-real": Table("simulated_real.csv", SIMULATED, by("group", "method"), GROUPS, ["all"]),
     "foreign-choose": Table("foreign_choose.csv", FOREIGN, by("group", "method"), bold=["all"]),
     "foreign-test": Table("foreign_test.csv", FOREIGN, by("group", "method"), bold=["all"]),
+    "depth": Table(
+        "depth.csv",
+        {
+            "pairs": "{pairs}",
+            "number": "{number}",
+            "model": "{model}",
+            "as they are": "{share:.1%}",
+            "upside down, told so": "{told:.1%}",
+            "upside down, not told": "{untold:.1%}",
+            "with the best gain by depth": "{best_gain:.1%}",
+        },
+    ),
+    "held-out": Table(
+        "held_out_kinds.csv",
+        {
+            "held out": "{group}",
+            "trained on": "{simulator}",
+            "tests": "{stacks}",
+            "trained on everything": "{known:.0%}",
+            "without the group": "{unknown:.0%}",
+            "gap": "{gap:.0%}",
+        },
+    ),
+    "registration-foreign": Table(
+        "foreign_registration.csv",
+        {
+            "pairs": "{pairs}",
+            "number": "{number}",
+            "right": "{right}",
+            "right, and refused": "{right_refused}",
+            "wrong, and not refused": "{wrong_used}",
+            "wrong, told with confidence 0.9 or more": "{wrong_sure}",
+        },
+    ),
     "mixing": Table("mixing.csv", MIXING, by("stack", "method"), bold=["mean"]),
     "resolution": Table(
         "resolution.csv",
