@@ -1,4 +1,4 @@
-"""Write pairs of the program's samples in the foreign simulator's light, or the other way round, to see which is the gap.
+"""Write pairs of our samples in the foreign simulator's light, or the other way round, to see which is the gap.
 
 Usage: python -m benchmarks.generalisation.swap light -o data/foreign-light [--pairs 24] [--seed 900] [--bounds FILE]
        python -m benchmarks.generalisation.swap samples -o data/foreign-samples [--pairs 40]
