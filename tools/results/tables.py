@@ -162,6 +162,18 @@ TABLES = {
             "with the best gain by depth": "{best_gain:.1%}",
         },
     ),
+    "light": Table(
+        "light.csv",
+        {
+            "trained on with": "{pairs}",
+            "number": "{number}",
+            "patches": "{patches}",
+            "nine foreign": "{choose:.1%}",
+            "16 foreign": "{test:.1%}",
+            "with the best gain by depth": "{test_gain:.1%}",
+            "16 of our own": "{own:.1%}",
+        },
+    ),
     "held-out": Table(
         "held_out_kinds.csv",
         {
@@ -388,6 +400,7 @@ TABLES = {
     "first-leg": Table("generalist-leg1/metrics.csv", HELD_OUT, tested),
     "second-leg": Table("generalist-leg2/metrics.csv", HELD_OUT, tested, bold=["7500"]),
     "third-leg": Table("generalist-wide/metrics.csv", HELD_OUT, tested, bold=["3600"]),
+    "fourth-leg": Table("generalist-fourth/metrics.csv", HELD_OUT, tested),
     "legs": Table(
         "generalist_choosing.csv",
         {
