@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 import scipy.fft
-import scipy.ndimage as ndi
 import scipy.stats
 
-from napari_deep3d.core import DoubleArray, FloatArray, Spacing
+from napari_deep3d.core import DoubleArray, FloatArray, Spacing, finish
+from napari_deep3d.core.evaluation.sharpness import measure_sharpness
+from napari_deep3d.core.evaluation.spectrum import plane_power, ring_means
 
-PATCH = 32
 SLOPE_BAND = (0.05, 0.5)
 """Shares of the Nyquist frequency between which the slope of the spectrum is taken."""
 
@@ -29,18 +29,9 @@ def median_position(stack: FloatArray) -> float:
 
 def lateral_spectrum(stack: FloatArray) -> tuple[DoubleArray, DoubleArray]:
     """Share of the Nyquist frequency, and mean power at it, of the planes of a stack (Z, Y, X), edges faded."""
-    size = stack.shape[1:]
-    fade = np.outer(np.hanning(size[0]), np.hanning(size[1]))
-    power = (np.abs(scipy.fft.fft2((stack - stack.mean()) * fade)) ** 2).sum(axis=0)
-    ky, kx = (2 * scipy.fft.fftfreq(n) for n in size)
-    radius = np.hypot(ky[:, None], kx[None, :])
-    rings = min(size) // 2
-    keep = (radius < 1) & (radius > 1 / rings)
-    ring = (radius[keep] * rings).astype(int)
-    counts = np.bincount(ring, minlength=rings)
-    sums = np.bincount(ring, power[keep], minlength=rings)
-    full = counts > 0
-    return (np.arange(rings)[full] + 0.5) / rings, sums[full] / counts[full]
+    mean = float(stack.mean())
+    power: DoubleArray = np.sum([plane_power(plane, mean) for plane in stack], axis=0)
+    return ring_means(power)
 
 
 def spectral_slope(stack: FloatArray) -> float:
@@ -57,22 +48,13 @@ def fine_power(stack: FloatArray) -> float:
     return float(total[frequency > 0.5].sum() / total.sum())
 
 
-def sharpness(stack: FloatArray) -> DoubleArray:
-    """Per plane, mean of |dI/dx| + |dI/dy| in the 32 x 32 patch where it is largest (Fig. 1 of the WFCON-Net paper)."""
-    slopes = np.abs(np.gradient(stack, axis=1)) + np.abs(np.gradient(stack, axis=2))
-    patch = min(PATCH, *stack.shape[1:])
-    means = ndi.uniform_filter(slopes, (0, patch, patch))
-    inside = slice(patch // 2, -(patch // 2) or None)
-    return np.asarray(means[:, inside, inside].max(axis=(1, 2)), dtype=np.float64)
-
-
 def sharpness_ratio(stack: FloatArray) -> float:
     """Sharpness of the less sharp end, a quarter of the planes, to that of the brightest quarter: fall with depth.
 
     Which end is the deep one is not known of real stacks.
     """
     quarters = np.array_split(np.arange(stack.shape[0]), 4)
-    values = sharpness(stack)
+    values = finish(measure_sharpness(stack)).signal
     brightest = max(quarters, key=lambda planes: float(stack[planes].mean()))
     return float(min(values[quarters[0]].mean(), values[quarters[-1]].mean()) / values[brightest].mean())
 

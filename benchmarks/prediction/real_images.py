@@ -3,9 +3,9 @@
 Usage: python -m benchmarks.prediction.real_images [--model NAME_OR_FILE] [--with-nucleus]
 [--file STACK ...] [-o runs/real] [--table docs/data/resolution.csv]
 
-Resolution is by decorrelation analysis (resolution.py), which needs no reference, in x-y and along z. It measures how
-fine the finest contrast is that stands out from noise: a network that draws fine structure has a fine resolution,
-whether or not the structure is true, so read the numbers beside the pictures.
+Resolution is by decorrelation analysis (core/evaluation/resolution.py), which needs no reference, in x-y and along z.
+It measures how fine the finest contrast is that stands out from noise: a network that draws fine structure has a fine
+resolution, whether or not the structure is true, so read the numbers beside the pictures.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import numpy as np
 
 from benchmarks.common.real_files import ROOT, real_files
 from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
-from benchmarks.prediction.resolution import axial_resolution, lateral_resolution
 from napari_deep3d import predict
 from napari_deep3d.core import FloatArray, Spacing
+from napari_deep3d.core.evaluation.resolution import axial_resolution, lateral_resolution
 from napari_deep3d.io import open_stack
 from napari_deep3d.jobs.figures import draw_comparison
 

@@ -1,1 +1,1 @@
-"""How good a result is, and how large an error to expect of it."""
+"""How good a stack is: against its confocal one, against another recording, or by itself; and how far to trust it."""

@@ -1,7 +1,8 @@
-"""How close a stack is to its confocal ground truth."""
+"""How close a stack in memory is to its confocal ground truth; :mod:`.agreement` reads stacks block by block."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,13 +27,18 @@ def ssim(image: FloatArray, truth: FloatArray, where: NDArray[np.bool_] | None =
     Of stacks with fewer than 7 planes the window is as large as they allow: an odd number. The mean over the stack
     without a border of half a window, of the voxels ``where`` if that is given.
     """
-    window = min(SSIM_WINDOW, (min(truth.shape) - 1) // 2 * 2 + 1)
+    window = ssim_window(truth.shape)
     if where is None:
         return float(structural_similarity(truth, image, data_range=1.0, win_size=window))
     _, values = structural_similarity(truth, image, data_range=1.0, win_size=window, full=True)
     inside = tuple(slice(window // 2, n - window // 2) for n in truth.shape)
     chosen = values[inside][where[inside]]
     return float(np.mean(chosen)) if chosen.size else float("nan")
+
+
+def ssim_window(shape: Sequence[int]) -> int:
+    """Side in voxels of the window for a stack (Z, Y, X): 7, or the largest odd number that fits."""
+    return min(SSIM_WINDOW, (min(shape) - 1) // 2 * 2 + 1)
 
 
 def fit_scale(image: FloatArray, truth: FloatArray) -> FloatArray:

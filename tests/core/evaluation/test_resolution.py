@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.ndimage as ndi
 
-from benchmarks.prediction.resolution import axial_resolution, cutoff, lateral_resolution
+from napari_deep3d.core.evaluation.resolution import axial_resolution, cutoff, lateral_resolution
 
 SPACING_UM = (0.4, 0.1, 0.1)
 
@@ -36,14 +36,14 @@ def test_axial_resolution_follows_the_axial_blur_alone() -> None:
 
 def test_a_scale_in_intensity_changes_nothing() -> None:
     image = points((128, 128), (2, 2), 0.01)
-    assert cutoff(1000 * image + 5) == pytest.approx(cutoff(image))
+    assert cutoff([1000 * image + 5]) == pytest.approx(cutoff([image]))
 
 
-def test_one_image_is_a_stack_of_one() -> None:
+def test_several_images_are_analysed_as_one() -> None:
     image = points((128, 128), (2, 2), 0.01)
-    assert cutoff(image[None]) == cutoff(image)
+    assert cutoff([image, image.T, image[::-1]]) == pytest.approx(cutoff([image]))
 
 
 @pytest.mark.parametrize("image", [np.zeros((64, 64)), np.random.default_rng(0).standard_normal((128, 128))])
 def test_what_holds_no_structure_has_no_resolution(image: np.ndarray) -> None:
-    assert np.isnan(cutoff(image))
+    assert np.isnan(cutoff([image]))
