@@ -14,8 +14,8 @@ from pydantic import BaseModel
 
 import napari_deep3d
 from napari_deep3d import InputError
-from napari_deep3d.api import PredictSettings, RegisterSettings, TrainSettings
-from napari_deep3d.core.config import PredictConfig, RegisterConfig, SimulateConfig, TrainConfig
+from napari_deep3d.api import EvaluateSettings, PredictSettings, RegisterSettings, TrainSettings
+from napari_deep3d.core.config import EvaluateConfig, PredictConfig, RegisterConfig, SimulateConfig, TrainConfig
 from napari_deep3d.core.events import Event, Metrics, Progress, TileDone
 from napari_deep3d.core.registration.result import Registration
 from napari_deep3d.core.simulation.scene import SceneBounds
@@ -299,6 +299,7 @@ def field_types(config: type[BaseModel]) -> dict[str, Any]:
     [
         (napari_deep3d.predict, PredictSettings, PredictConfig),
         (napari_deep3d.register, RegisterSettings, RegisterConfig),
+        (napari_deep3d.evaluate, EvaluateSettings, EvaluateConfig),
         (napari_deep3d.train, TrainSettings, TrainConfig),
     ],
 )
@@ -317,7 +318,12 @@ def test_the_keywords_of_simulate_are_the_fields_of_its_config() -> None:
 
 
 @pytest.mark.parametrize(
-    ("function", "settings"), [(napari_deep3d.predict, PredictSettings), (napari_deep3d.register, RegisterSettings)]
+    ("function", "settings"),
+    [
+        (napari_deep3d.predict, PredictSettings),
+        (napari_deep3d.register, RegisterSettings),
+        (napari_deep3d.evaluate, EvaluateSettings),
+    ],
 )
 def test_every_keyword_is_explained(function: Any, settings: Any) -> None:
     for name in get_type_hints(settings):

@@ -18,6 +18,7 @@ from napari_deep3d.core import (
     PRESETS,
     Deepest,
     Device,
+    EvaluateConfig,
     Event,
     InputError,
     Precision,
@@ -40,6 +41,10 @@ from napari_deep3d.core.registration import Registration, register_volumes
 from napari_deep3d.core.simulation.scene import SceneBounds
 from napari_deep3d.io import check_output, open_stack, write_stack
 from napari_deep3d.jobs.adapt import AdaptResult, adapt_model, settings_for
+from napari_deep3d.jobs.evaluate import Evaluation, evaluate_volumes
+from napari_deep3d.jobs.evaluate_figures import draw_evaluation
+from napari_deep3d.jobs.evaluate_file import EvaluatedFile, EvaluatedFolder, evaluate_file, evaluate_folders
+from napari_deep3d.jobs.evaluate_report import check_report, write_report
 from napari_deep3d.jobs.predict import Prediction, predict_volume
 from napari_deep3d.jobs.predict_file import FilePrediction, Times, predict_file, uncertainty_path
 from napari_deep3d.jobs.register import RegisteredFolder, RegisteredPair, StackSource, register_folders, register_pair
@@ -107,6 +112,14 @@ class TrainSettings(TypedDict, total=False):
     seed: int
 
 
+class EvaluateSettings(TypedDict, total=False):
+    """Settings of :func:`evaluate`: the fields of :class:`napari_deep3d.core.config.EvaluateConfig`."""
+
+    percentiles: tuple[float, float]
+    spacing_um: Spacing | None
+    micro_ssim: bool
+
+
 class RunOptions(TypedDict, total=False):
     """Options of a run that are no settings."""
 
@@ -135,6 +148,16 @@ class RegisterOptions(RegisterSettings, RunOptions, total=False):
     widefield_axes: str | None
     confocal_spacing_um: Spacing | None
     widefield_spacing_um: Spacing | None
+
+
+class EvaluateOptions(EvaluateSettings, RunOptions, total=False):
+    """Keywords of :func:`evaluate`."""
+
+    prediction_channel: int | None
+    confocal_channel: int | None
+    widefield_channel: int | None
+    time: int | None
+    axes: str | None
 
 
 @overload
@@ -508,6 +531,103 @@ def adapt(
     else:
         volume, known = Volume(np.asarray(stack), spacing_um), {}
     return drain(adapt_model(volume, run, settings_for(known, given), name=name, stop=stop), on_event)
+
+
+@overload
+def evaluate(
+    prediction: Array,
+    confocal: Array,
+    output: File | None = None,
+    *,
+    widefield: Array | None = None,
+    **options: Unpack[EvaluateOptions],
+) -> Evaluation: ...
+@overload
+def evaluate(
+    prediction: File,
+    confocal: File,
+    output: File | None = None,
+    *,
+    widefield: File | None = None,
+    **options: Unpack[EvaluateOptions],
+) -> EvaluatedFile | EvaluatedFolder: ...
+def evaluate(
+    prediction: Array | File,
+    confocal: Array | File,
+    output: File | None = None,
+    *,
+    widefield: Array | File | None = None,
+    prediction_channel: int | None = None,
+    confocal_channel: int | None = None,
+    widefield_channel: int | None = None,
+    time: int | None = None,
+    axes: str | None = None,
+    overwrite: bool = False,
+    on_event: OnEvent | None = None,
+    stop: Stop = never,
+    **settings: Unpack[EvaluateSettings],
+) -> Evaluation | EvaluatedFile | EvaluatedFolder:
+    """Measure how close a prediction is to its confocal stack.
+
+    Parameters
+    ----------
+    prediction, confocal : array, axes (Z, Y, X), or str or Path
+        Two arrays, two files, or two folders of files with the same names; voxel on voxel.
+    output : str or Path, optional
+        Report to write, ``.html``: one file that opens without a network.
+    widefield : array, or str or Path, optional
+        What the prediction was made from, to be measured as well.
+    prediction_channel, confocal_channel, widefield_channel, time, axes : int, str, optional
+        What of files that hold several, counted from 0, as in :func:`predict`.
+    overwrite : bool
+        Whether ``output`` may be replaced.
+    on_event, stop
+        As in :func:`predict`.
+    **settings
+        percentiles : percentiles of the confocal stack that become 0 and 1
+        spacing_um : voxel size (Z, Y, X) in um; arrays need it, of files it replaces what they state
+        micro_ssim : whether to tell MicroSSIM, too; needs the package microssim
+
+    Returns
+    -------
+    Evaluation
+        From arrays: figures and curves by depth of each stack, in ``stacks["prediction"]`` and so on.
+    EvaluatedFile
+        From files: the ``evaluation``, and the report's name.
+    EvaluatedFolder
+        From folders: ``evaluations``, and in ``problems`` why others have none; if stopped, ``complete`` is false.
+
+    Raises
+    ------
+    InputError
+        If something given cannot be used.
+    StoppedError
+        If it was stopped before anything was finished.
+    """
+    config = EvaluateConfig.checked(**settings)
+    if isinstance(prediction, str | Path) and isinstance(confocal, str | Path):
+        if widefield is not None and not isinstance(widefield, str | Path):
+            raise InputError("give three files or three arrays, not some of each.")
+        own = StackSource(Path(prediction), prediction_channel, axes=axes, time=time)
+        other = StackSource(Path(confocal), confocal_channel, axes=axes, time=time)
+        raw = None if widefield is None else StackSource(Path(widefield), widefield_channel, axes=axes, time=time)
+        if own.is_folder_of_stacks:
+            return drain(evaluate_folders(own, other, raw, output, config, overwrite=overwrite, stop=stop), on_event)
+        return drain(evaluate_file(own, other, raw, output, config, overwrite=overwrite, stop=stop), on_event)
+    if any(isinstance(stack, str | Path) for stack in (prediction, confocal, widefield)):
+        raise InputError("give three files or three arrays, not some of each.")
+    if any(choice is not None for choice in (prediction_channel, confocal_channel, widefield_channel, time, axes)):
+        raise InputError("channels, time and axes choose from files; an array has axes Z, Y, X: choose by indexing it.")
+    path = None if output is None else check_report(output, overwrite)
+    predicted, truth = (
+        Volume(np.asarray(stack), config.spacing_um, name=name)
+        for stack, name in ((prediction, "prediction"), (confocal, "confocal"))
+    )
+    blurred = None if widefield is None else Volume(np.asarray(widefield), config.spacing_um, name="widefield")
+    found = drain(evaluate_volumes(predicted, truth, blurred, config, stop=stop), on_event)
+    if path is not None:
+        write_report(path, found, draw_evaluation(found))
+    return found
 
 
 def train_config(preset: str, *settings: Mapping[str, Any]) -> TrainConfig:

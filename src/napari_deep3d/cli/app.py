@@ -11,6 +11,7 @@ from napari_deep3d.cli import options
 from napari_deep3d.cli.adapt import adapt
 from napari_deep3d.cli.console import BAD_INPUT, INTERRUPTED, report
 from napari_deep3d.cli.demo import demo
+from napari_deep3d.cli.evaluate import evaluate
 from napari_deep3d.cli.models import models
 from napari_deep3d.cli.predict import predict
 from napari_deep3d.cli.register import register
@@ -38,7 +39,7 @@ def info(as_json: options.Json = False) -> None:
     report(describe_machine(), as_json)
 
 
-for command in (predict, register, simulate, train, adapt, demo):
+for command in (predict, register, simulate, train, adapt, evaluate, demo):
     app.command()(command)
 app.add_typer(models, name="models")
 

@@ -10,6 +10,7 @@ from napari_deep3d.core.config import (
     Config,
     Deepest,
     Device,
+    EvaluateConfig,
     Patch,
     Percentiles,
     Precision,

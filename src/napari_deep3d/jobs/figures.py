@@ -55,14 +55,14 @@ def draw_comparison(
     """
     z_um, y_um, x_um = _size_um(stacks[0][1], spacing_um)
     heights = [min(MAX_RATIO, y_um / x_um), min(MAX_RATIO, z_um / x_um)]
-    figure = _new_figure(COMPARED_INCHES * len(stacks), COMPARED_INCHES * sum(heights) + 0.9, facecolor="black")
+    figure = new_figure(COMPARED_INCHES * len(stacks), COMPARED_INCHES * sum(heights) + 0.9, facecolor="black")
     axes = figure.subplots(2, len(stacks), squeeze=False, height_ratios=heights)
 
     # 1. A column for each stack.
     for column, (caption, voxels) in enumerate(stacks):
         limits = {"vmin": float(np.percentile(voxels, 0.1)), "vmax": float(np.percentile(voxels, 99.9))}
         for axis, section, depth in zip(axes[:, column], (voxels[plane], voxels[:, row]), (y_um, z_um), strict=True):
-            _show(axis, section, (x_um, depth), cmap="gray", **limits)
+            show_section(axis, section, (x_um, depth), cmap="gray", **limits)
             axis.set_xticks([])
             axis.set_yticks([])
         axes[0, column].set_title(caption, color="white", fontsize=10)
@@ -89,7 +89,7 @@ def draw_registration(
     """
     z_um, y_um, x_um = _size_um(pair.confocal, pair.spacing_um)
     height = float(np.clip(SECTION_INCHES * max(y_um, z_um) / x_um, 1.2, 5.0)) + 0.7
-    figure = _new_figure(4 * SECTION_INCHES + 1, height + CURVES_INCHES + 0.4)
+    figure = new_figure(4 * SECTION_INCHES + 1, height + CURVES_INCHES + 0.4)
     above, below = figure.subfigures(2, 1, height_ratios=(height, CURVES_INCHES))
 
     # 1. The plane and the row with most light, before and after: green and magenta, grey where both are.
@@ -105,7 +105,7 @@ def draw_registration(
             thin_rows = thin if view == "x-y" else 1
             green, magenta = (_from_0_to_1(section[::thin_rows, ::thin]) for section in sections)
             axis = next(axes)
-            _show(axis, np.stack([magenta, green, magenta], axis=-1), (x_um, depth_um))
+            show_section(axis, np.stack([magenta, green, magenta], axis=-1), (x_um, depth_um))
             axis.set_title(f"{view} {when}", fontsize=10)
             axis.set_xlabel("x (um)", fontsize=8)
             axis.set_ylabel("y (um)" if view == "x-y" else "z (um)", fontsize=8)
@@ -155,7 +155,7 @@ def _size_um(voxels: NDArray[Any], spacing_um: Spacing) -> Spacing:
     return zyx(n * step for n, step in zip(voxels.shape, spacing_um, strict=True))
 
 
-def _new_figure(width_inches: float, height_inches: float, **style: Any) -> Any:
+def new_figure(width_inches: float, height_inches: float, **style: Any) -> Any:
     """A figure that needs no window."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -165,7 +165,7 @@ def _new_figure(width_inches: float, height_inches: float, **style: Any) -> Any:
     return figure
 
 
-def _show(axis: Any, section: NDArray[Any], size_um: tuple[float, float], **style: Any) -> None:
+def show_section(axis: Any, section: NDArray[Any], size_um: tuple[float, float], **style: Any) -> None:
     """Show a section, its size along x and down given in um."""
     extent = (0, size_um[0], size_um[1], 0)
     axis.imshow(section, extent=extent, aspect="equal", interpolation="nearest", **style)

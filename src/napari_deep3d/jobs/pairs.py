@@ -20,7 +20,7 @@ from napari_deep3d.core import (
     never,
     shape_of,
 )
-from napari_deep3d.io import STACK_SUFFIXES, open_stack, readable, write_stack
+from napari_deep3d.io import STACK_SUFFIXES, open_stack, readable, stack_name, write_stack
 
 if TYPE_CHECKING:
     from napari_deep3d.nn.patches import TrainingPair
@@ -164,6 +164,27 @@ def stacks_in(folder: Path) -> list[Path]:
         for path in sorted(folder.iterdir())
         if path.suffix.lower() in STACK_SUFFIXES and not path.name.startswith(".")
     ]
+
+
+def pair_up(first: Path, second: Path) -> tuple[list[tuple[str, str]], set[str]]:
+    """Files of two folders whose names, without endings, are the same, and files without a partner.
+
+    InputError if there is no such folder, or no two files of one name.
+    """
+    found: list[dict[str, str]] = []
+    for folder in (first, second):
+        if not folder.is_dir():
+            raise InputError(f"{folder} is no folder. Give two files, or two folders of files with the same names.")
+        found.append({stack_name(path): path.name for path in stacks_in(folder)})
+    own, other = found
+    common = sorted(own.keys() & other.keys())
+    if not common:
+        raise InputError(
+            f"{first} and {second} hold no two stacks of the same name ({len(own)} and {len(other)} "
+            "stacks). Name the files of a pair alike, in two folders."
+        )
+    alone = {file for side in found for name, file in side.items() if name not in common}
+    return [(own[name], other[name]) for name in common], alone
 
 
 def memory_bytes(pairs: Sequence[LoadedPair]) -> float:

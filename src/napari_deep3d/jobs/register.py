@@ -39,9 +39,9 @@ from napari_deep3d.core.registration import (
     centre_um,
     register_volumes,
 )
-from napari_deep3d.io import check_folder, open_stack, stack_name
+from napari_deep3d.io import StackFile, check_folder, open_stack, stack_name
 from napari_deep3d.jobs.figures import draw_registration
-from napari_deep3d.jobs.pairs import KINDS, WRITTEN_SUFFIX, PairsFolder, stacks_in
+from napari_deep3d.jobs.pairs import KINDS, WRITTEN_SUFFIX, PairsFolder, pair_up
 
 REGISTRATION = "registration"
 """The folder, beside those of the stacks, of what was found and its picture."""
@@ -53,7 +53,8 @@ COLUMNS = ("name", "confidence", "shift_z_um", "shift_y_um", "shift_x_um", "meth
 class StackSource:
     """Where one stack of a pair is: a file or a folder of them, its channel, its voxel size (Z, Y, X) if unstated.
 
-    ``position`` and ``axes`` are as in :func:`~napari_deep3d.io.open_stack`.
+    ``position`` and ``axes`` are as in :func:`~napari_deep3d.io.open_stack`; ``channel`` and ``time``
+    count from 0; the time is for files that hold several.
     """
 
     path: Path
@@ -61,6 +62,7 @@ class StackSource:
     spacing_um: Spacing | None = None
     position: int | None = None
     axes: str | None = None
+    time: int | None = None
 
     @property
     def is_folder_of_stacks(self) -> bool:
@@ -76,9 +78,14 @@ class StackSource:
         """The stack of a name in the folder."""
         return replace(self, path=self.path / name)
 
+    def opened(self) -> StackFile:
+        """Open the file; voxels stay on disk."""
+        return open_stack(self.path, self.position, self.axes)
+
     def volume(self) -> Volume:
         """Open the stack; voxels stay on disk."""
-        stack = open_stack(self.path, self.position, self.axes).volume(self.channel)
+        file = self.opened()
+        stack = file.volume(self.channel, self.time if file.n_times > 1 else None)
         return replace(stack, spacing_um=self.spacing_um or stack.spacing_um)
 
 
@@ -219,7 +226,7 @@ def register_folders(
     Also writes ``registration/summary.csv``, a row a pair, the least sure first. InputError if the folders hold no two
     files of one name.
     """
-    pairs, alone = _pair_up(confocal.path, widefield.path)
+    pairs, alone = pair_up(confocal.path, widefield.path)
     for name in sorted(alone):
         yield Notice(f"{name} has no partner of that name in the other folder; it is left out.")
     folder, rows = Path(output), list[Row]()
@@ -255,24 +262,6 @@ def _as_part(event: Event, number: int, total: int, where: str) -> Event:
     if isinstance(event, Progress):
         return Progress(number + event.fraction, total, f"{where}: {event.message}")
     return event
-
-
-def _pair_up(confocal: Path, widefield: Path) -> tuple[list[tuple[str, str]], set[str]]:
-    """Files of two folders whose names, without endings, are the same, and files without a partner."""
-    found: list[dict[str, str]] = []
-    for folder in (confocal, widefield):
-        if not folder.is_dir():
-            raise InputError(f"{folder} is no folder. Give two files, or two folders of files with the same names.")
-        found.append({stack_name(path): path.name for path in stacks_in(folder)})
-    own, other = found
-    common = sorted(own.keys() & other.keys())
-    if not common:
-        raise InputError(
-            f"{confocal} and {widefield} hold no two stacks of the same name ({len(own)} and {len(other)} "
-            "stacks). Name the files of a pair alike, in two folders."
-        )
-    alone = {file for side in found for name, file in side.items() if name not in common}
-    return [(own[name], other[name]) for name in common], alone
 
 
 def _files(folder: PairsFolder, name: str) -> list[Path]:

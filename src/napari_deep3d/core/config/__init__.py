@@ -20,6 +20,7 @@ from napari_deep3d.core.config.base import (
 from napari_deep3d.core.config.commands import (
     DEFAULT_MODEL,
     AdaptConfig,
+    EvaluateConfig,
     PredictConfig,
     RegisterConfig,
     RegisterMethod,

@@ -1,4 +1,4 @@
-"""How to predict, register and simulate: settings with their bounds."""
+"""How to predict, register, adapt, evaluate and simulate: settings with their bounds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from napari_deep3d.core.config.base import Config, Deepest, Device, Patch, Precision, Quality
+from napari_deep3d.core.config.base import Config, Deepest, Device, Patch, Percentiles, Precision, Quality
 from napari_deep3d.core.types import Shape, Spacing
 from napari_deep3d.core.volume import check_spacing
 
@@ -107,6 +107,21 @@ class AdaptConfig(Config):
                 f"{self.immersion_index:g}, as it is for every lens; air has 1.0, water 1.333, oil 1.518"
             )
         return self
+
+
+class EvaluateConfig(Config):
+    """How to compare a stack with its confocal one."""
+
+    percentiles: Percentiles = Field((0.1, 99.9), description="percentiles of the confocal stack that become 0 and 1")
+    spacing_um: Spacing | None = Field(
+        None, description="voxel size Z,Y,X in um, if the stacks have none or a wrong one"
+    )
+    micro_ssim: bool = Field(False, description="tell MicroSSIM, too; needs the package microssim")
+
+    @field_validator("spacing_um")
+    @classmethod
+    def _spacing(cls, value: Spacing | None) -> Spacing | None:
+        return None if value is None else check_spacing(value)
 
 
 class SimulateConfig(Config):
