@@ -379,3 +379,39 @@ def test_register_files(pair_files: tuple[Path, Path], tmp_path: Path) -> None:
 def test_register_refuses_unknown_settings(pair_files: tuple[Path, Path]) -> None:
     with pytest.raises(InputError, match="unknown name 'window'"):
         napari_deep3d.register(*pair_files, window=3)
+
+
+def test_evaluate_arrays_and_files(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    confocal = rng.random((8, 32, 32), dtype=np.float32)
+    prediction = (confocal + 0.1 * rng.random(confocal.shape)).astype(np.float32)
+    events: list[Event] = []
+    report = tmp_path / "report.html"
+    found = napari_deep3d.evaluate(prediction, confocal, report, spacing_um=(0.5, 0.2, 0.2), on_event=events.append)
+    assert found.stacks["prediction"].figures["rmse_fit"] == pytest.approx(0.1 / 12**0.5, rel=0.1)
+    assert any(isinstance(event, Progress) for event in events)
+    assert report.exists()
+    with pytest.raises(InputError, match="is not replaced"):
+        napari_deep3d.evaluate(prediction, confocal, report, spacing_um=(0.5, 0.2, 0.2))
+    files = [write_stack(tmp_path / f"{i}.tif", data, (0.5, 0.2, 0.2)) for i, data in enumerate((prediction, confocal))]
+    from_files = napari_deep3d.evaluate(*files)
+    assert from_files.evaluation.stacks["prediction"].figures == pytest.approx(
+        found.stacks["prediction"].figures, nan_ok=True
+    )
+    alone = napari_deep3d.evaluate(files[0])
+    assert "rmse" not in alone.evaluation.stacks["prediction"].figures
+
+
+@pytest.mark.parametrize(
+    ("options", "got"),
+    [
+        ({"confocal": "a.tif"}, "cannot be mixed"),
+        ({"time": 1}, "choose by indexing"),
+        ({}, "no voxel size"),
+        ({"percentiles": (5.0, 1.0)}, "rising percentiles"),
+        ({"confocal": np.ones((8, 32, 31)), "spacing_um": (1.0, 1.0, 1.0)}, "differ in size"),
+    ],
+)
+def test_evaluate_refuses(stack: NDArray[np.uint16], options: dict[str, Any], got: str) -> None:
+    with pytest.raises(InputError, match=got):
+        napari_deep3d.evaluate(**({"prediction": stack, "confocal": stack} | options))

@@ -536,7 +536,7 @@ def adapt(
 @overload
 def evaluate(
     prediction: Array,
-    confocal: Array,
+    confocal: Array | None = None,
     output: File | None = None,
     *,
     widefield: Array | None = None,
@@ -545,7 +545,7 @@ def evaluate(
 @overload
 def evaluate(
     prediction: File,
-    confocal: File,
+    confocal: File | None = None,
     output: File | None = None,
     *,
     widefield: File | None = None,
@@ -553,7 +553,7 @@ def evaluate(
 ) -> EvaluatedFile | EvaluatedFolder: ...
 def evaluate(
     prediction: Array | File,
-    confocal: Array | File,
+    confocal: Array | File | None = None,
     output: File | None = None,
     *,
     widefield: Array | File | None = None,
@@ -567,12 +567,13 @@ def evaluate(
     stop: Stop = never,
     **settings: Unpack[EvaluateSettings],
 ) -> Evaluation | EvaluatedFile | EvaluatedFolder:
-    """Measure how close a prediction is to its confocal stack.
+    """Measure how good a prediction is, beside its confocal and its wide-field stack.
 
     Parameters
     ----------
     prediction, confocal : array, axes (Z, Y, X), or str or Path
-        Two arrays, two files, or two folders of files with the same names; voxel on voxel.
+        Two arrays, two files, or two folders of files with the same names; voxel on voxel. Without a confocal stack
+        only what stacks show by themselves is measured.
     output : str or Path, optional
         Report to write, ``.html``: one file that opens without a network.
     widefield : array, or str or Path, optional
@@ -605,28 +606,31 @@ def evaluate(
         If it was stopped before anything was finished.
     """
     config = EvaluateConfig.checked(**settings)
-    if isinstance(prediction, str | Path) and isinstance(confocal, str | Path):
-        if widefield is not None and not isinstance(widefield, str | Path):
-            raise InputError("give three files or three arrays, not some of each.")
-        own = StackSource(Path(prediction), prediction_channel, axes=axes, time=time)
-        other = StackSource(Path(confocal), confocal_channel, axes=axes, time=time)
-        raw = None if widefield is None else StackSource(Path(widefield), widefield_channel, axes=axes, time=time)
+    given = (prediction, confocal, widefield)
+    are_files = [isinstance(stack, str | Path) for stack in given if stack is not None]
+    if any(are_files) != all(are_files):
+        raise InputError("files and arrays cannot be mixed. Give the names of all stacks, or all as arrays.")
+    channels = (prediction_channel, confocal_channel, widefield_channel)
+    if all(are_files):
+        own, other, raw = (
+            StackSource(Path(stack), channel, axes=axes, time=time) if isinstance(stack, str | Path) else None
+            for stack, channel in zip(given, channels, strict=True)
+        )
+        assert own is not None
         if own.is_folder_of_stacks:
             return drain(evaluate_folders(own, other, raw, output, config, overwrite=overwrite, stop=stop), on_event)
         return drain(evaluate_file(own, other, raw, output, config, overwrite=overwrite, stop=stop), on_event)
-    if any(isinstance(stack, str | Path) for stack in (prediction, confocal, widefield)):
-        raise InputError("give three files or three arrays, not some of each.")
-    if any(choice is not None for choice in (prediction_channel, confocal_channel, widefield_channel, time, axes)):
+    if any(choice is not None for choice in (*channels, time, axes)):
         raise InputError("channels, time and axes choose from files; an array has axes Z, Y, X: choose by indexing it.")
     path = None if output is None else check_report(output, overwrite)
-    predicted, truth = (
-        Volume(np.asarray(stack), config.spacing_um, name=name)
-        for stack, name in ((prediction, "prediction"), (confocal, "confocal"))
+    predicted, truth, blurred = (
+        None if stack is None else Volume(np.asarray(stack), config.spacing_um, name=name)
+        for stack, name in zip(given, ("prediction", "confocal", "widefield"), strict=True)
     )
-    blurred = None if widefield is None else Volume(np.asarray(widefield), config.spacing_um, name="widefield")
+    assert predicted is not None
     found = drain(evaluate_volumes(predicted, truth, blurred, config, stop=stop), on_event)
     if path is not None:
-        write_report(path, found, draw_evaluation(found))
+        write_report(path, found, draw_evaluation(found, stop))
     return found
 
 

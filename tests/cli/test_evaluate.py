@@ -82,6 +82,18 @@ def test_two_folders(run: Run, files: Files, tmp_path: Path) -> None:
     assert "broken" in part.err
 
 
+def test_without_confocal_stacks(run: Run, files: Files, tmp_path: Path) -> None:
+    single = run("evaluate", files["prediction"], "--widefield", files["widefield"], "--json").json
+    assert "rmse" not in single
+    assert {"resolution_xy_um", "sharpness_signal", "by_depth", "widefield"} <= single.keys()
+    many = run("evaluate", files["prediction"].parent, "--json").json
+    assert many["resolution_xy_um"] == single["resolution_xy_um"]
+    assert "resolution_xy_um" in run("evaluate", files["prediction"].parent).out
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert "holds no stack" in refusal(run("evaluate", empty))
+
+
 def test_channels_and_time_points(run: Run, files: Files, tmp_path: Path) -> None:
     series = np.stack([tifffile.imread(files[kind]).astype(np.uint16) for kind in ("widefield", "confocal")])
     both = tmp_path / "both.tif"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -200,6 +201,32 @@ def test_confocal_stacks_that_are_refused(stacks: Stacks) -> None:
     assert told.spacing_um == SPACING_UM
 
 
+def test_without_a_confocal_stack(stacks: Stacks, found: Evaluation, tmp_path: Path) -> None:
+    prediction, _, widefield = stacks.volumes()
+    told = drain(evaluate_volumes(prediction, None, widefield))
+    assert list(told.stacks) == ["widefield", "prediction"]
+    for role, stack in told.stacks.items():
+        assert not set(NAMES) & {*stack.figures, *stack.by_depth}
+        for name in ("resolution_xy_um", "sharpness_signal", "high_frequency_share"):
+            assert stack.figures[name] == pytest.approx(found.stacks[role].figures[name])
+    page = Page(write_report(tmp_path / "report.html", told, draw_evaluation(told)).read_text())
+    assert len(page.sources) == 3
+    assert "RMSE, fitted" not in page.text
+
+
+def test_micro_ssim_beside_the_others(stacks: Stacks) -> None:
+    prediction, confocal, _ = stacks.volumes()
+    job = evaluate_volumes(prediction, confocal, config=EvaluateConfig(micro_ssim=True))
+    if find_spec("microssim") is None:
+        with pytest.raises(InputError, match="needs the package microssim"):
+            next(job)  # before anything is read
+        return
+    told = drain(job)
+    assert told.stacks["prediction"].figures["micro_ssim"] == pytest.approx(
+        np.nanmean(told.stacks["prediction"].by_depth["micro_ssim"])
+    )
+
+
 def test_places_that_differ_are_told_of(stacks: Stacks) -> None:
     prediction, confocal, _ = stacks.volumes()
     told = drain(evaluate_volumes(replace(prediction, origin_um=(0, 5, 0)), confocal))
@@ -262,7 +289,9 @@ def test_names_of_reports_that_are_refused(tmp_path: Path, name: str, got: str) 
 @pytest.fixture
 def _no_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pictures take a second each."""
-    monkeypatch.setattr("napari_deep3d.jobs.evaluate_file.draw_evaluation", lambda found: [Picture(found.name, b"png")])
+    monkeypatch.setattr(
+        "napari_deep3d.jobs.evaluate_file.draw_evaluation", lambda found, *_: [Picture(found.name, b"png")]
+    )
 
 
 @pytest.fixture

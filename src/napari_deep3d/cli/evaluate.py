@@ -18,7 +18,9 @@ Channel = Annotated[int | None, typer.Option(help="Channel, counted from 0.")]
 
 def evaluate(
     prediction: Annotated[Path, typer.Argument(help="Prediction, or a folder of them.")],
-    confocal: Annotated[Path, typer.Argument(help="Confocal stack, or a folder with the same names.")],
+    confocal: Annotated[
+        Path | None, typer.Argument(help="Confocal stack, or a folder with the same names; without it, less is told.")
+    ] = None,
     widefield: Annotated[
         Path | None, typer.Option(help="Wide-field stack, or a folder with the same names: measured, too.")
     ] = None,
@@ -34,7 +36,7 @@ def evaluate(
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
 ) -> None:
-    """Measure how close a prediction is to its confocal stack, and write a report."""
+    """Measure how good a prediction is, beside its confocal and its wide-field stack, and write a report."""
     config = EvaluateConfig.checked(
         spacing_um=options.parse_spacing(spacing), percentiles=_parse_percentiles(percentiles), micro_ssim=micro_ssim
     )
@@ -42,7 +44,7 @@ def evaluate(
     from napari_deep3d.jobs.register import StackSource
 
     own = StackSource(prediction, prediction_channel, axes=axes, time=time)
-    other = StackSource(confocal, confocal_channel, axes=axes, time=time)
+    other = None if confocal is None else StackSource(confocal, confocal_channel, axes=axes, time=time)
     raw = None if widefield is None else StackSource(widefield, widefield_channel, axes=axes, time=time)
     if not own.is_folder_of_stacks:
         done = run(lambda stop: evaluate_file(own, other, raw, output, config, overwrite=overwrite, stop=stop))

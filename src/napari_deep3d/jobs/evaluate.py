@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any, NamedTuple, TypeVar
@@ -41,7 +41,7 @@ from napari_deep3d.core import (
     told,
 )
 from napari_deep3d.core.evaluation.agreement import measure_agreement
-from napari_deep3d.core.evaluation.micro_ssim import measure_micro_ssim
+from napari_deep3d.core.evaluation.micro_ssim import check_micro_ssim, measure_micro_ssim
 from napari_deep3d.core.evaluation.no_reference import measure_stack
 from napari_deep3d.core.evaluation.ring_correlation import measure_ring_correlation
 from napari_deep3d.core.evaluation.spectrum import AxialSpectrum
@@ -103,9 +103,9 @@ class Evaluation:
     name : str
         Of the prediction.
     stacks : mapping
-        What was measured, by ``widefield`` (if there is one), ``prediction`` and ``confocal``.
+        What was measured, by ``widefield``, ``prediction`` and ``confocal``; of those that were given.
     sections : mapping
-        What to look at of each, through ``place``; of the prediction after the fit.
+        What to look at of each, through ``place``; of the prediction after the fit, if there is a confocal stack.
     place : (int, int)
         Plane and row of the sections.
     region : Box
@@ -183,7 +183,7 @@ class _Watched(LazyStack):
 
 def evaluate_volumes(
     prediction: Volume,
-    confocal: Volume,
+    confocal: Volume | None = None,
     widefield: Volume | None = None,
     config: EvaluateConfig | None = None,
     *,
@@ -196,7 +196,8 @@ def evaluate_volumes(
     ----------
     prediction, confocal, widefield : Volume
         Voxel on voxel, of one shape. The prediction is taken as it is, on a scale from 0 to 1, and after a fit; of the
-        others two percentiles become 0 and 1. What is no image in one of them does not count in any.
+        others two percentiles become 0 and 1. What is no image in one of them does not count in any. Without a confocal
+        stack the others are measured by themselves.
     config : EvaluateConfig or None
         The settings.
     provenance : mapping
@@ -219,17 +220,19 @@ def evaluate_volumes(
         yield Notice(notice)
 
     # 1. The measures: each a part of the time.
-    plan, judged = _Plan(clock, len(volumes), config.micro_ssim, stop), dict[str, StackEvaluation]()
+    plan, judged = _Plan(clock, list(volumes), config.micro_ssim, stop), dict[str, StackEvaluation]()
     for role in volumes:
         judged[role] = yield from _measure(role, ready, config, plan)
 
-    # 2. What to look at: the sharpest plane of the confocal stack, and there the brightest row.
-    truth, region = ready.scaled[CONFOCAL], ready.region
-    plane = int(np.nanargmax(judged[CONFOCAL].by_depth["sharpness_signal"]))
-    row = int(np.asarray(truth[plane]).mean(axis=1).argmax())
-    sections = {role: _sections(stack, plane, row) for role, stack in ready.compared.items()}
-    scale, offset = (np.float32(judged[PREDICTION].figures[name]) for name in ("scale", "offset"))
-    sections[PREDICTION] = Sections(*(scale * section + offset for section in sections[PREDICTION]))
+    # 2. What to look at: the sharpest plane of the confocal stack, or else the prediction, and there the brightest row.
+    region, shown = ready.region, list(volumes)[-1]
+    plane = int(np.nanargmax(judged[shown].by_depth["sharpness_signal"]))
+    row = int(np.asarray(ready.scaled[shown][plane]).mean(axis=1).argmax())
+    sections = {role: _sections(stack, plane, row) for role, stack in ready.scaled.items()}
+    if CONFOCAL in volumes:
+        scale, offset = (np.float32(judged[PREDICTION].figures[name]) for name in ("scale", "offset"))
+        as_it_is = _sections(ready.compared[PREDICTION], plane, row)
+        sections[PREDICTION] = Sections(*(scale * section + offset for section in as_it_is))
     return Evaluation(
         name=prediction.name,
         stacks=judged,
@@ -261,6 +264,8 @@ class _Ready(NamedTuple):
 
 def _prepare(volumes: Mapping[str, Volume], config: EvaluateConfig, stop: Stop) -> Job[_Ready]:
     """Check the stacks, find what is image in all of them, and bring them to one scale."""
+    if config.micro_ssim:
+        check_micro_ssim()
     spacing_um, notices = check_together(volumes, config.spacing_um)
     yield Progress(0, 1, "reading the stacks")
     watched, no_data = _held(volumes, stop), None
@@ -274,12 +279,12 @@ def _prepare(volumes: Mapping[str, Volume], config: EvaluateConfig, stop: Stop) 
     if no_data is not None and no_data.is_everything:
         raise InputError("the stacks have no image in common: where one shows something, another is blank. Crop them.")
     parts = {role: image_part(stack, no_data) for role, stack in watched.items()}
-    region = parts[CONFOCAL].region
+    region = parts[PREDICTION].region
     no_data = cropped(no_data, region)
     bounds = {role: intensity_range(part.data, config.percentiles, no_data) for role, part in parts.items()}
     scaled: dict[str, Stack] = {role: NormalisedStack(part.data, bounds[role]) for role, part in parts.items()}
     low, high = bounds[PREDICTION]
-    if not USUAL[0] <= low <= high <= USUAL[1]:
+    if CONFOCAL in volumes and not USUAL[0] <= low <= high <= USUAL[1]:
         notices.append(
             f"The prediction has values of about {low:.4g} to {high:.4g}, not 0 to 1: rmse and ssim take it as it is "
             "and say little; rmse_fit and ssim_fit do not depend on scale and offset."
@@ -290,18 +295,18 @@ def _prepare(volumes: Mapping[str, Volume], config: EvaluateConfig, stop: Stop) 
 
 def _measure(role: str, ready: _Ready, config: EvaluateConfig, plan: _Plan) -> Job[StackEvaluation]:
     """All measures of one stack."""
-    own, truth, title = ready.compared[role], ready.scaled[CONFOCAL], TITLES[role]
+    own, truth, title = ready.compared[role], ready.scaled.get(CONFOCAL), TITLES[role]
     figures, by_depth = dict[str, float](), dict[str, DoubleArray]()
-    if role != CONFOCAL:
-        close = yield from plan.told(measure_agreement(own, truth, ready.no_data), f"{title}: RMSE and SSIM", 4)
+    if truth is not None and role != CONFOCAL:
+        close = yield from plan.told(measure_agreement(own, truth, ready.no_data), f"{title}: RMSE and SSIM", 5)
         figures |= {name: getattr(close.score, name) for name in SCORES}
         figures |= {"scale": close.scale, "offset": close.offset}
         by_depth |= {name: getattr(close.by_plane, name) for name in SCORES}
         ring = yield from plan.told(measure_ring_correlation(own, truth, ready.spacing_um), f"{title}: FRC", 1)
         figures["frc_um"] = ring.resolution_um
-    if role != CONFOCAL and config.micro_ssim:
+    if truth is not None and role != CONFOCAL and config.micro_ssim:
         planes = yield from plan.told(measure_micro_ssim(own, truth), f"{title}: MicroSSIM", 6)
-        figures["micro_ssim"] = float(np.nanmean(planes))
+        figures["micro_ssim"] = float(np.mean(planes[np.isfinite(planes)]))
         by_depth["micro_ssim"] = planes
     message = f"{title}: resolution, sharpness, spectra"
     alone = yield from plan.told(measure_stack(ready.scaled[role], ready.spacing_um, ready.no_data, truth), message, 4)
@@ -315,34 +320,35 @@ def check_together(volumes: Mapping[str, Volume], spacing_um: Spacing | None = N
 
     ``volumes`` by their roles; ``spacing_um`` (Z, Y, X) takes the place of what they say.
     """
-    confocal, notices = volumes[CONFOCAL], list[str]()
+    first, notices = CONFOCAL if CONFOCAL in volumes else PREDICTION, list[str]()
+    other = volumes[first]
     remedy = "Voxel is compared with voxel: register the pair first (napari-deep3d register), or crop both alike."
     for role, volume in volumes.items():
-        if volume.shape != confocal.shape:
+        if volume.shape != other.shape:
             sizes = " and ".join(
                 f"the {title} stack {each.name} has {' x '.join(map(str, each.shape))}"
-                for title, each in ((TITLES[role], volume), (TITLES[CONFOCAL], confocal))
+                for title, each in ((TITLES[role], volume), (TITLES[first], other))
             )
             raise InputError(f"the stacks differ in size: {sizes} voxels (Z, Y, X). {remedy}")
     stated = {role: volume.spacing_um for role, volume in volumes.items() if volume.spacing_um is not None}
     if spacing_um is None:
         if not stated:
-            confocal.require_spacing_um()
-        spacing_um = stated.get(CONFOCAL) or next(iter(stated.values()))
+            other.require_spacing_um()
+        spacing_um = stated.get(first) or next(iter(stated.values()))
         for role, size in stated.items():
             if any(abs(a / b - 1) > SAME_SPACING for a, b in zip(size, spacing_um, strict=True)):
                 sizes = f"{format_spacing(size)} of the {TITLES[role]} stack {volumes[role].name}"
                 raise InputError(
-                    f"the voxel sizes differ: {sizes}, {format_spacing(spacing_um)} of the confocal stack "
-                    f"{confocal.name}. {remedy} If a file is wrong about it, give the voxel size with --spacing "
+                    f"the voxel sizes differ: {sizes}, {format_spacing(spacing_um)} of the {TITLES[first]} stack "
+                    f"{other.name}. {remedy} If a file is wrong about it, give the voxel size with --spacing "
                     "(spacing_um=...)."
                 )
     for role, volume in volumes.items():
-        apart = [abs(a - b) / step for a, b, step in zip(volume.origin_um, confocal.origin_um, spacing_um, strict=True)]
+        apart = [abs(a - b) / step for a, b, step in zip(volume.origin_um, other.origin_um, spacing_um, strict=True)]
         if max(apart) > 0.5:
             notices.append(
-                f"The files put the {TITLES[role]} stack elsewhere than the confocal stack; they are compared as if "
-                "their first voxels lay on each other."
+                f"The files put the {TITLES[role]} stack elsewhere than the {TITLES[first]} stack; they are compared "
+                "as if their first voxels lay on each other."
             )
     doubt = doubt_spacing(spacing_um)
     return spacing_um, [
@@ -383,9 +389,10 @@ def _check_image(name: str, title: str, stack: Stack, no_data: NoData | None) ->
 class _Plan:
     """The share of the work that each measure is, for the time left."""
 
-    def __init__(self, clock: Clock, stacks: int, micro_ssim: bool, stop: Stop) -> None:
+    def __init__(self, clock: Clock, roles: Sequence[str], micro_ssim: bool, stop: Stop) -> None:
         self._clock, self._stop, self._done = clock, stop, 0.0
-        self._total = 4.0 * stacks + (5.0 + 6.0 * micro_ssim) * (stacks - 1)
+        compared = len(roles) - 1 if CONFOCAL in roles else 0
+        self._total = 4.0 * len(roles) + (6.0 + 6.0 * micro_ssim) * compared
 
     def told(self, steps: Steps[T], message: str, work: float) -> Job[T]:
         """Run a measure that is so much work, in the units of all."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from napari_deep3d.core import FloatArray
+from napari_deep3d.core import FloatArray, Stop, StoppedError, never
 from napari_deep3d.jobs.evaluate import CONFOCAL, PREDICTION, TITLES, WIDEFIELD, Evaluation
 from napari_deep3d.jobs.figures import new_figure, show_section
 
@@ -26,17 +26,23 @@ class Picture(NamedTuple):
     png: bytes
 
 
-def draw_evaluation(found: Evaluation) -> list[Picture]:
-    """Draw the sections, the curves by depth and the spectra of an evaluation."""
-    return [_draw_sections(found), _draw_depth(found), _draw_spectra(found)]
+def draw_evaluation(found: Evaluation, stop: Stop = never) -> list[Picture]:
+    """Draw the sections, the curves by depth and the spectra of an evaluation; StoppedError if stopped in between."""
+    pictures = list[Picture]()
+    for draw in (_draw_sections, _draw_depth, _draw_spectra):
+        if stop():
+            raise StoppedError
+        pictures.append(draw(found))
+    return pictures
 
 
 def _draw_sections(found: Evaluation) -> Picture:
-    truth, predicted = found.sections[CONFOCAL], found.sections[PREDICTION]
-    differences = [a - b for a, b in zip(predicted, truth, strict=True)]
-    limit = max(1e-3, float(max(np.percentile(np.abs(part), 99.5) for part in differences)))
     columns = [(TITLES[role], list(found.sections[role]), "gray", 0.0, 1.0) for role in found.sections]
-    columns.append(("prediction - confocal", differences, "RdBu_r", -limit, limit))
+    if CONFOCAL in found.sections:
+        pair = zip(found.sections[PREDICTION], found.sections[CONFOCAL], strict=True)
+        differences = [a - b for a, b in pair]
+        limit = max(1e-3, float(max(np.percentile(np.abs(part), 99.5) for part in differences)))
+        columns.append(("prediction - confocal", differences, "RdBu_r", -limit, limit))
     z_um, y_um, x_um = (n * step for n, step in zip(found.region.shape, found.spacing_um, strict=True))
     heights = [min(MAX_RATIO, y_um / x_um), max(0.2, min(MAX_RATIO, z_um / x_um))]
     figure = new_figure(COLUMN_INCHES * len(columns) + 0.6, COLUMN_INCHES * sum(heights) + 1.0)
@@ -50,39 +56,48 @@ def _draw_sections(found: Evaluation) -> Picture:
         axes[1, column].set_xlabel("x (um)", fontsize=8)
     axes[0, 0].set_ylabel("y (um)", fontsize=8)
     axes[1, 0].set_ylabel("z (um)", fontsize=8)
-    bar = figure.colorbar(axes[0, -1].images[0], ax=axes[:, -1], shrink=0.6)
-    bar.ax.tick_params(labelsize=7)
+    if CONFOCAL in found.sections:
+        bar = figure.colorbar(axes[0, -1].images[0], ax=axes[:, -1], shrink=0.6)
+        bar.ax.tick_params(labelsize=7)
     figure.suptitle(f"plane {plane} (x-y), row {row} (x-z), counted from 0", fontsize=9)
+    shown = "All are shown from 0 (black) to 1 (white) on their own percentiles"
+    if CONFOCAL not in found.sections:
+        return Picture(
+            f"The sharpest plane of the prediction and its brightest row, true to scale. {shown}.", _png(figure)
+        )
     return Picture(
-        "The sharpest plane of the confocal stack and its brightest row, true to scale. All are shown from 0 (black) "
-        "to 1 (white) on their own percentiles, the prediction after the fit; right, where the prediction is too "
-        "bright (red) or too dark (blue).",
+        f"The sharpest plane of the confocal stack and its brightest row, true to scale. {shown}, the prediction after "
+        "the fit; right, where the prediction is too bright (red) or too dark (blue).",
         _png(figure),
     )
 
 
 def _draw_depth(found: Evaluation) -> Picture:
-    figure = new_figure(11, 3.2)
-    error, likeness, sharpness = figure.subplots(1, 3)
+    *compared, sharpness = (new_figure(11, 3.2) if CONFOCAL in found.stacks else new_figure(5, 3.2)).subplots(
+        1, 3 if CONFOCAL in found.stacks else 1, squeeze=False
+    )[0]
+    figure = sharpness.figure
     for role, stack in found.stacks.items():
         style = {"color": COLOURS[role], "label": TITLES[role]}
         if role != CONFOCAL:
-            error.plot(found.z_um, stack.by_depth["rmse_fit"], **style)
-            likeness.plot(found.z_um, stack.by_depth["ssim_fit"], **style)
+            for axis, name in zip(compared, ("rmse_fit", "ssim_fit"), strict=False):
+                axis.plot(found.z_um, stack.by_depth[name], **style)
         sharpness.semilogy(found.z_um, _positive(stack.by_depth["sharpness_signal"]), **style)
         sharpness.semilogy(found.z_um, _positive(stack.by_depth["sharpness_background"]), color=style["color"], ls=":")
-    for axis, label in (
-        (error, "RMSE after the fit"),
-        (likeness, "SSIM after the fit"),
-        (sharpness, "sharpness (1/px)"),
-    ):
-        axis.set_xlabel("z (um)", fontsize=9)
+    for axis, label in zip(compared, ("RMSE after the fit", "SSIM after the fit"), strict=False):
         axis.set_ylabel(label, fontsize=9)
+    sharpness.set_ylabel("sharpness (1/px)", fontsize=9)
+    for axis in (*compared, sharpness):
+        axis.set_xlabel("z (um)", fontsize=9)
         axis.tick_params(labelsize=8)
     figure.legend(*sharpness.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8)
     return Picture(
-        "By depth: distance from the confocal stack, likeness to it, and sharpness of the sharpest (signal, solid) and "
-        "the least sharp patch (background, dotted) of each plane.",
+        (
+            "By depth: distance from the confocal stack, likeness to it, and sharpness"
+            if compared
+            else "Sharpness by depth,"
+        )
+        + " of the sharpest (signal, solid) and the least sharp patch (background, dotted) of each plane.",
         _png(figure),
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -71,11 +71,9 @@ class EvaluatedFolder:
 
     def lines(self) -> dict[str, object]:
         """A line for each stack and their means, for people."""
-        lines: dict[str, object] = {
-            found.name: {name: found.stacks[PREDICTION].figures[name] for name in SCORES} for found in self.evaluations
-        }
+        lines: dict[str, object] = {found.name: _told(found.stacks[PREDICTION].figures) for found in self.evaluations}
         lines |= self.problems
-        lines["mean"] = {name: value for name, value in self._means(PREDICTION).items() if name in SCORES}
+        lines["mean"] = _told(self._means(PREDICTION))
         return lines | {"failed": len(self.problems), "output": None if self.output is None else str(self.output)}
 
     def _means(self, role: str) -> dict[str, object]:
@@ -94,9 +92,15 @@ class EvaluatedFolder:
         return means
 
 
+def _told(figures: Mapping[str, object]) -> dict[str, object]:
+    """Of all figures those that fit on a line: how close it is to confocal, or else what the stack shows by itself."""
+    names = SCORES if SCORES[0] in figures else ("resolution_xy_um", "resolution_z_um", "contrast_to_noise")
+    return {name: figures[name] for name in names if name in figures}
+
+
 def evaluate_file(
     prediction: StackSource,
-    confocal: StackSource,
+    confocal: StackSource | None = None,
     widefield: StackSource | None = None,
     output: str | Path | None = None,
     config: EvaluateConfig | None = None,
@@ -104,7 +108,7 @@ def evaluate_file(
     overwrite: bool = False,
     stop: Stop = never,
 ) -> Job[EvaluatedFile]:
-    """Evaluate one prediction, and write its report if ``output`` names one (.html).
+    """Evaluate one prediction, by itself without a confocal stack; write its report if ``output`` names one (.html).
 
     Raises
     ------
@@ -117,13 +121,13 @@ def evaluate_file(
     found = yield from _evaluate(prediction, confocal, widefield, config, stop)
     if path is not None:
         yield Progress(1, 1, "drawing the report")
-        write_report(path, found, draw_evaluation(found))
+        write_report(path, found, draw_evaluation(found, stop))
     return EvaluatedFile(replace(found, sections={}), path)
 
 
 def evaluate_folders(
     predictions: StackSource,
-    confocals: StackSource,
+    confocals: StackSource | None = None,
     widefields: StackSource | None = None,
     output: str | Path | None = None,
     config: EvaluateConfig | None = None,
@@ -133,8 +137,9 @@ def evaluate_folders(
 ) -> Job[EvaluatedFolder]:
     """Evaluate every prediction of a folder against the confocal stack of the same name; one that fails stops no other.
 
-    The report (.html) has a table of all, and pictures of the best, the middle and the worst one. Stopped before the
-    end, it has what is finished, and ``-incomplete`` in its name.
+    Without a folder of confocal stacks each is measured by itself. The report (.html) has a table of all, and pictures
+    of the best, the middle and the worst one. Stopped before the end, it has what is finished, and ``-incomplete`` in
+    its name.
 
     Raises
     ------
@@ -144,7 +149,7 @@ def evaluate_folders(
         If it was stopped before one was finished.
     """
     path, config = None if output is None else check_report(output, overwrite), config or EvaluateConfig()
-    pairs, alone = pair_up(predictions.path, confocals.path)
+    pairs, alone = _pairs(predictions, confocals)
     for name in sorted(alone):
         yield Notice(f"{name} has no partner of that name in the other folder; it is left out.")
     raw = {} if widefields is None else _names_in(widefields)
@@ -155,8 +160,11 @@ def evaluate_folders(
             if widefields is not None and name not in raw:
                 raise InputError(f"{widefields.path} holds no stack of the name {name}. Add it, or rename it.")
             widefield = None if widefields is None else widefields.within(raw[name])
-            job = _evaluate(predictions.within(own), confocals.within(other), widefield, config, stop)
+            confocal = None if confocals is None else confocals.within(other)
+            job = _evaluate(predictions.within(own), confocal, widefield, config, stop)
             made = yield from mapped(job, partial(_as_part, number=number, total=len(pairs), where=where))
+            if path is not None:
+                pictures[made.name] = draw_evaluation(made, stop)
         except StoppedError:
             complete = False
             break
@@ -164,8 +172,6 @@ def evaluate_folders(
             problems[name] = str(error)
             yield Notice(f"{where}, {own}: {error}")
             continue
-        if path is not None:
-            pictures[made.name] = draw_evaluation(made)
         found.append(replace(made, sections={}))
     if not found and not complete:
         raise StoppedError
@@ -179,9 +185,19 @@ def evaluate_folders(
     return EvaluatedFolder(tuple(found), problems, path, complete)
 
 
+def _pairs(predictions: StackSource, confocals: StackSource | None) -> tuple[list[tuple[str, str]], set[str]]:
+    """Files that belong together, and those without a partner; without confocal stacks each prediction by itself."""
+    if confocals is not None:
+        return pair_up(predictions.path, confocals.path)
+    names = [path.name for path in stacks_in(predictions.path)]
+    if not names:
+        raise InputError(f"{predictions.path} holds no stack; TIFF files or OME-Zarr folders are needed.")
+    return [(name, name) for name in names], set()
+
+
 def _evaluate(
     prediction: StackSource,
-    confocal: StackSource,
+    confocal: StackSource | None,
     widefield: StackSource | None,
     config: EvaluateConfig | None,
     stop: Stop,
@@ -191,11 +207,9 @@ def _evaluate(
             raise InputError(
                 f"{prediction.path} is given twice, as prediction and to compare with. Give another stack."
             )
-    raw = None if widefield is None else widefield.volume()
+    truth, raw = (None if source is None else source.volume() for source in (confocal, widefield))
     about = prediction.opened().description
-    return (
-        yield from evaluate_volumes(prediction.volume(), confocal.volume(), raw, config, provenance=about, stop=stop)
-    )
+    return (yield from evaluate_volumes(prediction.volume(), truth, raw, config, provenance=about, stop=stop))
 
 
 def _place(source: StackSource) -> tuple[object, ...]:
@@ -209,8 +223,8 @@ def _names_in(source: StackSource) -> dict[str, str]:
 
 
 def _shown(found: Sequence[Evaluation]) -> list[str]:
-    """Names of the best, the middle and the worst one, by RMSE after the fit."""
-    order = sorted(found, key=lambda each: each.stacks[PREDICTION].figures["rmse_fit"])
+    """Names of the best, the middle and the worst one, by RMSE after the fit; without a confocal stack by name."""
+    order = sorted(found, key=lambda each: each.stacks[PREDICTION].figures.get("rmse_fit", 0.0))
     return list(dict.fromkeys(order[place].name for place in (0, len(order) // 2, len(order) - 1)))
 
 

@@ -46,7 +46,9 @@ MEASURES = {
     ),
     "resolution_xy_um": Measure("resolution x-y (um)", "by decorrelation analysis; of the stack by itself", ""),
     "resolution_z_um": Measure("resolution z (um)", "by decorrelation analysis; of the stack by itself", ""),
-    "contrast_to_noise": Measure("contrast to noise", "of the confocal stack's structures against the rest", "more"),
+    "contrast_to_noise": Measure(
+        "contrast to noise", "of structures (those of the confocal stack, if there is one) against the rest", "more"
+    ),
     "sharpness_signal": Measure("sharpness, signal (1/px)", "slope in the sharpest 32 x 32 patch, mean of planes", ""),
     "sharpness_background": Measure("sharpness, background (1/px)", "slope in the least sharp patch", ""),
     "high_frequency_sum": Measure("high-frequency power", "lateral power above half the Nyquist frequency", ""),
@@ -116,10 +118,7 @@ def write_summary(
     body = [
         f"<h1>Evaluation of {len(evaluations)} predictions</h1>",
         f'<p class="note">{escape(note)}</p>' if note else "",
-        *(
-            f"<h2>{TITLES[role].capitalize()} against confocal</h2>{_summary_table(evaluations, role)}"
-            for role in roles
-        ),
+        *(f"<h2>{TITLES[role].capitalize()}</h2>{_summary_table(evaluations, role)}" for role in roles),
     ]
     if problems:
         rows = [[_cell(name), _cell(problem)] for name, problem in problems.items()]

@@ -56,7 +56,7 @@ def test_high_frequencies_of_white_noise_are_three_quarters_of_its_power() -> No
 
 
 def test_along_and_across_z(monkeypatch: pytest.MonkeyPatch) -> None:
-    for box in ((128, 256, 256), (16, 32, 32)):
+    for box in ((96, 192, 192), (16, 32, 32)):
         monkeypatch.setattr(spectrum, "BOX", box)
         found = finish(measure_axial_spectrum(grating(4, 0, (32, 64, 64))))
         row, column = np.unravel_index(np.nanargmax(found.power), found.power.shape)
@@ -87,7 +87,7 @@ def test_shell_correlation_in_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
     common = band_limited((32, 64, 64), 0.5, 0, (0, 1, 2))  # shares of each Nyquist frequency: isotropic in voxels
     rng = np.random.default_rng(1)
     noisy = [common + 0.3 * rng.normal(size=common.shape) for _ in range(2)]
-    for box in ((128, 256, 256), (32, 32, 32)):
+    for box in ((96, 192, 192), (32, 32, 32)):
         monkeypatch.setattr(ring_correlation, "BOX", box)
         found = finish(measure_shell_correlation(*noisy, (0.1, 0.1, 0.1)))
         ring = found.frequency[1] - found.frequency[0]

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from napari_deep3d.core import Box, NoData, Shape
 from napari_deep3d.core.no_data.mask import Mask
 
-BLOCK_VOXELS = 4_000_000
-"""About the largest block that is read at a time."""
+BLOCK_VOXELS = 2_000_000
+"""About the largest block that is read at a time: a third of a second of work, so that it can be stopped at once."""
 
 
 def blocks_of(shape: Shape, margin: int, depth: int = 16) -> Iterator[tuple[Box, Box]]:

@@ -80,6 +80,11 @@ def measure_micro_ssim(image: Stack, truth: Stack) -> Steps[DoubleArray]:
     return found
 
 
+def check_micro_ssim() -> None:
+    """InputError unless the package can be used: to be asked before anything else is measured."""
+    _package()
+
+
 def _package() -> tuple[Any, Any, Any, Any]:
     """What is used of the package: the measure, the elements of its SSIM, and how its factor is found."""
     try:

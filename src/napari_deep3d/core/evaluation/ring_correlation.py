@@ -27,7 +27,7 @@ from napari_deep3d.core import Box, DoubleArray, FloatArray, InputError, Spacing
 THRESHOLD = 1 / 7
 AVERAGED = 3
 """Rings whose mean must be below the threshold as well, so that one noisy ring is no crossing."""
-BOX = (128, 256, 256)
+BOX = (96, 192, 192)
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def measure_ring_correlation(first: Stack, second: Stack, spacing_um: Spacing) -
 def measure_shell_correlation(first: Stack, second: Stack, spacing_um: Spacing) -> Steps[RingCorrelation]:
     """FSC of two stacks (Z, Y, X): shells in cycles per um, up to the Nyquist frequency of the coarsest axis.
 
-    Sums over boxes of at most 128 x 256 x 256 voxels that make up the stacks, the last ones overlapping the others.
+    Sums over boxes of at most 96 x 192 x 192 voxels that make up the stacks, the last ones overlapping the others.
     """
     shape = shape_of(first)
     size = Box.centred(BOX, shape).shape

@@ -5,7 +5,7 @@ by the number of pixels and by the sum of w^2. Summed over all frequencies it is
 squared. Frequencies are shares of the Nyquist frequency, 1 / (2 voxel size).
 
 - Lateral spectrum: the mean over the planes; by rings of equal frequency it is a curve.
-- 3D spectrum: the mean over boxes of all planes (at most 128) and 256 x 256 pixels spread over the stack (Welch's
+- 3D spectrum: the mean over boxes of all planes (at most 96) and 192 x 192 pixels spread over the stack (Welch's
   method), so that no transform of the whole is needed; as a map of the frequency along z and across it, averaged around
   the axis, since microscopes look alike in all directions across.
 - The high-frequency sum of Fig. 7 is the lateral power inside a box of high frequencies. The paper does not say which:
@@ -24,7 +24,7 @@ from napari_deep3d.core import Box, DoubleArray, FloatArray, Stack, Steps, read_
 
 HIGH = 0.5
 """Share of the Nyquist frequency from which on a frequency is high."""
-BOX = (128, 256, 256)
+BOX = (96, 192, 192)
 BOXES = 16
 RINGS = 64
 
