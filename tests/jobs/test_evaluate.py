@@ -314,8 +314,11 @@ def test_two_folders(folders: dict[str, StackSource], tmp_path: Path) -> None:
     job = evaluate_folders(*folders.values(), tmp_path / "report.html")
     done = drain(job, events.append)
     assert [found.name for found in done.evaluations] == ["a", "c"]
-    assert "no stack of the name b" in done.problems["b"]
+    assert "there is no file" in done.problems["b"]
     assert any(isinstance(event, Notice) and "alone" in event.message for event in events)
+    progress = [event for event in events if isinstance(event, Progress)]
+    assert [event.fraction for event in progress] == sorted(event.fraction for event in progress)
+    assert progress[-1].seconds_left is not None
     told = done.report()
     single = drain(evaluate_file(*(source.within("a.ome.tif") for source in folders.values())))
     assert told["summary"][0]["rmse"] == pytest.approx(single.evaluation.stacks["prediction"].figures["rmse"])
@@ -327,7 +330,7 @@ def test_two_folders(folders: dict[str, StackSource], tmp_path: Path) -> None:
     page = Page((tmp_path / "report.html").read_text())
     assert len(page.sources) == 2  # a picture of each of the two
     assert re.search(r"mean\s+0\.", page.text)
-    assert "no stack of the name b" in page.text
+    assert "there is no file" in page.text
     assert "Model: tiny" in page.text
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from napari_deep3d.core import (
+    Clock,
     EvaluateConfig,
     Event,
     InputError,
@@ -149,50 +149,65 @@ def evaluate_folders(
         If it was stopped before one was finished.
     """
     path, config = None if output is None else check_report(output, overwrite), config or EvaluateConfig()
-    pairs, alone = _pairs(predictions, confocals)
-    for name in sorted(alone):
-        yield Notice(f"{name} has no partner of that name in the other folder; it is left out.")
-    raw = {} if widefields is None else _names_in(widefields)
-    found, pictures, problems, complete = list[Evaluation](), dict[str, list[Picture]](), dict[str, str](), True
-    for number, (own, other) in enumerate(pairs):
-        name, where = stack_name(Path(own)), f"stack {number + 1} of {len(pairs)}"
+    sets, alone = _sets(predictions, confocals, widefields)
+    for file in sorted(alone):
+        yield Notice(f"{file} has no partner of that name in the other folder; it is left out.")
+    found, pictures, problems, clock = list[Evaluation](), dict[str, list[Picture]](), dict[str, str](), Clock()
+    complete = True
+    for number, sources in enumerate(sets):
+        where = f"stack {number + 1} of {len(sets)}"
+
+        def overall(event: Event, number: int = number, where: str = where) -> Event:
+            if isinstance(event, Progress):
+                return clock.progress(number + event.fraction, len(sets), f"{where}: {event.message}")
+            return event
+
         try:
-            if widefields is not None and name not in raw:
-                raise InputError(f"{widefields.path} holds no stack of the name {name}. Add it, or rename it.")
-            widefield = None if widefields is None else widefields.within(raw[name])
-            confocal = None if confocals is None else confocals.within(other)
-            job = _evaluate(predictions.within(own), confocal, widefield, config, stop)
-            made = yield from mapped(job, partial(_as_part, number=number, total=len(pairs), where=where))
+            made = yield from mapped(_evaluate(*sources, config, stop), overall)
             if path is not None:
                 pictures[made.name] = draw_evaluation(made, stop)
+            found.append(replace(made, sections={}))
         except StoppedError:
             complete = False
             break
         except (InputError, OSError) as error:
-            problems[name] = str(error)
-            yield Notice(f"{where}, {own}: {error}")
-            continue
-        found.append(replace(made, sections={}))
+            problems[sources[0].name] = str(error)
+            yield Notice(f"{where}, {sources[0].path.name}: {error}")
     if not found and not complete:
         raise StoppedError
     if not found:
         first = next(iter(problems.values()))
-        raise InputError(f"none of the {len(pairs)} stacks could be evaluated; the first: {first}")
+        raise InputError(f"none of the {len(sets)} stacks could be evaluated; the first: {first}")
     if path is not None:
         path = path if complete else incomplete_report(path)
-        note = "" if complete else f"Stopped: {len(found) + len(problems)} of {len(pairs)} stacks."
+        note = "" if complete else f"Stopped: {len(found) + len(problems)} of {len(sets)} stacks."
         write_summary(path, found, {name: pictures[name] for name in _shown(found)}, problems, config, note)
     return EvaluatedFolder(tuple(found), problems, path, complete)
 
 
-def _pairs(predictions: StackSource, confocals: StackSource | None) -> tuple[list[tuple[str, str]], set[str]]:
-    """Files that belong together, and those without a partner; without confocal stacks each prediction by itself."""
+def _sets(
+    predictions: StackSource, confocals: StackSource | None, widefields: StackSource | None
+) -> tuple[list[tuple[StackSource, StackSource | None, StackSource | None]], set[str]]:
+    """What belongs together: prediction, confocal, wide-field; and the names of files without a partner."""
     if confocals is not None:
-        return pair_up(predictions.path, confocals.path)
-    names = [path.name for path in stacks_in(predictions.path)]
-    if not names:
+        pairs, alone = pair_up(predictions.path, confocals.path)
+    else:
+        pairs, alone = [(path.name, path.name) for path in stacks_in(predictions.path)], set[str]()
+    if not pairs:
         raise InputError(f"{predictions.path} holds no stack; TIFF files or OME-Zarr folders are needed.")
-    return [(name, name) for name in names], set()
+    if widefields is not None and not widefields.is_folder_of_stacks:
+        raise InputError(f"{widefields.path} is no folder of stacks; give one with the names of the predictions.")
+    raw = {} if widefields is None else {stack_name(path): path.name for path in stacks_in(widefields.path)}
+    sets = [
+        (
+            predictions.within(own),
+            None if confocals is None else confocals.within(other),
+            # What is not there is told of when it is its turn.
+            None if widefields is None else widefields.within(raw.get(stack_name(Path(own)), own)),
+        )
+        for own, other in pairs
+    ]
+    return sets, alone
 
 
 def _evaluate(
@@ -216,20 +231,7 @@ def _place(source: StackSource) -> tuple[object, ...]:
     return source.path.resolve(), source.channel, source.position, source.time
 
 
-def _names_in(source: StackSource) -> dict[str, str]:
-    if not source.is_folder_of_stacks:
-        raise InputError(f"{source.path} is no folder of stacks; give one with the names of the predictions.")
-    return {stack_name(path): path.name for path in stacks_in(source.path)}
-
-
 def _shown(found: Sequence[Evaluation]) -> list[str]:
     """Names of the best, the middle and the worst one, by RMSE after the fit; without a confocal stack by name."""
     order = sorted(found, key=lambda each: each.stacks[PREDICTION].figures.get("rmse_fit", 0.0))
     return list(dict.fromkeys(order[place].name for place in (0, len(order) // 2, len(order) - 1)))
-
-
-def _as_part(event: Event, number: int, total: int, where: str) -> Event:
-    """An event of one stack as one of all: its progress is a share of theirs."""
-    if isinstance(event, Progress):
-        return Progress(number + event.fraction, total, f"{where}: {event.message}")
-    return event

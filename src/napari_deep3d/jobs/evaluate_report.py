@@ -59,8 +59,7 @@ body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding
 table{border-collapse:collapse;margin:1em 0}td,th{padding:.25em .8em;border-bottom:1px solid #ddd;text-align:left}
 td.n{text-align:right;font-variant-numeric:tabular-nums}img{max-width:100%}figure{margin:1.5em 0}
 figcaption{color:#555;font-size:13px}.note{background:#fff6dd;padding:.4em .8em;border-left:4px solid #e69f00}
-.small{color:#555;font-size:13px}pre{white-space:pre-wrap;overflow-wrap:anywhere}
-"""
+.wide{overflow-x:auto}.small{color:#555;font-size:13px}"""
 
 
 def check_report(path: str | Path, overwrite: bool = False) -> Path:
@@ -90,10 +89,10 @@ def incomplete_report(path: Path) -> Path:
 def write_report(path: Path, evaluation: Evaluation, pictures: Sequence[Picture]) -> Path:
     """Write the report of one evaluation, whole or not at all; what is there is replaced."""
     found = evaluation
-    planes = ", ".join(str(n) for n in found.region.shape)
+    size = " x ".join(str(n) for n in found.region.shape)
     body = [
         f"<h1>Evaluation of {escape(found.name)}</h1>",
-        f"<p>{planes} voxels (Z, Y, X) of {escape(format_spacing(found.spacing_um))}.</p>",
+        f"<p>{size} voxels (Z, Y, X) of {escape(format_spacing(found.spacing_um))}.</p>",
         *(f'<p class="note">{escape(notice)}</p>' for notice in found.notices),
         _figures_table(found),
         *map(_picture, pictures),
@@ -178,7 +177,10 @@ def _summary_table(evaluations: Sequence[Evaluation], role: str) -> str:
     names = [name for name in MEASURES if name in shown[0].stacks[role].figures]
     values = np.array([[found.stacks[role].figures[name] for name in names] for found in shown])
     rows = [[_cell(found.name), *map(_number, line)] for found, line in zip(shown, values.tolist(), strict=True)]
-    for title, line in (("mean", values.mean(axis=0)), ("standard deviation", values.std(axis=0))):
+    means = {"mean": values.mean(axis=0)}
+    if len(shown) > 1:
+        means["standard deviation"] = values.std(axis=0, ddof=1)
+    for title, line in means.items():
         rows.append([_cell(title), *(_number(value, bold=True) for value in line.tolist())])
     return _table(["", *(MEASURES[name].title for name in names)], rows)
 
@@ -222,7 +224,8 @@ def _picture(picture: Picture) -> str:
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     head = "".join(f"<th>{escape(title)}</th>" for title in header)
-    return f"<table><tr>{head}</tr>" + "".join(f"<tr>{''.join(row)}</tr>" for row in rows) + "</table>"
+    body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
+    return f'<div class="wide"><table><tr>{head}</tr>{body}</table></div>'
 
 
 def _cell(value: object) -> str:
