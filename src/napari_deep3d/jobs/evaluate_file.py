@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -156,12 +157,7 @@ def evaluate_folders(
     complete = True
     for number, sources in enumerate(sets):
         where = f"stack {number + 1} of {len(sets)}"
-
-        def overall(event: Event, number: int = number, where: str = where) -> Event:
-            if isinstance(event, Progress):
-                return clock.progress(number + event.fraction, len(sets), f"{where}: {event.message}")
-            return event
-
+        overall = partial(_as_part, clock=clock, number=number, total=len(sets), where=where)
         try:
             made = yield from mapped(_evaluate(*sources, config, stop), overall)
             if path is not None:
@@ -235,3 +231,10 @@ def _shown(found: Sequence[Evaluation]) -> list[str]:
     """Names of the best, the middle and the worst one, by RMSE after the fit; without a confocal stack by name."""
     order = sorted(found, key=lambda each: each.stacks[PREDICTION].figures.get("rmse_fit", 0.0))
     return list(dict.fromkeys(order[place].name for place in (0, len(order) // 2, len(order) - 1)))
+
+
+def _as_part(event: Event, clock: Clock, number: int, total: int, where: str) -> Event:
+    """An event of one stack as one of all: its progress is a share of theirs."""
+    if isinstance(event, Progress):
+        return clock.progress(number + event.fraction, total, f"{where}: {event.message}")
+    return event
