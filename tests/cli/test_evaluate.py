@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -144,6 +145,19 @@ def test_stacks_that_do_not_belong_together(run: Run, files: Files, tmp_path: Pa
     assert "the voxel sizes differ" in message
     assert run("evaluate", files["prediction"], coarse, "--spacing", "0.5,0.2,0.2", "--json").code == 0
     assert "is given twice" in refusal(run("evaluate", files["confocal"], files["confocal"]))
+
+
+def test_ctrl_c(run: Run, files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def press(*volumes: object) -> tuple[tuple[float, ...], list[str]]:
+        signal.raise_signal(signal.SIGINT)
+        return SPACING_UM, []
+
+    monkeypatch.setattr("napari_deep3d.jobs.evaluate.check_together", press)
+    before = contents(tmp_path)
+    done = run("evaluate", files["prediction"], files["confocal"], "-o", tmp_path / "report.html", "--json")
+    assert (done.code, done.out) == (130, "")
+    assert "stopping" in done.err
+    assert contents(tmp_path) == before
 
 
 @pytest.mark.parametrize(

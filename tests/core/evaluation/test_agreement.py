@@ -60,9 +60,10 @@ def test_equal_and_constant_stacks(truth: np.ndarray) -> None:
     same = finish(measure_agreement(truth, truth)).score
     assert (same.rmse, same.rmse_fit) == pytest.approx((0, 0), abs=1e-7)
     assert (same.ssim, same.ssim_fit) == pytest.approx((1, 1))
-    flat = finish(measure_agreement(np.full_like(truth, 5), truth))
-    assert flat.score.rmse_fit == pytest.approx(truth.std(), rel=1e-5)
-    assert flat.scale == 0
+    for value in (5, 0.1, 1e-9):
+        flat = finish(measure_agreement(np.full_like(truth, value), truth))
+        assert flat.score.rmse_fit == pytest.approx(truth.std(), rel=1e-5)
+        assert flat.scale == 0
 
 
 def test_what_is_no_image_does_not_count(image: np.ndarray, truth: np.ndarray) -> None:

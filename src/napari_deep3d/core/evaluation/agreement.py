@@ -37,8 +37,8 @@ class Agreement:
     ----------
     score : Score
         RMSE and SSIM of the whole stack.
-    by_plane : Score
-        The same as arrays (Z,); NaN where a plane has no image or, of the SSIM, no whole window.
+    by_plane : PlaneScores
+        The same of each plane, arrays (Z,); NaN where a plane has no image or, of the SSIM, no whole window.
     scale, offset : float
         What the fit brings the stack to the confocal one by.
     """
@@ -90,7 +90,7 @@ def measure_agreement(image: Stack, truth: Stack, no_data: NoData | None = None)
         x = x - zero
         sums[z] = [x.size, np.vdot(difference, difference), x.sum(), y.sum(), *(np.vdot(*p) for p in _pairs(x, y))]
         yield 0.25 * (z + 1) / shape[0]
-    fit = _Fit.of(sums.sum(axis=0))
+    fit = _Fit.of(sums.sum(axis=0), zero)
     # 2. Windows of the structural similarity.
     ssim_sums = np.zeros((shape[0], 3))
     window = ssim_window(shape)
@@ -143,9 +143,11 @@ class _Fit(NamedTuple):
     deviation: float
 
     @classmethod
-    def of(cls, sums: DoubleArray) -> _Fit:
+    def of(cls, sums: DoubleArray, zero: float) -> _Fit:
         _, _, x, y, xx, _, xy = sums / max(sums[0], 1)
         variance = max(0.0, xx - x * x)
+        if variance < (1e-12 * zero) ** 2:  # rounding, of a stack that is constant
+            variance = 0.0
         scale = (xy - x * y) / variance if variance > 0 else 0.0
         return cls(float(scale), float(y - scale * x), float(x), float(np.sqrt(variance)) or 1.0)
 
