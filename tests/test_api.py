@@ -197,7 +197,7 @@ def test_stacks_that_cannot_be_used(bad: Any, what: str, tiny_model: Path, tmp_p
 @pytest.mark.parametrize(
     ("settings", "what"),
     [
-        ({"colour": "red"}, "unknown name 'colour'; known are: device"),
+        ({"colour": "red"}, "unknown name 'colour'; known are: deepest, device"),
         ({"tile": (0, 32, 32)}, "tile"),
         ({"memory_bytes": 1}, "memory_bytes"),
         ({"spacing_um": (0, 0, 0)}, "between 0.001 and 100"),
