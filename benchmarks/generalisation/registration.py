@@ -13,11 +13,13 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from itertools import count, islice
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
+from benchmarks.generalisation.foreign_samples import KINDS
 from benchmarks.generalisation.foreign_simulator import foreign_pair
 from benchmarks.registration.accuracy import register_volumes, unrelated
 from napari_deep3d import InputError
@@ -39,13 +41,13 @@ COLUMNS = {
 }
 
 
-def known_row(seed: int, number: int) -> Row:
+def known_row(seed: int, number: int, confocal_photons: tuple[float, float]) -> Row:
     """Shift a pair by random parts of voxels, and find the shift again."""
     rng = np.random.default_rng((seed, number, 1))
     shift = zyx(float(v) for v in rng.uniform(-1, 1, 3) * LARGEST_SHIFT)
     pair = foreign_pair(seed, number, SHAPE, shift)
     spacing = pair.light.scope.spacing_um
-    photons = float(np.exp(rng.uniform(*np.log(CONFOCAL_PHOTONS))))
+    photons = float(np.exp(rng.uniform(*np.log(confocal_photons))))
     brightest = float(np.percentile(pair.confocal, BRIGHT_PERCENTILE))
     confocal = rng.poisson(pair.confocal * (photons / brightest)).astype(np.float32)
     facts = {**pair.about, "confocal_photons": round(photons), "shift_voxels": shift}
@@ -93,10 +95,15 @@ def main() -> None:
     parser.add_argument("--unrelated", type=int, default=200)
     parser.add_argument("-o", "--output", type=Path, help="JSON file for every row")
     add_table_option(parser)
+    parser.add_argument("--kind", choices=KINDS, help="of sample, instead of all")
+    parser.add_argument(
+        "--confocal-photons", type=float, nargs=2, default=CONFOCAL_PHOTONS, help="in the brightest voxels, from and to"
+    )
     chosen = parser.parse_args()
     rows: list[Row] = []
-    for number in range(chosen.pairs):
-        rows.append(known_row(chosen.seed, number))
+    numbers = (number for number in count() if chosen.kind in (None, KINDS[number % len(KINDS)]))
+    for number in islice(numbers, chosen.pairs):
+        rows.append(known_row(chosen.seed, number, tuple(chosen.confocal_photons)))
         names = (
             "kind",
             "scope",
@@ -109,7 +116,8 @@ def main() -> None:
             "error_voxels",
         )
         print(number, {name: rows[-1].get(name) for name in names}, flush=True)
-    rows += [row | {"pairs": "unrelated", "right": False} for row in unrelated(chosen.unrelated)]
+    if chosen.unrelated:
+        rows += [row | {"pairs": "unrelated", "right": False} for row in unrelated(chosen.unrelated)]
     lines = summary(rows)
     if chosen.output:
         chosen.output.parent.mkdir(parents=True, exist_ok=True)
