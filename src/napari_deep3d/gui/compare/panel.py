@@ -1,26 +1,38 @@
-"""The panel that shows stacks side by side."""
+"""The panel that compares stacks: side by side, along a line, in numbers."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, get_args
+from functools import partial
+from typing import TYPE_CHECKING, Any, get_args
 
-from napari.layers import Image, Layer
+from napari.layers import Image
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QStandardItemModel
-from qtpy.QtWidgets import QPushButton, QWidget
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QTabWidget, QWidget
 
-from napari_deep3d.core import InputError
-from napari_deep3d.gui.compare.picture_titles import PictureTitles
+from napari_deep3d.core import InputError, Vector, zyx
+from napari_deep3d.core.evaluation.profile import Profile
+from napari_deep3d.gui.compare.cover import Cover
+from napari_deep3d.gui.compare.export import Scene
+from napari_deep3d.gui.compare.export_bar import ExportBar
+from napari_deep3d.gui.compare.measuring import Numbers, differences
+from napari_deep3d.gui.compare.numbers_view import NumbersView
+from napari_deep3d.gui.compare.profile_view import DRAWN, ProfileView
 from napari_deep3d.gui.compare.readout import Readout
-from napari_deep3d.gui.compare.roles import indices_in_series, stack_shape, titles
-from napari_deep3d.gui.compare.side_by_side import SideBySide
+from napari_deep3d.gui.compare.roles import CONFOCAL, ERROR, PREDICTION, indices_in_series, role, stack_shape, titles
+from napari_deep3d.gui.compare.sections import View
+from napari_deep3d.gui.compare.sections_view import SectionsView, read_sections
+from napari_deep3d.gui.compare.series import SeriesSliders
+from napari_deep3d.gui.compare.stacks import ComparedStack, compared_stacks, with_common_limits
 from napari_deep3d.gui.shared import (
     AMBER,
     Choice,
+    Failed,
+    LatestResult,
     LayerChecklist,
     Line,
-    Orientation,
     find_axes,
     full_data,
     image_layers,
@@ -29,6 +41,8 @@ from napari_deep3d.gui.shared import (
     set_spacing_of_file,
     stack_up,
 )
+from napari_deep3d.gui.main_window import main_window
+from napari_deep3d.io import um_per_unit
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -43,13 +57,23 @@ HINTS = (
     "Tick two or more stacks to see side by side.",
 )
 """By the number of stacks; the last for all further ones."""
-ENTER_TIP = "Show the ticked stacks next to each other, in one section, with one zoom and one slider"
-LEAVE_TIP = "Put section, zoom, sliders, contrast and what is visible back as they were"
+ENTER_TIP = "Show the ticked stacks next to each other, with one crosshair and one zoom"
+LEAVE_TIP = "Show napari's own view again; it is as it was"
 CONTRAST_TIP = "The same for all is for stacks with the same kind of values"
+SECTION_TIP = "x-z and y-z show the depth: there wide-field is blurred most"
+REFERENCE_TIP = "What the others are measured against, and what is subtracted in the difference: a confocal stack"
+DIFFERENCE_TIP = (
+    "Beside the stacks, prediction minus reference, after the best scale and offset: "
+    "brown where the prediction is brighter, blue where it is darker, white where they agree"
+)
+LARGER_TIP = "Hide napari's lists of layers as long as the stacks are side by side"
+NO_REFERENCE = "none: judge by eye"
+LOOKS = ("contrast_limits", "colormap", "gamma", "data", "set_data", "scale", "translate", "affine", "units")
+"""Events of a layer after which its picture is another one."""
 
 
 class ComparePanel(QWidget):
-    """Tick layers, choose a section, see them side by side, go back."""
+    """Tick layers, choose a section, see them side by side, measure, go back."""
 
     entered = Signal()
     """The side by side view is about to be shown; other views should leave first."""
@@ -57,30 +81,65 @@ class ComparePanel(QWidget):
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self._viewer = viewer
-        self.view = SideBySide(viewer, self.leave)
-        self._titles, self.readout = PictureTitles(viewer), Readout(viewer)
-        self._selected = set[Layer]()
         self._is_users = False  # the ticks, since the user set one
+        self._point_before: tuple[float, ...] = ()
+        self._followed: list[Image] = []
+        self._limits = dict[tuple[Any, ...], tuple[float, float]]()
+        self._stacks: list[ComparedStack] = []
+        self._differences: list[ComparedStack] = []
+        self.view = SectionsView()
+        self._cover = Cover(self.view)
+
+        # 1. What is compared, and how it is seen.
         self.hint, self.problem, self.place, self.note = Line(), Line(AMBER), Line(AMBER), Line()
-        self.list = LayerChecklist("Tick two or more stacks; they are shown in this order")
+        self.list = LayerChecklist("Tick two or more stacks; they are shown in this order", height=96)
         self.list.itemChanged.connect(self._on_tick)
-        self.orientation = Choice("x-z and y-z show the depth: there wide-field is blurred most")
-        self.orientation.fill([(name, name) for name in get_args(Orientation)], "x-z")
+        self.orientation = Choice(SECTION_TIP)
+        self.orientation.fill([(name, name) for name in get_args(View)], "x-z")
         self.contrast = Choice(CONTRAST_TIP)
         self.contrast.fill(CONTRASTS, "each")
+        self.reference = Choice(REFERENCE_TIP)
         self.orientation.currentIndexChanged.connect(self._on_choice)
         self.contrast.currentIndexChanged.connect(self._on_contrast)
+        self.reference.currentIndexChanged.connect(self._on_choice)
+        self.difference, self.larger = QCheckBox("Difference map"), QCheckBox("Larger pictures")
+        self.difference.setToolTip(DIFFERENCE_TIP)
+        self.larger.setToolTip(LARGER_TIP)
+        self.difference.toggled.connect(self._on_choice)
+        self.larger.toggled.connect(self._on_larger)
+        self.series = SeriesSliders(viewer)
         self.enter_button, self.leave_button = QPushButton("Side by side"), QPushButton("Back to normal view")
-        self.enter_button.setMinimumHeight(34)
-        self.enter_button.clicked.connect(self.enter)
-        self.enter_button.setToolTip(ENTER_TIP)
-        self.leave_button.clicked.connect(self.leave)
-        self.leave_button.setToolTip(LEAVE_TIP)
-        form = make_form({"Section": self.orientation, "Contrast": self.contrast})
+        for button, act, tip in (
+            (self.enter_button, self.enter, ENTER_TIP),
+            (self.leave_button, self.leave, LEAVE_TIP),
+        ):
+            button.setMinimumHeight(34)
+            button.clicked.connect(act)
+            button.setToolTip(tip)
+
+        # 2. What is read and measured.
+        self.readout, self.profile, self.numbers = Readout(), ProfileView(), NumbersView()
+        self.tabs = QTabWidget()
+        self.tabs.addTab(self.profile, "Profile")
+        self.tabs.addTab(self.numbers, "Numbers")
+        self.export = ExportBar(self._scene, self._tables)
+        self.profile.line_chosen.connect(self._on_line_chosen)
+        self.view.point_moved.connect(self._on_point)
+        self.view.line_moved.connect(self._on_line)
+        self.view.hovered.connect(self._on_hover)
+        self.view.left.connect(self.leave)
+        self._subtracting = LatestResult("Deep3D subtracts stacks", parent=self)
+        self._subtracting.ended.connect(self._on_subtracted)
+
+        # 3. Their places.
+        form = make_form({"Section": self.orientation, "Contrast": self.contrast, "Reference": self.reference})
+        ticks, buttons = QHBoxLayout(), QHBoxLayout()
+        for row, widgets in ((ticks, (self.difference, self.larger)), (buttons, (self.enter_button, self.leave_button))):
+            for widget in widgets:
+                row.addWidget(widget)
         lines = (self.note, self.problem, self.place)
-        stack_up(
-            self, self.hint, self.list, form, *lines, self.enter_button, self.leave_button, self.readout, is_panel=True
-        )
+        above = (self.hint, self.list, form, ticks, *lines, buttons)
+        stack_up(self, *above, self.series, self.readout, self.tabs, self.export, is_panel=True).setSpacing(5)
         self._events = list_events(viewer)
         for event in self._events:
             event.connect(self._on_layers_changed)
@@ -96,6 +155,7 @@ class ComparePanel(QWidget):
         alike = [layer for layer in self._images() if full_data(layer).shape == shape]
         chosen = [source, result, *(layer for layer in alike if layer not in (source, result))]
         self.list.fill(self._images(), chosen[:MAX_TICKED])
+        self._fill_references()
         self.enter()
 
     def enter(self) -> None:
@@ -105,44 +165,34 @@ class ComparePanel(QWidget):
             return
         for layer in layers:
             set_spacing_of_file(layer, self._viewer.layers)
-        if not self.view.is_active:
+        is_new = not self.view.is_active
+        if is_new:
             self.entered.emit()
-            self.view.remember()
-            self._selected = set(self._viewer.layers.selection)
-            # with none selected, napari's status bar tells of all pictures instead of the selected layer
-            self._viewer.layers.selection.clear()
-            self._viewer.dims.events.current_step.connect(self._show_place)
-        problem = ""
-        try:
-            if layers != self.readout.layers():
-                self._go_to_results(layers)
-            self._show(layers)
-            in_pixels = [layer.name for layer in layers if any(str(unit) == "pixel" for unit in layer.units[-2:])]
-            if 0 < len(in_pixels) < len(layers):
-                problem = (
-                    f"{', '.join(in_pixels)} has no voxel size, so it is not to scale beside the others. "
-                    "Choose it in Predict and type its voxel size there: its file does not state it."
-                )
-        except InputError as error:
-            problem = str(error)
-        self.problem.show_text(problem)
-        named = titles(layers)
-        self._titles.show(named)
-        self.readout.show_layers(named)
-        self._show_place()
-        self._refresh_buttons()
+            self._point_before = tuple(self._viewer.dims.point)
+            self._viewer.dims.events.current_step.connect(self._on_step)
+            self._cover.show_in(main_window(self))
+            self._cover.hide_lists(self.larger.isChecked())
+        self._follow(layers)
+        if is_new or layers != [stack.layer for stack in self._stacks]:
+            self._go_to_results(layers)
+        self._show(layers, is_new)
 
     def leave(self) -> None:
-        """Put the viewer back as it was."""
+        """Take the pictures away; napari's view below them is as it was."""
         if self.view.is_active:
-            viewer = self._viewer
-            viewer.dims.events.current_step.disconnect(self._show_place)
-            self._titles.show({})
-            self.readout.show_layers({})
-            self.view.leave()
-            if not viewer.layers.selection:
-                viewer.layers.selection.update(layer for layer in self._selected if layer in viewer.layers)
-        self._selected = set()
+            dims = self._viewer.dims
+            dims.events.current_step.disconnect(self._on_step)
+            self._follow([])
+            self._subtracting.shut_down()
+            self.view.clear()
+            self._cover.take_away()
+            self.series.show_layers([])
+            self.profile.shut_down()
+            self.numbers.shut_down()
+            self.readout.show_values([], (0.0, 0.0, 0.0))
+            if len(self._point_before) == dims.ndim:
+                dims.point = self._point_before
+        self._stacks, self._differences = [], []
         for line in (self.problem, self.place, self.note):
             line.show_text("")
         self._refresh_buttons()
@@ -152,30 +202,164 @@ class ComparePanel(QWidget):
         for event in self._events:
             event.disconnect(self._on_layers_changed)
         self.leave()
+        self.export.close_runs()
 
-    def _show(self, layers: list[Image]) -> None:
+    def _show(self, layers: list[Image], is_new: bool = False) -> None:
         """Show layers, with the same contrast only if that shows something of each."""
-        orientation = self.orientation.currentData()
-        self.view.show(layers, orientation, self.contrast.currentData())
-        named, limits = titles(layers), self.view.limits
+        problem = ""
+        try:
+            self._stacks = self._make_stacks(layers)
+        except InputError as error:
+            problem = str(error)
+            self.problem.show_text(problem)
+            return
+        in_pixels = [stack.layer.name for stack in self._stacks if not stack.has_um and stack.layer is not None]
+        if 0 < len(in_pixels) < len(layers):
+            problem = (
+                f"{', '.join(in_pixels)} has no voxel size, so it is not to scale beside the others. "
+                "Choose it in Predict and type its voxel size there: its file does not state it."
+            )
+        self.problem.show_text(problem)
+        if is_new:
+            self.view.stacks = self._stacks
+            self.view.point_um = self._seen_point(layers[0])
+        self._subtract()
+        self.view.show_stacks([*self._stacks, *self._differences], self.orientation.currentData())
+        self.series.show_layers(layers)
+        self._show_place()
+        self._read()
+        self._measure()
+        self._refresh_buttons()
+
+    def _make_stacks(self, layers: list[Image]) -> list[ComparedStack]:
+        steps, contrast = self._viewer.dims.current_step, self.contrast.currentData()
+        given = {}
+        if contrast == "layers":
+            given = {layer: tuple(layer.contrast_limits) for layer in layers}
+        else:
+            keys = {layer: (id(layer), id(layer.data), steps) for layer in layers}
+            given = {layer: self._limits[key] for layer, key in keys.items() if key in self._limits}
+        stacks = compared_stacks(layers, steps, given)
+        if contrast == "layers":
+            return stacks
+        self._limits = {(id(stack.layer), id(stack.layer.data), steps): stack.limits for stack in stacks if stack.layer}
+        widths = {stack: stack.limits[1] - stack.limits[0] for stack in stacks}
+        common = with_common_limits(stacks)
+        least, most = min(widths, key=widths.__getitem__), max(widths, key=widths.__getitem__)
         reason = ""
-        if limits:
-            widths = {layer: high - low for layer, (low, high) in limits.items()}
-            common = max(high for _, high in limits.values()) - min(low for low, _ in limits.values())
-            least, most = min(widths, key=widths.__getitem__), max(widths, key=widths.__getitem__)
-            if widths[least] < MIN_SHARE * common:
-                spans = [f"{named[layer]} {limits[layer][0]:.3g} to {limits[layer][1]:.3g}" for layer in (least, most)]
-                reason = f"The same contrast for all would hide some: {', '.join(spans)}."
+        if widths[least] < MIN_SHARE * (common[0].limits[1] - common[0].limits[0]):
+            spans = [f"{stack.title} {stack.limits[0]:.3g} to {stack.limits[1]:.3g}" for stack in (least, most)]
+            reason = f"The same contrast for all would hide some: {', '.join(spans)}."
         entry, model = self.contrast.findData("common"), self.contrast.model()
         if isinstance(model, QStandardItemModel) and (item := model.item(entry)) is not None:
             item.setEnabled(not reason)
             item.setToolTip(reason or CONTRAST_TIP)
-        if not reason:
-            self.note.show_text("")
-        elif self.contrast.currentData() == "common":
+        if reason and contrast == "common":
             self.contrast.choose("each")
-            self.view.show(layers, orientation, "each")
             self.note.show_text(f"{reason} Each has its own.")
+        return stacks if reason or contrast == "each" else common
+
+    def _seen_point(self, layer: Image) -> Vector:
+        """The middle of what napari shows, and where its sliders stand, in um."""
+        dims, camera = self._viewer.dims, self._viewer.scene.camera
+        seen = dict(zip(dims.displayed, camera.center[-dims.ndisplay :], strict=True))
+        found = []
+        for axis in find_axes(layer).zyx:
+            place = axis + dims.ndim - layer.ndim
+            found.append(float(seen.get(place, dims.point[place])) * (um_per_unit(layer.units[axis]) or 1.0))
+        return zyx(found)
+
+    def _reference_stack(self) -> ComparedStack | None:
+        layer = self.reference.currentData()
+        return next((stack for stack in self._stacks if stack.layer is layer), None) if layer is not None else None
+
+    def _judged(self, predictions_only: bool = False) -> list[ComparedStack]:
+        """The stacks that are compared with the reference."""
+        reference = self._reference_stack()
+        others = [stack for stack in self._stacks if stack is not reference and stack.role != ERROR]
+        predicted = [stack for stack in others if stack.role == PREDICTION]
+        return predicted or others if predictions_only else others
+
+    def _subtract(self) -> None:
+        """Ask for the difference maps; those of other stacks go."""
+        reference, chosen = self._reference_stack(), self._judged(predictions_only=True)
+        if reference is None or not chosen or not self.difference.isChecked():
+            self._subtracting.shut_down()
+            self._differences = []
+            return
+        key = (tuple((id(stack.layer), id(stack.data)) for stack in [*chosen, reference]), self._viewer.dims.current_step)
+        if key != getattr(self, "_subtracted", None):
+            self._differences = []
+        self._subtracted = key
+        self._subtracting.ask(key, partial(differences, chosen, reference))
+
+    def _on_subtracted(self, end: Any) -> None:
+        if isinstance(end, Failed):
+            self.problem.show_text(end.sentence("The difference map"))
+        elif isinstance(end, list) and self.view.is_active:
+            self._differences = end
+            self.view.show_stacks([*self._stacks, *end], self.orientation.currentData())
+
+    def _measure(self) -> None:
+        reference = self._reference_stack()
+        self.numbers.show_stacks(self._judged() if reference is not None else [], reference)
+
+    def _read(self) -> None:
+        """Read values and profiles at the crosshair, or along the line."""
+        self.readout.show_values(self.view.stacks, self.view.point_um)
+        ends = self.profile.ends_um(self.view.bounds, self.view.point_um, self.view.line_um)
+        is_drawn = self.profile.line.currentData() == DRAWN
+        self.profile.read(self._stacks, ends, self.view.line_normal if is_drawn else None)
+
+    def _on_point(self) -> None:
+        self._read()
+
+    def _on_line(self) -> None:
+        if self.view.line_um is not None:
+            self.profile.line.choose(DRAWN)
+        self._read()
+
+    def _on_line_chosen(self) -> None:
+        if self.view.is_active:
+            self._read()
+
+    def _on_hover(self, point_um: Vector | None) -> None:
+        if self.view.is_active:
+            self.readout.show_values(self.view.stacks, self.view.point_um if point_um is None else point_um)
+
+    def _on_step(self, _event: object = None) -> None:
+        """Show another time point or channel."""
+        if self.view.is_active:
+            self._show(self.ticked())
+
+    def _on_larger(self, is_on: bool) -> None:
+        if self.view.is_active:
+            self._cover.hide_lists(is_on)
+
+    def _scene(self) -> Scene:
+        view = self.view
+        sections = read_sections(view.stacks, view.placements, view.point_um)
+        drawn = view.line_um
+        return Scene(
+            view.stacks, sections, view.placements, view.bounds, view.point_um, drawn, view.seen_um(), view.columns
+        )
+
+    def _tables(self) -> tuple[Mapping[str, Profile], Numbers | None]:
+        return self.profile.profiles, self.numbers.numbers
+
+    def _follow(self, layers: Sequence[Image]) -> None:
+        """Notice when the look or place of a layer changes."""
+        for layer in self._followed:
+            for name in LOOKS:
+                getattr(layer.events, name).disconnect(self._on_look)
+        self._followed = list(layers)
+        for layer in layers:
+            for name in LOOKS:
+                getattr(layer.events, name).connect(self._on_look)
+
+    def _on_look(self, _event: object = None) -> None:
+        if self.view.is_active:
+            self._show(self.ticked())
 
     def _go_to_results(self, layers: list[Image]) -> None:
         """Go to the time point and channel of a result that is to be seen beside its series; the last one's."""
@@ -187,7 +371,7 @@ class ComparePanel(QWidget):
                 for axis, index in indices.items():
                     dims.set_current_step(axis + dims.ndim - series.ndim, index)
 
-    def _show_place(self, _event: object = None) -> None:
+    def _show_place(self) -> None:
         """Say which results are of another time point or channel than the one on show."""
         layers, dims = self.ticked(), self._viewer.dims
         named, said = titles(layers), []
@@ -208,6 +392,15 @@ class ComparePanel(QWidget):
                 stacks.append(layer)
         return stacks
 
+    def _fill_references(self) -> None:
+        """Offer the ticked stacks as reference; by default the confocal one."""
+        layers = self.ticked()
+        named, chosen = titles(layers), self.reference.currentData()
+        offered = [layer for layer in layers if role(layer) not in (PREDICTION, ERROR)]
+        if chosen not in offered:
+            chosen = next((layer for layer in offered if role(layer) == CONFOCAL), None)
+        self.reference.fill([*((named[layer], layer) for layer in offered), (NO_REFERENCE, None)], chosen)
+
     def _on_layers_changed(self, _event: object = None) -> None:
         images, known = self._images(), self.list.layers()
         ticked = [layer for layer in self.ticked() if layer in images]
@@ -219,10 +412,12 @@ class ComparePanel(QWidget):
                 new = [layer for layer in alike if layer in new or not set(ticked) & set(alike)]
                 ticked = [layer for layer in ticked if layer in alike]
         self.list.fill(images, [*ticked, *new[: max(0, MAX_TICKED - len(ticked))]])
+        self._fill_references()
         self._on_choice()
 
     def _on_tick(self, _item: object = None) -> None:
         self._is_users = True
+        self._fill_references()
         self._on_choice()
 
     def _on_contrast(self, _index: int) -> None:
@@ -238,7 +433,10 @@ class ComparePanel(QWidget):
         self._refresh_buttons()
 
     def _refresh_buttons(self) -> None:
-        count = len(self.ticked())
+        count, is_active = len(self.ticked()), self.view.is_active
         self.hint.show_text(HINTS[min(self.list.count(), 2)])
-        self.enter_button.setEnabled(count >= 2 and not self.view.is_active)
-        self.leave_button.setEnabled(self.view.is_active)
+        self.enter_button.setEnabled(count >= 2 and not is_active)
+        self.leave_button.setEnabled(is_active)
+        self.difference.setEnabled(self.reference.currentData() is not None)
+        for widget in (self.tabs, self.export):
+            widget.setVisible(is_active)

@@ -1,0 +1,154 @@
+"""How close the stacks are to the confocal one: a table, and curves by depth, worked out beside the window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from html import escape
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from qtpy.QtCore import QTimer, Qt
+from qtpy.QtWidgets import QLabel, QProgressBar, QSizePolicy, QWidget
+
+from napari_deep3d.core import Event, Progress
+from napari_deep3d.gui.compare.measuring import Numbers, measure
+from napari_deep3d.gui.compare.profile_view import STYLES
+from napari_deep3d.gui.compare.roles import colours_of
+from napari_deep3d.gui.compare.stacks import ComparedStack
+from napari_deep3d.gui.shared import Choice, Failed, Line, Plot, Run, close_with, stack_up
+
+HEIGHT = 150
+REST_MS = 300
+"""How long the choices must rest before the work begins."""
+CURVES = {"RMSE by depth": ("rmse_fit", "RMSE"), "SSIM by depth": ("ssim_fit", "SSIM")}
+NO_REFERENCE = "No confocal stack is ticked, so nothing can be measured: judge by eye, in x-z, beside the wide-field stack."
+TIP = (
+    "RMSE: root of the mean squared difference, as a share of the reference's range of intensities (its 0.1st to "
+    "99.9th percentile); smaller is closer. SSIM: structural similarity, windows of 7 voxels; 1 is equal. Each stack "
+    "is brought to the reference's brightness by least squares first. Better values are bold. They are estimates for "
+    "this one sample: they say how alike the stacks are, not whether a structure is real."
+)
+
+
+class NumbersView(QWidget):
+    """The table, the curves, and how far the work is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers: Numbers | None = None
+        self.about, self.table, self.bar = Line(), QLabel(), QProgressBar()
+        self.table.setToolTip(TIP)
+        self.table.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.table.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.bar.setRange(0, 100)
+        self.bar.setFormat("measuring, %p %")
+        self.kind = Choice("What is drawn against the depth")
+        self.kind.fill([(text, value) for text, value in CURVES.items()], CURVES["RMSE by depth"])
+        self.kind.currentIndexChanged.connect(self._draw)
+        self.plot = Plot("z (um)", HEIGHT)
+        self.plot.setToolTip(TIP)
+        self.curves: list[Any] = []
+        self._stacks: list[ComparedStack] = []
+        self._reference: ComparedStack | None = None
+        self._key: object = None
+        self._runs = set[Run]()
+        close_with(self, self._runs)
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(REST_MS)
+        self._rest.timeout.connect(self._start)
+        stack_up(self, self.about, self.bar, self.table, self.kind, self.plot).setSpacing(4)
+        self._show()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it is being measured."""
+        return self._rest.isActive() or bool(self._runs)
+
+    def show_stacks(self, stacks: Sequence[ComparedStack], reference: ComparedStack | None) -> None:
+        """Measure these stacks against a reference, unless that is done or under way already."""
+        key = tuple((id(stack.layer), id(stack.data), stack.matrix.tobytes()) for stack in [*stacks, reference] if stack)
+        if key == self._key and (reference is None) == (self._reference is None):
+            return
+        self._drop()
+        self._key, self._stacks, self._reference, self.numbers = key, list(stacks), reference, None
+        if reference is not None and stacks:
+            self._rest.start()
+        self._show()
+
+    def shut_down(self) -> None:
+        """Stop what runs and show nothing."""
+        self._drop()
+        self._key, self._stacks, self._reference, self.numbers = None, [], None, None
+        self._show()
+
+    def _drop(self) -> None:
+        self._rest.stop()
+        for run in self._runs:
+            run.close(0)
+        self._runs.clear()
+
+    def _start(self) -> None:
+        if self._reference is None:
+            return
+        run = Run("Deep3D measures stacks", partial(measure, self._stacks, self._reference))
+        run.happened.connect(self._on_event)
+        run.ended.connect(self._on_ended)
+        self._runs.add(run)
+        self.bar.setValue(0)
+        self._show()
+        run.start()
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, Progress):
+            self.bar.setValue(round(100 * event.fraction))
+
+    def _on_ended(self, end: Any) -> None:
+        self._runs.clear()
+        self.numbers = end if isinstance(end, Numbers) else None
+        self._show(end.sentence("Measuring") if isinstance(end, Failed) else "")
+
+    def _show(self, problem: str = "") -> None:
+        numbers = self.numbers
+        self.bar.setVisible(self.is_busy)
+        for widget in (self.table, self.kind, self.plot):
+            widget.setVisible(numbers is not None)
+        if numbers is None:
+            waits = f"Measuring against {self._reference.title}." if self._reference else NO_REFERENCE
+            self.about.show_text(problem or waits)
+            return
+        part = "" if numbers.share > 0.995 else f", on the {numbers.share:.0%} of its voxels that all stacks show"
+        self.about.show_text(f"Against {numbers.reference}, after the best scale and offset{part}. Estimates.")
+        scores = [measured.agreement.score for measured in numbers.measured]
+        best = (min((s.rmse_fit for s in scores), default=0), max((s.ssim_fit for s in scores), default=0))
+        rows = "".join(
+            f"<tr><td>{escape(measured.title)}</td>{_cell(score.rmse_fit, best[0])}{_cell(score.ssim_fit, best[1])}</tr>"
+            for measured, score in zip(numbers.measured, scores, strict=True)
+        )
+        head = "<tr><td></td><td align='right'>&nbsp;&nbsp; RMSE</td><td align='right'>&nbsp;&nbsp; SSIM</td></tr>"
+        self.table.setText(f"<table cellspacing='0'>{head}{rows}</table>")
+        self._draw()
+
+    def _draw(self, _index: int = 0) -> None:
+        if self.numbers is None:
+            return
+        field, name = self.kind.currentData()
+        self.plot.label_axis("left", name)
+        colours = colours_of(self._stacks)
+        while len(self.curves) < len(self.numbers.measured):
+            self.curves.append(self.plot.plot())
+        for curve in self.curves[len(self.numbers.measured) :]:
+            curve.setData([], [])
+        for number, measured in enumerate(self.numbers.measured):
+            values = getattr(measured.agreement.by_plane, field)
+            kept = np.isfinite(values)
+            pen = pg.mkPen(colours[number], width=2, style=STYLES[number % len(STYLES)][0])
+            self.curves[number].setPen(pen)
+            self.curves[number].setData(measured.depth_um[kept], values[kept])
+
+
+def _cell(value: float, best: float) -> str:
+    text = f"{value:.3f}" if np.isfinite(value) else "-"
+    return f"<td align='right'>&nbsp;&nbsp; {f'<b>{text}</b>' if value == best else text}</td>"

@@ -1,0 +1,327 @@
+"""The pictures of all ticked stacks, linked: one zoom, one crosshair, one line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil
+from typing import Any
+
+import pyqtgraph as pg
+from qtpy.QtCore import QRectF, Qt, QTimer, Signal
+from qtpy.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QPushButton, QSlider, QToolButton, QVBoxLayout, QWidget
+from superqt.utils import signals_blocked
+
+from napari_deep3d.core import Vector, zyx
+from napari_deep3d.gui.compare.picture import Picture
+from napari_deep3d.gui.compare.roles import colours_of
+from napari_deep3d.gui.compare.sections import AXES, Bounds, Placement, View, extent, lay_out, section_at
+from napari_deep3d.gui.compare.stacks import ComparedStack, Section
+from napari_deep3d.gui.shared import LatestResult
+
+TOOLS = {
+    "cross": ("Crosshair", "Click or drag in any picture: all sections go there"),
+    "line": ("Profile line", "Draw a line in any picture; its ends can be dragged, in every section"),
+    "move": ("Move", "Drag the pictures; the middle button always does"),
+}
+"""What the left button does: text and tip."""
+WHEEL_TIP = "The wheel zooms."
+MARGIN = 0.02
+SLIDER_TIP = "Go through the stack; the crosshair goes along"
+
+
+class SectionsView(QWidget):
+    """Pictures side by side, with what the mouse does above and a slider below.
+
+    Attributes
+    ----------
+    stacks : list of ComparedStack
+    point_um : tuple of float
+        Where the crosshair is.
+    line_um : pair of tuple of float, or None
+        The ends of the line that was drawn.
+    line_normal : int or None
+        The axis (0, 1, 2 for Z, Y, X) across which it was drawn; None once its ends were moved in different sections.
+    """
+
+    point_moved = Signal()
+    line_moved = Signal()
+    hovered = Signal(object)
+    """The point in space under the mouse, or None."""
+    left = Signal()
+    """The user wants the normal view back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stacks: list[ComparedStack] = []
+        self.point_um: Vector = (0.0, 0.0, 0.0)
+        self.line_um: tuple[Vector, Vector] | None = None
+        self.line_normal: int | None = None
+        self._view: View = "x-z"
+        self._bounds = Bounds((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+        self._placements: tuple[Placement, ...] = ()
+        self._held: tuple[Placement, int] | None = None  # where the mouse went down, and which end of the line it has
+        self._is_due = False
+        self._columns = 1
+        self._later = LatestResult("Deep3D reads sections", 10, self)
+        self._later.ended.connect(self._on_read)
+
+        # 1. What the mouse does.
+        self.tools = QButtonGroup(self)
+        self.buttons: dict[str, QToolButton] = {}
+        bar = QHBoxLayout()
+        for name, (text, tip) in TOOLS.items():
+            button = QToolButton()
+            button.setText(text)
+            button.setToolTip(f"{tip}. {WHEEL_TIP}")
+            button.setCheckable(True)
+            self.tools.addButton(button)
+            self.buttons[name] = button
+            bar.addWidget(button)
+        self.buttons["cross"].setChecked(True)
+        self.tools.buttonToggled.connect(self._on_tool)
+        self.fit_button = QToolButton()
+        self.fit_button.setText("Fit")
+        self.fit_button.setToolTip("Show the stacks whole")
+        self.fit_button.clicked.connect(self.fit)
+        self.back_button = QPushButton("Back to normal view")
+        self.back_button.clicked.connect(self.left)
+        bar.addWidget(self.fit_button)
+        bar.addStretch()
+        bar.addWidget(self.back_button)
+
+        # 2. The pictures.
+        self.graphics = pg.GraphicsView(background="k")
+        self._layout = pg.GraphicsLayout(border=None)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.setSpacing(4)
+        self.graphics.setCentralItem(self._layout)
+        self.graphics.scene().sigMouseMoved.connect(self._on_hover)
+        self.pictures: list[Picture] = []
+
+        # 3. The slider.
+        self.slider, self.place = QSlider(Qt.Orientation.Horizontal), QLabel()
+        self.slider.setToolTip(SLIDER_TIP)
+        self.slider.valueChanged.connect(self._on_slider)
+        below = QHBoxLayout()
+        below.addWidget(self.slider, 1)
+        below.addWidget(self.place)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 4, 6, 4)
+        layout.addLayout(bar)
+        layout.addWidget(self.graphics, 1)
+        layout.addLayout(below)
+        self.setAutoFillBackground(True)
+
+    @property
+    def is_active(self) -> bool:
+        """Whether stacks are shown."""
+        return bool(self.stacks)
+
+    @property
+    def columns(self) -> int:
+        """Pictures in a row."""
+        return self._columns
+
+    @property
+    def view(self) -> View:
+        """Which sections are shown."""
+        return self._view
+
+    @property
+    def bounds(self) -> Bounds:
+        """The box that holds all stacks."""
+        return self._bounds
+
+    @property
+    def placements(self) -> tuple[Placement, ...]:
+        """The sections on the screen."""
+        return self._placements
+
+    def show_stacks(self, stacks: Sequence[ComparedStack], view: View) -> None:
+        """Show these stacks in these sections; zoom and place stay where sections and number of pictures do."""
+        is_new = (view, len(stacks)) != (self._view, len(self.stacks))
+        self.stacks, self._view = list(stacks), view
+        bounds = Bounds.around([stack.bounds for stack in stacks])
+        is_new, self._bounds = is_new or bounds != self._bounds, bounds
+        self._placements = lay_out(view, bounds)
+        self.point_um = bounds.nearest(self.point_um)
+        if is_new:
+            self._arrange(len(stacks))
+        for picture, stack, colour in zip(self.pictures, stacks, colours_of(stacks), strict=True):
+            picture.show_stack(stack, colour, len(self._placements))
+        self._set_up_slider()
+        if is_new:
+            self.fit()
+        self.refresh()
+
+    def clear(self) -> None:
+        """Show nothing, and let go of the stacks."""
+        self._later.shut_down()
+        self.stacks, self.line_um = [], None
+        self._arrange(0)
+
+    def fit(self) -> None:
+        """Show the stacks whole."""
+        if self.pictures:
+            top, left, bottom, right = extent(self._placements, self._bounds)
+            self.pictures[0].setRange(QRectF(left, top, right - left, bottom - top), padding=MARGIN)
+
+    def set_point(self, point_um: Vector) -> None:
+        """Put the crosshair at a point, or at the nearest one that a stack shows; the pictures follow at once."""
+        self.point_um = self._bounds.nearest(point_um)
+        self._refresh_soon()
+        self.point_moved.emit()
+
+    def set_line(self, line_um: tuple[Vector, Vector] | None, normal: int | None = None) -> None:
+        """Draw a line between two points, or none."""
+        self.line_um, self.line_normal = line_um, normal
+        for picture in self.pictures:
+            picture.show_line(line_um, self._placements)
+        self.line_moved.emit()
+
+    def seen_um(self) -> tuple[float, float, float, float]:
+        """First row, first column, last row, last column on the screen that a picture shows."""
+        (left, right), (top, bottom) = self.pictures[0].viewRange()
+        return top, left, bottom, right
+
+    def refresh(self) -> None:
+        """Draw everything at the crosshair."""
+        self._is_due = False
+        for picture in self.pictures:
+            picture.show_cross(self.point_um, self._placements, self._bounds)
+            picture.show_line(self.line_um, self._placements)
+        self._show_place()
+        stacks, placements, point = self.stacks, self._placements, self.point_um
+        if all(stack.is_at_hand for stack in stacks):
+            self._draw(read_sections(stacks, placements, point))
+        else:
+            self._later.ask((id(self.stacks), placements, point), lambda: read_sections(stacks, placements, point))
+
+    def _refresh_soon(self) -> None:
+        """Draw once for all moves of the mouse that wait by now."""
+        if not self._is_due:
+            self._is_due = True
+            QTimer.singleShot(0, self._refresh_if_due)
+
+    def _refresh_if_due(self) -> None:
+        if self._is_due and self.stacks:
+            self.refresh()
+
+    def _on_read(self, end: object) -> None:
+        if isinstance(end, list):
+            self._draw(end)
+
+    def _draw(self, sections: Sequence[Sequence[Section | None]]) -> None:
+        for picture, found in zip(self.pictures, sections, strict=True):
+            picture.show_sections(found, self._placements)
+
+    def _arrange(self, count: int) -> None:
+        """Make the pictures, in rows and columns that let them be as large as they can be."""
+        self._layout.clear()
+        self.pictures = []
+        if not count:
+            return
+        top, left, bottom, right = extent(self._placements, self._bounds)
+        height, width = self.graphics.height(), self.graphics.width()
+
+        def zoom(rows: int) -> float:
+            return min(height / rows / (bottom - top), width / ceil(count / rows) / (right - left))
+
+        columns = self._columns = ceil(count / max(range(1, count + 1), key=zoom))
+        for number in range(count):
+            picture = Picture()
+            picture.moves_view = self.buttons["move"].isChecked()
+            picture.pressed.connect(self._on_pressed)
+            picture.dragged.connect(self._on_dragged)
+            self._layout.addItem(picture, number // columns, number % columns)
+            if self.pictures:
+                picture.setXLink(self.pictures[0])
+                picture.setYLink(self.pictures[0])
+            self.pictures.append(picture)
+
+    def _on_tool(self, _button: object = None, _is_on: bool = True) -> None:
+        for picture in self.pictures:
+            picture.moves_view = self.buttons["move"].isChecked()
+
+    def _on_pressed(self, picture: Picture, row: float, column: float) -> None:
+        section = section_at(self._placements, self._bounds, row, column)
+        if not self.buttons["line"].isChecked():
+            self._held = section, -1
+            self.set_point(section.to_point(row, column, self.point_um))
+            return
+        for end, place in enumerate(self.line_um or ()):
+            if picture.is_near(row, column, section.to_screen(place)):
+                self._held = section, end
+                return
+        start = section.to_point(row, column, self.point_um)
+        self._held, self.line_um, self.line_normal = (section, 1), (start, start), section.normal
+
+    def _on_dragged(self, _picture: Picture, row: float, column: float) -> None:
+        if self._held is None:
+            return
+        section, end = self._held
+        if end < 0:
+            self.set_point(section.to_point(row, column, self.point_um))
+        elif self.line_um is not None:
+            ends = list(self.line_um)
+            ends[end] = self._bounds.nearest(section.to_point(row, column, ends[end]))
+            level = ends[0][section.normal] == ends[1][section.normal]
+            self.set_line((ends[0], ends[1]), section.normal if level else None)
+
+    def _on_hover(self, place: Any) -> None:
+        for picture in self.pictures:
+            if picture.sceneBoundingRect().contains(place):
+                there = picture.mapSceneToView(place)
+                row, column = float(there.y()), float(there.x())
+                section = section_at(self._placements, self._bounds, row, column)
+                self.hovered.emit(section.to_point(row, column, self.point_um))
+                return
+        self.hovered.emit(None)
+
+    def leaveEvent(self, event: Any) -> None:  # noqa: N802
+        """Nothing is under the mouse any more."""
+        self.hovered.emit(None)
+        super().leaveEvent(event)
+
+    def _set_up_slider(self) -> None:
+        self.slider.setVisible(len(self._placements) == 1)
+        axis, steps = self._placements[0].normal, self._steps()
+        with signals_blocked(self.slider):
+            self.slider.setRange(0, max(0, steps - 1))
+            self.slider.setValue(self._step(axis))
+
+    def _on_slider(self, step: int) -> None:
+        axis = self._placements[0].normal
+        moved = list(self.point_um)
+        moved[axis] = self._bounds.low_um[axis] + (step + 0.5) * self._step_um(axis)
+        self.set_point(zyx(moved))
+
+    def _step_um(self, axis: int) -> float:
+        """The smallest voxel side along an axis."""
+        return min(stack.spacing_um[axis] for stack in self.stacks)
+
+    def _steps(self) -> int:
+        axis = self._placements[0].normal
+        return round((self._bounds.high_um[axis] - self._bounds.low_um[axis]) / self._step_um(axis))
+
+    def _step(self, axis: int) -> int:
+        return int((self.point_um[axis] - self._bounds.low_um[axis]) / self._step_um(axis))
+
+    def _show_place(self) -> None:
+        unit = "um" if all(stack.has_um for stack in self.stacks) else "voxels"
+        axis = self._placements[0].normal
+        if len(self._placements) > 1:
+            text = ", ".join(f"{name} {value:.2f}" for name, value in zip(AXES, self.point_um, strict=True))
+            self.place.setText(f"{text} {unit}")
+            return
+        step = min(self._step(axis), self._steps() - 1)
+        with signals_blocked(self.slider):
+            self.slider.setValue(step)
+        self.place.setText(f"{AXES[axis]} {self.point_um[axis]:.2f} {unit} ({step + 1} of {self._steps()})")
+
+
+def read_sections(
+    stacks: Sequence[ComparedStack], placements: Sequence[Placement], point_um: Vector
+) -> list[list[Section | None]]:
+    """The sections of each stack through a point."""
+    return [[stack.section(placement, point_um) for placement in placements] for stack in stacks]
