@@ -13,7 +13,8 @@ import numpy as np
 
 from napari_deep3d.core import DoubleArray, FloatArray, Vector, writing
 from napari_deep3d.core.evaluation.profile import Profile
-from napari_deep3d.gui.compare.measuring import DIFFERENCE, Numbers
+from napari_deep3d.gui.compare.measuring import Numbers
+from napari_deep3d.gui.compare.roles import DIFFERENCE
 from napari_deep3d.gui.compare.sections import AXES, BAR_SHARE, CROSS_COLOUR, LINE_COLOUR, Bounds, Placement, nice_length
 from napari_deep3d.gui.compare.stacks import ComparedStack, Section
 
@@ -62,7 +63,7 @@ def draw_scene(path: Path, scene: Scene) -> Path:
 
     top, left, bottom, right = scene.seen_um
     rows = -(-len(scene.stacks) // scene.columns)
-    height = PICTURE_INCHES * (bottom - top) / (right - left) + 0.6
+    height = PICTURE_INCHES * (bottom - top) / (right - left) + 0.45
     size = (PICTURE_INCHES * scene.columns, height * rows + 0.3)
     figure = Figure(figsize=size, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
@@ -102,8 +103,11 @@ def _draw_picture(axis: Any, scene: Scene, stack: ComparedStack, sections: Seque
     axis.set_aspect("equal")
     length = nice_length(BAR_SHARE * (right - left))
     x, y = left + 0.04 * (right - left), bottom - 0.05 * (bottom - top)
-    axis.plot([x, x + length], [y, y], color="white", linewidth=2.5, solid_capstyle="butt")
-    axis.text(x, y - 0.02 * (bottom - top), f"{length:g} {_unit([stack])}", color="white", fontsize=8, va="bottom")
+    for colour, width in (("black", 5), ("white", 2.5)):
+        axis.plot([x, x + length], [y, y], color=colour, linewidth=width, solid_capstyle="butt")
+    shade = {"facecolor": "black", "alpha": 0.6, "linewidth": 0, "pad": 1}
+    text = f"{length:g} {_unit([stack])}"
+    axis.text(x, y - 0.03 * (bottom - top), text, color="white", fontsize=8, va="bottom", bbox=shade)
     kinds = ("blue", "brown") if stack.role == DIFFERENCE else ("dark", "bright")
     low, high = stack.limits
     axis.set_title(f"{stack.title}\n{kinds[0]} {low:.3g}, {kinds[1]} {high:.3g}", fontsize=8)

@@ -25,9 +25,9 @@ from napari_deep3d.core import (
     told,
 )
 from napari_deep3d.core.evaluation.agreement import Agreement, measure_agreement
+from napari_deep3d.gui.compare.roles import DIFFERENCE
 from napari_deep3d.gui.compare.stacks import TABLE_SIZE, ComparedStack, OnVoxelsOf, shared_box
 
-DIFFERENCE = "difference"
 PERCENTILES = (0.1, 99.9)
 """Of the reference: they become 0 and 1."""
 FIT_VOXELS = 1_000_000

@@ -87,12 +87,13 @@ class ComparePanel(QWidget):
         self._limits = dict[tuple[Any, ...], tuple[float, float]]()
         self._stacks: list[ComparedStack] = []
         self._differences: list[ComparedStack] = []
+        self._subtracted: object = None  # of which stacks the differences are
         self.view = SectionsView()
         self._cover = Cover(self.view)
 
         # 1. What is compared, and how it is seen.
         self.hint, self.problem, self.place, self.note = Line(), Line(AMBER), Line(AMBER), Line()
-        self.list = LayerChecklist("Tick two or more stacks; they are shown in this order", height=96)
+        self.list = LayerChecklist("Tick two or more stacks; they are shown in this order", height=80)
         self.list.itemChanged.connect(self._on_tick)
         self.orientation = Choice(SECTION_TIP)
         self.orientation.fill([(name, name) for name in get_args(View)], "x-z")
@@ -105,6 +106,7 @@ class ComparePanel(QWidget):
         self.difference, self.larger = QCheckBox("Difference map"), QCheckBox("Larger pictures")
         self.difference.setToolTip(DIFFERENCE_TIP)
         self.larger.setToolTip(LARGER_TIP)
+        self.larger.setChecked(True)
         self.difference.toggled.connect(self._on_choice)
         self.larger.toggled.connect(self._on_larger)
         self.series = SeriesSliders(viewer)
@@ -288,7 +290,7 @@ class ComparePanel(QWidget):
             self._differences = []
             return
         key = (tuple((id(stack.layer), id(stack.data)) for stack in [*chosen, reference]), self._viewer.dims.current_step)
-        if key != getattr(self, "_subtracted", None):
+        if key != self._subtracted:
             self._differences = []
         self._subtracted = key
         self._subtracting.ask(key, partial(differences, chosen, reference))
@@ -434,7 +436,7 @@ class ComparePanel(QWidget):
 
     def _refresh_buttons(self) -> None:
         count, is_active = len(self.ticked()), self.view.is_active
-        self.hint.show_text(HINTS[min(self.list.count(), 2)])
+        self.hint.show_text("" if is_active else HINTS[min(self.list.count(), 2)])
         self.enter_button.setEnabled(count >= 2 and not is_active)
         self.leave_button.setEnabled(is_active)
         self.difference.setEnabled(self.reference.currentData() is not None)

@@ -12,10 +12,15 @@ from qtpy.QtCore import QPointF, QRectF, Qt, Signal
 
 from napari_deep3d.core import Vector
 from napari_deep3d.gui.compare.sections import BAR_SHARE, CROSS_COLOUR, LINE_COLOUR, Bounds, Placement, nice_length
-from napari_deep3d.gui.compare.stacks import ComparedStack, Section
+from napari_deep3d.gui.compare.roles import DIFFERENCE
+from napari_deep3d.gui.compare.stacks import TABLE_SIZE, ComparedStack, Section
 
-BAR_PIXELS = 8, 14
+SHADE = pg.mkBrush(0, 0, 0, 150)
+"""Behind texts."""
+BAR_PIXELS = 8, 10
 """Distance of the scale bar from the left and from the lower edge."""
+SCALE_PIXELS = 110, 8
+"""Width and height of the colours of a difference."""
 END_PIXELS = 9
 """So close to an end of the line the mouse takes hold of it."""
 
@@ -38,9 +43,14 @@ class Picture(pg.ViewBox):
         self.line = pg.PlotCurveItem(pen=pg.mkPen(LINE_COLOUR, width=2), connect="pairs")
         self.ends = pg.ScatterPlotItem(size=8, pen=pg.mkPen(LINE_COLOUR), brush=None)
         self.bar = pg.PlotCurveItem(pen=pg.mkPen("w", width=3))
-        self.bar_text = pg.TextItem(color="w", anchor=(0, 1))
-        self.title = pg.TextItem(anchor=(0, 0), fill=pg.mkBrush(0, 0, 0, 150))
-        for item in (self.cross, self.line, self.ends, self.bar, self.bar_text, self.title):
+        self.bar_edge = pg.PlotCurveItem(pen=pg.mkPen("k", width=7))
+        self.bar_text = pg.TextItem(color="w", anchor=(0, 0.5), fill=SHADE)
+        self.scale = pg.ImageItem(np.arange(TABLE_SIZE, dtype=np.float32)[None], axisOrder="row-major")
+        self.scale_text = pg.TextItem(color="w", anchor=(1, 1), fill=SHADE)
+        self.title = pg.TextItem(anchor=(0, 0), fill=SHADE)
+        self.names: list[Any] = []
+        lines = (self.cross, self.line, self.ends, self.bar_edge, self.bar, self.scale)
+        for item in (*lines, self.bar_text, self.scale_text, self.title):
             item.setZValue(10)
             self.addItem(item, ignoreBounds=True)
         self.sigRangeChanged.connect(self._place_marks)
@@ -50,7 +60,13 @@ class Picture(pg.ViewBox):
     def show_stack(self, stack: ComparedStack, colour: str, sections: int) -> None:
         """Draw another stack, in so many sections."""
         self.stack, self._unit = stack, "um" if stack.has_um else "voxels"
-        self.title.setHtml(f'<span style="color:{colour}">&#9632;</span> <span style="color:#fff">{escape(stack.title)}')
+        is_difference = stack.role == DIFFERENCE
+        mark = "" if is_difference else f'<span style="color:{colour}">&#9632;</span> '
+        self.title.setHtml(f'{mark}<span style="color:#fff">{escape(stack.title)}</span>')
+        self.scale.setVisible(is_difference)
+        self.scale_text.setVisible(is_difference)
+        self.scale.setLookupTable(stack.colours)
+        self.scale_text.setText(f"{stack.limits[0]:.2g} to {stack.limits[1]:.2g}")
         for image in self.images[sections:]:
             self.removeItem(image)
         del self.images[sections:]
@@ -72,11 +88,20 @@ class Picture(pg.ViewBox):
                 image.setImage(section.pixels, autoLevels=False, rect=rectangle)
 
     def show_cross(self, point_um: Vector, placements: Sequence[Placement], bounds: Bounds) -> None:
-        """Draw the crosshair."""
+        """Draw the crosshair, and say of each section which it is."""
+        while len(self.names) < len(placements):
+            self.names.append(pg.TextItem(color=CROSS_COLOUR, anchor=(1, 1), fill=SHADE))
+            self.names[-1].setZValue(10)
+            self.addItem(self.names[-1], ignoreBounds=True)
+        for name in self.names[len(placements) :]:
+            name.setVisible(False)
         x, y = list[float](), list[float]()
-        for placement in placements:
+        for name, placement in zip(self.names, placements, strict=False):
             row, column = placement.to_screen(point_um)
             top, left, bottom, right = placement.frame(bounds)
+            name.setVisible(True)
+            name.setText(placement.name)
+            name.setPos(right, bottom)
             x += [left, right, column, column]
             y += [row, row, top, bottom]
         self.cross.setData(np.array(x), np.array(y))
@@ -118,6 +143,11 @@ class Picture(pg.ViewBox):
         self.title.setPos(left, top)
         length = nice_length(BAR_SHARE * (right - left))
         x, y = left + BAR_PIXELS[0] * across, bottom - BAR_PIXELS[1] * down
-        self.bar.setData(np.array([x, x + length]), np.array([y, y]))
+        for line in (self.bar_edge, self.bar):
+            line.setData(np.array([x, x + length]), np.array([y, y]))
         self.bar_text.setText(f"{length:g} {self._unit}")
-        self.bar_text.setPos(x - 4 * across, y)
+        self.bar_text.setPos(x + length, y)
+        right -= BAR_PIXELS[0] * across
+        width, height = SCALE_PIXELS[0] * across, SCALE_PIXELS[1] * down
+        self.scale.setRect(QRectF(right - width, y - height / 2, width, height))
+        self.scale_text.setPos(right, y - height)

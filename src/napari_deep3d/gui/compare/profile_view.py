@@ -22,10 +22,10 @@ from napari_deep3d.gui.shared.curves import DASHED, DOTTED, SOLID
 HEIGHT = 150
 DRAWN = "line"
 LINES = {
-    "along z, at the crosshair": 0,
-    "along y, at the crosshair": 1,
-    "along x, at the crosshair": 2,
-    "along the drawn line": DRAWN,
+    "along z": 0,
+    "along y": 1,
+    "along x": 2,
+    "drawn line": DRAWN,
 }
 STYLES = (
     (Qt.PenStyle.SolidLine, SOLID),
@@ -50,7 +50,7 @@ class ProfileView(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.profiles: dict[str, Profile] = {}
-        self.line = Choice("Along which line the stacks are read")
+        self.line = Choice("Along which line the stacks are read: through the crosshair, or one that was drawn")
         self.line.fill(list(LINES.items()), 0)
         self.width = NumberField(0.0, 100.0, unit="um", decimals=2)
         self.width.setToolTip(WIDTH_TIP)
@@ -61,7 +61,7 @@ class ProfileView(QWidget):
         row.addWidget(QLabel("width"))
         row.addWidget(self.width)
         self.plot = Plot("along the line (um)", HEIGHT)
-        self.plot.label_axis("left", "dark 0 to bright 1")
+        self.plot.label_axis("left", "dark 0, bright 1")
         self.plot.setToolTip(TIP)
         self.curves: list[Any] = []
         self.table, self.problem = QLabel(), Line()

@@ -9,6 +9,7 @@ import numpy as np
 from qtpy.QtWidgets import QLabel, QSizePolicy
 
 from napari_deep3d.core import Vector
+from napari_deep3d.gui.compare.roles import DIFFERENCE
 from napari_deep3d.gui.compare.sections import AXES
 from napari_deep3d.gui.compare.stacks import ComparedStack
 
@@ -37,7 +38,7 @@ class Readout(QLabel):
             text = NOTHING
             if value is not None:
                 text = f"{value:.0f}" if np.issubdtype(stack.data.dtype, np.integer) else f"{value:.4g}"
-                share = f"{float(stack.shares(np.array(value))):.2f}"
+                share = NOTHING if stack.role == DIFFERENCE else f"{float(stack.shares(np.array(value))):.2f}"
             rows.append(
                 f"<tr><td>{escape(stack.title)}</td><td align='right'>&nbsp;&nbsp;<b>{text}</b></td>"
                 f"<td align='right'>&nbsp;&nbsp;{share}</td></tr>"

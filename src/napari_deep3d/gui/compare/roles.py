@@ -11,6 +11,8 @@ from napari.layers import Image
 from napari_deep3d.gui.shared import METADATA_KEY, curves, find_axes, full_data
 
 WIDEFIELD, PREDICTION, CONFOCAL, ERROR = "wide-field", "prediction", "confocal", "error"
+DIFFERENCE = "difference"
+"""Of a map that the comparison made itself."""
 WORDS = (
     (ERROR, r"uncertain|\berror\b"),
     (PREDICTION, r"confocal.?like|predict"),

@@ -26,6 +26,8 @@ TOOLS = {
 """What the left button does: text and tip."""
 WHEEL_TIP = "The wheel zooms."
 MARGIN = 0.02
+CHOSEN = "QToolButton:checked { background: #4a62c8; color: #ffffff; } QToolButton { padding: 4px; }"
+"""Napari's own style shows no difference between tools that are chosen and others."""
 SLIDER_TIP = "Go through the stack; the crosshair goes along"
 
 
@@ -110,7 +112,8 @@ class SectionsView(QWidget):
         layout.addLayout(bar)
         layout.addWidget(self.graphics, 1)
         layout.addLayout(below)
-        self.setAutoFillBackground(True)
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.setStyleSheet(CHOSEN)
 
     @property
     def is_active(self) -> bool:
