@@ -40,7 +40,7 @@ class Cover(QObject):
         self._hidden = []
         if is_hidden and self._window is not None:
             docks = [dock for dock in self._window.findChildren(QDockWidget) if dock.objectName() in LISTS]
-            self._hidden = [dock for dock in docks if dock.isVisible()]
+            self._hidden = [dock for dock in docks if not dock.isHidden()]
             for dock in self._hidden:
                 dock.hide()
 

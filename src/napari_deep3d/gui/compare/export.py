@@ -15,7 +15,15 @@ from napari_deep3d.core import DoubleArray, FloatArray, Vector, writing
 from napari_deep3d.core.evaluation.profile import Profile
 from napari_deep3d.gui.compare.measuring import Numbers
 from napari_deep3d.gui.compare.roles import DIFFERENCE
-from napari_deep3d.gui.compare.sections import AXES, BAR_SHARE, CROSS_COLOUR, LINE_COLOUR, Bounds, Placement, nice_length
+from napari_deep3d.gui.compare.sections import (
+    AXES,
+    BAR_SHARE,
+    CROSS_COLOUR,
+    LINE_COLOUR,
+    Bounds,
+    Placement,
+    nice_length,
+)
 from napari_deep3d.gui.compare.stacks import ComparedStack, Section
 
 PICTURE_INCHES, DOTS_PER_INCH = 3.4, 250

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from qtpy.QtCore import QTimer, Qt
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QLabel, QProgressBar, QSizePolicy, QWidget
 
 from napari_deep3d.core import Event, Progress
@@ -22,8 +22,10 @@ from napari_deep3d.gui.shared import Choice, Failed, Line, Plot, Run, close_with
 HEIGHT = 150
 REST_MS = 300
 """How long the choices must rest before the work begins."""
-CURVES = {"RMSE by depth": ("rmse_fit", "RMSE"), "SSIM by depth": ("ssim_fit", "SSIM")}
-NO_REFERENCE = "No confocal stack is ticked, so nothing can be measured: judge by eye, in x-z, beside the wide-field stack."
+CURVES = {"rmse_fit": "RMSE", "ssim_fit": "SSIM"}
+NO_REFERENCE = (
+    "No confocal stack is ticked, so nothing can be measured: judge by eye, in x-z, beside the wide-field stack."
+)
 TIP = (
     "RMSE: root of the mean squared difference, as a share of the reference's range of intensities (its 0.1st to "
     "99.9th percentile); smaller is closer. SSIM: structural similarity, windows of 7 voxels; 1 is equal. Each stack "
@@ -45,7 +47,7 @@ class NumbersView(QWidget):
         self.bar.setRange(0, 100)
         self.bar.setFormat("measuring, %p %")
         self.kind = Choice("What is drawn against the depth")
-        self.kind.fill([(text, value) for text, value in CURVES.items()], CURVES["RMSE by depth"])
+        self.kind.fill([(f"{name} by depth", field) for field, name in CURVES.items()], "rmse_fit")
         self.kind.currentIndexChanged.connect(self._draw)
         self.plot = Plot("z (um)", HEIGHT)
         self.plot.setToolTip(TIP)
@@ -69,7 +71,9 @@ class NumbersView(QWidget):
 
     def show_stacks(self, stacks: Sequence[ComparedStack], reference: ComparedStack | None) -> None:
         """Measure these stacks against a reference, unless that is done or under way already."""
-        key = tuple((id(stack.layer), id(stack.data), stack.matrix.tobytes()) for stack in [*stacks, reference] if stack)
+        key = tuple(
+            (id(stack.layer), id(stack.data), stack.matrix.tobytes()) for stack in [*stacks, reference] if stack
+        )
         if key == self._key and (reference is None) == (self._reference is None):
             return
         self._drop()
@@ -124,7 +128,8 @@ class NumbersView(QWidget):
         scores = [measured.agreement.score for measured in numbers.measured]
         best = (min((s.rmse_fit for s in scores), default=0), max((s.ssim_fit for s in scores), default=0))
         rows = "".join(
-            f"<tr><td>{escape(measured.title)}</td>{_cell(score.rmse_fit, best[0])}{_cell(score.ssim_fit, best[1])}</tr>"
+            f"<tr><td>{escape(measured.title)}</td>"
+            f"{_cell(score.rmse_fit, best[0])}{_cell(score.ssim_fit, best[1])}</tr>"
             for measured, score in zip(numbers.measured, scores, strict=True)
         )
         head = "<tr><td></td><td align='right'>&nbsp;&nbsp; RMSE</td><td align='right'>&nbsp;&nbsp; SSIM</td></tr>"
@@ -134,8 +139,8 @@ class NumbersView(QWidget):
     def _draw(self, _index: int = 0) -> None:
         if self.numbers is None:
             return
-        field, name = self.kind.currentData()
-        self.plot.label_axis("left", name)
+        field = self.kind.currentData()
+        self.plot.label_axis("left", CURVES[field])
         colours = colours_of(self._stacks)
         while len(self.curves) < len(self.numbers.measured):
             self.curves.append(self.plot.plot())

@@ -11,8 +11,8 @@ import pyqtgraph as pg
 from qtpy.QtCore import QPointF, QRectF, Qt, Signal
 
 from napari_deep3d.core import Vector
-from napari_deep3d.gui.compare.sections import BAR_SHARE, CROSS_COLOUR, LINE_COLOUR, Bounds, Placement, nice_length
 from napari_deep3d.gui.compare.roles import DIFFERENCE
+from napari_deep3d.gui.compare.sections import BAR_SHARE, CROSS_COLOUR, LINE_COLOUR, Bounds, Placement, nice_length
 from napari_deep3d.gui.compare.stacks import TABLE_SIZE, ComparedStack, Section
 
 SHADE = pg.mkBrush(0, 0, 0, 150)

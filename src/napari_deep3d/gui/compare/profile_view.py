@@ -52,14 +52,14 @@ class ProfileView(QWidget):
         self.profiles: dict[str, Profile] = {}
         self.line = Choice("Along which line the stacks are read: through the crosshair, or one that was drawn")
         self.line.fill(list(LINES.items()), 0)
-        self.width = NumberField(0.0, 100.0, unit="um", decimals=2)
-        self.width.setToolTip(WIDTH_TIP)
+        self.width_um = NumberField(0.0, 100.0, unit="um", decimals=2)
+        self.width_um.setToolTip(WIDTH_TIP)
         self.line.currentIndexChanged.connect(self.line_chosen)
-        self.width.valueChanged.connect(self.line_chosen)
+        self.width_um.valueChanged.connect(self.line_chosen)
         row = QHBoxLayout()
         row.addWidget(self.line, 1)
         row.addWidget(QLabel("width"))
-        row.addWidget(self.width)
+        row.addWidget(self.width_um)
         self.plot = Plot("along the line (um)", HEIGHT)
         self.plot.label_axis("left", "dark 0, bright 1")
         self.plot.setToolTip(TIP)
@@ -98,7 +98,7 @@ class ProfileView(QWidget):
         if ends_um is None:
             self._show({}, DRAW_FIRST if self.line.currentData() == DRAWN else "")
             return
-        chosen, width = list(stacks), float(self.width.value())
+        chosen, width = list(stacks), float(self.width_um.value())
         if all(stack.is_at_hand for stack in stacks):
             try:
                 self._show(read_profiles(chosen, ends_um, width, normal))

@@ -1,7 +1,7 @@
 """Where sections lie on the screen, and what a place there is in space. Positions are (Z, Y, X) in um.
 
-A picture shows one section or all three: x-y, below it x-z, beside it y-z, lined up so that a crosshair goes on from one
-into the next. Places on the screen are (row, column) in um: those of the first section as they are, of the others moved.
+A picture shows one section or all three: x-y, below it x-z, beside it y-z, lined up so that a crosshair goes on from
+one into the next. Places on the screen are (row, column) in um: of the first section as they are, of the others moved.
 """
 
 from __future__ import annotations
@@ -114,6 +114,7 @@ def section_at(placements: Sequence[Placement], bounds: Bounds, row: float, colu
         return max(top - row, row - bottom, 0.0) + max(left - column, column - right, 0.0)
 
     return min(placements, key=distance)
+
 
 def nice_length(longest: float) -> float:
     """1, 2 or 5 times a power of ten, at most as long as this.

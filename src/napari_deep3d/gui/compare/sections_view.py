@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import Any
 
 import pyqtgraph as pg
 from qtpy.QtCore import QRectF, Qt, QTimer, Signal
-from qtpy.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QPushButton, QSlider, QToolButton, QVBoxLayout, QWidget
-from superqt.utils import signals_blocked
+from qtpy.QtWidgets import QWidget
 
-from napari_deep3d.core import Vector, zyx
+from napari_deep3d.core import Vector
 from napari_deep3d.gui.compare.picture import Picture
-from napari_deep3d.gui.compare.roles import colours_of
-from napari_deep3d.gui.compare.sections import AXES, Bounds, Placement, View, extent, lay_out, section_at
+from napari_deep3d.gui.compare.roles import DIFFERENCE, colours_of
+from napari_deep3d.gui.compare.sections import Bounds, Placement, View, extent, lay_out, section_at
 from napari_deep3d.gui.compare.stacks import ComparedStack, Section
-from napari_deep3d.gui.shared import LatestResult
+from napari_deep3d.gui.compare.view_tools import SectionSlider, ViewTools
+from napari_deep3d.gui.shared import LatestResult, stack_up
 
-TOOLS = {
-    "cross": ("Crosshair", "Click or drag in any picture: all sections go there"),
-    "line": ("Profile line", "Draw a line in any picture; its ends can be dragged, in every section"),
-    "move": ("Move", "Drag the pictures; the middle button always does"),
-}
-"""What the left button does: text and tip."""
-WHEEL_TIP = "The wheel zooms."
 MARGIN = 0.02
-CHOSEN = "QToolButton:checked { background: #4a62c8; color: #ffffff; } QToolButton { padding: 4px; }"
-"""Napari's own style shows no difference between tools that are chosen and others."""
-SLIDER_TIP = "Go through the stack; the crosshair goes along"
+REST_MS = 40
+"""How long the mouse must rest before what takes longer is drawn."""
 
 
 class SectionsView(QWidget):
@@ -64,34 +56,18 @@ class SectionsView(QWidget):
         self._held: tuple[Placement, int] | None = None  # where the mouse went down, and which end of the line it has
         self._is_due = False
         self._columns = 1
-        self._later = LatestResult("Deep3D reads sections", 10, self)
+        self._resting = QTimer(self)
+        self._resting.setSingleShot(True)
+        self._resting.setInterval(REST_MS)
+        self._resting.timeout.connect(self._read_rest)
+        self._later = LatestResult("Deep3D reads sections", 0, self)
         self._later.ended.connect(self._on_read)
 
-        # 1. What the mouse does.
-        self.tools = QButtonGroup(self)
-        self.buttons: dict[str, QToolButton] = {}
-        bar = QHBoxLayout()
-        for name, (text, tip) in TOOLS.items():
-            button = QToolButton()
-            button.setText(text)
-            button.setToolTip(f"{tip}. {WHEEL_TIP}")
-            button.setCheckable(True)
-            self.tools.addButton(button)
-            self.buttons[name] = button
-            bar.addWidget(button)
-        self.buttons["cross"].setChecked(True)
-        self.tools.buttonToggled.connect(self._on_tool)
-        self.fit_button = QToolButton()
-        self.fit_button.setText("Fit")
-        self.fit_button.setToolTip("Show the stacks whole")
-        self.fit_button.clicked.connect(self.fit)
-        self.back_button = QPushButton("Back to normal view")
-        self.back_button.clicked.connect(self.left)
-        bar.addWidget(self.fit_button)
-        bar.addStretch()
-        bar.addWidget(self.back_button)
-
-        # 2. The pictures.
+        self.tools, self.slider = ViewTools(), SectionSlider()
+        self.tools.chosen.connect(self._on_tool)
+        self.tools.fit.connect(self.fit)
+        self.tools.left.connect(self.left)
+        self.slider.moved.connect(self.set_point)
         self.graphics = pg.GraphicsView(background="k")
         self._layout = pg.GraphicsLayout(border=None)
         self._layout.setContentsMargins(0, 0, 0, 0)
@@ -100,20 +76,10 @@ class SectionsView(QWidget):
         self.graphics.scene().sigMouseMoved.connect(self._on_hover)
         self.pictures: list[Picture] = []
 
-        # 3. The slider.
-        self.slider, self.place = QSlider(Qt.Orientation.Horizontal), QLabel()
-        self.slider.setToolTip(SLIDER_TIP)
-        self.slider.valueChanged.connect(self._on_slider)
-        below = QHBoxLayout()
-        below.addWidget(self.slider, 1)
-        below.addWidget(self.place)
-        layout = QVBoxLayout(self)
+        layout = stack_up(self, self.tools, self.graphics, self.slider)
         layout.setContentsMargins(6, 4, 6, 4)
-        layout.addLayout(bar)
-        layout.addWidget(self.graphics, 1)
-        layout.addLayout(below)
+        layout.setStretch(1, 1)
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self.setStyleSheet(CHOSEN)
 
     @property
     def is_active(self) -> bool:
@@ -152,13 +118,16 @@ class SectionsView(QWidget):
             self._arrange(len(stacks))
         for picture, stack, colour in zip(self.pictures, stacks, colours_of(stacks), strict=True):
             picture.show_stack(stack, colour, len(self._placements))
-        self._set_up_slider()
+        axis = self._placements[0].normal if len(self._placements) == 1 else None
+        step_um = min(stack.spacing_um[axis or 0] for stack in stacks)
+        self.slider.set_up(bounds, axis, step_um, "um" if all(stack.has_um for stack in stacks) else "voxels")
         if is_new:
             self.fit()
         self.refresh()
 
     def clear(self) -> None:
         """Show nothing, and let go of the stacks."""
+        self._resting.stop()
         self._later.shut_down()
         self.stacks, self.line_um = [], None
         self._arrange(0)
@@ -193,12 +162,18 @@ class SectionsView(QWidget):
         for picture in self.pictures:
             picture.show_cross(self.point_um, self._placements, self._bounds)
             picture.show_line(self.line_um, self._placements)
-        self._show_place()
-        stacks, placements, point = self.stacks, self._placements, self.point_um
-        if all(stack.is_at_hand for stack in stacks):
-            self._draw(read_sections(stacks, placements, point))
-        else:
-            self._later.ask((id(self.stacks), placements, point), lambda: read_sections(stacks, placements, point))
+        self.slider.show_point(self.point_um)
+        self._draw([stack for stack in self.stacks if stack.is_at_hand and stack.role != DIFFERENCE])
+        self._resting.start()
+
+    def _read_rest(self) -> None:
+        """Draw what costs more than the mouse should wait for: differences, and stacks on disk from a worker."""
+        self._draw([stack for stack in self.stacks if stack.is_at_hand and stack.role == DIFFERENCE])
+        far = [stack for stack in self.stacks if not stack.is_at_hand]
+        if far:
+            placements, point = self._placements, self.point_um
+            key = (tuple(id(stack) for stack in far), placements, point)
+            self._later.ask(key, lambda: dict(zip(far, read_sections(far, placements, point), strict=True)))
 
     def _refresh_soon(self) -> None:
         """Draw once for all moves of the mouse that wait by now."""
@@ -211,12 +186,17 @@ class SectionsView(QWidget):
             self.refresh()
 
     def _on_read(self, end: object) -> None:
-        if isinstance(end, list):
-            self._draw(end)
+        if isinstance(end, dict):
+            self._show_sections(end)
 
-    def _draw(self, sections: Sequence[Sequence[Section | None]]) -> None:
-        for picture, found in zip(self.pictures, sections, strict=True):
-            picture.show_sections(found, self._placements)
+    def _draw(self, stacks: Sequence[ComparedStack]) -> None:
+        sections = read_sections(stacks, self._placements, self.point_um)
+        self._show_sections(dict(zip(stacks, sections, strict=True)))
+
+    def _show_sections(self, sections: Mapping[ComparedStack, Sequence[Section | None]]) -> None:
+        for picture in self.pictures:
+            if picture.stack is not None and picture.stack in sections:
+                picture.show_sections(sections[picture.stack], self._placements)
 
     def _arrange(self, count: int) -> None:
         """Make the pictures, in rows and columns that let them be as large as they can be."""
@@ -228,12 +208,12 @@ class SectionsView(QWidget):
         height, width = self.graphics.height(), self.graphics.width()
 
         def zoom(rows: int) -> float:
-            return min(height / rows / (bottom - top), width / ceil(count / rows) / (right - left))
+            return float(min(height / rows / (bottom - top), width / ceil(count / rows) / (right - left)))
 
         columns = self._columns = ceil(count / max(range(1, count + 1), key=zoom))
         for number in range(count):
             picture = Picture()
-            picture.moves_view = self.buttons["move"].isChecked()
+            picture.moves_view = self.tools.tool == "move"
             picture.pressed.connect(self._on_pressed)
             picture.dragged.connect(self._on_dragged)
             self._layout.addItem(picture, number // columns, number % columns)
@@ -242,13 +222,13 @@ class SectionsView(QWidget):
                 picture.setYLink(self.pictures[0])
             self.pictures.append(picture)
 
-    def _on_tool(self, _button: object = None, _is_on: bool = True) -> None:
+    def _on_tool(self) -> None:
         for picture in self.pictures:
-            picture.moves_view = self.buttons["move"].isChecked()
+            picture.moves_view = self.tools.tool == "move"
 
     def _on_pressed(self, picture: Picture, row: float, column: float) -> None:
         section = section_at(self._placements, self._bounds, row, column)
-        if not self.buttons["line"].isChecked():
+        if self.tools.tool != "line":
             self._held = section, -1
             self.set_point(section.to_point(row, column, self.point_um))
             return
@@ -285,42 +265,6 @@ class SectionsView(QWidget):
         """Nothing is under the mouse any more."""
         self.hovered.emit(None)
         super().leaveEvent(event)
-
-    def _set_up_slider(self) -> None:
-        self.slider.setVisible(len(self._placements) == 1)
-        axis, steps = self._placements[0].normal, self._steps()
-        with signals_blocked(self.slider):
-            self.slider.setRange(0, max(0, steps - 1))
-            self.slider.setValue(self._step(axis))
-
-    def _on_slider(self, step: int) -> None:
-        axis = self._placements[0].normal
-        moved = list(self.point_um)
-        moved[axis] = self._bounds.low_um[axis] + (step + 0.5) * self._step_um(axis)
-        self.set_point(zyx(moved))
-
-    def _step_um(self, axis: int) -> float:
-        """The smallest voxel side along an axis."""
-        return min(stack.spacing_um[axis] for stack in self.stacks)
-
-    def _steps(self) -> int:
-        axis = self._placements[0].normal
-        return round((self._bounds.high_um[axis] - self._bounds.low_um[axis]) / self._step_um(axis))
-
-    def _step(self, axis: int) -> int:
-        return int((self.point_um[axis] - self._bounds.low_um[axis]) / self._step_um(axis))
-
-    def _show_place(self) -> None:
-        unit = "um" if all(stack.has_um for stack in self.stacks) else "voxels"
-        axis = self._placements[0].normal
-        if len(self._placements) > 1:
-            text = ", ".join(f"{name} {value:.2f}" for name, value in zip(AXES, self.point_um, strict=True))
-            self.place.setText(f"{text} {unit}")
-            return
-        step = min(self._step(axis), self._steps() - 1)
-        with signals_blocked(self.slider):
-            self.slider.setValue(step)
-        self.place.setText(f"{AXES[axis]} {self.point_um[axis]:.2f} {unit} ({step + 1} of {self._steps()})")
 
 
 def read_sections(

@@ -33,7 +33,7 @@ class SeriesSliders(QWidget):
     def show_layers(self, layers: Sequence[Image]) -> None:
         """Offer the axes of these layers, and show where they stand."""
         dims = self._viewer.dims
-        axes = {}
+        axes = dict[int, tuple[str, int]]()
         for layer in layers:
             for axis, name in find_axes(layer).others.items():
                 place, count = axis + dims.ndim - layer.ndim, int(full_data(layer).shape[axis])

@@ -243,5 +243,3 @@ def with_common_limits(stacks: Sequence[ComparedStack]) -> list[ComparedStack]:
     """The stacks with one contrast for all."""
     low, high = min(stack.limits[0] for stack in stacks), max(stack.limits[1] for stack in stacks)
     return [replace(stack, limits=(low, high)) for stack in stacks]
-
-
