@@ -232,11 +232,14 @@ def test_numbers_and_difference_against_the_reference(panel: Any, model: Any, qt
     assert np.abs(picture.images[0].image).max() < 1e-3
     panel.export.save_tables(tmp_path / "cell.csv")
     panel.export.save_picture(tmp_path / "cell.svg")
-    qtbot.waitUntil(lambda: (tmp_path / "cell.svg").exists() and (tmp_path / "cell-depth.csv").exists())
+    panel.export.save_report(tmp_path / "cell.html")
+    made = [tmp_path / f"cell{ending}" for ending in (".svg", "-depth.csv", ".html")]
+    qtbot.waitUntil(lambda: all(path.exists() for path in made), timeout=20_000)
 
     choose(panel.choices.reference, None)
     assert len(panel.view.pictures) == 3
     assert numbers.about.text().startswith("No confocal stack")
+    assert not panel.export.report_button.button.isEnabled()
     choose(panel.choices.reference, model.layers["wide-field"])
     qtbot.waitUntil(lambda: numbers.numbers is not None)
     assert numbers.about.text().startswith("Against wide-field")

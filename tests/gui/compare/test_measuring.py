@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -14,6 +15,7 @@ from matplotlib.image import imread
 from napari_deep3d.core import drain, never
 from napari_deep3d.gui.compare.export import Scene, draw_scene, table_paths, write_tables
 from napari_deep3d.gui.compare.measuring import differences, measure
+from napari_deep3d.gui.compare.report import ReportRequest, report_paths, write_reports
 from napari_deep3d.gui.compare.sections import lay_out
 from napari_deep3d.gui.compare.sections_view import read_sections
 from napari_deep3d.gui.compare.stacks import ComparedStack
@@ -40,6 +42,13 @@ def test_a_scale_and_an_offset_make_no_difference(reference: ComparedStack) -> N
     (measured,) = drain(measure([same], reference, never)).measured
     assert measured.agreement.score.rmse_fit == pytest.approx(0, abs=1e-4)
     assert measured.agreement.score.ssim_fit == pytest.approx(1, abs=1e-3)
+
+
+def test_voxels_that_are_not_finite_do_not_count(reference: ComparedStack) -> None:
+    data = np.asarray(reference.data).copy()
+    data[:, :, -4:] = np.nan
+    (measured,) = drain(measure([like(reference, "prediction", data)], reference, never)).measured
+    assert measured.agreement.score.rmse_fit == pytest.approx(0, abs=1e-4)
 
 
 def test_the_difference_is_in_shares_of_the_reference_and_centred(reference: ComparedStack) -> None:
@@ -85,6 +94,25 @@ def test_tables_hold_what_is_on_show(reference: ComparedStack, tmp_path: Path) -
     assert [float(row[0]) for row in depth[1:]] == pytest.approx(np.arange(8) * 0.5)
     assert depth[1][2] == ""  # no window of the SSIM is around the first plane
     assert write_tables(tmp_path / "bare.csv", {}, None) == [tmp_path / "bare.csv"]
+
+
+def test_the_report_is_that_of_evaluate_with_the_same_numbers(reference: ComparedStack, tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    truth = np.asarray(reference.data)
+    noisy = like(reference, "prediction", truth / 1000 + rng.normal(0, 0.2, SHAPE))
+    numbers = drain(measure([noisy], reference, never))
+    request = ReportRequest([noisy], reference, None, {"prediction": {"model": "my nuclei"}})
+    assert drain(write_reports(tmp_path / "cell.html", request, never)) == [tmp_path / "cell.html"]
+    said = (tmp_path / "cell.html").read_text(encoding="utf-8")
+    score = numbers.measured[0].agreement.score
+    assert "my nuclei" in said
+    written = np.array([float(text) for text in re.findall(r">(\d\.\d+)<", said)])
+    for value in (score.rmse_fit, score.ssim_fit):
+        assert np.abs(written - value).min() < 1e-3
+    assert [path.name for path in report_paths(tmp_path / "cell.html", ["one", "two"])] == [
+        "cell-one.html",
+        "cell-two.html",
+    ]
 
 
 def test_the_picture_has_titles_bars_and_pixels(reference: ComparedStack, tmp_path: Path) -> None:

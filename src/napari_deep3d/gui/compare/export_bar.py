@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,20 +13,30 @@ from napari_deep3d.core import Job, Stop
 from napari_deep3d.core.evaluation.profile import Profile
 from napari_deep3d.gui.compare.export import Scene, draw_scene, table_paths, write_tables
 from napari_deep3d.gui.compare.measuring import Numbers
-from napari_deep3d.gui.shared import RED, Failed, Line, Run, close_with, job_of, stack_up
+from napari_deep3d.gui.compare.report import ReportRequest, report_paths, write_reports
+from napari_deep3d.gui.shared import AMBER, RED, Cancelled, Failed, Line, Run, RunButton, close_with, job_of, stack_up
 
 PICTURES = {"PNG (*.png)": ".png", "SVG (*.svg)": ".svg"}
 TABLES = {"CSV (*.csv)": ".csv"}
+REPORTS = {"HTML (*.html)": ".html"}
+REPORT_TIP = (
+    "Measure the prediction against the reference in all ways that there are, and write a report: one HTML file "
+    "with figures and tables, as the command evaluate does"
+)
+NO_REPORT_TIP = "A report needs a reference: tick a confocal stack"
 
 
 class ExportBar(QWidget):
-    """*Picture...* and *Curves and table...*; the callables hand out what is on show."""
+    """*Picture...*, *Curves and table...* and *Export report...*; the callables hand out what is on show."""
 
     def __init__(
-        self, scene: Callable[[], Scene], tables: Callable[[], tuple[Mapping[str, Profile], Numbers | None]]
+        self,
+        scene: Callable[[], Scene],
+        tables: Callable[[], tuple[Mapping[str, Profile], Numbers | None]],
+        report: Callable[[], ReportRequest | None],
     ) -> None:
         super().__init__()
-        self._scene, self._tables = scene, tables
+        self._scene, self._tables, self._report = scene, tables, report
         self._runs = set[Run]()
         close_with(self, self._runs)
         self.picture_button, self.table_button = QPushButton("Picture..."), QPushButton("Curves and table...")
@@ -34,11 +44,13 @@ class ExportBar(QWidget):
         self.table_button.setToolTip("Save profiles, widths, contrast, and what was measured, as CSV")
         self.picture_button.clicked.connect(self._on_picture)
         self.table_button.clicked.connect(self._on_table)
+        self.report_button = RunButton("Export report...", REPORT_TIP, stop_tip="Stop; nothing is written")
+        self.report_button.asked.connect(self._on_report)
         self.message = Line()
         row = QHBoxLayout()
         row.addWidget(self.picture_button)
         row.addWidget(self.table_button)
-        stack_up(self, row, self.message)
+        stack_up(self, row, self.report_button, self.message)
 
     def save_picture(self, path: Path) -> None:
         """Save the pictures in a worker."""
@@ -50,8 +62,22 @@ class ExportBar(QWidget):
         profiles, numbers = self._tables()
         self._start(path, lambda: write_tables(path, profiles, numbers))
 
+    def save_report(self, path: Path) -> None:
+        """Evaluate and write the report in a worker."""
+        request = self._report()
+        if request is not None:
+            self.message.show_text("", "")
+            self.report_button.start(f"Deep3D writes {path.name}", partial(write_reports, path, request), self._tell)
+
+    def allow_report(self, is_allowed: bool) -> None:
+        """Offer the report, or say what it needs."""
+        self.report_button.allow(is_allowed)
+        if not self.report_button.is_running:
+            self.report_button.button.setToolTip(REPORT_TIP if is_allowed else NO_REPORT_TIP)
+
     def close_runs(self) -> None:
         """Wait a little for what is being written."""
+        self.report_button.close_run()
         for run in self._runs:
             run.close()
         self._runs.clear()
@@ -68,7 +94,12 @@ class ExportBar(QWidget):
 
     def _on_ended(self, run: Run, end: Any) -> None:
         self._runs.discard(run)
-        if isinstance(end, Failed):
+        self._tell(end)
+
+    def _tell(self, end: Any) -> None:
+        if isinstance(end, Cancelled):
+            self.message.show_text("Stopped; nothing was written.", AMBER)
+        elif isinstance(end, Failed):
             self.message.show_text(end.sentence("Saving"), RED)
         elif isinstance(end, list):
             self.message.show_text(f"Saved {', '.join(path.name for path in end)} in {end[0].parent}.", "")
@@ -82,11 +113,23 @@ class ExportBar(QWidget):
         path = self._ask("Save curves and table", "comparison.csv", TABLES)
         if path is None:
             return
-        there = [each.name for each in table_paths(path)[1:] if each.exists()]
-        question = f"{' and '.join(there)} exists already. Replace?"
-        if there and QMessageBox.question(self, "Save", question) != QMessageBox.StandardButton.Yes:
+        if self._may_replace(table_paths(path)[1:]):
+            self.save_tables(path)
+
+    def _on_report(self) -> None:
+        request = self._report()
+        path = None if request is None else self._ask("Export report", "comparison.html", REPORTS)
+        if request is None or path is None:
             return
-        self.save_tables(path)
+        names = report_paths(path, [prediction.title for prediction in request.predictions])
+        if self._may_replace([each for each in names if each != path]):
+            self.save_report(path)
+
+    def _may_replace(self, paths: Sequence[Path]) -> bool:
+        """Ask about files besides the one that the dialog has asked about."""
+        there = [each.name for each in paths if each.exists()]
+        question = f"{' and '.join(there)} exists already. Replace?"
+        return not there or QMessageBox.question(self, "Save", question) == QMessageBox.StandardButton.Yes
 
     def _ask(self, title: str, name: str, filters: Mapping[str, str]) -> Path | None:
         """The file that the user chose, with one of the endings; the dialog asks before it replaces one."""
@@ -97,8 +140,4 @@ class ExportBar(QWidget):
         if path.suffix.lower() in filters.values():
             return path
         path = path.with_name(path.name + filters.get(kind, next(iter(filters.values()))))
-        if path.exists():
-            question = f"{path.name} exists already. Replace?"
-            if QMessageBox.question(self, title, question) != QMessageBox.StandardButton.Yes:
-                return None
-        return path
+        return path if self._may_replace([path]) else None

@@ -17,6 +17,7 @@ from napari_deep3d.core import (
     FloatArray,
     Job,
     LazyStack,
+    NoData,
     NormalisedStack,
     Stack,
     Stop,
@@ -25,6 +26,7 @@ from napari_deep3d.core import (
     told,
 )
 from napari_deep3d.core.evaluation.agreement import Agreement, measure_agreement
+from napari_deep3d.core.no_data.image_part import either, find_no_image
 from napari_deep3d.gui.compare.roles import DIFFERENCE
 from napari_deep3d.gui.compare.stacks import TABLE_SIZE, ComparedStack, OnVoxelsOf, shared_box
 
@@ -66,10 +68,11 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Scaled:
-    """The reference from 0 to 1, and the box of its voxels that all stacks show."""
+    """The reference from 0 to 1 in the box of its voxels that all stacks show, and what is no image in one of them."""
 
     truth: Stack
     region: Box
+    no_data: NoData | None
 
 
 def measure(stacks: Sequence[ComparedStack], reference: ComparedStack, stop: Stop) -> Job[Numbers]:
@@ -78,8 +81,8 @@ def measure(stacks: Sequence[ComparedStack], reference: ComparedStack, stop: Sto
     depth_um = reference.matrix[0, 3] + reference.matrix[0, 0] * np.arange(scaled.region.z.start, scaled.region.z.stop)
     clock, found = Clock(), list[Measured]()
     for number, stack in enumerate(stacks):
-        image = OnVoxelsOf(stack, reference, scaled.region)
-        steps = measure_agreement(image, scaled.truth)
+        image = NormalisedStack(OnVoxelsOf(stack, reference, scaled.region), (0.0, 1.0))  # what is not finite becomes 0
+        steps = measure_agreement(image, scaled.truth, scaled.no_data)
 
         def tell(share: float, done: int = number) -> Any:
             return clock.progress(done + share, len(stacks), "measuring")
@@ -93,8 +96,12 @@ def measure(stacks: Sequence[ComparedStack], reference: ComparedStack, stop: Sto
 def scale_reference(stacks: Sequence[ComparedStack], reference: ComparedStack) -> Scaled:
     """Bring a reference to the scale on which its percentiles are 0 and 1, on what all stacks show."""
     region = shared_box(stacks, reference)
-    limits, _ = measure_intensities(reference.data, PERCENTILES)
-    return Scaled(NormalisedStack(CroppedStack(reference.data, region), limits), region)
+    truth = CroppedStack(reference.data, region)
+    no_data = find_no_image(truth)
+    for stack in stacks:
+        no_data = either(no_data, find_no_image(OnVoxelsOf(stack, reference, region)))
+    limits, _ = measure_intensities(truth, PERCENTILES, no_data)
+    return Scaled(NormalisedStack(truth, limits), region, no_data)
 
 
 class Difference(LazyStack):

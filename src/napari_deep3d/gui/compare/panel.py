@@ -20,13 +20,15 @@ from napari_deep3d.gui.compare.measuring import Numbers, differences
 from napari_deep3d.gui.compare.numbers_view import NumbersView
 from napari_deep3d.gui.compare.profile_view import DRAWN, ProfileView
 from napari_deep3d.gui.compare.readout import Readout
-from napari_deep3d.gui.compare.roles import PREDICTION, indices_in_series, titles
+from napari_deep3d.gui.compare.report import ReportRequest
+from napari_deep3d.gui.compare.roles import PREDICTION, WIDEFIELD, indices_in_series, titles
 from napari_deep3d.gui.compare.sections_view import SectionsView, read_sections
 from napari_deep3d.gui.compare.series import SeriesSliders
 from napari_deep3d.gui.compare.stacks import ComparedStack, compared_stacks
 from napari_deep3d.gui.main_window import main_window
 from napari_deep3d.gui.shared import (
     AMBER,
+    METADATA_KEY,
     Failed,
     LatestResult,
     Line,
@@ -77,7 +79,7 @@ class ComparePanel(QWidget):
         self.tabs = QTabWidget()
         self.tabs.addTab(self.profile, "Profile")
         self.tabs.addTab(self.numbers, "Numbers")
-        self.export = ExportBar(self._scene, self._tables)
+        self.export = ExportBar(self._scene, self._tables, self._report)
         self._subtracting = LatestResult("Deep3D subtracts stacks", parent=self)
 
         # 2. What they tell each other.
@@ -261,6 +263,19 @@ class ComparePanel(QWidget):
     def _tables(self) -> tuple[Mapping[str, Profile], Numbers | None]:
         return self.profile.profiles, self.numbers.numbers
 
+    def _report(self) -> ReportRequest | None:
+        """What a report is made of; None without a reference."""
+        reference, judged = self.choices.reference_of(self._stacks), self.choices.judged(self._stacks)
+        if reference is None or not judged:
+            return None
+        predicted = [stack for stack in judged if stack.role == PREDICTION] or judged[:1]
+        raw = next((stack for stack in judged if stack.role == WIDEFIELD and stack not in predicted), None)
+        about = {}
+        for stack in predicted:
+            noted = {} if stack.layer is None else stack.layer.metadata.get(METADATA_KEY)
+            about[stack.title] = noted if isinstance(noted, Mapping) else {}
+        return ReportRequest(predicted, reference, raw, about)
+
     def _follow(self, layers: Sequence[Image]) -> None:
         """Notice when the look or place of a layer changes."""
         for layer in self._followed:
@@ -317,5 +332,6 @@ class ComparePanel(QWidget):
         self.enter_button.setEnabled(count >= 2 and not is_active)
         self.leave_button.setEnabled(is_active)
         self.choices.difference.setEnabled(self.choices.reference.currentData() is not None)
+        self.export.allow_report(is_active and self._report() is not None)
         for widget in (self.tabs, self.export):
             widget.setVisible(is_active)
