@@ -53,7 +53,7 @@ class CompareChoices(QWidget):
         super().__init__()
         self._viewer = viewer
         self._is_users = False  # the ticks, since the user set one
-        self.list = LayerChecklist("Tick two or more stacks; they are shown in this order", height=80)
+        self.list = LayerChecklist("Tick two or more stacks; they are shown in this order", height=66)
         self.list.itemChanged.connect(self._on_tick)
         self.orientation, self.contrast, self.reference = (
             Choice(SECTION_TIP),

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QMessageBox, QPushButton, QWidget
 
 from napari_deep3d.core import Job, Stop
@@ -15,6 +16,7 @@ from napari_deep3d.gui.compare.export import Scene, draw_scene, table_paths, wri
 from napari_deep3d.gui.compare.measuring import Numbers
 from napari_deep3d.gui.compare.report import ReportRequest, report_paths, write_reports
 from napari_deep3d.gui.shared import AMBER, RED, Cancelled, Failed, Line, Run, RunButton, close_with, job_of, stack_up
+from napari_deep3d.gui.shared.run_button import BUTTON_HEIGHT
 
 PICTURES = {"PNG (*.png)": ".png", "SVG (*.svg)": ".svg"}
 TABLES = {"CSV (*.csv)": ".csv"}
@@ -27,7 +29,7 @@ NO_REPORT_TIP = "A report needs a reference: tick a confocal stack"
 
 
 class ExportBar(QWidget):
-    """*Picture...*, *Curves and table...* and *Export report...*; the callables hand out what is on show."""
+    """*Picture...*, *Tables...* and *Report...*; the callables hand out what is on show."""
 
     def __init__(
         self,
@@ -39,18 +41,22 @@ class ExportBar(QWidget):
         self._scene, self._tables, self._report = scene, tables, report
         self._runs = set[Run]()
         close_with(self, self._runs)
-        self.picture_button, self.table_button = QPushButton("Picture..."), QPushButton("Curves and table...")
+        self.picture_button, self.table_button = QPushButton("Picture..."), QPushButton("Tables...")
         self.picture_button.setToolTip("Save the pictures as they stand, with scale bar, as PNG or SVG")
         self.table_button.setToolTip("Save profiles, widths, contrast, and what was measured, as CSV")
         self.picture_button.clicked.connect(self._on_picture)
         self.table_button.clicked.connect(self._on_table)
-        self.report_button = RunButton("Export report...", REPORT_TIP, stop_tip="Stop; nothing is written")
+        self.report_button = RunButton("Report...", REPORT_TIP, stop_tip="Stop; nothing is written")
         self.report_button.asked.connect(self._on_report)
         self.message = Line()
         row = QHBoxLayout()
         row.addWidget(self.picture_button)
         row.addWidget(self.table_button)
-        stack_up(self, row, self.report_button, self.message)
+        row.addWidget(self.report_button)
+        for button in (self.picture_button, self.table_button):
+            button.setMinimumHeight(BUTTON_HEIGHT)
+            row.setAlignment(button, Qt.AlignmentFlag.AlignTop)
+        stack_up(self, row, self.message)
 
     def save_picture(self, path: Path) -> None:
         """Save the pictures in a worker."""

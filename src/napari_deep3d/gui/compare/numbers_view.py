@@ -19,7 +19,7 @@ from napari_deep3d.gui.compare.roles import colours_of
 from napari_deep3d.gui.compare.stacks import ComparedStack
 from napari_deep3d.gui.shared import Choice, Failed, Line, Plot, Run, close_with, stack_up
 
-HEIGHT = 150
+HEIGHT = 140
 REST_MS = 300
 """How long the choices must rest before the work begins."""
 CURVES = {"rmse_fit": "RMSE", "ssim_fit": "SSIM"}
@@ -61,7 +61,9 @@ class NumbersView(QWidget):
         self._rest.setSingleShot(True)
         self._rest.setInterval(REST_MS)
         self._rest.timeout.connect(self._start)
-        stack_up(self, self.about, self.bar, self.table, self.kind, self.plot).setSpacing(4)
+        layout = stack_up(self, self.about, self.bar, self.table, self.kind, self.plot)
+        layout.setSpacing(4)
+        layout.addStretch()
         self._show()
 
     @property
@@ -71,9 +73,7 @@ class NumbersView(QWidget):
 
     def show_stacks(self, stacks: Sequence[ComparedStack], reference: ComparedStack | None) -> None:
         """Measure these stacks against a reference, unless that is done or under way already."""
-        key = tuple(
-            (id(stack.layer), id(stack.data), stack.matrix.tobytes()) for stack in [*stacks, reference] if stack
-        )
+        key = tuple(stack.key for stack in [*stacks, reference] if stack is not None)
         if key == self._key and (reference is None) == (self._reference is None):
             return
         self._drop()

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QTabWidget, QWidget
 
 from napari_deep3d.core import InputError, Vector, zyx
@@ -50,8 +50,10 @@ HINTS = (
 """By the number of stacks; the last for all further ones."""
 ENTER_TIP = "Show the ticked stacks next to each other, with one crosshair and one zoom"
 LEAVE_TIP = "Show napari's own view again; it is as it was"
-LOOKS = ("contrast_limits", "colormap", "gamma", "data", "set_data", "scale", "translate", "affine", "units")
+LOOKS = ("contrast_limits", "colormap", "gamma", "data", "scale", "translate", "affine", "units")
 """Events of a layer after which its picture is another one."""
+FILLED_MS = 500
+"""How long a layer that is being filled, as by a prediction, must rest before it is measured again."""
 
 
 class ComparePanel(QWidget):
@@ -81,6 +83,10 @@ class ComparePanel(QWidget):
         self.tabs.addTab(self.numbers, "Numbers")
         self.export = ExportBar(self._scene, self._tables, self._report)
         self._subtracting = LatestResult("Deep3D subtracts stacks", parent=self)
+        self._filling = QTimer(self)
+        self._filling.setSingleShot(True)
+        self._filling.setInterval(FILLED_MS)
+        self._filling.timeout.connect(self._on_rest)
 
         # 2. What they tell each other.
         for button, act, tip in (
@@ -144,6 +150,7 @@ class ComparePanel(QWidget):
             dims = self._viewer.dims
             dims.events.current_step.disconnect(self._on_look)
             self._follow([])
+            self._filling.stop()
             self._subtracting.shut_down()
             self.view.clear()
             self._cover.take_away()
@@ -219,7 +226,7 @@ class ComparePanel(QWidget):
             self._subtracting.shut_down()
             self._differences, self._subtracted = [], None
             return
-        stacks = tuple((id(stack.layer), id(stack.data), stack.matrix.tobytes()) for stack in [*chosen, reference])
+        stacks = tuple(stack.key for stack in [*chosen, reference])
         if stacks != self._subtracted:
             self._differences, self._subtracted = [], stacks
         self._subtracting.ask(stacks, partial(differences, chosen, reference))
@@ -279,16 +286,32 @@ class ComparePanel(QWidget):
     def _follow(self, layers: Sequence[Image]) -> None:
         """Notice when the look or place of a layer changes."""
         for layer in self._followed:
+            layer.events.set_data.disconnect(self._on_filled)
             for name in LOOKS:
                 getattr(layer.events, name).disconnect(self._on_look)
         self._followed = list(layers)
         for layer in layers:
+            layer.events.set_data.connect(self._on_filled)
             for name in LOOKS:
                 getattr(layer.events, name).connect(self._on_look)
 
     def _on_look(self, _event: object = None) -> None:
         """Show what a layer is now, or another time point or channel."""
         if self.view.is_active:
+            self._show(self.ticked())
+
+    def _on_filled(self, _event: object = None) -> None:
+        """Show the voxels that a layer has now, and measure them once they rest."""
+        if self.view.is_active:
+            self.view.refresh()
+            self._filling.start()
+
+    def _on_rest(self) -> None:
+        if self.view.is_active:
+            self._limits = {}
+            self.numbers.shut_down()
+            self._subtracting.forget()
+            self._subtracted = None
             self._show(self.ticked())
 
     def _go_to_results(self, layers: list[Image]) -> None:

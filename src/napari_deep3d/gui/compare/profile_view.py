@@ -19,7 +19,8 @@ from napari_deep3d.gui.compare.stacks import ComparedStack
 from napari_deep3d.gui.shared import Choice, Failed, LatestResult, Line, NumberField, Plot, legend_entry, stack_up
 from napari_deep3d.gui.shared.curves import DASHED, DOTTED, SOLID
 
-HEIGHT = 150
+HEIGHT = 140
+FIELD_WIDTH = 118
 DRAWN = "line"
 LINES = {
     "along z": 0,
@@ -54,6 +55,7 @@ class ProfileView(QWidget):
         self.line.fill(list(LINES.items()), 0)
         self.width_um = NumberField(0.0, 100.0, unit="um", decimals=2)
         self.width_um.setToolTip(WIDTH_TIP)
+        self.width_um.setMinimumWidth(FIELD_WIDTH)
         self.line.currentIndexChanged.connect(self.line_chosen)
         self.width_um.valueChanged.connect(self.line_chosen)
         row = QHBoxLayout()
@@ -71,7 +73,9 @@ class ProfileView(QWidget):
         self._later = LatestResult("Deep3D reads profiles", 10, self)
         self._later.ended.connect(self._on_read)
         self._stacks: list[ComparedStack] = []
-        stack_up(self, row, self.plot, self.table, self.problem).setSpacing(4)
+        layout = stack_up(self, row, self.plot, self.table, self.problem)
+        layout.setSpacing(4)
+        layout.addStretch()
 
     def ends_um(
         self, bounds: Bounds, point_um: Vector, drawn_um: tuple[Vector, Vector] | None

@@ -55,7 +55,7 @@ class SectionsView(QWidget):
         self._placements: tuple[Placement, ...] = ()
         self._held: tuple[Placement, int] | None = None  # where the mouse went down, and which end of the line it has
         self._is_due = False
-        self._columns = 1
+        self._columns, self._is_fitted = 1, True
         self._resting = QTimer(self)
         self._resting.setSingleShot(True)
         self._resting.setInterval(REST_MS)
@@ -106,16 +106,16 @@ class SectionsView(QWidget):
         """The sections on the screen."""
         return self._placements
 
-    def show_stacks(self, stacks: Sequence[ComparedStack], view: View) -> None:
-        """Show these stacks in these sections; zoom and place stay where sections and number of pictures do."""
-        is_new = (view, len(stacks)) != (self._view, len(self.stacks))
+    def show_stacks(self, stacks: Sequence[ComparedStack], view: View, *, is_new: bool = False) -> None:
+        """Show these stacks in these sections; zoom and place stay where these do, unless it ``is_new``."""
+        is_new = is_new or (view, len(stacks)) != (self._view, len(self.pictures))
         self.stacks, self._view = list(stacks), view
         bounds = Bounds.around([stack.bounds for stack in stacks])
         is_new, self._bounds = is_new or bounds != self._bounds, bounds
         self._placements = lay_out(view, bounds)
         self.point_um = bounds.nearest(self.point_um)
         if is_new:
-            self._arrange(len(stacks))
+            self._arrange()
         for picture, stack, colour in zip(self.pictures, stacks, colours_of(stacks), strict=True):
             picture.show_stack(stack, colour, len(self._placements))
         axis = self._placements[0].normal if len(self._placements) == 1 else None
@@ -130,13 +130,14 @@ class SectionsView(QWidget):
         self._resting.stop()
         self._later.shut_down()
         self.stacks, self.line_um = [], None
-        self._arrange(0)
+        self._arrange()
 
     def fit(self) -> None:
         """Show the stacks whole."""
         if self.pictures:
             top, left, bottom, right = extent(self._placements, self._bounds)
             self.pictures[0].setRange(QRectF(left, top, right - left, bottom - top), padding=MARGIN)
+            self._is_fitted = True
 
     def set_point(self, point_um: Vector) -> None:
         """Put the crosshair at a point, or at the nearest one that a stack shows; the pictures follow at once."""
@@ -198,29 +199,51 @@ class SectionsView(QWidget):
             if picture.stack is not None and picture.stack in sections:
                 picture.show_sections(sections[picture.stack], self._placements)
 
-    def _arrange(self, count: int) -> None:
-        """Make the pictures, in rows and columns that let them be as large as they can be."""
-        self._layout.clear()
-        self.pictures = []
-        if not count:
-            return
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802
+        """Use the room that there is; what was zoomed by hand stays."""
+        super().resizeEvent(event)
+        if self.stacks and self._is_fitted:
+            QTimer.singleShot(0, self._fill_room)
+
+    def _fill_room(self) -> None:
+        if self.stacks:
+            if self._best_columns() != self._columns:
+                self.show_stacks(self.stacks, self._view, is_new=True)
+            self.fit()
+
+    def _best_columns(self) -> int:
+        """How many pictures in a row let all be as large as they can be."""
+        count = len(self.stacks)
         top, left, bottom, right = extent(self._placements, self._bounds)
         height, width = self.graphics.height(), self.graphics.width()
 
         def zoom(rows: int) -> float:
             return float(min(height / rows / (bottom - top), width / ceil(count / rows) / (right - left)))
 
-        columns = self._columns = ceil(count / max(range(1, count + 1), key=zoom))
+        return ceil(count / max(range(1, count + 1), key=zoom))
+
+    def _arrange(self) -> None:
+        """Make the pictures, in rows and columns."""
+        self._layout.clear()
+        self.pictures = []
+        count = len(self.stacks)
+        if not count:
+            return
+        columns = self._columns = self._best_columns()
         for number in range(count):
             picture = Picture()
             picture.moves_view = self.tools.tool == "move"
             picture.pressed.connect(self._on_pressed)
             picture.dragged.connect(self._on_dragged)
+            picture.sigRangeChangedManually.connect(self._on_zoomed)
             self._layout.addItem(picture, number // columns, number % columns)
             if self.pictures:
                 picture.setXLink(self.pictures[0])
                 picture.setYLink(self.pictures[0])
             self.pictures.append(picture)
+
+    def _on_zoomed(self, _axes: object = None) -> None:
+        self._is_fitted = False
 
     def _on_tool(self) -> None:
         for picture in self.pictures:

@@ -53,6 +53,8 @@ class ComparedStack:
         Whether the voxel size is known; else a voxel counts as 1 um.
     layer : Image or None
         From which it comes.
+    index : tuple of int
+        Where it lies along all axes of the layer; 0 along its own.
     """
 
     title: str
@@ -63,6 +65,13 @@ class ComparedStack:
     colours: NDArray[np.uint8] = field(repr=False)
     has_um: bool = True
     layer: Image | None = field(default=None, repr=False)
+    index: tuple[int, ...] = ()
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What tells it from another stack, or the same one elsewhere."""
+        data = self.data if self.layer is None else self.layer.data
+        return id(self.layer), id(data), self.index, self.matrix.tobytes()
 
     @property
     def spacing_um(self) -> Spacing:
@@ -234,6 +243,7 @@ def compared_stacks(
                 np.asarray(np.round(colours * 255), dtype=np.uint8),
                 None not in units,
                 layer,
+                tuple(int(place) for place in chosen),
             )
         )
     return found
