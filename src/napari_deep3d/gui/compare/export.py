@@ -118,7 +118,7 @@ def _draw_picture(axis: Any, scene: Scene, stack: ComparedStack, sections: Seque
     axis.text(x, y - 0.03 * (bottom - top), text, color="white", fontsize=8, va="bottom", bbox=shade)
     kinds = ("blue", "brown") if stack.role == DIFFERENCE else ("dark", "bright")
     low, high = stack.limits
-    axis.set_title(f"{stack.title}\n{kinds[0]} {low:.3g}, {kinds[1]} {high:.3g}", fontsize=8)
+    axis.set_title(f"{stack.title}\n{kinds[0]} {low:.5g}, {kinds[1]} {high:.5g}", fontsize=8)
 
 
 def _coloured(section: Section, stack: ComparedStack) -> FloatArray:

@@ -250,7 +250,8 @@ class ComparePanel(QWidget):
         self.profile.read(self._stacks, ends, view.line_normal if is_drawn else None)
 
     def _on_line(self) -> None:
-        self.profile.line.choose(DRAWN)
+        if self.view.line_um is not None:
+            self.profile.line.choose(DRAWN)
         self._read()
 
     def _on_hover(self, point_um: Vector | None) -> None:
