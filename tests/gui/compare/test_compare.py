@@ -185,6 +185,7 @@ def test_values_and_profiles_are_read_of_all_in_um(panel: Any, model: Any, stack
     tick(panel, "wide-field", "confocal-like", "confocal")
     panel.enter_button.click()
     panel.view.set_point((2.0, 2.0, 3.2))
+    QApplication.processEvents()
     text = panel.readout.text()
     assert text.startswith("z 2.00, y 2.00, x 3.20 um")
     for title, value in {"wide-field": stack[4, 10, 16], "confocal": stack[3, 10, 16]}.items():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from math import ceil
 from typing import Any
 
 import pyqtgraph as pg
 from qtpy.QtCore import QRectF, Qt, QTimer, Signal
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_deep3d.core import Vector
 from napari_deep3d.gui.compare.picture import Picture
@@ -143,14 +144,11 @@ class SectionsView(QWidget):
         """Put the crosshair at a point, or at the nearest one that a stack shows; the pictures follow at once."""
         self.point_um = self._bounds.nearest(point_um)
         self._refresh_soon()
-        self.point_moved.emit()
 
     def set_line(self, line_um: tuple[Vector, Vector] | None, normal: int | None = None) -> None:
         """Draw a line between two points, or none."""
         self.line_um, self.line_normal = line_um, normal
-        for picture in self.pictures:
-            picture.show_line(line_um, self._placements)
-        self.line_moved.emit()
+        self._refresh_soon(is_line=True)
 
     def seen_um(self) -> tuple[float, float, float, float]:
         """First row, first column, last row, last column on the screen that a picture shows."""
@@ -176,15 +174,23 @@ class SectionsView(QWidget):
             key = (tuple(id(stack) for stack in far), placements, point)
             self._later.ask(key, lambda: dict(zip(far, read_sections(far, placements, point), strict=True)))
 
-    def _refresh_soon(self) -> None:
-        """Draw once for all moves of the mouse that wait by now."""
+    def _refresh_soon(self, is_line: bool = False) -> None:
+        """Draw, and tell of it, once for all moves of the mouse that wait by now: the window is painted once then."""
         if not self._is_due:
             self._is_due = True
-            QTimer.singleShot(0, self._refresh_if_due)
+            QTimer.singleShot(0, partial(self._refresh_if_due, is_line))
 
-    def _refresh_if_due(self) -> None:
-        if self._is_due and self.stacks:
+    def _refresh_if_due(self, is_line: bool) -> None:
+        if not self._is_due or not self.stacks:
+            return
+        if is_line:
+            self._is_due = False
+            for picture in self.pictures:
+                picture.show_line(self.line_um, self._placements)
+            self.line_moved.emit()
+        else:
             self.refresh()
+            self.point_moved.emit()
 
     def _on_read(self, end: object) -> None:
         if isinstance(end, dict):
@@ -275,6 +281,8 @@ class SectionsView(QWidget):
             self.set_line((ends[0], ends[1]), section.normal if level else None)
 
     def _on_hover(self, place: Any) -> None:
+        if QApplication.mouseButtons() != Qt.MouseButton.NoButton:
+            return
         for picture in self.pictures:
             if picture.sceneBoundingRect().contains(place):
                 there = picture.mapSceneToView(place)
