@@ -239,8 +239,10 @@ def test_numbers_and_difference_against_the_reference(panel: Any, model: Any, qt
 
     choose(panel.choices.reference, None)
     assert len(panel.view.pictures) == 3
-    assert numbers.about.text().startswith("No confocal stack")
-    assert not panel.export.report_button.button.isEnabled()
+    qtbot.waitUntil(lambda: numbers.numbers is not None)
+    assert numbers.about.text().startswith("No confocal stack is ticked: what the stacks say by themselves.")
+    assert "resolution z (um)" in numbers.table.text()
+    assert panel._report().reference is None
     choose(panel.choices.reference, model.layers["wide-field"])
     qtbot.waitUntil(lambda: numbers.numbers is not None)
     assert numbers.about.text().startswith("Against wide-field")

@@ -14,7 +14,7 @@ from matplotlib.image import imread
 
 from napari_deep3d.core import drain, never
 from napari_deep3d.gui.compare.export import Scene, draw_scene, table_paths, write_tables
-from napari_deep3d.gui.compare.measuring import differences, measure
+from napari_deep3d.gui.compare.measuring import differences, measure, measure_alone
 from napari_deep3d.gui.compare.report import ReportRequest, report_paths, write_reports
 from napari_deep3d.gui.compare.sections import lay_out
 from napari_deep3d.gui.compare.sections_view import read_sections
@@ -94,6 +94,20 @@ def test_tables_hold_what_is_on_show(reference: ComparedStack, tmp_path: Path) -
     assert [float(row[0]) for row in depth[1:]] == pytest.approx(np.arange(8) * 0.5)
     assert depth[1][2] == ""  # no window of the SSIM is around the first plane
     assert write_tables(tmp_path / "bare.csv", {}, None) == [tmp_path / "bare.csv"]
+
+
+def test_without_a_reference_stacks_are_measured_by_themselves(reference: ComparedStack, tmp_path: Path) -> None:
+    noise = np.random.default_rng(2).normal(100, 1, (16, 48, 48)).astype(np.float32)
+    noise[4:12, 10:30, 10:30] += 20
+    one = like(reference, "wide-field", noise)
+    alone = drain(measure_alone([one, like(reference, "blank", np.zeros((16, 48, 48)))], never))
+    assert np.isnan(alone.figures["blank"]["contrast to noise"])
+    assert alone.figures["wide-field"]["contrast to noise"] == pytest.approx(20, rel=0.1)
+    (path,) = write_tables(tmp_path / "alone.csv", {}, alone)
+    head, row, blank = csv.reader(path.open(encoding="utf-8"))
+    assert blank[5] == ""
+    assert head[3:] == ["resolution x-y (um)", "resolution z (um)", "contrast to noise"]
+    assert float(row[5]) == pytest.approx(alone.figures["wide-field"]["contrast to noise"], rel=1e-5)
 
 
 def test_the_report_is_that_of_evaluate_with_the_same_numbers(reference: ComparedStack, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 from napari.layers import Image
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QStandardItemModel
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QSizePolicy, QWidget
 
 from napari_deep3d.core import InputError
 from napari_deep3d.gui.compare.roles import CONFOCAL, ERROR, PREDICTION, role, stack_shape, titles
@@ -41,7 +41,7 @@ DIFFERENCE_TIP = (
     "brown where the prediction is brighter, blue where it is darker, white where they agree"
 )
 LARGER_TIP = "Hide napari's lists of layers as long as the stacks are side by side"
-NO_REFERENCE = "none: judge by eye"
+NO_REFERENCE = "none"
 
 
 class CompareChoices(QWidget):
@@ -76,6 +76,7 @@ class CompareChoices(QWidget):
         ticks.addWidget(self.difference)
         ticks.addWidget(self.larger)
         stack_up(self, self.list, form, ticks, self.note).setSpacing(5)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
 
     def ticked(self) -> list[Image]:
         """Return the ticked layers, in the order of napari's list from its bottom."""
@@ -127,9 +128,9 @@ class CompareChoices(QWidget):
         return next((stack for stack in stacks if stack.layer is layer), None) if layer is not None else None
 
     def judged(self, stacks: Sequence[ComparedStack]) -> list[ComparedStack]:
-        """The stacks that are compared with the reference: all others but errors, none without a reference."""
+        """The stacks that are compared with the reference, or judged by themselves: all others but errors."""
         reference = self.reference_of(stacks)
-        return [stack for stack in stacks if reference is not None and stack is not reference and stack.role != ERROR]
+        return [stack for stack in stacks if stack is not reference and stack.role != ERROR]
 
     def _images(self) -> list[Image]:
         stacks = []

@@ -13,7 +13,7 @@ import numpy as np
 
 from napari_deep3d.core import DoubleArray, FloatArray, Vector, writing
 from napari_deep3d.core.evaluation.profile import Profile
-from napari_deep3d.gui.compare.measuring import Numbers
+from napari_deep3d.gui.compare.measuring import Alone, Numbers
 from napari_deep3d.gui.compare.roles import DIFFERENCE
 from napari_deep3d.gui.compare.sections import (
     AXES,
@@ -129,26 +129,31 @@ def _coloured(section: Section, stack: ComparedStack) -> FloatArray:
     return np.asarray(stack.colours[chosen] / 255, dtype=np.float32)
 
 
-def write_tables(path: Path, profiles: Mapping[str, Profile], numbers: Numbers | None) -> list[Path]:
+def write_tables(path: Path, profiles: Mapping[str, Profile], numbers: Numbers | Alone | None) -> list[Path]:
     """Write ``NAME.csv``, a line for each stack, and beside it ``NAME-profile.csv`` and ``NAME-depth.csv``.
 
     The last ones only where there are such curves. InputError if a file cannot be written.
     """
-    measured = {} if numbers is None else {each.title: each for each in numbers.measured}
-    rows = [["stack", "FWHM (um)", "contrast", "RMSE", "SSIM", "reference"]]
-    for title in dict.fromkeys([*profiles, *measured]):
+    measured = {each.title: each for each in numbers.measured} if isinstance(numbers, Numbers) else {}
+    alone = numbers.figures if isinstance(numbers, Alone) else {}
+    names = list(next(iter(alone.values()), {}))
+    rows = [["stack", "FWHM (um)", "contrast", *(names or ["RMSE", "SSIM", "reference"])]]
+    for title in dict.fromkeys([*profiles, *measured, *alone]):
         profile, score = profiles.get(title), measured[title].agreement.score if title in measured else None
         line = ["", ""] if profile is None else [_text(profile.fwhm_um), _text(profile.contrast)]
-        line += ["", "", ""] if score is None or numbers is None else [
-            _text(score.rmse_fit), _text(score.ssim_fit), numbers.reference
-        ]  # fmt: skip
+        if names:
+            line += [_text(alone[title][name]) if title in alone else "" for name in names]
+        elif score is None or not isinstance(numbers, Numbers):
+            line += ["", "", ""]
+        else:
+            line += [_text(score.rmse_fit), _text(score.ssim_fit), numbers.reference]
         rows.append([title, *line])
     written = [_write(path, rows)]
     if profiles:
         head = [name for title in profiles for name in (f"distance (um), {title}", f"intensity, {title}")]
         columns = [values for each in profiles.values() for values in (each.distance_um, each.values)]
         written.append(_write(path.with_name(f"{path.stem}-profile.csv"), [head, *_lines(columns)]))
-    if numbers is not None:
+    if isinstance(numbers, Numbers):
         head, columns = list[str](), list[DoubleArray]()
         for each in numbers.measured:
             head += [f"z (um), {each.title}", f"RMSE, {each.title}", f"SSIM, {each.title}"]

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QMessageBox, QPushButton, Q
 from napari_deep3d.core import Job, Stop
 from napari_deep3d.core.evaluation.profile import Profile
 from napari_deep3d.gui.compare.export import Scene, draw_scene, table_paths, write_tables
-from napari_deep3d.gui.compare.measuring import Numbers
+from napari_deep3d.gui.compare.measuring import Alone, Numbers
 from napari_deep3d.gui.compare.report import ReportRequest, report_paths, write_reports
 from napari_deep3d.gui.shared import AMBER, RED, Cancelled, Failed, Line, Run, RunButton, close_with, job_of, stack_up
 from napari_deep3d.gui.shared.run_button import BUTTON_HEIGHT
@@ -22,10 +22,10 @@ PICTURES = {"PNG (*.png)": ".png", "SVG (*.svg)": ".svg"}
 TABLES = {"CSV (*.csv)": ".csv"}
 REPORTS = {"HTML (*.html)": ".html"}
 REPORT_TIP = (
-    "Measure the prediction against the reference in all ways that there are, and write a report: one HTML file "
-    "with figures and tables, as the command evaluate does"
+    "Measure the prediction against the reference, or by itself, in all ways that there are, and write a report: "
+    "one HTML file with figures and tables, as the command evaluate does"
 )
-NO_REPORT_TIP = "A report needs a reference: tick a confocal stack"
+NO_REPORT_TIP = "A report needs a prediction or, of other stacks, a reference: tick one"
 
 
 class ExportBar(QWidget):
@@ -34,7 +34,7 @@ class ExportBar(QWidget):
     def __init__(
         self,
         scene: Callable[[], Scene],
-        tables: Callable[[], tuple[Mapping[str, Profile], Numbers | None]],
+        tables: Callable[[], tuple[Mapping[str, Profile], Numbers | Alone | None]],
         report: Callable[[], ReportRequest | None],
     ) -> None:
         super().__init__()

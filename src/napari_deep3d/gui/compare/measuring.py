@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from napari_deep3d.core import (
     LazyStack,
     NoData,
     NormalisedStack,
+    Progress,
     Stack,
     Stop,
     measure_intensities,
@@ -26,7 +28,9 @@ from napari_deep3d.core import (
     told,
 )
 from napari_deep3d.core.evaluation.agreement import Agreement, measure_agreement
-from napari_deep3d.core.no_data.image_part import either, find_no_image
+from napari_deep3d.core.evaluation.contrast import measure_contrast_to_noise
+from napari_deep3d.core.evaluation.resolution import measure_resolution
+from napari_deep3d.core.no_data.image_part import cropped, either, find_no_image, image_part
 from napari_deep3d.gui.compare.roles import DIFFERENCE
 from napari_deep3d.gui.compare.stacks import TABLE_SIZE, ComparedStack, OnVoxelsOf, shared_box
 
@@ -67,6 +71,13 @@ class Numbers:
 
 
 @dataclass(frozen=True)
+class Alone:
+    """What stacks say by themselves: by title, figures by name, which ends in the unit."""
+
+    figures: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
 class Scaled:
     """The reference from 0 to 1 in the box of its voxels that all stacks show, and what is no image in one of them."""
 
@@ -84,13 +95,39 @@ def measure(stacks: Sequence[ComparedStack], reference: ComparedStack, stop: Sto
         image = NormalisedStack(OnVoxelsOf(stack, reference, scaled.region), (0.0, 1.0))  # what is not finite becomes 0
         steps = measure_agreement(image, scaled.truth, scaled.no_data)
 
-        def tell(share: float, done: int = number) -> Any:
+        def tell(share: float, done: int = number) -> Progress:
             return clock.progress(done + share, len(stacks), "measuring")
 
         agreement = yield from told(steps, tell, stop)
         found.append(Measured(stack.title, agreement, np.asarray(depth_um)))
     share = float(np.prod(scaled.region.shape) / np.prod(reference.data.shape))
     return Numbers(reference.title, tuple(found), share)
+
+
+def measure_alone(stacks: Sequence[ComparedStack], stop: Stop) -> Job[Alone]:
+    """Measure what can be told of stacks without a reference; a job."""
+    clock, found = Clock(), dict[str, dict[str, float]]()
+    for number, stack in enumerate(stacks):
+        no_data = find_no_image(stack.data)
+        if no_data is not None and no_data.is_everything:
+            continue
+        part = image_part(stack.data, no_data)
+        no_data = cropped(no_data, part.region)
+        image = NormalisedStack(part.data, measure_intensities(part.data, PERCENTILES, no_data)[0])
+
+        def tell(share: float, done: float = number) -> Progress:
+            return clock.progress(done + share / 2, len(stacks), "measuring")
+
+        fineness = yield from told(measure_resolution(image, stack.spacing_um), tell, stop)
+        contrast = yield from told(
+            measure_contrast_to_noise(image, None, no_data), partial(tell, done=number + 0.5), stop
+        )
+        found[stack.title] = {
+            "resolution x-y (um)": fineness.lateral_um,
+            "resolution z (um)": fineness.axial_um,
+            "contrast to noise": contrast,
+        }
+    return Alone(found)
 
 
 def scale_reference(stacks: Sequence[ComparedStack], reference: ComparedStack) -> Scaled:

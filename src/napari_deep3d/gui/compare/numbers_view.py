@@ -13,7 +13,7 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QLabel, QProgressBar, QSizePolicy, QWidget
 
 from napari_deep3d.core import Event, Progress
-from napari_deep3d.gui.compare.measuring import Numbers, measure
+from napari_deep3d.gui.compare.measuring import Alone, Numbers, measure, measure_alone
 from napari_deep3d.gui.compare.profile_view import STYLES
 from napari_deep3d.gui.compare.roles import colours_of
 from napari_deep3d.gui.compare.stacks import ComparedStack
@@ -23,14 +23,17 @@ HEIGHT = 140
 REST_MS = 300
 """How long the choices must rest before the work begins."""
 CURVES = {"rmse_fit": "RMSE", "ssim_fit": "SSIM"}
-NO_REFERENCE = (
-    "No confocal stack is ticked, so nothing can be measured: judge by eye, in x-z, beside the wide-field stack."
-)
+NO_REFERENCE = "No confocal stack is ticked: what the stacks say by themselves. It does not say whether it is true."
 TIP = (
     "RMSE: root of the mean squared difference, as a share of the reference's range of intensities (its 0.1st to "
     "99.9th percentile); smaller is closer. SSIM: structural similarity, windows of 7 voxels; 1 is equal. Each stack "
     "is brought to the reference's brightness by least squares first. Better values are bold. They are estimates for "
     "this one sample: they say how alike the stacks are, not whether a structure is real."
+)
+ALONE_TIP = (
+    "Resolution: the smallest period that stands out from noise, by decorrelation analysis; smaller is finer. Contrast "
+    "to noise: structures above their background, in its standard deviations. A network that draws fine structure "
+    "scores well here, true or not: judge by eye, in x-z, beside the wide-field stack."
 )
 
 
@@ -39,7 +42,7 @@ class NumbersView(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.numbers: Numbers | None = None
+        self.numbers: Numbers | Alone | None = None
         self.about, self.table, self.bar = Line(), QLabel(), QProgressBar()
         self.table.setToolTip(TIP)
         self.table.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -72,13 +75,13 @@ class NumbersView(QWidget):
         return self._rest.isActive() or bool(self._runs)
 
     def show_stacks(self, stacks: Sequence[ComparedStack], reference: ComparedStack | None) -> None:
-        """Measure these stacks against a reference, unless that is done or under way already."""
+        """Measure these stacks against a reference or, without one, by themselves, unless that is done or under way."""
         key = tuple(stack.key for stack in [*stacks, reference] if stack is not None)
         if key == self._key and (reference is None) == (self._reference is None):
             return
         self._drop()
         self._key, self._stacks, self._reference, self.numbers = key, list(stacks), reference, None
-        if reference is not None and stacks:
+        if stacks:
             self._rest.start()
         self._show()
 
@@ -96,8 +99,9 @@ class NumbersView(QWidget):
 
     def _start(self) -> None:
         if self._reference is None:
-            return
-        run = Run("Deep3D measures stacks", partial(measure, self._stacks, self._reference))
+            run = Run("Deep3D measures stacks", partial(measure_alone, self._stacks))
+        else:
+            run = Run("Deep3D measures stacks", partial(measure, self._stacks, self._reference))
         run.happened.connect(self._on_event)
         run.ended.connect(self._on_ended)
         self._runs.add(run)
@@ -111,18 +115,33 @@ class NumbersView(QWidget):
 
     def _on_ended(self, end: Any) -> None:
         self._runs.clear()
-        self.numbers = end if isinstance(end, Numbers) else None
+        self.numbers = end if isinstance(end, Numbers | Alone) else None
         self._show(end.sentence("Measuring") if isinstance(end, Failed) else "")
 
     def _show(self, problem: str = "") -> None:
         numbers = self.numbers
         self.bar.setVisible(self.is_busy)
-        for widget in (self.table, self.kind, self.plot):
-            widget.setVisible(numbers is not None)
+        self.table.setVisible(numbers is not None)
+        for widget in (self.kind, self.plot):
+            widget.setVisible(isinstance(numbers, Numbers))
+        self.table.setToolTip(ALONE_TIP if self._reference is None else TIP)
         if numbers is None:
-            waits = f"Measuring against {self._reference.title}." if self._reference else NO_REFERENCE
-            self.about.show_text(problem or waits)
-            return
+            self.about.show_text(problem or (f"Measuring against {self._reference.title}." if self._reference else ""))
+        elif isinstance(numbers, Alone):
+            self.about.show_text(NO_REFERENCE)
+            self._show_alone(numbers)
+        else:
+            self._show_numbers(numbers)
+
+    def _show_alone(self, alone: Alone) -> None:
+        names = list(next(iter(alone.figures.values()), {}))
+        titles = "".join(f"<td align='right'>&nbsp;&nbsp; {escape(title)}</td>" for title in alone.figures)
+        rows = "".join(
+            f"<tr><td>{name}</td>{''.join(_cell(each[name]) for each in alone.figures.values())}</tr>" for name in names
+        )
+        self.table.setText(f"<table cellspacing='0'><tr><td></td>{titles}</tr>{rows}</table>")
+
+    def _show_numbers(self, numbers: Numbers) -> None:
         part = "" if numbers.share > 0.995 else f", on the {numbers.share:.0%} of its voxels that all stacks show"
         self.about.show_text(f"Against {numbers.reference}, after the best scale and offset{part}. Estimates.")
         scores = [measured.agreement.score for measured in numbers.measured]
@@ -137,7 +156,7 @@ class NumbersView(QWidget):
         self._draw()
 
     def _draw(self, _index: int = 0) -> None:
-        if self.numbers is None:
+        if not isinstance(self.numbers, Numbers):
             return
         field = self.kind.currentData()
         self.plot.label_axis("left", CURVES[field])
@@ -154,6 +173,6 @@ class NumbersView(QWidget):
             self.curves[number].setData(measured.depth_um[kept], values[kept])
 
 
-def _cell(value: float, best: float) -> str:
+def _cell(value: float, best: float | None = None) -> str:
     text = f"{value:.3f}" if np.isfinite(value) else "-"
     return f"<td align='right'>&nbsp;&nbsp; {f'<b>{text}</b>' if value == best else text}</td>"

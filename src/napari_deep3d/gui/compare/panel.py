@@ -16,7 +16,7 @@ from napari_deep3d.gui.compare.choices import CompareChoices
 from napari_deep3d.gui.compare.cover import Cover
 from napari_deep3d.gui.compare.export import Scene
 from napari_deep3d.gui.compare.export_bar import ExportBar
-from napari_deep3d.gui.compare.measuring import Numbers, differences
+from napari_deep3d.gui.compare.measuring import Alone, Numbers, differences
 from napari_deep3d.gui.compare.numbers_view import NumbersView
 from napari_deep3d.gui.compare.profile_view import DRAWN, ProfileView
 from napari_deep3d.gui.compare.readout import Readout
@@ -268,15 +268,17 @@ class ComparePanel(QWidget):
         places = (view.bounds, view.point_um, view.line_um, view.seen_um())
         return Scene(view.stacks, sections, view.placements, *places, view.columns)
 
-    def _tables(self) -> tuple[Mapping[str, Profile], Numbers | None]:
+    def _tables(self) -> tuple[Mapping[str, Profile], Numbers | Alone | None]:
         return self.profile.profiles, self.numbers.numbers
 
     def _report(self) -> ReportRequest | None:
-        """What a report is made of; None without a reference."""
+        """What a report is made of; None with neither a prediction nor a reference."""
         reference, judged = self.choices.reference_of(self._stacks), self.choices.judged(self._stacks)
-        if reference is None or not judged:
+        predicted = [stack for stack in judged if stack.role == PREDICTION]
+        if reference is not None:
+            predicted = predicted or judged[:1]
+        if not predicted:
             return None
-        predicted = [stack for stack in judged if stack.role == PREDICTION] or judged[:1]
         raw = next((stack for stack in judged if stack.role == WIDEFIELD and stack not in predicted), None)
         about = {}
         for stack in predicted:

@@ -32,13 +32,13 @@ from napari_deep3d.jobs.evaluate_report import write_report
 
 @dataclass(frozen=True)
 class ReportRequest:
-    """What is to be reported: predictions against a reference, beside a wide-field stack if there is one.
+    """What is to be reported: predictions against a reference if there is one, beside a wide-field stack likewise.
 
     ``provenance`` is what the layer of each prediction says of how it was made, by its title.
     """
 
     predictions: Sequence[ComparedStack]
-    reference: ComparedStack
+    reference: ComparedStack | None
     widefield: ComparedStack | None = None
     provenance: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
@@ -51,19 +51,22 @@ def report_paths(path: Path, titles: Sequence[str]) -> list[Path]:
 def write_reports(path: Path, request: ReportRequest, stop: Stop) -> Job[list[Path]]:
     """Evaluate and write the reports; a job.
 
-    Stacks with other voxels than the reference are resampled on what they share with it. InputError as of
-    :func:`evaluate_volumes`, or if they share too little.
+    Stacks with other voxels than the reference, else the prediction, are resampled on what they share with it.
+    InputError as of :func:`evaluate_volumes`, or if they share too little.
     """
-    reference, widefield = request.reference, request.widefield
+    widefield = request.widefield
     paths = report_paths(path, [prediction.title for prediction in request.predictions])
     for number, (prediction, own_path) in enumerate(zip(request.predictions, paths, strict=True)):
+        reference = request.reference or prediction
         others = [prediction] if widefield is None else [prediction, widefield]
         region = shared_box(others, reference)
         volumes = []
         for stack in others:
             data = yield from _on_voxels(stack, reference, region, stop)
             volumes.append(_volume(stack.title, data, reference, region))
-        truth = _volume(reference.title, CroppedStack(reference.data, region), reference, region)
+        truth = None
+        if request.reference is not None:
+            truth = _volume(reference.title, CroppedStack(reference.data, region), reference, region)
         raw = volumes[1] if widefield is not None else None
         about = request.provenance.get(prediction.title)
         job = evaluate_volumes(volumes[0], truth, raw, provenance=about, stop=stop)
