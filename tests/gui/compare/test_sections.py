@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
@@ -117,3 +118,5 @@ def test_stacks_are_compared_on_the_voxels_that_both_show() -> None:
     assert shared_box([reference], reference) == Box.whole((12, 40, 40))
     with pytest.raises(InputError, match="share only"):
         shared_box([stack(moved.data, (1.0, 0.5, 0.5), (50, 3, 4))], reference)
+    with pytest.raises(InputError, match="no voxel size, so how it lies"):
+        shared_box([replace(moved, has_um=False)], reference)

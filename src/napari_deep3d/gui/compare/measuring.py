@@ -23,6 +23,7 @@ from napari_deep3d.core import (
     Progress,
     Stack,
     Stop,
+    check_stack,
     measure_intensities,
     read_box,
     told,
@@ -105,9 +106,10 @@ def measure(stacks: Sequence[ComparedStack], reference: ComparedStack, stop: Sto
 
 
 def measure_alone(stacks: Sequence[ComparedStack], stop: Stop) -> Job[Alone]:
-    """Measure what can be told of stacks without a reference; a job."""
+    """Measure what can be told of stacks without a reference; a job. InputError if one is too small, or no numbers."""
     clock, found = Clock(), dict[str, dict[str, float]]()
     for number, stack in enumerate(stacks):
+        check_stack(stack.data, stack.title)
         no_data = find_no_image(stack.data)
         if no_data is not None and no_data.is_everything:
             continue

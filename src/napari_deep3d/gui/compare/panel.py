@@ -71,6 +71,7 @@ class ComparePanel(QWidget):
         self._stacks: list[ComparedStack] = []
         self._differences: list[ComparedStack] = []
         self._subtracted: object = None  # of which stacks the differences are
+        self._in_pixels = self._not_subtracted = ""
 
         # 1. The parts.
         self.choices, self.series = CompareChoices(viewer), SeriesSliders(viewer)
@@ -186,10 +187,11 @@ class ComparePanel(QWidget):
                 f"{', '.join(in_pixels)} has no voxel size, so it is not to scale beside the others. "
                 "Choose it in Predict and type its voxel size there: its file does not state it."
             )
-        self.problem.show_text(problem)
+        self._in_pixels = problem
         if is_new:
             self.view.point_um = self._seen_point(layers[0])
         self._subtract()
+        self._show_problem()
         self.view.show_stacks([*self._stacks, *self._differences], self.choices.orientation.currentData())
         self.series.show_layers(layers)
         self._show_place()
@@ -224,20 +226,24 @@ class ComparePanel(QWidget):
         chosen = [stack for stack in judged if stack.role == PREDICTION] or judged
         if reference is None or not chosen or not self.choices.difference.isChecked():
             self._subtracting.shut_down()
-            self._differences, self._subtracted = [], None
+            self._differences, self._subtracted, self._not_subtracted = [], None, ""
             return
         stacks = tuple(stack.key for stack in [*chosen, reference])
         if stacks != self._subtracted:
-            self._differences, self._subtracted = [], stacks
+            self._differences, self._subtracted, self._not_subtracted = [], stacks, ""
         self._subtracting.ask(stacks, partial(differences, chosen, reference))
 
     def _on_subtracted(self, end: Any) -> None:
         if isinstance(end, Failed):
-            self.problem.show_text(end.sentence("The difference map"))
+            self._not_subtracted = end.sentence("The difference map")
+            self._show_problem()
         elif isinstance(end, list) and self.view.is_active:
             self._differences = end
             self.view.show_stacks([*self._stacks, *end], self.choices.orientation.currentData())
             self._on_hover(None)
+
+    def _show_problem(self) -> None:
+        self.problem.show_text("\n".join(filter(None, (self._in_pixels, self._not_subtracted))))
 
     def _read(self) -> None:
         """Read values and profiles at the crosshair, or along the line."""

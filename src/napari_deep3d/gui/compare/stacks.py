@@ -11,7 +11,19 @@ import scipy.ndimage as ndi
 from napari.layers import Image
 from numpy.typing import NDArray
 
-from napari_deep3d.core import Box, DoubleArray, FloatArray, LazyStack, Spacing, Stack, Vector, Volume, shape_of, zyx
+from napari_deep3d.core import (
+    Box,
+    DoubleArray,
+    FloatArray,
+    InputError,
+    LazyStack,
+    Spacing,
+    Stack,
+    Vector,
+    Volume,
+    shape_of,
+    zyx,
+)
 from napari_deep3d.core.evaluation.profile import Profile, line_profile
 from napari_deep3d.core.registration import Transform, resample
 from napari_deep3d.core.registration.warp import shared_region
@@ -188,10 +200,19 @@ class OnVoxelsOf(LazyStack):
 
 
 def shared_box(stacks: Sequence[ComparedStack], reference: ComparedStack) -> Box:
-    """The box of voxels of a reference that all stacks show whole; InputError if it is smaller than a stack must be."""
+    """The box of voxels of a reference that all stacks show whole.
+
+    InputError if it is smaller than a stack must be, or if where a stack lies is not known.
+    """
     shared = Box.whole(reference.data.shape)
     own = Volume(reference.data, reference.spacing_um, name=reference.title)
     for stack in stacks:
+        if stack.has_um != reference.has_um:
+            names = [each.title for each in sorted((stack, reference), key=lambda each: each.has_um)]
+            raise InputError(
+                f"{names[0]} has no voxel size, so how it lies on {names[1]} is not known. "
+                "Choose it in Predict and type its voxel size there."
+            )
         if stack.is_on_voxels_of(reference):
             continue
         moved = np.linalg.inv(reference.matrix) @ stack.matrix @ np.diag([*(1 / np.array(stack.spacing_um)), 1.0])
