@@ -18,6 +18,8 @@ from qtpy.QtWidgets import QApplication, QDockWidget
 from tests.helpers.gui import PLACE, SPACING_UM, view_of
 
 Data = NDArray[np.uint16]
+MOVE_MS = 15
+"""Moves of the mouse that follow each other faster are left out by pyqtgraph."""
 
 
 @pytest.fixture
@@ -64,8 +66,8 @@ def drag(view: Any, start: tuple[float, float], end: tuple[float, float]) -> Non
     QTest.mousePress(port, Qt.MouseButton.LeftButton, pos=place(*start))
     for share in (0.3, 0.6, 1.0):
         here = [a + share * (b - a) for a, b in zip(start, end, strict=True)]
+        QTest.qWait(MOVE_MS)
         QTest.mouseMove(port, place(*here))
-        QApplication.processEvents()
     QTest.mouseRelease(port, Qt.MouseButton.LeftButton, pos=place(*end))
     QApplication.processEvents()
 
@@ -153,6 +155,24 @@ def test_sections_are_linked_and_go_through_one_point(panel: Any, model: Any, st
     zoomed = view.pictures[0].viewRange()
     choose(panel.choices.contrast, "layers")
     assert view.pictures[0].viewRange() == zoomed
+
+
+def test_one_at_a_time_in_one_place(panel: Any) -> None:
+    """The next stack is put in the place of the one on show; the test's window gets no keys."""
+    view = panel.view
+    view.resize(600, 500)
+    view.show()
+    panel.enter_button.click()
+    view.tools.single_button.click()
+    seen, zoom = [titles(panel)], view.pictures[0].viewRange()
+    for _ in range(3):
+        view.tools.next.emit()
+        seen.append(titles(panel))
+    assert seen == [["wide-field"], ["prediction"], ["confocal"], ["wide-field"]]
+    assert view.pictures[0].viewRange() == zoom
+    assert len(panel.profile.profiles) == 3
+    view.tools.single_button.click()
+    assert len(view.pictures) == 3
 
 
 def test_contrast_is_each_its_own_or_common_or_the_layers(panel: Any, model: Any) -> None:

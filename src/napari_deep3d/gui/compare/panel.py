@@ -270,9 +270,9 @@ class ComparePanel(QWidget):
 
     def _scene(self) -> Scene:
         view = self.view
-        sections = read_sections(view.stacks, view.placements, view.point_um)
+        sections = read_sections(view.shown, view.placements, view.point_um)
         places = (view.bounds, view.point_um, view.line_um, view.seen_um())
-        return Scene(view.stacks, sections, view.placements, *places, view.columns)
+        return Scene(view.shown, sections, view.placements, *places, view.columns)
 
     def _tables(self) -> tuple[Mapping[str, Profile], Numbers | Alone | None]:
         return self.profile.profiles, self.numbers.numbers

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from math import ceil
 from typing import Any
 
@@ -55,8 +54,9 @@ class SectionsView(QWidget):
         self._bounds = Bounds((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
         self._placements: tuple[Placement, ...] = ()
         self._held: tuple[Placement, int] | None = None  # where the mouse went down, and which end of the line it has
-        self._is_due = False
+        self._due = set[str]()  # what is to be drawn soon
         self._columns, self._is_fitted = 1, True
+        self._single: int | None = None  # which stack is on show, where it is one at a time
         self._resting = QTimer(self)
         self._resting.setSingleShot(True)
         self._resting.setInterval(REST_MS)
@@ -68,6 +68,8 @@ class SectionsView(QWidget):
         self.tools.chosen.connect(self._on_tool)
         self.tools.fit.connect(self.fit)
         self.tools.left.connect(self.left)
+        self.tools.single.connect(self._on_single)
+        self.tools.next.connect(self._on_next)
         self.slider.moved.connect(self.set_point)
         self.graphics = pg.GraphicsView(background="k")
         self._layout = pg.GraphicsLayout(border=None)
@@ -86,6 +88,11 @@ class SectionsView(QWidget):
     def is_active(self) -> bool:
         """Whether stacks are shown."""
         return bool(self.stacks)
+
+    @property
+    def shown(self) -> list[ComparedStack]:
+        """The stacks that have a picture now: all, or one at a time."""
+        return self.stacks if self._single is None else [self.stacks[self._single % len(self.stacks)]]
 
     @property
     def columns(self) -> int:
@@ -109,16 +116,18 @@ class SectionsView(QWidget):
 
     def show_stacks(self, stacks: Sequence[ComparedStack], view: View, *, is_new: bool = False) -> None:
         """Show these stacks in these sections; zoom and place stay where these do, unless it ``is_new``."""
-        is_new = is_new or (view, len(stacks)) != (self._view, len(self.pictures))
-        self.stacks, self._view = list(stacks), view
+        self.stacks = list(stacks)
+        is_new = is_new or (view, len(self.shown)) != (self._view, len(self.pictures))
+        self._view = view
         bounds = Bounds.around([stack.bounds for stack in stacks])
         is_new, self._bounds = is_new or bounds != self._bounds, bounds
         self._placements = lay_out(view, bounds)
         self.point_um = bounds.nearest(self.point_um)
         if is_new:
             self._arrange()
-        for picture, stack, colour in zip(self.pictures, stacks, colours_of(stacks), strict=True):
-            picture.show_stack(stack, colour, len(self._placements))
+        colours = dict(zip(stacks, colours_of(stacks), strict=True))
+        for picture, stack in zip(self.pictures, self.shown, strict=True):
+            picture.show_stack(stack, colours[stack], len(self._placements))
         axis = self._placements[0].normal if len(self._placements) == 1 else None
         step_um = min(stack.spacing_um[axis or 0] for stack in stacks)
         self.slider.set_up(bounds, axis, step_um, "um" if all(stack.has_um for stack in stacks) else "voxels")
@@ -143,12 +152,12 @@ class SectionsView(QWidget):
     def set_point(self, point_um: Vector) -> None:
         """Put the crosshair at a point, or at the nearest one that a stack shows; the pictures follow at once."""
         self.point_um = self._bounds.nearest(point_um)
-        self._refresh_soon()
+        self._refresh_soon("point")
 
     def set_line(self, line_um: tuple[Vector, Vector] | None, normal: int | None = None) -> None:
         """Draw a line between two points, or none."""
         self.line_um, self.line_normal = line_um, normal
-        self._refresh_soon(is_line=True)
+        self._refresh_soon("line")
 
     def seen_um(self) -> tuple[float, float, float, float]:
         """First row, first column, last row, last column on the screen that a picture shows."""
@@ -157,40 +166,39 @@ class SectionsView(QWidget):
 
     def refresh(self) -> None:
         """Draw everything at the crosshair."""
-        self._is_due = False
         for picture in self.pictures:
             picture.show_cross(self.point_um, self._placements, self._bounds)
             picture.show_line(self.line_um, self._placements)
         self.slider.show_point(self.point_um)
-        self._draw([stack for stack in self.stacks if stack.is_at_hand and stack.role != DIFFERENCE])
+        self._draw([stack for stack in self.shown if stack.is_at_hand and stack.role != DIFFERENCE])
         self._resting.start()
 
     def _read_rest(self) -> None:
         """Draw what costs more than the mouse should wait for: differences, and stacks on disk from a worker."""
-        self._draw([stack for stack in self.stacks if stack.is_at_hand and stack.role == DIFFERENCE])
-        far = [stack for stack in self.stacks if not stack.is_at_hand]
+        self._draw([stack for stack in self.shown if stack.is_at_hand and stack.role == DIFFERENCE])
+        far = [stack for stack in self.shown if not stack.is_at_hand]
         if far:
             placements, point = self._placements, self.point_um
             key = (tuple(id(stack) for stack in far), placements, point)
             self._later.ask(key, lambda: dict(zip(far, read_sections(far, placements, point), strict=True)))
 
-    def _refresh_soon(self, is_line: bool = False) -> None:
+    def _refresh_soon(self, *kinds: str) -> None:
         """Draw, and tell of it, once for all moves of the mouse that wait by now: the window is painted once then."""
-        if not self._is_due:
-            self._is_due = True
-            QTimer.singleShot(0, partial(self._refresh_if_due, is_line))
+        if not self._due:
+            QTimer.singleShot(0, self._refresh_due)
+        self._due.update(kinds)
 
-    def _refresh_if_due(self, is_line: bool) -> None:
-        if not self._is_due or not self.stacks:
+    def _refresh_due(self) -> None:
+        due, self._due = self._due, set()
+        if not self.stacks:
             return
-        if is_line:
-            self._is_due = False
+        if "point" in due:
+            self.refresh()
+            self.point_moved.emit()
+        if "line" in due:
             for picture in self.pictures:
                 picture.show_line(self.line_um, self._placements)
             self.line_moved.emit()
-        else:
-            self.refresh()
-            self.point_moved.emit()
 
     def _on_read(self, end: object) -> None:
         if isinstance(end, dict):
@@ -219,7 +227,7 @@ class SectionsView(QWidget):
 
     def _best_columns(self) -> int:
         """How many pictures in a row let all be as large as they can be."""
-        count = len(self.stacks)
+        count = len(self.shown)
         top, left, bottom, right = extent(self._placements, self._bounds)
         height, width = self.graphics.height(), self.graphics.width()
 
@@ -232,9 +240,9 @@ class SectionsView(QWidget):
         """Make the pictures, in rows and columns."""
         self._layout.clear()
         self.pictures = []
-        count = len(self.stacks)
-        if not count:
+        if not self.stacks:
             return
+        count = len(self.shown)
         columns = self._columns = self._best_columns()
         for number in range(count):
             picture = Picture()
@@ -247,6 +255,18 @@ class SectionsView(QWidget):
                 picture.setXLink(self.pictures[0])
                 picture.setYLink(self.pictures[0])
             self.pictures.append(picture)
+
+    def _on_single(self, is_on: bool) -> None:
+        """Show all stacks, or only the first."""
+        self._single = 0 if is_on else None
+        if self.stacks:
+            self.show_stacks(self.stacks, self._view)
+
+    def _on_next(self) -> None:
+        """Put the next stack in the place of the one on show."""
+        if self._single is not None and self.stacks:
+            self._single = (self._single + 1) % len(self.stacks)
+            self.show_stacks(self.stacks, self._view)
 
     def _on_zoomed(self, _axes: object = None) -> None:
         self._is_fitted = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QPushButton, QSlider, QToolButton, QWidget
 from superqt.utils import signals_blocked
 
@@ -15,6 +16,10 @@ TOOLS = {
     "move": ("Move", "Drag the pictures; the middle button always does"),
 }
 """What the left button does: text and tip."""
+SINGLE_TIP = (
+    "Show one stack, larger; the space bar puts the next one in its place: "
+    "what is drawn only in the prediction then springs to the eye"
+)
 WHEEL_TIP = "The wheel zooms."
 CHOSEN = "QToolButton:checked { background: #4a62c8; color: #ffffff; } QToolButton { padding: 4px; }"
 """Napari's own style shows no difference between tools that are chosen and others."""
@@ -26,6 +31,10 @@ class ViewTools(QWidget):
     chosen = Signal()
     fit = Signal()
     left = Signal()
+    single = Signal(bool)
+    """One stack at a time, or all."""
+    next = Signal()
+    """The next one, please."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,12 +52,23 @@ class ViewTools(QWidget):
         self._group.buttonToggled.connect(self.chosen)
         fit = _tool("Fit", "Show the stacks whole")
         fit.clicked.connect(self.fit)
+        self.single_button = _tool("One at a time", SINGLE_TIP)
+        self.single_button.setCheckable(True)
+        self.single_button.toggled.connect(self._on_single)
+        self._space = QShortcut(QKeySequence("Space"), self)
+        self._space.setEnabled(False)  # meanwhile buttons are pressed by it, as everywhere
+        self._space.activated.connect(self.next)
         back = QPushButton("Back to normal view")
         back.clicked.connect(self.left)
         row.addWidget(fit)
+        row.addWidget(self.single_button)
         row.addStretch()
         row.addWidget(back)
         self.setStyleSheet(CHOSEN)
+
+    def _on_single(self, is_on: bool) -> None:
+        self._space.setEnabled(is_on)
+        self.single.emit(is_on)
 
     @property
     def tool(self) -> str:
