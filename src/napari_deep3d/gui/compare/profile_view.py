@@ -10,6 +10,7 @@ import numpy as np
 import pyqtgraph as pg
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QWidget
+from superqt.utils import QSignalThrottler
 
 from napari_deep3d.core import InputError, Vector, zyx
 from napari_deep3d.core.evaluation.profile import Profile
@@ -21,6 +22,8 @@ from napari_deep3d.gui.shared.curves import DASHED, DOTTED, SOLID
 
 HEIGHT = 140
 FIELD_WIDTH = 118
+TELL_MS = 120
+"""Time between two sets of numbers while the mouse moves."""
 DRAWN = "line"
 LINES = {
     "along z": 0,
@@ -66,6 +69,11 @@ class ProfileView(QWidget):
         self.plot.label_axis("left", "dark 0, bright 1")
         self.plot.setToolTip(TIP)
         self.curves: list[Any] = []
+        self._looks: list[tuple[str, str]] = []  # title and colour of each curve
+        self._length_um = 0.0
+        self._telling = QSignalThrottler(parent=self)
+        self._telling.setTimeout(TELL_MS)
+        self._telling.triggered.connect(self._tell)
         self.table, self.problem = QLabel(), Line()
         self.table.setToolTip(TIP)
         self.table.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -125,28 +133,43 @@ class ProfileView(QWidget):
             self._show(end)
 
     def _show(self, profiles: Mapping[str, Profile], problem: str = "") -> None:
+        """Draw the curves at once, and tell the numbers as often as they can be read: texts cost more than curves."""
         self.profiles = dict(profiles)
-        self.problem.show_text(problem)
-        colours = colours_of(self._stacks)
-        while len(self.curves) < len(profiles):
+        if problem != self.problem.text():
+            self.problem.show_text(problem)
+        self._set_up_curves(list(self.profiles))
+        for curve, stack, profile in zip(self.curves, self._stacks, profiles.values(), strict=False):
+            curve.setData(profile.distance_um, stack.shares(profile.values))
+        length_um = max((float(profile.distance_um[-1]) for profile in profiles.values()), default=self._length_um)
+        if length_um != self._length_um:
+            self._length_um = length_um
+            self.plot.setXRange(0, length_um, padding=0.01)
+        self._telling.throttle()
+
+    def _set_up_curves(self, titles: list[str]) -> None:
+        """Give each stack a curve in its colour, where the stacks are others than before."""
+        looks = list(zip(titles, colours_of(self._stacks), strict=False))
+        if looks == self._looks:
+            return
+        self._looks = looks
+        while len(self.curves) < len(looks):
             self.curves.append(self.plot.plot())
-        for curve in self.curves[len(profiles) :]:
+        for curve in self.curves[len(looks) :]:
             curve.setData([], [])
-        rows = []
-        for number, (stack, profile) in enumerate(zip(self._stacks, profiles.values(), strict=False)):
-            pen, mark = STYLES[number % len(STYLES)]
-            self.curves[number].setPen(pg.mkPen(colours[number], width=2, style=pen))
-            self.curves[number].setData(profile.distance_um, stack.shares(profile.values))
-            rows.append(
-                f"<tr><td>{legend_entry(colours[number], mark, escape(stack.title))}</td>"
-                f"<td align='right'>&nbsp; {_number(profile.fwhm_um, '.2f')}</td>"
-                f"<td align='right'>&nbsp; {_number(profile.contrast, '.2f')}</td></tr>"
-            )
+        for number, (_, colour) in enumerate(looks):
+            self.curves[number].setPen(pg.mkPen(colour, width=2, style=STYLES[number % len(STYLES)][0]))
+
+    def _tell(self) -> None:
+        """Fill the table."""
+        rows = [
+            f"<tr><td>{legend_entry(colour, STYLES[number % len(STYLES)][1], escape(title))}</td>"
+            f"<td align='right'>&nbsp; {_number(self.profiles[title].fwhm_um, '.2f')}</td>"
+            f"<td align='right'>&nbsp; {_number(self.profiles[title].contrast, '.2f')}</td></tr>"
+            for number, (title, colour) in enumerate(self._looks)
+        ]
         unit = "um" if all(stack.has_um for stack in self._stacks) else "voxels"
         head = f"<tr><td></td><td>&nbsp; FWHM ({unit})</td><td>&nbsp; contrast</td></tr>"
         self.table.setText(f"<table cellspacing='0'>{head}{''.join(rows)}</table>" if rows else "")
-        if rows:
-            self.plot.setXRange(0, max(float(profile.distance_um[-1]) for profile in profiles.values()), padding=0.01)
 
 
 def read_profiles(

@@ -7,8 +7,10 @@ from html import escape
 
 import numpy as np
 from qtpy.QtWidgets import QLabel, QSizePolicy
+from superqt.utils import QSignalThrottler
 
 from napari_deep3d.core import Vector
+from napari_deep3d.gui.compare.profile_view import TELL_MS
 from napari_deep3d.gui.compare.roles import DIFFERENCE
 from napari_deep3d.gui.compare.sections import AXES
 from napari_deep3d.gui.compare.stacks import ComparedStack
@@ -25,13 +27,24 @@ class Readout(QLabel):
 
     def __init__(self) -> None:
         super().__init__()
+        self._shown: tuple[Sequence[ComparedStack], Vector] = ((), (0.0, 0.0, 0.0))
+        self._telling = QSignalThrottler(parent=self)
+        self._telling.setTimeout(TELL_MS)
+        self._telling.triggered.connect(self._tell)
         self.setToolTip(TIP)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self.hide()
 
     def show_values(self, stacks: Sequence[ComparedStack], point_um: Vector) -> None:
         """Show what stacks hold at a point; none hides the table."""
-        self.setVisible(bool(stacks))
+        if self.isHidden() == bool(stacks):
+            self.setVisible(bool(stacks))
+        self._shown = stacks, point_um
+        self._telling.throttle()
+
+    def _tell(self) -> None:
+        """Write it, no more often than it can be read."""
+        stacks, point_um = self._shown
         rows = []
         for stack in stacks:
             value, share = stack.value_at(point_um), NOTHING
