@@ -163,6 +163,7 @@ figures: setup
 	$(BIN)/python -m benchmarks.prediction.nucleus --no-deconvolution
 	$(BIN)/python -m tools.figures.predict_window
 	$(BIN)/python -m tools.figures.register_window
+	$(BIN)/python -m tools.figures.compare_window
 	$(BIN)/python -m tools.figures.train_window --start generalist --steps 100
 	cp runs/pictures/train_8_done.png docs/images/train.png
 

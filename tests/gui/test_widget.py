@@ -21,7 +21,7 @@ from qtpy.QtWidgets import QDialog, QLabel, QMessageBox, QPushButton
 from napari_deep3d import contributions
 from napari_deep3d.gui.widget import Deep3DWidget
 from napari_deep3d.io import write_stack
-from tests.helpers.gui import PLACE, FakePrediction
+from tests.helpers.gui import PLACE, FakePrediction, view_of
 
 MANIFEST = Path(__file__).parents[2] / "src" / "napari_deep3d" / "napari.yaml"
 Data = NDArray[np.uint16]
@@ -144,10 +144,12 @@ def patch_setting(name: str, value: bool) -> Iterator[None]:
 def test_closing_the_dock_puts_the_view_back(dock: Any, viewer: Any, stack: Data) -> None:
     for name in "ab":
         viewer.add_image(stack, name=name, **PLACE)
+    before, pictures = view_of(viewer), dock.compare_panel.view
     dock.compare_panel.enter_button.click()
-    assert viewer.canvas.grid.enabled
+    assert pictures.isVisibleTo(viewer.window._qt_window)
     viewer.window.remove_dock_widget(dock)
-    assert not viewer.canvas.grid.enabled
+    assert not pictures.is_active
+    assert view_of(viewer) == before
 
 
 def test_menus_open_the_dock_at_a_panel_and_the_sample(

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from napari.layers import Image
 
-from napari_deep3d.gui.compare.picture_titles import PictureTitles
-from napari_deep3d.gui.compare.roles import indices_in_series, role, titles
+from napari_deep3d.gui.compare.roles import colours_of, indices_in_series, role, titles
 
 PREDICTED = {"napari-deep3d": {"model": "generalist", "input": {"layer": "cell", "time point": 2}}}
 
@@ -59,10 +58,8 @@ def test_the_series_of_a_result_is_found_by_its_name_else_by_its_size() -> None:
     assert indices_in_series(cell, [cell, twin]) is None  # it was not made from anything
 
 
-def test_where_napari_has_other_private_names_the_names_of_layers_stay(caplog: pytest.LogCaptureFixture) -> None:
-    shown = layer("cell")
-    caplog.set_level("DEBUG")
-    for window in (SimpleNamespace(), SimpleNamespace(_qt_viewer=SimpleNamespace(canvas=None)), None):
-        viewer: Any = SimpleNamespace(layers=[shown], window=window)
-        PictureTitles(viewer).show({shown: "short"})
-    assert [record.message for record in caplog.records] == ["no titles in the pictures"] * 2
+def test_each_stack_has_its_own_colour_and_the_confocal_one_always_the_same() -> None:
+    stacks = [SimpleNamespace(role=name) for name in ("", "confocal", "prediction", "confocal", "difference")]
+    colours = colours_of(stacks)
+    assert len(set(colours)) == 5
+    assert colours[1] == colours_of(stacks[1:2])[0]

@@ -1,55 +1,63 @@
-"""The panel that shows stacks side by side."""
+"""The panel that compares stacks: side by side, along a line, in numbers."""
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING, get_args
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from napari.layers import Image, Layer
-from qtpy.QtCore import Signal
-from qtpy.QtGui import QStandardItemModel
-from qtpy.QtWidgets import QPushButton, QWidget
+from napari.layers import Image
+from qtpy.QtCore import QTimer, Signal
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QTabWidget, QWidget
 
-from napari_deep3d.core import InputError
-from napari_deep3d.gui.compare.picture_titles import PictureTitles
+from napari_deep3d.core import InputError, Vector, zyx
+from napari_deep3d.core.evaluation.profile import Profile
+from napari_deep3d.gui.compare.choices import CompareChoices
+from napari_deep3d.gui.compare.cover import Cover
+from napari_deep3d.gui.compare.export import Scene
+from napari_deep3d.gui.compare.export_bar import ExportBar
+from napari_deep3d.gui.compare.measuring import Alone, Numbers, differences
+from napari_deep3d.gui.compare.numbers_view import NumbersView
+from napari_deep3d.gui.compare.profile_view import DRAWN, ProfileView
 from napari_deep3d.gui.compare.readout import Readout
-from napari_deep3d.gui.compare.roles import indices_in_series, stack_shape, titles
-from napari_deep3d.gui.compare.side_by_side import SideBySide
+from napari_deep3d.gui.compare.report import ReportRequest
+from napari_deep3d.gui.compare.roles import PREDICTION, WIDEFIELD, indices_in_series, titles
+from napari_deep3d.gui.compare.sections_view import SectionsView, read_sections
+from napari_deep3d.gui.compare.series import SeriesSliders
+from napari_deep3d.gui.compare.stacks import ComparedStack, compared_stacks
+from napari_deep3d.gui.main_window import main_window
 from napari_deep3d.gui.shared import (
     AMBER,
-    Choice,
-    LayerChecklist,
+    METADATA_KEY,
+    Failed,
+    LatestResult,
     Line,
-    Orientation,
     find_axes,
-    full_data,
-    image_layers,
     list_events,
-    make_form,
     set_spacing_of_file,
     stack_up,
 )
+from napari_deep3d.io import um_per_unit
 
 if TYPE_CHECKING:
     from napari import Viewer
 
-MAX_TICKED = 4
-MIN_SHARE = 0.1
-"""Of a common range of values that each stack must take up: with less it would be nearly black, or flat."""
-CONTRASTS = [("automatic for each", "each"), ("the same for all", "common"), ("as set in the layers", "layers")]
 HINTS = (
     "Two stacks are needed: open a wide-field stack, then predict from it or open the confocal one.",
     "A second stack is needed: predict from this one, or open its confocal stack.",
     "Tick two or more stacks to see side by side.",
 )
 """By the number of stacks; the last for all further ones."""
-ENTER_TIP = "Show the ticked stacks next to each other, in one section, with one zoom and one slider"
-LEAVE_TIP = "Put section, zoom, sliders, contrast and what is visible back as they were"
-CONTRAST_TIP = "The same for all is for stacks with the same kind of values"
+ENTER_TIP = "Show the ticked stacks next to each other, with one crosshair and one zoom"
+LEAVE_TIP = "Show napari's own view again; it is as it was"
+LOOKS = ("contrast_limits", "colormap", "gamma", "data", "scale", "translate", "affine", "units")
+"""Events of a layer after which its picture is another one."""
+FILLED_MS = 500
+"""How long a layer that is being filled, as by a prediction, must rest before it is measured again."""
 
 
 class ComparePanel(QWidget):
-    """Tick layers, choose a section, see them side by side, go back."""
+    """Tick layers, choose a section, see them side by side, measure, go back."""
 
     entered = Signal()
     """The side by side view is about to be shown; other views should leave first."""
@@ -57,45 +65,65 @@ class ComparePanel(QWidget):
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
         self._viewer = viewer
-        self.view = SideBySide(viewer, self.leave)
-        self._titles, self.readout = PictureTitles(viewer), Readout(viewer)
-        self._selected = set[Layer]()
-        self._is_users = False  # the ticks, since the user set one
-        self.hint, self.problem, self.place, self.note = Line(), Line(AMBER), Line(AMBER), Line()
-        self.list = LayerChecklist("Tick two or more stacks; they are shown in this order")
-        self.list.itemChanged.connect(self._on_tick)
-        self.orientation = Choice("x-z and y-z show the depth: there wide-field is blurred most")
-        self.orientation.fill([(name, name) for name in get_args(Orientation)], "x-z")
-        self.contrast = Choice(CONTRAST_TIP)
-        self.contrast.fill(CONTRASTS, "each")
-        self.orientation.currentIndexChanged.connect(self._on_choice)
-        self.contrast.currentIndexChanged.connect(self._on_contrast)
+        self._point_before: tuple[float, ...] = ()  # where napari's sliders stood
+        self._followed: list[Image] = []
+        self._limits = dict[tuple[Any, ...], tuple[float, float]]()
+        self._stacks: list[ComparedStack] = []
+        self._differences: list[ComparedStack] = []
+        self._subtracted: object = None  # of which stacks the differences are
+        self._in_pixels = self._not_subtracted = ""
+
+        # 1. The parts.
+        self.choices, self.series = CompareChoices(viewer), SeriesSliders(viewer)
+        self.hint, self.problem, self.place = Line(), Line(AMBER), Line(AMBER)
         self.enter_button, self.leave_button = QPushButton("Side by side"), QPushButton("Back to normal view")
-        self.enter_button.setMinimumHeight(34)
-        self.enter_button.clicked.connect(self.enter)
-        self.enter_button.setToolTip(ENTER_TIP)
-        self.leave_button.clicked.connect(self.leave)
-        self.leave_button.setToolTip(LEAVE_TIP)
-        form = make_form({"Section": self.orientation, "Contrast": self.contrast})
-        lines = (self.note, self.problem, self.place)
-        stack_up(
-            self, self.hint, self.list, form, *lines, self.enter_button, self.leave_button, self.readout, is_panel=True
-        )
+        self.view, self.readout, self.profile, self.numbers = SectionsView(), Readout(), ProfileView(), NumbersView()
+        self._cover = Cover(self.view)
+        self.tabs = QTabWidget()
+        self.tabs.addTab(self.profile, "Profile")
+        self.tabs.addTab(self.numbers, "Numbers")
+        self.export = ExportBar(self._scene, self._tables, self._report)
+        self._subtracting = LatestResult("Deep3D subtracts stacks", parent=self)
+        self._filling = QTimer(self)
+        self._filling.setSingleShot(True)
+        self._filling.setInterval(FILLED_MS)
+        self._filling.timeout.connect(self._on_rest)
+
+        # 2. What they tell each other.
+        for button, act, tip in (
+            (self.enter_button, self.enter, ENTER_TIP),
+            (self.leave_button, self.leave, LEAVE_TIP),
+        ):
+            button.setMinimumHeight(34)
+            button.clicked.connect(act)
+            button.setToolTip(tip)
+        self.choices.changed.connect(self._on_choice)
+        self.choices.larger.toggled.connect(self._on_larger)
+        self.profile.line_chosen.connect(self._read)
+        self.view.point_moved.connect(self._read)
+        self.view.line_moved.connect(self._on_line)
+        self.view.hovered.connect(self._on_hover)
+        self.view.left.connect(self.leave)
+        self._subtracting.ended.connect(self._on_subtracted)
         self._events = list_events(viewer)
         for event in self._events:
             event.connect(self._on_layers_changed)
+
+        # 3. Their places.
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.enter_button)
+        buttons.addWidget(self.leave_button)
+        above = (self.hint, self.choices, self.problem, self.place, buttons, self.series)
+        stack_up(self, *above, self.readout, self.tabs, self.export, is_panel=True).setSpacing(5)
         self._on_layers_changed()
 
     def ticked(self) -> list[Image]:
         """Return the ticked layers, in the order of napari's list from its bottom."""
-        return self.list.ticked()
+        return self.choices.ticked()
 
     def compare(self, source: Image, result: Image) -> None:
         """Show a stack and its prediction side by side, with what lies on them, such as a confocal stack."""
-        shape = full_data(result).shape
-        alike = [layer for layer in self._images() if full_data(layer).shape == shape]
-        chosen = [source, result, *(layer for layer in alike if layer not in (source, result))]
-        self.list.fill(self._images(), chosen[:MAX_TICKED])
+        self.choices.tick(source, result)
         self.enter()
 
     def enter(self) -> None:
@@ -105,45 +133,36 @@ class ComparePanel(QWidget):
             return
         for layer in layers:
             set_spacing_of_file(layer, self._viewer.layers)
-        if not self.view.is_active:
+        is_new = not self.view.is_active
+        if is_new:
             self.entered.emit()
-            self.view.remember()
-            self._selected = set(self._viewer.layers.selection)
-            # with none selected, napari's status bar tells of all pictures instead of the selected layer
-            self._viewer.layers.selection.clear()
-            self._viewer.dims.events.current_step.connect(self._show_place)
-        problem = ""
-        try:
-            if layers != self.readout.layers():
-                self._go_to_results(layers)
-            self._show(layers)
-            in_pixels = [layer.name for layer in layers if any(str(unit) == "pixel" for unit in layer.units[-2:])]
-            if 0 < len(in_pixels) < len(layers):
-                problem = (
-                    f"{', '.join(in_pixels)} has no voxel size, so it is not to scale beside the others. "
-                    "Choose it in Predict and type its voxel size there: its file does not state it."
-                )
-        except InputError as error:
-            problem = str(error)
-        self.problem.show_text(problem)
-        named = titles(layers)
-        self._titles.show(named)
-        self.readout.show_layers(named)
-        self._show_place()
-        self._refresh_buttons()
+            self._point_before = tuple(self._viewer.dims.point)
+            self._viewer.dims.events.current_step.connect(self._on_look)
+            self._cover.show_in(main_window(self))
+            self._cover.hide_lists(self.choices.larger.isChecked())
+        self._follow(layers)
+        if is_new or layers != [stack.layer for stack in self._stacks]:
+            self._go_to_results(layers)
+        self._show(layers, is_new)
 
     def leave(self) -> None:
-        """Put the viewer back as it was."""
+        """Take the pictures away; napari's view below them is as it was."""
         if self.view.is_active:
-            viewer = self._viewer
-            viewer.dims.events.current_step.disconnect(self._show_place)
-            self._titles.show({})
-            self.readout.show_layers({})
-            self.view.leave()
-            if not viewer.layers.selection:
-                viewer.layers.selection.update(layer for layer in self._selected if layer in viewer.layers)
-        self._selected = set()
-        for line in (self.problem, self.place, self.note):
+            dims = self._viewer.dims
+            dims.events.current_step.disconnect(self._on_look)
+            self._follow([])
+            self._filling.stop()
+            self._subtracting.shut_down()
+            self.view.clear()
+            self._cover.take_away()
+            self.series.show_layers([])
+            self.profile.shut_down()
+            self.numbers.shut_down()
+            self.readout.show_values([], (0.0, 0.0, 0.0))
+            if len(self._point_before) == dims.ndim:
+                dims.point = self._point_before
+        self._stacks, self._differences, self._limits = [], [], {}
+        for line in (self.problem, self.place, self.choices.note):
             line.show_text("")
         self._refresh_buttons()
 
@@ -152,30 +171,157 @@ class ComparePanel(QWidget):
         for event in self._events:
             event.disconnect(self._on_layers_changed)
         self.leave()
+        self.export.close_runs()
 
-    def _show(self, layers: list[Image]) -> None:
-        """Show layers, with the same contrast only if that shows something of each."""
-        orientation = self.orientation.currentData()
-        self.view.show(layers, orientation, self.contrast.currentData())
-        named, limits = titles(layers), self.view.limits
-        reason = ""
-        if limits:
-            widths = {layer: high - low for layer, (low, high) in limits.items()}
-            common = max(high for _, high in limits.values()) - min(low for low, _ in limits.values())
-            least, most = min(widths, key=widths.__getitem__), max(widths, key=widths.__getitem__)
-            if widths[least] < MIN_SHARE * common:
-                spans = [f"{named[layer]} {limits[layer][0]:.3g} to {limits[layer][1]:.3g}" for layer in (least, most)]
-                reason = f"The same contrast for all would hide some: {', '.join(spans)}."
-        entry, model = self.contrast.findData("common"), self.contrast.model()
-        if isinstance(model, QStandardItemModel) and (item := model.item(entry)) is not None:
-            item.setEnabled(not reason)
-            item.setToolTip(reason or CONTRAST_TIP)
-        if not reason:
-            self.note.show_text("")
-        elif self.contrast.currentData() == "common":
-            self.contrast.choose("each")
-            self.view.show(layers, orientation, "each")
-            self.note.show_text(f"{reason} Each has its own.")
+    def _show(self, layers: list[Image], is_new: bool = False) -> None:
+        """Show layers, in what they look like now."""
+        try:
+            self._stacks = self._make_stacks(layers)
+        except InputError as error:  # its axes were named otherwise meanwhile
+            self.problem.show_text(str(error))
+            return
+        in_pixels = [stack.layer.name for stack in self._stacks if not stack.has_um and stack.layer is not None]
+        problem = ""
+        if 0 < len(in_pixels) < len(layers):
+            problem = (
+                f"{', '.join(in_pixels)} has no voxel size, so it is not to scale beside the others. "
+                "Choose it in Predict and type its voxel size there: its file does not state it."
+            )
+        self._in_pixels = problem
+        if is_new:
+            self.view.point_um = self._seen_point(layers[0])
+        self._subtract()
+        self._show_problem()
+        self.view.show_stacks([*self._stacks, *self._differences], self.choices.orientation.currentData())
+        self.series.show_layers(layers)
+        self._show_place()
+        self._read()
+        self.numbers.show_stacks(self.choices.judged(self._stacks), self.choices.reference_of(self._stacks))
+        self._refresh_buttons()
+
+    def _make_stacks(self, layers: list[Image]) -> list[ComparedStack]:
+        """The stacks of layers, with the contrast that is chosen; percentiles are found once for each stack."""
+        steps = self._viewer.dims.current_step
+        if self.choices.contrast.currentData() == "layers":
+            return compared_stacks(layers, steps, {layer: tuple(layer.contrast_limits) for layer in layers})
+        keys = {layer: (id(layer), id(layer.data), steps) for layer in layers}
+        known = {layer: self._limits[key] for layer, key in keys.items() if key in self._limits}
+        stacks = compared_stacks(layers, steps, known)
+        self._limits = {keys[stack.layer]: stack.limits for stack in stacks if stack.layer is not None}
+        return self.choices.with_contrast(stacks)
+
+    def _seen_point(self, layer: Image) -> Vector:
+        """The middle of what napari shows, and where its sliders stand, in um."""
+        dims, camera = self._viewer.dims, self._viewer.scene.camera
+        seen = dict(zip(dims.displayed, camera.center[-dims.ndisplay :], strict=True))
+        found = []
+        for axis in find_axes(layer).zyx:
+            place = axis + dims.ndim - layer.ndim
+            found.append(float(seen.get(place, dims.point[place])) * (um_per_unit(layer.units[axis]) or 1.0))
+        return zyx(found)
+
+    def _subtract(self) -> None:
+        """Ask for the difference maps, of the predictions if there are any; those of other stacks go."""
+        reference, judged = self.choices.reference_of(self._stacks), self.choices.judged(self._stacks)
+        chosen = [stack for stack in judged if stack.role == PREDICTION] or judged
+        if reference is None or not chosen or not self.choices.difference.isChecked():
+            self._subtracting.shut_down()
+            self._differences, self._subtracted, self._not_subtracted = [], None, ""
+            return
+        stacks = tuple(stack.key for stack in [*chosen, reference])
+        if stacks != self._subtracted:
+            self._differences, self._subtracted, self._not_subtracted = [], stacks, ""
+        self._subtracting.ask(stacks, partial(differences, chosen, reference))
+
+    def _on_subtracted(self, end: Any) -> None:
+        if isinstance(end, Failed):
+            self._not_subtracted = end.sentence("The difference map")
+            self._show_problem()
+        elif isinstance(end, list) and self.view.is_active:
+            self._differences = end
+            self.view.show_stacks([*self._stacks, *end], self.choices.orientation.currentData())
+            self._on_hover(None)
+
+    def _show_problem(self) -> None:
+        self.problem.show_text("\n".join(filter(None, (self._in_pixels, self._not_subtracted))))
+
+    def _read(self) -> None:
+        """Read values and profiles at the crosshair, or along the line."""
+        view = self.view
+        if not view.is_active:
+            return
+        self._on_hover(None)
+        ends = self.profile.ends_um(view.bounds, view.point_um, view.line_um)
+        is_drawn = self.profile.line.currentData() == DRAWN
+        self.profile.read(self._stacks, ends, view.line_normal if is_drawn else None)
+
+    def _on_line(self) -> None:
+        if self.view.line_um is not None:
+            self.profile.line.choose(DRAWN)
+        self._read()
+
+    def _on_hover(self, point_um: Vector | None) -> None:
+        if self.view.is_active:
+            self.readout.show_values(self.view.stacks, self.view.point_um if point_um is None else point_um)
+
+    def _on_larger(self, is_on: bool) -> None:
+        if self.view.is_active:
+            self._cover.hide_lists(is_on)
+
+    def _scene(self) -> Scene:
+        view = self.view
+        sections = read_sections(view.shown, view.placements, view.point_um)
+        places = (view.bounds, view.point_um, view.line_um, view.seen_um())
+        return Scene(view.shown, sections, view.placements, *places, view.columns)
+
+    def _tables(self) -> tuple[Mapping[str, Profile], Numbers | Alone | None]:
+        return self.profile.profiles, self.numbers.numbers
+
+    def _report(self) -> ReportRequest | None:
+        """What a report is made of; None with neither a prediction nor a reference."""
+        reference, judged = self.choices.reference_of(self._stacks), self.choices.judged(self._stacks)
+        predicted = [stack for stack in judged if stack.role == PREDICTION]
+        if reference is not None:
+            predicted = predicted or judged[:1]
+        if not predicted:
+            return None
+        raw = next((stack for stack in judged if stack.role == WIDEFIELD and stack not in predicted), None)
+        about = {}
+        for stack in predicted:
+            noted = {} if stack.layer is None else stack.layer.metadata.get(METADATA_KEY)
+            about[stack.title] = noted if isinstance(noted, Mapping) else {}
+        return ReportRequest(predicted, reference, raw, about)
+
+    def _follow(self, layers: Sequence[Image]) -> None:
+        """Notice when the look or place of a layer changes."""
+        for layer in self._followed:
+            layer.events.set_data.disconnect(self._on_filled)
+            for name in LOOKS:
+                getattr(layer.events, name).disconnect(self._on_look)
+        self._followed = list(layers)
+        for layer in layers:
+            layer.events.set_data.connect(self._on_filled)
+            for name in LOOKS:
+                getattr(layer.events, name).connect(self._on_look)
+
+    def _on_look(self, _event: object = None) -> None:
+        """Show what a layer is now, or another time point or channel."""
+        if self.view.is_active:
+            self._show(self.ticked())
+
+    def _on_filled(self, _event: object = None) -> None:
+        """Show the voxels that a layer has now, and measure them once they rest."""
+        if self.view.is_active:
+            self.view.refresh()
+            self._filling.start()
+
+    def _on_rest(self) -> None:
+        if self.view.is_active:
+            self._limits = {}
+            self.numbers.shut_down()
+            self._subtracting.forget()
+            self._subtracted = None
+            self._show(self.ticked())
 
     def _go_to_results(self, layers: list[Image]) -> None:
         """Go to the time point and channel of a result that is to be seen beside its series; the last one's."""
@@ -187,7 +333,7 @@ class ComparePanel(QWidget):
                 for axis, index in indices.items():
                     dims.set_current_step(axis + dims.ndim - series.ndim, index)
 
-    def _show_place(self, _event: object = None) -> None:
+    def _show_place(self) -> None:
         """Say which results are of another time point or channel than the one on show."""
         layers, dims = self.ticked(), self._viewer.dims
         named, said = titles(layers), []
@@ -200,36 +346,11 @@ class ComparePanel(QWidget):
                     said.append(f"The {named[result]} is of {name} {index}, {named[series]} is seen at {name} {step}.")
         self.place.show_text("\n".join(said))
 
-    def _images(self) -> list[Image]:
-        stacks = []
-        for layer in image_layers(self._viewer.layers):
-            with suppress(InputError):
-                find_axes(layer)
-                stacks.append(layer)
-        return stacks
-
     def _on_layers_changed(self, _event: object = None) -> None:
-        images, known = self._images(), self.list.layers()
-        ticked = [layer for layer in self.ticked() if layer in images]
-        new = [layer for layer in images if layer not in known]
-        self._is_users = self._is_users and len(ticked) > 1
-        if images and not self._is_users and not self.view.is_active:  # what belongs to the newest: of the same size
-            alike = [layer for layer in images if stack_shape(layer) == stack_shape(images[-1])]
-            if len(alike) > 1:
-                new = [layer for layer in alike if layer in new or not set(ticked) & set(alike)]
-                ticked = [layer for layer in ticked if layer in alike]
-        self.list.fill(images, [*ticked, *new[: max(0, MAX_TICKED - len(ticked))]])
+        self.choices.take_layers(self.view.is_active)
         self._on_choice()
 
-    def _on_tick(self, _item: object = None) -> None:
-        self._is_users = True
-        self._on_choice()
-
-    def _on_contrast(self, _index: int) -> None:
-        self.note.show_text("")
-        self._on_choice()
-
-    def _on_choice(self, _value: object = None) -> None:
+    def _on_choice(self) -> None:
         if self.view.is_active:
             if len(self.ticked()) < 2:
                 self.leave()
@@ -238,7 +359,11 @@ class ComparePanel(QWidget):
         self._refresh_buttons()
 
     def _refresh_buttons(self) -> None:
-        count = len(self.ticked())
-        self.hint.show_text(HINTS[min(self.list.count(), 2)])
-        self.enter_button.setEnabled(count >= 2 and not self.view.is_active)
-        self.leave_button.setEnabled(self.view.is_active)
+        count, is_active = len(self.ticked()), self.view.is_active
+        self.hint.show_text("" if is_active else HINTS[min(self.choices.list.count(), 2)])
+        self.enter_button.setEnabled(count >= 2 and not is_active)
+        self.leave_button.setEnabled(is_active)
+        self.choices.difference.setEnabled(self.choices.reference.currentData() is not None)
+        self.export.allow_report(is_active and self._report() is not None)
+        for widget in (self.tabs, self.export):
+            widget.setVisible(is_active)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from napari.layers import Image
 
-from napari_deep3d.gui.shared import METADATA_KEY, find_axes, full_data
+from napari_deep3d.gui.shared import METADATA_KEY, curves, find_axes, full_data
 
 WIDEFIELD, PREDICTION, CONFOCAL, ERROR = "wide-field", "prediction", "confocal", "error"
+DIFFERENCE = "difference"
+"""Of a map that the comparison made itself."""
 WORDS = (
     (ERROR, r"uncertain|\berror\b"),
     (PREDICTION, r"confocal.?like|predict"),
@@ -18,8 +20,19 @@ WORDS = (
     (WIDEFIELD, r"wide.?field|\bwf\b"),
 )
 """What a layer is by its name, the surest first."""
+COLOURS = {WIDEFIELD: curves.BLUE, PREDICTION: curves.ORANGE, CONFOCAL: curves.GREEN}
+"""Of curves and titles."""
+OTHER_COLOURS = (curves.PURPLE, curves.GREY, curves.BLUE, curves.ORANGE, curves.GREEN)
 MAX_TITLE = 22
 """Characters of a title: four pictures side by side leave no room for more."""
+
+
+class HasRole(Protocol):
+    """What is drawn in the colour of its role."""
+
+    @property
+    def role(self) -> str:
+        """One of the roles, or another word."""
 
 
 def titles(layers: Sequence[Image]) -> dict[Image, str]:
@@ -81,3 +94,14 @@ def stack_shape(layer: Image) -> tuple[int, ...]:
     """Voxels of a layer along Z, Y, X."""
     shape = full_data(layer).shape
     return tuple(int(shape[axis]) for axis in find_axes(layer).zyx)
+
+
+def colours_of(stacks: Sequence[HasRole]) -> list[str]:
+    """A colour for each stack of a comparison: by its role, of several with one role the next that is free."""
+    found = list[str]()
+    for stack in stacks:
+        wanted = COLOURS.get(stack.role, "")
+        if not wanted or wanted in found:
+            wanted = next((one for one in OTHER_COLOURS if one not in found), curves.GREY)
+        found.append(wanted)
+    return found

@@ -311,6 +311,11 @@ class LayerStack(LazyStack):
         self._data, self._axes, self._index = data, axes, dict(index)
 
     @property
+    def is_array(self) -> bool:
+        """Whether the data are a NumPy array or a memory map, of which a box costs next to nothing."""
+        return isinstance(self._data, np.ndarray)
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Voxels along Z, Y, X."""
         return tuple(self._data.shape[axis] for axis in self._axes)

@@ -133,6 +133,7 @@ class Plot(pg.PlotWidget):
         let_wheel_scroll_panel(self.viewport())
         for side in ("left", "bottom"):
             self.getAxis(side).setStyle(tickTextOffset=2, tickLength=-4)
+            self.getAxis(side).enableAutoSIPrefix(False)
         self._label = label
         self.label_axis("bottom", label)
         self._follow_theme()

@@ -10,8 +10,8 @@ from napari.layers import Image, Layer
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_deep3d.core import FloatArray, Preview, zyx
-from napari_deep3d.gui.compare.side_by_side import SideBySide
 from napari_deep3d.gui.shared import TEMPORARY, Orientation, contrast_limits
+from napari_deep3d.gui.train.side_by_side import SideBySide
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -58,7 +58,7 @@ class PreviewView(QObject):
             self._layers[1].data = arrays[1]
         if orientation != self._orientation:
             is_new, self._orientation = self._orientation is None, orientation
-            self._side_by_side.show(self._layers, orientation, "layers")
+            self._side_by_side.show(self._layers, orientation)
             layer, dims = self._layers[0], self._viewer.dims
             if is_new:
                 point = layer.data_to_world(where_structure_is(preview.confocal))

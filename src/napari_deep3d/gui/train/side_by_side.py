@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Image
 
-from napari_deep3d.gui.shared import Before, Orientation, contrast_limits, cut, find_axes, full_data, pick
+from napari_deep3d.gui.shared import Before, Orientation, cut, find_axes
 
 if TYPE_CHECKING:
     from napari import Viewer
-
-Contrast = Literal["each", "common", "layers"]
 
 GAP_PIXELS = 4
 MARGIN = 0.95
@@ -28,18 +26,12 @@ class SideBySide:
     viewer : Viewer
     on_grid_off : callable
         Called when the user switches napari's grid off meanwhile.
-
-    Attributes
-    ----------
-    limits : mapping
-        The contrast limits by percentiles of the layers on show, if they were asked for.
     """
 
     def __init__(self, viewer: Viewer, on_grid_off: Callable[[], object]) -> None:
         self._viewer, self._on_grid_off = viewer, on_grid_off
         self._before: Before | None = None
         self._shown: tuple[list[Image], Orientation] | None = None
-        self.limits: Mapping[Image, tuple[float, float]] = {}
 
     @property
     def is_active(self) -> bool:
@@ -53,11 +45,10 @@ class SideBySide:
             self._viewer.canvas.grid.events.enabled.connect(self._on_grid)
         return self._before
 
-    def show(self, layers: Sequence[Image], orientation: Orientation, contrast: Contrast = "each") -> None:
+    def show(self, layers: Sequence[Image], orientation: Orientation) -> None:
         """Show these layers, in their order, and hide the others; InputError if one is no stack.
 
-        Their contrast is each its own by percentiles, common to all, or as set in the layers. Zoom and place stay
-        where the section and the layers do; all sections go through one point.
+        Zoom and place stay where the section and the layers do; all sections go through one point.
         """
         viewer, before = self._viewer, self.remember()
         for layer in viewer.layers:
@@ -65,23 +56,7 @@ class SideBySide:
             layer.visible = layer in layers
             layer.name_overlay.visible = layer in layers
 
-        # 1. Contrast: back to the user's own first, from which the other choices start.
-        for layer in layers:
-            limits = before.note(layer).limits
-            if limits is not None:
-                layer.contrast_limits = limits[1]
-        if contrast != "layers":
-            found = {}
-            for layer in layers:  # of its stack where the sliders of its other axes stand
-                steps, sizes = viewer.dims.current_step[-layer.ndim :], full_data(layer).shape
-                index = {i: min(step, size - 1) for i, (step, size) in enumerate(zip(steps, sizes, strict=True))}
-                found[layer] = contrast_limits(pick(layer, find_axes(layer), index))
-            common = (min(low for low, _ in found.values()), max(high for _, high in found.values()))
-            for layer in layers:
-                layer.contrast_limits = common if contrast == "common" else found[layer]
-            self.limits = found
-
-        # 2. The section, and cells of the grid for it.
+        # 1. The section, and cells of the grid for it.
         earlier, self._shown = self._shown, (list(layers), orientation)
         if earlier == self._shown:
             return
@@ -91,7 +66,7 @@ class SideBySide:
         bar = viewer.canvas.overlays.scale_bar
         bar.visible, bar.gridded = True, True
 
-        # 3. Zoom so that the layers fill their cells.
+        # 2. Zoom so that the layers fill their cells.
         ndim = viewer.dims.ndim
         if all(layer.ndim == ndim for layer in layers):
             viewer.fit_to_view(layers=list(layers))
@@ -107,7 +82,7 @@ class SideBySide:
 
     def leave(self) -> Before | None:
         """Put the viewer back as it was before the first :meth:`show`; return what was put back."""
-        before, self._before, self._shown, self.limits = self._before, None, None, {}
+        before, self._before, self._shown = self._before, None, None
         if before is not None:
             self._viewer.canvas.grid.events.enabled.disconnect(self._on_grid)
             before.restore()
