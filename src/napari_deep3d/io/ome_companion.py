@@ -1,0 +1,77 @@
+"""The companion file of a set of OME-TIFF files, which describes all of their images and holds no voxel."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+from napari_deep3d.core import InputError
+from napari_deep3d.io.file_kind import reading_as
+from napari_deep3d.io.ome_xml import inside
+from napari_deep3d.io.stack_file import FoundImage, StackFile, size_in_words
+from napari_deep3d.io.tiff import find_tiff_images
+
+COMPANION = ".companion.ome"
+KIND = "an OME companion file"
+
+
+def find_companion_images(path: Path) -> list[FoundImage]:
+    """Return the images of a set, each through the first of its files.
+
+    Raises
+    ------
+    InputError
+        If the companion file is damaged or describes no image. An image whose files are not there says so when it is
+        opened, so that the others keep their numbers.
+    OSError
+        If it cannot be read at all.
+    """
+    with reading_as(path, KIND, (OSError,)):
+        root = ElementTree.fromstring(path.read_text(encoding="utf-8", errors="replace"))
+        images = root.findall("{*}Image")
+        files = [_files(image) for image in images]
+        sizes = [_size(image) for image in images]
+    if not images:
+        raise InputError(f"{path} describes no image; the companion file of a set of OME-TIFF files is needed.")
+    opened = dict[str, list[FoundImage]]()
+    found = []
+    for index, image in enumerate(images):
+        name = image.get("Name") or ""
+        first = next((file for file in files[index] if (path.parent / inside(file)).is_file()), None)
+        if first is None:
+            found.append(
+                FoundImage(name, sizes[index], None, partial(_fail, path, name or f"image {index}", files[index]))
+            )
+            continue
+        if first not in opened:
+            opened[first] = find_tiff_images(path.parent / inside(first), in_set=True)
+        # The file gives those images that it holds planes of, in the companion's order.
+        if len(opened[first]) != sum(first in each for each in files):
+            raise InputError(
+                f"{first} does not hold the images that {path} lists for it. Give {first} itself, or export the set "
+                "again."
+            )
+        found.append(opened[first][sum(first in earlier for earlier in files[:index])])
+    return found
+
+
+def _files(image: Element) -> list[str]:
+    """Names of the files that hold an image's planes, each once."""
+    named = image.findall("{*}Pixels/{*}TiffData/{*}UUID")
+    return list(dict.fromkeys(each.get("FileName", "") for each in named))
+
+
+def _size(image: Element) -> str:
+    pixels = image.find("{*}Pixels")
+    sizes = {} if pixels is None else pixels.attrib
+    return size_in_words("TCZYX", [int(sizes.get(f"Size{axis}", 1)) for axis in "TCZYX"])
+
+
+def _fail(path: Path, name: str, files: list[str]) -> StackFile:
+    missing = f"{', '.join(files[:3])} {'is' if len(files) == 1 else 'are'}" if files else "the file of its planes is"
+    raise InputError(
+        f"{name} of {path} cannot be read: {missing} not there. Put the other files of the set beside the companion "
+        "file."
+    )
