@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from napari_deep3d.core import InputError
 from napari_deep3d.io.file_kind import HDF5, check_kind, cut_off, library, reading_as
-from napari_deep3d.io.library_stack import LibraryStack, finished_times
+from napari_deep3d.io.library_stack import LibraryStack, check_axes, finished_times
 from napari_deep3d.io.optics import Optics, stated_optics
-from napari_deep3d.io.stack_file import FoundImage, Metadata, StackFile, StackView, found_image, stack_axes, stack_name
+from napari_deep3d.io.stack_file import STACK_AXES, FoundImage, Metadata, StackFile, StackView, found_image, stack_name
 from napari_deep3d.io.units import backwards, length_um, origin_or_zero, spacing_or_none
 
 if TYPE_CHECKING:
@@ -80,7 +80,8 @@ def _open_image(path: Path, file: h5py.File) -> StackFile:
 
         source = LibraryStack(shape, first.dtype, read)
         weakref.finalize(source, file.close)
-        data = StackView(source, stack_axes("TCZYX", shape, first.dtype, name), name=name)
+        check_axes(dict(zip(STACK_AXES, shape, strict=True)), first.dtype, name)
+        data = StackView(source, STACK_AXES, name=name)
 
         # 2. What the file says of them.
         facts = _metadata(file, about, sizes, n_channels, n_times)
@@ -97,7 +98,7 @@ def _arrays(file: h5py.File) -> dict[tuple[int, int], h5py.Dataset]:
             if numbers[0] and numbers[1] and "Data" in channel:
                 found[int(numbers[0][1]), int(numbers[1][1])] = channel["Data"]
     if not found:
-        raise InputError("it holds no voxels")
+        raise InputError(f"{file.filename} holds no image. Export the stack again.")
     return dict(sorted(found.items()))
 
 
@@ -123,7 +124,7 @@ def _metadata(file: h5py.File, about: Mapping[str, str], sizes: list[int], n_cha
         [length_um(about.get(f"Ext{end}{_NUMBER[letter]}"), unit) for letter in "ZYX"] for end in ("Min", "Max")
     )
     steps = [
-        None if start is None or stop is None else (stop - start) / size
+        None if start is None or stop is None else float(f"{(stop - start) / size:.12g}")
         for start, stop, size in zip(low, high, sizes, strict=True)
     ]
     # The extent is that of the voxels' faces; a position is that of the first one's centre.

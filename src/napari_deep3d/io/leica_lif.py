@@ -11,13 +11,15 @@ import numpy as np
 
 from napari_deep3d.core import InputError
 from napari_deep3d.io.file_kind import LIF, check_kind, cut_off, library, reading_as
+from napari_deep3d.io.library_stack import check_axes
 from napari_deep3d.io.optics import Optics, stated_optics
-from napari_deep3d.io.stack_file import FoundImage, Metadata, StackFile, StackView, found_image, stack_axes, stack_name
+from napari_deep3d.io.stack_file import FoundImage, Metadata, StackFile, StackView, found_image, stack_name
 from napari_deep3d.io.units import backwards, length_um, origin_or_zero, spacing_or_none, step_s
 
 KIND = "Leica LIF"
 _MOSAIC = "M"
-_KNOWN = ("T", "C", "Z", "Y", "X", "S")
+_FURTHER = {"λ": "emission", "Λ": "excitation", "A": "rotation", "L": "loop", "H": "lifetime"}
+"""Axes that no stack has."""
 _DIMENSIONS = {"X": "1", "Y": "2", "Z": "3", "T": "4"}
 _COLORS = {
     "Red": "#ff0000",
@@ -46,6 +48,7 @@ def find_lif_images(path: Path) -> list[FoundImage]:
     with reading_as(path, KIND), liffile.LifFile(path) as lif:
         found = []
         for image in lif.images:
+            _check_whole(path, image)
             positions = 1 if image.is_flim else image.sizes.get(_MOSAIC, 1)
             for position in range(positions):
                 name = image.path if positions == 1 else f"{image.path}, position {position}"
@@ -61,30 +64,30 @@ def _open_image(path: Path, image: Any, name: str, position: int) -> StackFile:
     if image.is_flim:
         raise InputError(f"{name} of {stack} holds lifetimes of photons; intensities are needed.")
     with reading_as(path, KIND):
-        # Axes that no stack has get a letter that means nothing in TIFF files either.
-        axes = "".join(axis if axis in _KNOWN else "m" for axis in image.sizes)
-        sizes = tuple(1 if axis == _MOSAIC else n for axis, n in image.sizes.items())
-        axes = stack_axes(axes, sizes, image.dtype, stack)
-        voxels = np.memmap(path, image.dtype, "r", _offset(path, image), image.shape)
+        check_axes(
+            {_FURTHER.get(axis, axis): n for axis, n in image.sizes.items() if axis != _MOSAIC}, image.dtype, stack
+        )
+        block = image.memory_block
+        if image.nbytes > block.size:
+            raise InputError(
+                f"{path} keeps {block.size} bytes of {name}, {image.nbytes} are needed. Export it again, as OME-TIFF."
+            )
+        voxels = np.memmap(path, image.dtype, "r", block.offset, image.shape)
         places = tuple(slice(position, position + 1) if axis == _MOSAIC else slice(None) for axis in image.sizes)
-        data = StackView(voxels[places], axes, name=stack)
+        data = StackView(voxels[places], "".join(image.sizes), name=stack)
         about = _metadata(image.xml_element, position, data.shape[1])
         return StackFile(path, stack, data, *about, position=name)
 
 
-def _offset(path: Path, image: Any) -> int:
-    """Where the voxels of an image begin, all of which must be there."""
+def _check_whole(path: Path, image: Any) -> None:
+    """Refuse a file that ends before the voxels of an image, whichever it is: it was not copied whole."""
     size = path.stat().st_size
     try:
         block = image.memory_block
     except KeyError as error:
         raise cut_off(path, size) from error
-    offset = int(block.offset)
-    if offset + image.nbytes > size:
+    if block.offset + block.size > size:
         raise cut_off(path, size)
-    if image.nbytes > block.size:
-        raise InputError(f"it keeps {block.size} bytes of voxels, {image.nbytes} are needed")
-    return offset
 
 
 def _metadata(element: Element, position: int, n_channels: int) -> Metadata:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from napari_deep3d.core import InputError, LazyStack
+from napari_deep3d.io.stack_file import STACK_AXES, stack_axes
 
 ReadPlane = Callable[[int, int, int, slice, slice], NDArray[Any]]
 """Time point, channel, plane, rows and columns to voxels, axes (Y, X)."""
@@ -63,6 +64,21 @@ def by_planes(read: ReadPlane) -> ReadBox:
         return np.stack([read(time, channel, plane, y, x) for plane in range(z.start, z.stop)])
 
     return read_box
+
+
+def check_axes(sizes: Mapping[str, int], dtype: DTypeLike, name: str) -> None:
+    """Refuse (InputError) an image that is no z-stack of grey values, or has further axes than a stack.
+
+    ``sizes`` are its axes with their lengths: T, C, Z, Y, X, samples S, and any other by a word.
+    """
+    further = [axis for axis, n in sizes.items() if n > 1 and axis not in (*STACK_AXES, "S")]
+    if further:
+        raise InputError(
+            f"{name} varies along {' and '.join(further)}, too; time, channel and planes are allowed. Save what is of "
+            "interest as a stack of its own, in the microscope's software."
+        )
+    usual = {axis: n for axis, n in sizes.items() if axis in (*STACK_AXES, "S")}
+    stack_axes("".join(usual), tuple(usual.values()), dtype, name)
 
 
 def finished_times(

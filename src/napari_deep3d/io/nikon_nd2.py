@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from napari_deep3d.core import InputError
 from napari_deep3d.io.file_kind import ND2, OLD_ND2, check_kind, cut_off, library, reading_as
-from napari_deep3d.io.library_stack import LibraryStack, by_planes, finished_times
+from napari_deep3d.io.library_stack import LibraryStack, by_planes, check_axes, finished_times
 from napari_deep3d.io.optics import Optics, stated_optics
-from napari_deep3d.io.stack_file import FoundImage, Metadata, StackFile, StackView, found_image, stack_axes, stack_name
+from napari_deep3d.io.stack_file import STACK_AXES, FoundImage, Metadata, StackFile, StackView, found_image, stack_name
 from napari_deep3d.io.units import backwards, spacing_or_none
 
 KIND = "Nikon ND2"
@@ -152,11 +152,9 @@ def _optics(file: Any) -> Optics:
 def _open_position(path: Path, open_file: Any, position: int, contents: _Contents) -> StackFile:
     stack, sizes = stack_name(path), contents.sizes
     with reading_as(path, KIND):
-        # 1. Axes beside the usual ones are refused if they are long, in small letters, since TIFF's mean other things;
-        #    samples S are the colours of a photo.
-        listed = {axis if axis in "TCZYXS" else axis.lower(): n for axis, n in sizes.items() if axis != _POSITION}
-        stack_axes("".join(listed), tuple(listed.values()), contents.dtype, stack)
-        n_times, n_channels, n_planes, height, width = (sizes.get(axis, 1) for axis in "TCZYX")
+        # 1. What there is.
+        check_axes({axis: n for axis, n in sizes.items() if axis != _POSITION}, contents.dtype, stack)
+        n_times, n_channels, n_planes, height, width = (sizes.get(axis, 1) for axis in STACK_AXES)
         frames = {(time, plane): frame for (at, time, plane), frame in contents.frames.items() if at == position}
         taken = {(time, channel, plane) for time, plane in frames for channel in range(n_channels)}
         n_times, missing, notices = finished_times(path, taken, (n_times, n_channels, n_planes))
@@ -172,4 +170,4 @@ def _open_position(path: Path, open_file: Any, position: int, contents: _Content
         weakref.finalize(source, file.close)
         name, origin_um = contents.places[position]
         about = contents.about._replace(origin_um=origin_um, notices=contents.about.notices + notices)
-        return StackFile(path, stack, StackView(source, "TCZYX", name=stack), *about, position=name, missing=missing)
+        return StackFile(path, stack, StackView(source, STACK_AXES, name=stack), *about, position=name, missing=missing)

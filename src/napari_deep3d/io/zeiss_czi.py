@@ -18,14 +18,16 @@ from numpy.typing import NDArray
 
 from napari_deep3d.core import InputError
 from napari_deep3d.io.file_kind import CZI, check_kind, cut_off, library, reading_as
-from napari_deep3d.io.library_stack import LibraryStack, by_planes, finished_times
+from napari_deep3d.io.library_stack import LibraryStack, by_planes, check_axes, finished_times
 from napari_deep3d.io.optics import Optics, stated_optics
-from napari_deep3d.io.stack_file import FoundImage, Metadata, StackFile, StackView, found_image, stack_axes, stack_name
+from napari_deep3d.io.stack_file import STACK_AXES, FoundImage, Metadata, StackFile, StackView, found_image, stack_name
 from napari_deep3d.io.tiff_planes import PLANE_AXES
 from napari_deep3d.io.units import backwards, length_um, origin_or_zero, spacing_or_none, step_s
 
 KIND = "Zeiss CZI"
 _DTYPES = {"Gray8": np.uint8, "Gray16": np.uint16, "Gray32Float": np.float32}
+_FURTHER = {"R": "rotation", "I": "illumination", "H": "phase", "V": "view", "B": "block"}
+"""Axes that no stack has."""
 _IMAGE = "./Metadata/Information/Image"
 _DIRECTORIES = struct.Struct("<qq")
 _DIRECTORIES_AT = 84
@@ -126,10 +128,10 @@ def _scenes(reader: Any) -> list[_Scene]:
 def _open_scene(path: Path, open_reader: Any, name: str, scene: _Scene, contents: _Contents) -> StackFile:
     stack, counts, first = stack_name(path), contents.counts, contents.first
     with reading_as(path, KIND):
-        # 1. Axes beside the usual ones are refused if they are long; in small letters, since TIFF's mean other things.
-        further = {axis.lower(): n for axis, n in counts.items() if axis not in PLANE_AXES}
+        # 1. What there is.
+        further = {_FURTHER.get(axis, axis): n for axis, n in counts.items() if axis not in PLANE_AXES}
         usual = (counts["T"], counts["C"], counts["Z"], scene.height, scene.width)
-        stack_axes("".join(further) + "TCZYX", (*further.values(), *usual), contents.dtype, stack)
+        check_axes({**dict(zip(STACK_AXES, usual, strict=True)), **further}, contents.dtype, stack)
         planes = {place[1:] for place in contents.planes if place[0] == scene.number}
         n_times, missing, notices = finished_times(path, planes, usual[:3])
 
@@ -146,7 +148,7 @@ def _open_scene(path: Path, open_reader: Any, name: str, scene: _Scene, contents
         weakref.finalize(source, reader.close)
         about = _metadata(contents.root, scene)
         about = about._replace(notices=about.notices + notices)
-        data = StackView(source, "TCZYX", name=stack)
+        data = StackView(source, STACK_AXES, name=stack)
         return StackFile(path, stack, data, *about, position=name, missing=missing)
 
 
