@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from napari_deep3d.core import InputError, LazyStack
 from napari_deep3d.io.stack_file import STACK_AXES, stack_axes
+from napari_deep3d.io.tiff_planes import MAX_PLANES
 
 ReadPlane = Callable[[int, int, int, slice, slice], NDArray[Any]]
 """Time point, channel, plane, rows and columns to voxels, axes (Y, X)."""
@@ -109,6 +111,8 @@ def finished_times(
     InputError
         If no stack is whole.
     """
+    if math.prod(counts) > MAX_PLANES:
+        raise InputError(f"{path} lists {math.prod(counts)} planes; no file holds so many. Export the stack again.")
     held = np.zeros(counts, dtype=bool)
     for place in present:
         held[place] = True
