@@ -11,7 +11,7 @@ from napari_deep3d.core import InputError, Spacing, check_spacing, zyx
 
 _FREQUENT = (
     dict.fromkeys(("um", "µm", "mu", "µ", "micron", "microns", "micrometer", "micrometers"), 1.0)
-    | {"nm": 1e-3, "mm": 1e3, "m": 1e6, "meter": 1e6}
+    | {"nm": 1e-3, "m": 1e6, "meter": 1e6}
     | dict.fromkeys(("", "pixel", "pixels"), None)
 )
 """Um in the units of nearly all files, which are spared the third of a second that pint takes to import."""
