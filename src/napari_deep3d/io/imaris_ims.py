@@ -30,7 +30,6 @@ _LEVEL = "DataSet/ResolutionLevel 0"
 _ABOUT = "DataSetInfo"
 _NUMBER = {"Z": 2, "Y": 1, "X": 0}
 """Imaris counts its axes X, Y, Z."""
-_CACHE_BYTES = 2**26
 
 
 def find_ims_images(path: Path) -> list[FoundImage]:
@@ -51,7 +50,7 @@ def find_ims_images(path: Path) -> list[FoundImage]:
 def _open_file(h5py: Any, path: Path) -> h5py.File:
     with reading_as(path, KIND):
         try:
-            file: h5py.File = h5py.File(path, "r", rdcc_nbytes=_CACHE_BYTES)
+            file: h5py.File = h5py.File(path, "r")
         except OSError as error:
             if "truncated" in str(error):
                 raise cut_off(path, path.stat().st_size) from error
@@ -64,18 +63,18 @@ def _open_image(path: Path, file: h5py.File) -> StackFile:
         if _LEVEL not in file:
             raise InputError(f"{path} is HDF5, but no Imaris file: it has no {_LEVEL}. Export the stack as OME-TIFF.")
         # 1. The voxels: an array for each time point and channel, which may be padded up to whole chunks.
-        arrays = _arrays(file)
-        first = next(iter(arrays.values()))
+        places = _places(file)
+        first = file[_place(*places[0])]
         about = _texts(file[_ABOUT + "/Image"].attrs) if _ABOUT + "/Image" in file else {}
         sizes = [_size(about, first.parent.attrs, letter, first.shape) for letter in "ZYX"]
-        n_times, n_channels = (max(place[i] for place in arrays) + 1 for i in range(2))
-        stacks = {(time, channel, 0) for time, channel in arrays}
+        n_times, n_channels = (max(place[i] for place in places) + 1 for i in range(2))
+        stacks = {(time, channel, 0) for time, channel in places}
         n_times, missing, notices = finished_times(path, stacks, (n_times, n_channels, 1))
         shape = (n_times, n_channels, *sizes)
         name = stack_name(path)
 
         def read(time: int, channel: int, box: tuple[slice, slice, slice]) -> NDArray[Any]:
-            voxels: NDArray[Any] = arrays[time, channel][box]
+            voxels: NDArray[Any] = file[_place(time, channel)][box]
             return voxels
 
         source = LibraryStack(shape, first.dtype, read)
@@ -89,17 +88,22 @@ def _open_image(path: Path, file: h5py.File) -> StackFile:
         return StackFile(path, name, data, *facts, missing=missing)
 
 
-def _arrays(file: h5py.File) -> dict[tuple[int, int], h5py.Dataset]:
-    """The voxels by time point and channel."""
-    found = {}
+def _place(time: int, channel: int) -> str:
+    """Where the voxels of a time point and channel lie in the file."""
+    return f"{_LEVEL}/TimePoint {time}/Channel {channel}/Data"
+
+
+def _places(file: h5py.File) -> list[tuple[int, int]]:
+    """Time point and channel of the stacks that a file holds."""
+    found = []
     for time_name, group in file[_LEVEL].items():
-        for channel_name, channel in group.items():
+        for channel_name in group:
             numbers = [re.fullmatch(r"(?:TimePoint|Channel) (\d+)", name) for name in (time_name, channel_name)]
-            if numbers[0] and numbers[1] and "Data" in channel:
-                found[int(numbers[0][1]), int(numbers[1][1])] = channel["Data"]
+            if numbers[0] and numbers[1] and "Data" in group[channel_name]:
+                found.append((int(numbers[0][1]), int(numbers[1][1])))
     if not found:
         raise InputError(f"{file.filename} holds no image. Export the stack again.")
-    return dict(sorted(found.items()))
+    return sorted(found)
 
 
 def _texts(attributes: Mapping[str, Any]) -> dict[str, str]:

@@ -30,6 +30,7 @@ _FURTHER = {"R": "rotation", "I": "illumination", "H": "phase", "V": "view", "B"
 """Axes that no stack has."""
 _IMAGE = "./Metadata/Information/Image"
 _DIRECTORIES = struct.Struct("<qq")
+_CACHE_BYTES = 2**27
 _DIRECTORIES_AT = 84
 """Where the head says where the list of the voxels' blocks lies, and the metadata."""
 
@@ -73,12 +74,14 @@ def find_czi_images(path: Path) -> list[FoundImage]:
     czi = library("pylibCZIrw.czi", path)
     with reading_as(path, KIND), czi.open_czi(str(path)) as reader:
         contents, scenes = _contents(path, reader), _scenes(reader)
+    # Blocks that are decoded are kept for a while: boxes next to each other have them in common.
+    opened = partial(czi.CziReader, cache_options=czi.CacheOptions(max_memory_usage=_CACHE_BYTES))
     listed = contents.root.findall(f"{_IMAGE}/Dimensions/S/Scenes/Scene")
     names = {each.get("Index"): each.get("Name", "") for each in listed}
     found = []
     for scene in scenes:
         name = "" if len(scenes) == 1 else names.get(str(scene.number)) or f"scene {scene.number}"
-        found.append(found_image(name, partial(_open_scene, path, czi.CziReader, name, scene, contents)))
+        found.append(found_image(name, partial(_open_scene, path, opened, name, scene, contents)))
     if not found:
         raise InputError(f"{path} holds no image. Export the stack again.")
     return found
