@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -125,7 +126,9 @@ _FRAME_NAME = 4072
 """Frames have a name so long that their voxels begin on a page of memory."""
 
 
-def write_nd2(path: Path, data: NDArray[Any], taken: int | None = None, calibrated: bool = True) -> Path:
+def write_nd2(
+    path: Path, data: NDArray[Any], taken: int | None = None, calibrated: bool = True, compressed: bool = False
+) -> Path:
     """Write an ND2 file of version 2.1, whose metadata are XML; ``taken`` of its frames, each of all channels."""
     positions, times, channels, planes, height, width = data.shape
     frames = data.transpose(1, 0, 3, 4, 5, 2).reshape(-1, height, width, channels)[:taken]
@@ -137,7 +140,7 @@ def write_nd2(path: Path, data: NDArray[Any], taken: int | None = None, calibrat
         "uiBpcInMemory": 16,
         "uiBpcSignificant": 16,
         "uiSequenceCount": len(frames),
-        "eCompression": 2,
+        "eCompression": 0 if compressed else 2,
     }
     spectra = [{"pPoint": {"Point0": {"dTValue": 1.0, "dWavelength": nm}}} for nm in EMISSIONS_NM]
     colors = [int(color[5:7] + color[3:5] + color[1:3], 16) for color in COLORS]  # the blue part comes first
@@ -187,7 +190,8 @@ def write_nd2(path: Path, data: NDArray[Any], taken: int | None = None, calibrat
         for name, content in chunks.items():
             places += _nd2_chunk(file, name.encode(), content, 64)
         for number, frame in enumerate(frames):
-            places += _nd2_chunk(file, f"ImageDataSeq|{number}!".encode(), bytes(8) + frame.tobytes(), _FRAME_NAME)
+            content = bytes(8) + (zlib.compress(frame.tobytes()) if compressed else frame.tobytes())
+            places += _nd2_chunk(file, f"ImageDataSeq|{number}!".encode(), content, _FRAME_NAME)
         end = b"ND2 CHUNK MAP SIGNATURE 0000001!" + struct.pack("<Q", file.tell())
         _nd2_chunk(file, b"ND2 FILEMAP SIGNATURE NAME 0001!", places + end, 32)
     return path

@@ -176,6 +176,11 @@ def test_nd2_that_was_not_calibrated_has_no_voxel_size(tmp_path: Path) -> None:
     assert open_stack(path).spacing_um is None
 
 
+def test_nd2_that_was_compressed(tmp_path: Path) -> None:
+    path, data = write("nd2", tmp_path, compressed=True)
+    np.testing.assert_array_equal(open_stack(path, position=1).data[1, :, 2:, 3:9], data[1, 1, :, 2:, 3:9])
+
+
 def test_the_oldest_nd2_is_told_from_a_damaged_one(tmp_path: Path) -> None:
     path = tmp_path / "cell.nd2"
     path.write_bytes(b"\0\0\0\x0cjP  \r\n\x87\n".ljust(99, b"\0"))
