@@ -181,6 +181,21 @@ def test_a_missing_file_of_a_companions_set_leaves_the_others_their_numbers(tmp_
         open_stack(path, position=1)
 
 
+def test_a_companions_image_in_several_files_of_which_one_is_missing(tmp_path: Path, stack: Stack) -> None:
+    names = ["a.ome.tif", "b.ome.tif", "c.ome.tif"]
+    halves = image(SIZES, [block(z % 3, names[z // 3], z // 3, Z=z) for z in range(6)], name="halves")
+    path = tmp_path / "set.companion.ome"
+    path.write_text(ome(halves, image(SIZES, [block(z, names[2], 2, Z=z) for z in range(6)], name="whole"), number=9))
+    only = f'<BinaryOnly MetadataFile="{path.name}" UUID="{uuid(9)}"/>'
+    for i, pages in enumerate((stack[:3], stack[3:], stack + 1000)):
+        write_pages(tmp_path / names[i], pages, ome(only, number=i))
+    np.testing.assert_array_equal(open_stack(path, position=0).volume().data[...], stack)
+    (tmp_path / names[1]).unlink()
+    with pytest.raises(InputError, match=r"lacks planes .* b.ome.tif is not there"):
+        open_stack(path, position=0)
+    np.testing.assert_array_equal(open_stack(path, position=1).volume().data[...], stack + 1000)
+
+
 def test_positions_of_a_companions_set_in_one_file(tmp_path: Path, stack: Stack) -> None:
     places = [[block(i * 6 + z, "all.ome.tif", 1, Z=z) for z in range(6)] for i in range(2)]
     path = tmp_path / "set.companion.ome"

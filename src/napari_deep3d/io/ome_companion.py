@@ -23,8 +23,8 @@ def find_companion_images(path: Path) -> list[FoundImage]:
     Raises
     ------
     InputError
-        If the companion file is damaged or describes no image. An image whose files are not there says so when it is
-        opened, so that the others keep their numbers.
+        If the companion file is damaged or describes no image. An image that cannot be read, such as one whose file is
+        not there, says so when it is opened, so that the others keep their numbers.
     OSError
         If it cannot be read at all.
     """
@@ -38,23 +38,40 @@ def find_companion_images(path: Path) -> list[FoundImage]:
     opened = dict[str, list[FoundImage]]()
     found = []
     for index, image in enumerate(images):
-        name = image.get("Name") or ""
-        first = next((file for file in files[index] if (path.parent / inside(file)).is_file()), None)
-        if first is None:
-            found.append(
-                FoundImage(name, sizes[index], None, partial(_fail, path, name or f"image {index}", files[index]))
-            )
-            continue
-        if first not in opened:
-            opened[first] = find_tiff_images(path.parent / inside(first), in_set=True)
-        # The file gives those images that it holds planes of, in the companion's order.
-        if len(opened[first]) != sum(first in each for each in files):
-            raise InputError(
-                f"{first} does not hold the images that {path} lists for it. Give {first} itself, or export the set "
-                "again."
-            )
-        found.append(opened[first][sum(first in earlier for earlier in files[:index])])
+        name = image.get("Name") or f"image {index}"
+        try:
+            found.append(_image(path, index, name, files, opened))
+        except InputError as error:
+            found.append(FoundImage(name, sizes[index], None, partial(_fail, error)))
     return found
+
+
+def _image(
+    path: Path, index: int, name: str, files: list[list[str]], opened: dict[str, list[FoundImage]]
+) -> FoundImage:
+    """Find an image in the first of its files that is there; ``opened`` keeps the images of each file."""
+    named = files[index]
+    first = next((file for file in named if (path.parent / inside(file)).is_file()), None)
+    if first is None:
+        missing = (
+            f"{', '.join(named[:3])} {'is' if len(named) == 1 else 'are'}" if named else "the file of its planes is"
+        )
+        raise InputError(
+            f"{name} of {path} cannot be read: {missing} not there. Put the other files of the set beside the "
+            "companion file."
+        )
+    if first not in opened:
+        opened[first] = find_tiff_images(path.parent / inside(first), in_set=True)
+    # The file gives those images that it holds planes of, in the companion's order.
+    if len(opened[first]) != sum(first in each for each in files):
+        raise InputError(
+            f"{first} does not hold the images that {path} lists for it. Give {first} itself, or export the set again."
+        )
+    return opened[first][sum(first in earlier for earlier in files[:index])]
+
+
+def _fail(error: InputError) -> StackFile:
+    raise error
 
 
 def _files(image: Element) -> list[str]:
@@ -67,11 +84,3 @@ def _size(image: Element) -> str:
     pixels = image.find("{*}Pixels")
     sizes = {} if pixels is None else pixels.attrib
     return size_in_words("TCZYX", [int(sizes.get(f"Size{axis}", 1)) for axis in "TCZYX"])
-
-
-def _fail(path: Path, name: str, files: list[str]) -> StackFile:
-    missing = f"{', '.join(files[:3])} {'is' if len(files) == 1 else 'are'}" if files else "the file of its planes is"
-    raise InputError(
-        f"{name} of {path} cannot be read: {missing} not there. Put the other files of the set beside the companion "
-        "file."
-    )
