@@ -6,7 +6,7 @@ import hashlib
 import http.server
 import threading
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from napari_deep3d import contributions
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.io import StackWriter, write_stack
+from tests.helpers import microscope_files as made
 from tests.helpers.ome_files import block, image, ome, write_pages
 
 ROOT = Path(__file__).parents[1]
@@ -142,7 +143,12 @@ def test_the_manifest_is_valid_and_its_names_exist() -> None:
     assert reader.filename_patterns == [
         "*.ome.tif",
         "*.ome.tiff",
+        "*.companion.ome",
         "*.ome.zarr",
+        "*.nd2",
+        "*.lif",
+        "*.czi",
+        "*.ims",
     ]  # never *.tif: napari would ask each time
     assert reader.accepts_directories
 
@@ -235,6 +241,34 @@ def test_positions_become_layers(tmp_path: Path, stack: NDArray[np.uint16]) -> N
     found = contributions.read_stacks(str(path))
     assert [properties["name"] for _, properties, _ in found] == ["cell, well 0", "cell, well 1"]
     np.testing.assert_array_equal(found[1][0], stack + 9)
+
+
+@pytest.mark.parametrize(
+    ("library", "write"),
+    [("nd2", made.write_nd2), ("liffile", made.write_lif), ("pylibCZIrw", made.write_czi), ("h5py", made.write_ims)],
+)
+@pytest.mark.parametrize("loaded_bytes", [0, 10**6])
+def test_microscopes_own_files_become_layers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str, write: Callable[..., Path], loaded_bytes: int
+) -> None:
+    pytest.importorskip(library, reason='needs pip install "napari-deep3d[formats]"')
+    monkeypatch.setattr(contributions, "LOADED_BYTES", loaded_bytes)
+    data, suffix = made.stack(1, 2, 2, 5, 18, 20), write.__name__[-3:]
+    path = str(write(tmp_path / f"cell.{suffix}", data))
+    layers = [Image(voxels, **properties) for voxels, properties, _ in contributions.get_reader(path)(path)]
+    assert [layer.name for layer in layers] == ["DAPI of cell", "GFP of cell"]
+    for channel, layer in enumerate(layers):
+        np.testing.assert_array_equal(np.asarray(layer.data), data[0, :, channel])
+        assert layer.axis_labels == ("t", "z", "y", "x")
+        assert tuple(layer.scale) == pytest.approx((30, 0.5, 0.2, 0.2 if suffix == "nd2" else 0.25))
+        assert [str(unit) for unit in layer.units] == ["second", *["micrometer"] * 3]
+
+
+def test_a_microscopes_file_without_a_stack_says_so(tmp_path: Path) -> None:
+    pytest.importorskip("pylibCZIrw", reason='needs pip install "napari-deep3d[formats]"')
+    path = str(made.write_czi(tmp_path / "plane.czi", made.stack(1, 1, 1, 1, 18, 20)))
+    with pytest.raises(InputError, match="single plane"):
+        contributions.read_stacks(path)
 
 
 def test_a_stack_without_voxel_size_is_in_pixels(tmp_path: Path, stack: NDArray[np.uint16]) -> None:

@@ -27,6 +27,8 @@ LOADED_BYTES = 2**28
 """Larger stacks stay on disk; a loaded one is an ordinary array, and keeps no file open."""
 COLORMAPS = ("green", "magenta", "cyan", "yellow", "red", "blue")
 """Of channels without a colour of their own."""
+NAPARIS = (".tif", ".tiff", ".zarr")
+"""Endings of files of which napari reads photos and planes."""
 
 
 def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerData]]:
@@ -37,16 +39,20 @@ def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerD
 def read_stacks(path: str | list[str]) -> list[LayerData]:
     """Open a file with voxel size, position, units and names: a layer for each position and channel.
 
-    A stack that this package wrote comes back as it was. What is no stack, such as a photo, is left to napari.
+    A stack that this package wrote comes back as it was. What is no stack, such as a photo, is left to napari, if it
+    knows files of that kind.
 
     Raises
     ------
     InputError
-        If the file is damaged, or it is unclear what its pages are.
+        If the file is damaged, it is unclear what its pages are, or the library for it is missing; or if a microscope's
+        own file holds no stack.
     """
     stacks = open_stacks(str(path))
-    if not stacks:
+    if not stacks and Path(str(path)).suffix.lower() in NAPARIS:
         return _read_as_napari(path)
+    if not stacks:
+        raise _no_stack(str(path))
     notices = dict.fromkeys(notice for stack in stacks for notice in stack.notices)
     if notices:
         from napari.utils.notifications import show_info
@@ -98,6 +104,15 @@ def _read_as_napari(path: str | list[str]) -> list[LayerData]:
 
     layers: list[LayerData] = napari_get_reader(path)(path)
     return layers
+
+
+def _no_stack(path: str) -> InputError:
+    """Return the error of a file that holds no z-stack: what its first image is instead."""
+    try:
+        open_stack(path, position=0)
+    except InputError as error:
+        return error
+    return InputError(f"{path} cannot be opened here.")
 
 
 def thick_pair() -> list[LayerData]:

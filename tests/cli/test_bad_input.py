@@ -108,8 +108,8 @@ def test_stacks(run: Run, tiny_model: Path, tmp_path: Path, write: Callable[[Pat
 
 
 def test_a_file_of_another_kind(run: Run, tiny_model: Path, tmp_path: Path) -> None:
-    (tmp_path / "cell.czi").write_bytes(b"ZISRAWFILE")
-    message = run("predict", tmp_path / "cell.czi", "-o", tmp_path / "out.tif", "--model", tiny_model).message
+    (tmp_path / "cell.oib").write_bytes(b"something")
+    message = run("predict", tmp_path / "cell.oib", "-o", tmp_path / "out.tif", "--model", tiny_model).message
     assert "Export it as OME-TIFF" in message
 
 

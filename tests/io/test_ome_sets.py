@@ -149,6 +149,74 @@ def test_a_companion_file_is_read(tmp_path: Path, stack: Stack) -> None:
     np.testing.assert_array_equal(opened.volume(channel=1).data[...], stack + 5000)
 
 
+def companion_set(folder: Path, stack: Stack) -> Path:
+    """A companion file, and three positions in a file each, of which it says everything."""
+    names = [f"set_s{i}.ome.tif" for i in range(3)]
+    images = [
+        image(SIZES, [block(z, names[i], i, Z=z) for z in range(6)], spacing_um=(0.5 + i, 0.2, 0.2), name=f"Pos{i}")
+        for i in range(3)
+    ]
+    path = folder / "set.companion.ome"
+    path.write_text(ome(*images, number=9))
+    for i, name in enumerate(names):
+        only = f'<BinaryOnly MetadataFile="{path.name}" UUID="{uuid(9)}"/>'
+        write_pages(folder / name, stack + 1000 * i, ome(only, number=i))
+    return path
+
+
+def test_a_companion_file_gives_all_positions(tmp_path: Path, stack: Stack) -> None:
+    path = companion_set(tmp_path, stack)
+    for i, opened in enumerate(open_stacks(path)):
+        assert (opened.position, opened.spacing_um, opened.notices) == (f"Pos{i}", (0.5 + i, 0.2, 0.2), ())
+        np.testing.assert_array_equal(opened.volume().data[...], stack + 1000 * i)
+    with pytest.raises(InputError, match=r"^set holds 3 images \(0: Pos0, 6 planes of 32 x 48 pixels; 1: Pos1"):
+        open_stack(path)
+
+
+def test_a_missing_file_of_a_companions_set_leaves_the_others_their_numbers(tmp_path: Path, stack: Stack) -> None:
+    path = companion_set(tmp_path, stack)
+    (tmp_path / "set_s1.ome.tif").unlink()
+    np.testing.assert_array_equal(open_stack(path, position=2).volume().data[...], stack + 2000)
+    with pytest.raises(InputError, match=r"Pos1 of .*set.companion.ome cannot be read: set_s1.ome.tif is not there"):
+        open_stack(path, position=1)
+
+
+def test_a_companions_image_in_several_files_of_which_one_is_missing(tmp_path: Path, stack: Stack) -> None:
+    names = ["a.ome.tif", "b.ome.tif", "c.ome.tif"]
+    halves = image(SIZES, [block(z % 3, names[z // 3], z // 3, Z=z) for z in range(6)], name="halves")
+    path = tmp_path / "set.companion.ome"
+    path.write_text(ome(halves, image(SIZES, [block(z, names[2], 2, Z=z) for z in range(6)], name="whole"), number=9))
+    only = f'<BinaryOnly MetadataFile="{path.name}" UUID="{uuid(9)}"/>'
+    for i, pages in enumerate((stack[:3], stack[3:], stack + 1000)):
+        write_pages(tmp_path / names[i], pages, ome(only, number=i))
+    np.testing.assert_array_equal(open_stack(path, position=0).volume().data[...], stack)
+    (tmp_path / names[1]).unlink()
+    with pytest.raises(InputError, match=r"lacks planes .* b.ome.tif is not there"):
+        open_stack(path, position=0)
+    np.testing.assert_array_equal(open_stack(path, position=1).volume().data[...], stack + 1000)
+
+
+def test_positions_of_a_companions_set_in_one_file(tmp_path: Path, stack: Stack) -> None:
+    places = [[block(i * 6 + z, "all.ome.tif", 1, Z=z) for z in range(6)] for i in range(2)]
+    path = tmp_path / "set.companion.ome"
+    path.write_text(ome(*[image(SIZES, place, name=f"Pos{i}") for i, place in enumerate(places)], number=9))
+    only = f'<BinaryOnly MetadataFile="{path.name}" UUID="{uuid(9)}"/>'
+    write_pages(tmp_path / "all.ome.tif", np.concatenate([stack, stack + 1000]), ome(only, number=1))
+    for i in range(2):
+        np.testing.assert_array_equal(open_stack(path, position=i).volume().data[...], stack + 1000 * i)
+    write_pages(tmp_path / "all.ome.tif", stack, ome(image(SIZES), number=1))
+    with pytest.raises(InputError, match=r"does not hold the images that .* lists for it"):
+        open_stack(path, position=0)
+
+
+@pytest.mark.parametrize(("text", "words"), [("<OME", "cannot be read as"), (ome(), "describes no image")])
+def test_a_damaged_companion_file(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "set.companion.ome"
+    path.write_text(text)
+    with pytest.raises(InputError, match=words):
+        open_stack(path)
+
+
 def test_metadata_may_be_in_another_tiff(tmp_path: Path, stack: Stack) -> None:
     files = position_set(tmp_path, stack)
     only = f'<BinaryOnly MetadataFile="{files[0].name}" UUID="{uuid(0)}"/>'

@@ -17,7 +17,7 @@ IN_FILE = "of the file, if it says so"
 
 
 def adapt(
-    stack: Annotated[Path, typer.Argument(help="Wide-field stack: OME-TIFF, ImageJ TIFF or OME-Zarr.")],
+    stack: Annotated[Path, typer.Argument(help="Wide-field stack: TIFF, OME-Zarr, ND2, LIF, CZI or IMS.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Run folder to write.")],
     numerical_aperture: Annotated[str | None, setting(AdaptConfig, "numerical_aperture", IN_FILE)] = None,
     immersion_index: Annotated[str | None, setting(AdaptConfig, "immersion_index", IN_FILE)] = None,

@@ -16,7 +16,7 @@ DEFAULT = PredictConfig()
 
 
 def predict(
-    stack: Annotated[Path, typer.Argument(help="Wide-field stack: OME-TIFF, ImageJ TIFF or OME-Zarr.")],
+    stack: Annotated[Path, typer.Argument(help="Wide-field stack: TIFF, OME-Zarr, ND2, LIF, CZI or IMS.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Result: .tif, .tiff or .zarr.")],
     model: Annotated[str, setting(PredictConfig, "model")] = DEFAULT.model,
     channel: Annotated[int | None, typer.Option(help="Channel, counted from 0.")] = None,

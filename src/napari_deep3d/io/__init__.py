@@ -1,7 +1,8 @@
 """Stacks in files: the only package that knows file formats.
 
-Read: OME-TIFF, ImageJ, Micro-Manager and plain multi-page TIFF, OME-Zarr 0.4 and 0.5, all lazily. Written: OME-TIFF and
-OME-Zarr 0.5, whole under their name or not at all.
+Read: OME-TIFF, ImageJ, Micro-Manager and plain multi-page TIFF, OME-Zarr 0.4 and 0.5, and with libraries that are an
+extra Nikon ND2, Leica LIF, Zeiss CZI and Imaris, all lazily. Written: OME-TIFF and OME-Zarr 0.5, whole under their name
+or not at all.
 """
 
 from napari_deep3d.io.layer_stack import AXIS_NAMES, METADATA_KEY, SavableStack, layer_stack

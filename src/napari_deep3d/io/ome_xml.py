@@ -19,24 +19,13 @@ from xml.etree.ElementTree import Element
 from tifffile import TiffFile
 
 from napari_deep3d.core import InputError
-from napari_deep3d.io.stack_file import MADE_BY, Metadata, Optics
+from napari_deep3d.io.optics import Optics, stated_optics
+from napari_deep3d.io.stack_file import MADE_BY, Metadata
 from napari_deep3d.io.tiff_check import check_tiff
 from napari_deep3d.io.tiff_planes import PLANE_AXES, Planes, TiffImage, unclear_axes
 from napari_deep3d.io.units import backwards, length_um, origin_or_zero, spacing_or_none, step_s
 
 _SIGNS = re.compile(r"<(\w+:)?OME[\s>]|openmicroscopy\.org/Schemas/OME")
-
-IMMERSION_INDICES = {
-    "Air": 1.0,
-    "Water": 1.333,
-    "WaterDipping": 1.333,
-    "Glycerol": 1.46,
-    "Glycerin": 1.46,
-    "Oil": 1.518,
-}
-"""Refractive indices of what OME calls immersion or medium."""
-INDICES, APERTURES, EMISSIONS_NM = (1.0, 1.6), (0.1, 1.6), (350.0, 900.0)
-"""What can be: files hold zeros, and numbers in other units."""
 
 _UTF16_SIGNS = ("\xff\xfe", "\xfe\xff")
 """How a text in UTF-16 begins."""
@@ -73,8 +62,8 @@ def ome_metadata(tif: TiffFile) -> Metadata:
     return _metadata(root, images[0], pixels)
 
 
-def ome_images(path: Path, tif: TiffFile) -> list[TiffImage]:
-    """Return the images of which a file holds planes.
+def ome_images(path: Path, tif: TiffFile, in_set: bool = False) -> list[TiffImage]:
+    """Return the images of which a file holds planes; ``in_set`` as in :func:`~napari_deep3d.io.tiff.find_tiff_images`.
 
     Raises
     ------
@@ -111,7 +100,7 @@ def ome_images(path: Path, tif: TiffFile) -> list[TiffImage]:
                 "Was it renamed? Give it the name that is listed, or say what its pages are: --axes Z (axes=...)."
             )
         _check_unclaimed(source, tif, claimed, found[0][1])
-        notices = _others_in_words(path, others, placed)
+        notices = () if in_set else _others_in_words(path, others, placed)
         return [
             planes.image(path, about._replace(notices=about.notices + notices), image.get("Name") or "", "OME-XML")
             for image, planes, about in found
@@ -141,7 +130,7 @@ def _read_xml(source: _Source, text: str, what: str) -> Element:
 
 def _companion(source: _Source, name: str) -> Element:
     """Read the OME-XML of a set from the file that holds it, a companion file or another TIFF."""
-    path, file = source.path, source.path.parent / _inside(name)
+    path, file = source.path, source.path.parent / inside(name)
     if not name or not file.is_file():
         raise InputError(
             f"{path} holds voxels only: its voxel size and axes are in {name or 'another file'}, which is not there. "
@@ -154,7 +143,7 @@ def _companion(source: _Source, name: str) -> Element:
         return _read_xml(source, description(tif), f"OME-XML in {name}")
 
 
-def _inside(name: str) -> PurePosixPath:
+def inside(name: str) -> PurePosixPath:
     """A file's name as a path below the folder of its set, never above it."""
     given = PurePosixPath(name.replace("\\", "/"))
     return PurePosixPath(given.name) if given.is_absolute() or ".." in given.parts else given
@@ -224,7 +213,7 @@ def _ownership(path: Path, uuid: str | None, places: list[_Place]) -> Callable[[
 
 
 def _is_there(path: Path, name: str) -> bool:
-    return bool(name) and (path.parent / _inside(name)).is_file()
+    return bool(name) and (path.parent / inside(name)).is_file()
 
 
 class _Files:
@@ -237,7 +226,7 @@ class _Files:
     def other(self, name: str) -> TiffFile | None:
         """Another file of the set by name, or None if it is not there."""
         if name not in self._others:
-            file = self.path.parent / _inside(name)
+            file = self.path.parent / inside(name)
             if _is_there(self.path, name):
                 check_tiff(file)
                 self._others[name] = TiffFile(file)
@@ -336,23 +325,15 @@ def _optics(root: Element, image: Element, channels: list[Element]) -> Optics:
         objectives = [each for each in objectives if each.get("ID") == settings.get("ID")]
     objective = objectives[0] if len(objectives) == 1 else Element("Objective")
     used = Element("ObjectiveSettings") if settings is None else settings
-    by_name = (IMMERSION_INDICES.get(text or "") for text in (used.get("Medium"), objective.get("Immersion")))
-    stated = _within(used.get("RefractiveIndex"), *INDICES)
-    index = next((value for value in (stated, *by_name) if value is not None), None)
     emissions_um = [
         length_um(each.get("EmissionWavelength"), each.get("EmissionWavelengthUnit", "nm")) for each in channels
     ]
-    emissions_nm = tuple(None if um is None else _within(round(1000 * um, 3), *EMISSIONS_NM) for um in emissions_um)
-    return Optics(_within(objective.get("LensNA"), *APERTURES), index, emissions_nm)
-
-
-def _within(value: str | float | None, low: float, high: float) -> float | None:
-    """The number that a value is, if it lies between two others."""
-    try:
-        number = float(str(value).replace(",", "."))
-    except ValueError:
-        return None
-    return number if low <= number <= high else None
+    return stated_optics(
+        objective.get("LensNA"),
+        used.get("RefractiveIndex"),
+        (used.get("Medium"), objective.get("Immersion")),
+        (None if um is None else round(1000 * um, 3) for um in emissions_um),
+    )
 
 
 def _color(number: str | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import reprlib
 import warnings
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,11 @@ from pydantic import ValidationError
 from napari_deep3d.core import InputError, reason
 from napari_deep3d.io.stack_file import (
     MADE_BY,
-    STACK_AXES,
     FoundImage,
     StackFacts,
     StackFile,
     StackView,
-    size_in_words,
+    found_image,
     stack_axes,
     stack_name,
 )
@@ -46,14 +46,14 @@ def find_ome_zarr_images(path: Path) -> list[FoundImage]:
     group = _group(path)
     metadata = _ome_attributes(group)
     if "multiscales" in metadata:
-        return [_found(path, "", path)]
+        return [found_image("", lambda: _open_image(path, "", path))]
     if "plate" in metadata:
         names = list(_fields_of_plate(path, metadata["plate"]))
     else:
         names = _series(path, group) if "bioformats2raw.layout" in metadata else []
     if not names:
         raise InputError(f"{path} holds no image; one OME-Zarr image is needed. Give the folder of an image inside it.")
-    return [_found(path, name, path / name) for name in names]
+    return [found_image(name, partial(_open_image, path, name, path / name)) for name in names]
 
 
 def _series(path: Path, group: zarr.Group) -> list[str]:
@@ -82,20 +82,6 @@ def _fields_of_plate(path: Path, plate: object) -> Iterator[str]:
 def _is_inside(name: str) -> bool:
     """Whether a path from a file's metadata stays in its folder."""
     return not Path(name).is_absolute() and ".." not in Path(name).parts
-
-
-def _found(path: Path, name: str, folder: Path) -> FoundImage:
-    """Open an image, which reads no voxel, or keep the reason why it is no stack."""
-    try:
-        stack = _open_image(path, name, folder)
-    except InputError as error:
-        problem = error
-
-        def fail() -> StackFile:
-            raise problem
-
-        return FoundImage(name, "", problem, fail)
-    return FoundImage(name, size_in_words(STACK_AXES, stack.data.shape), None, lambda: stack)
 
 
 def _open_image(path: Path, position: str, folder: Path) -> StackFile:

@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from napari_deep3d.core import InputError
+from napari_deep3d.io.imaris_ims import find_ims_images
+from napari_deep3d.io.leica_lif import find_lif_images
+from napari_deep3d.io.nikon_nd2 import find_nd2_images
+from napari_deep3d.io.ome_companion import COMPANION, find_companion_images
 from napari_deep3d.io.ome_zarr import find_ome_zarr_images
 from napari_deep3d.io.stack_file import FoundImage, StackFile, stack_name
 from napari_deep3d.io.tiff import find_tiff_images
+from napari_deep3d.io.zeiss_czi import find_czi_images
 
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8", ".tf2")
 """The last three are BigTIFF's."""
-STACK_SUFFIXES = (*TIFF_SUFFIXES, ".zarr")
-"""Endings of the files that are read."""
+_MICROSCOPES = {
+    ".nd2": find_nd2_images,
+    ".lif": find_lif_images,
+    ".czi": find_czi_images,
+    ".ims": find_ims_images,
+}
+"""By the ending of microscopes' own files: what finds their images."""
+STACK_SUFFIXES = (*TIFF_SUFFIXES, ".zarr", *_MICROSCOPES)
+"""Endings of the files that are read; of a set of OME-TIFF files also the companion, which is no stack by itself."""
 _MAX_LISTED = 12
 
 
 def open_stack(path: str | Path, position: int | None = None, axes: str | None = None) -> StackFile:
     """Open an image of a TIFF file (OME-TIFF, ImageJ, Micro-Manager, plain multi-page) or an OME-Zarr folder, lazily.
 
-    Of an image of several resolutions the finest is taken.
+    Microscopes' own files (Nikon ND2, Leica LIF, Zeiss CZI, Imaris) are opened in the same way, where the libraries for
+    them are installed. Of an image of several resolutions the finest is taken.
 
     Parameters
     ----------
     path : str or Path
-        A TIFF file, or a folder that holds OME-Zarr (0.4, 0.5).
+        A file, the companion file of a set of OME-TIFF files, or a folder that holds OME-Zarr (0.4, 0.5).
     position : int, optional
         Which one of a file that holds several images, such as the positions of an acquisition, counted from 0.
     axes : str, optional
@@ -39,8 +53,8 @@ def open_stack(path: str | Path, position: int | None = None, axes: str | None =
     Raises
     ------
     InputError
-        If there is no such file, it is of another kind, damaged, a single plane, RGB, complex or boolean; or if it
-        holds several images and none was chosen, or there is no such one.
+        If there is no such file, it is of another kind, damaged, a single plane, RGB, complex or boolean, or the
+        library for it is missing; or if it holds several images and none was chosen, or there is no such one.
     """
     path = Path(path)
     images = _find_images(path, axes)
@@ -86,12 +100,26 @@ def _find_images(path: Path, axes: str | None) -> list[FoundImage]:
         raise InputError(f"there is no file {path}. Check the name and the folder.")
     if path.suffix.lower() == ".zarr":
         raise InputError(f"{path} is a file; OME-Zarr is a folder. Unpack it, or give a .tif or .tiff file.")
-    if path.suffix.lower() not in TIFF_SUFFIXES:
-        raise InputError(
-            f"{path} is no stack that can be opened; TIFF ({', '.join(TIFF_SUFFIXES)}) and OME-Zarr (.zarr) are read. "
-            "Export it as OME-TIFF from the microscope's software, or with Fiji and Bio-Formats."
-        )
+    find = _finder(path)
+    if axes is not None and find is not find_tiff_images:
+        raise InputError(f"--axes says what the pages of a TIFF file are; {path} is none. Leave it out.")
     try:
-        return find_tiff_images(path, axes)
+        return find_tiff_images(path, axes) if find is find_tiff_images else find(path)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}. Check that you may read it.") from error
+
+
+def _finder(path: Path) -> Callable[[Path], list[FoundImage]]:
+    """What finds the images of a file, by its ending."""
+    suffix = path.suffix.lower()
+    if path.name.lower().endswith(COMPANION):
+        return find_companion_images
+    if suffix in TIFF_SUFFIXES:
+        return find_tiff_images
+    if suffix in _MICROSCOPES:
+        return _MICROSCOPES[suffix]
+    raise InputError(
+        f"{path} is no stack that can be opened; TIFF ({', '.join(TIFF_SUFFIXES)}), OME-Zarr (.zarr) and microscopes' "
+        f"own files ({', '.join(_MICROSCOPES)}) are read. Export it as OME-TIFF from the microscope's software, or "
+        "with Fiji and Bio-Formats."
+    )

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from napari_deep3d.core import InputError, LazyStack, Spacing, Stack, Volume
+from napari_deep3d.io.optics import NO_OPTICS, Optics
 
 STACK_AXES = "TCZYX"
 MADE_BY = "napari-deep3d"
@@ -122,20 +123,6 @@ class StackFacts:
     def channel_names(self, count: int) -> list[str]:
         """A name for each of ``count`` channels."""
         return [self.channel_name] if count == 1 else [f"{self.channel_name} {i}".strip() for i in range(count)]
-
-
-class Optics(NamedTuple):
-    """What a file says of the microscope: NA, refractive index of the immersion, and emission in nm by channel.
-
-    None, or no channels, where it says nothing, or what cannot be.
-    """
-
-    numerical_aperture: float | None = None
-    immersion_index: float | None = None
-    emission_nm: tuple[float | None, ...] = ()
-
-
-NO_OPTICS = Optics()
 
 
 @dataclass(frozen=True)
@@ -291,6 +278,20 @@ class FoundImage:
     open: Callable[[], StackFile] = field(repr=False)
 
 
+def found_image(name: str, open_image: Callable[[], StackFile]) -> FoundImage:
+    """Open an image, which reads no voxel, or keep the reason why it is no stack."""
+    try:
+        stack = open_image()
+    except InputError as error:
+        problem = error
+
+        def fail() -> StackFile:
+            raise problem
+
+        return FoundImage(name, "", problem, fail)
+    return FoundImage(name, size_in_words(STACK_AXES, stack.data.shape), None, lambda: stack)
+
+
 def size_in_words(axes: str, shape: Sequence[int]) -> str:
     """``2 channels, 16 planes of 64 x 48 pixels`` for axes CZYX."""
     sizes = dict(zip(axes, shape, strict=True))
@@ -364,7 +365,8 @@ def stack_name(path: Path) -> str:
     A name that is no Unicode, as disks of older systems hold, is read as Latin-1, so that it can be shown and written.
     """
     stem = readable(path.stem)
-    return stem[:-4] if stem.lower().endswith(".ome") else stem
+    ending = next((ending for ending in (".ome", ".companion") if stem.lower().endswith(ending)), "")
+    return stem.removesuffix(stem[-len(ending) :]) if ending else stem
 
 
 def readable(name: str) -> str:

@@ -16,6 +16,7 @@ import tifffile
 from numpy.typing import DTypeLike, NDArray
 
 from napari_deep3d.core import InputError
+from napari_deep3d.io.file_kind import reading_as
 from napari_deep3d.io.imagej_tiff import imagej_images, imagej_metadata
 from napari_deep3d.io.micromanager import is_micromanager, micromanager_images
 from napari_deep3d.io.ome_xml import has_ome_xml, ome_images, ome_metadata
@@ -42,7 +43,7 @@ _UM_PER_CM = 1e4
 # Reading
 
 
-def find_tiff_images(path: Path, axes: str | None = None) -> list[FoundImage]:
+def find_tiff_images(path: Path, axes: str | None = None, in_set: bool = False) -> list[FoundImage]:
     """Return the images of a TIFF file, reading no voxel.
 
     An uncompressed image in one piece is memory-mapped when it is opened; of any other, a box reads its strips or tiles
@@ -55,6 +56,8 @@ def find_tiff_images(path: Path, axes: str | None = None) -> list[FoundImage]:
     axes : str, optional
         What its pages are, where its metadata do not tell or are wrong: see
         :func:`~napari_deep3d.io.tiff_planes.parse_axes`.
+    in_set : bool
+        Whether the other files of its set are opened, too: then it is not told that there are more.
 
     Raises
     ------
@@ -65,36 +68,24 @@ def find_tiff_images(path: Path, axes: str | None = None) -> list[FoundImage]:
     """
     check_tiff(path)
     given = None if axes is None else parse_axes(axes)
-    with _quiet(), _as_input_error(path), tifffile.TiffFile(path) as tif:
+    with _quiet(), reading_as(path, "TIFF", (OSError,)), tifffile.TiffFile(path) as tif:
         if not len(tif.pages):
             raise InputError(f"{path} holds no image. Export the stack again.")
         tif.pages.cache = True
-        images = _images(path, tif) if given is None else [_by_axes(path, tif, given)]
+        images = _images(path, tif, in_set) if given is None else [_by_axes(path, tif, given)]
         if not images:
             raise InputError(f"{path} holds no image. Export the stack again.")
         return [_found(path, tif, image) for image in images]
 
 
-@contextmanager
-def _as_input_error(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (InputError, OSError, MemoryError):
-        raise
-    except Exception as error:  # a damaged file breaks the parser in any way
-        raise InputError(
-            f"{path} cannot be read as TIFF ({error}). It is damaged or of a rare kind: export it as OME-TIFF."
-        ) from error
-
-
-def _images(path: Path, tif: tifffile.TiffFile) -> list[TiffImage]:
+def _images(path: Path, tif: tifffile.TiffFile, in_set: bool) -> list[TiffImage]:
     """The images of a file by what its own format says of them."""
     if is_micromanager(tif):
         return micromanager_images(path, tif)
     if tif.is_micromanager:
         check_tiff(path, may_break_off=False)
     if has_ome_xml(tif):
-        return ome_images(path, tif)
+        return ome_images(path, tif, in_set)
     if tif.is_imagej and not tif.is_shaped:
         return imagej_images(path, tif)
     # Of a plain TIFF the dots per inch speak of paper, not of the sample: it has no voxel size.
@@ -131,7 +122,7 @@ def _found(path: Path, tif: tifffile.TiffFile, image: TiffImage) -> FoundImage:
     def open_image() -> StackFile:
         if problem is not None:
             raise problem
-        with _quiet(), _as_input_error(path):
+        with _quiet(), reading_as(path, "TIFF", (OSError,)):
             data = StackView(_voxels(path, series), axes, fixed={"R": image.position}, name=name)
         return StackFile(path, name, data, *image.about, position=image.name, missing=image.missing)
 

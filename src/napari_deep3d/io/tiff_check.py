@@ -16,20 +16,8 @@ from typing import BinaryIO
 from tifffile import TIFF, TiffFile, TiffFormat, TiffPageSeries
 
 from napari_deep3d.core import InputError
+from napari_deep3d.io.file_kind import check_kind, cut_off
 
-_KINDS = (
-    (b"\x89PNG", "a PNG picture"),
-    (b"\xff\xd8\xff", "a JPEG picture"),
-    (b"GIF8", "a GIF picture"),
-    (b"BM", "a BMP picture"),
-    (b"%PDF", "a PDF document"),
-    (b"PK\x03\x04", "a ZIP archive"),
-    (b"\x1f\x8b", "a gzip archive"),
-    (b"\x89HDF", "an HDF5 file"),
-    (b"ZISRAWFILE", "a Zeiss CZI file"),
-    (b"\xda\xce\xbe\x0a", "a Nikon ND2 file"),
-    (b"\x93NUMPY", "a NumPy array"),
-)
 _LAYOUTS = {
     b"II*\0": TIFF.CLASSIC_LE,
     b"MM\0*": TIFF.CLASSIC_BE,
@@ -48,25 +36,14 @@ def check_tiff(path: Path, may_break_off: bool = True) -> None:
     Also one whose directories lead back to an earlier one: it would be read without end. An acquisition of
     Micro-Manager that broke off ends anywhere; with ``may_break_off`` it is let through.
     """
+    check_kind(path, _LAYOUTS, "TIFF")
     size = path.stat().st_size
-    if size == 0:
-        raise InputError(f"{path} is empty (0 bytes); a TIFF stack is needed. Copy or export it again.")
     with path.open("rb") as file:
         head = file.read(16).ljust(16, b"\xff")  # a cut-off header points beyond its end
-        layout = _LAYOUTS.get(head[:4])
-        if layout is None:
-            file.seek(0)
-            start = file.read(512)
-            is_text = all(32 <= byte < 127 or byte in b"\t\r\n" for byte in start)
-            unknown = "text" if is_text else f"something else (it starts with {start[:4].hex(' ')})"
-            kind = next((kind for magic, kind in _KINDS if start.startswith(magic)), unknown)
-            raise InputError(
-                f"{path} is not a TIFF file but {kind}. "
-                "Give a stack saved as TIFF; renaming a file does not convert it."
-            )
+        layout = _LAYOUTS[head[:4]]
         let_through = may_break_off and _is_acquisition(head, layout)
         if not let_through and any(end > size for end in _ends(path, file, layout, head)):
-            raise _cut_off(path, size)
+            raise cut_off(path, size)
 
 
 def _is_acquisition(head: bytes, layout: TiffFormat) -> bool:
@@ -83,11 +60,11 @@ def check_planes(path: Path, tif: TiffFile, series: TiffPageSeries, has_gaps: bo
     # ImageJ's large files have one directory for all planes: just the description tells how many there are.
     one_directory = tif.is_imagej and len(tif.pages) == 1
     if one_directory and int((tif.imagej_metadata or {}).get("images", 1)) > planes:
-        raise _cut_off(path, tif.filehandle.size)
+        raise cut_off(path, tif.filehandle.size)
     if not series.is_multifile and series.dataoffset is not None:
         size = series.keyframe.parent.filehandle.size
         if series.dataoffset + series.nbytes > size:
-            raise _cut_off(path, size)
+            raise cut_off(path, size)
         return
     for page in series:
         if page is None:
@@ -100,14 +77,7 @@ def check_planes(path: Path, tif: TiffFile, series: TiffPageSeries, has_gaps: bo
         ends = (offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=False))
         file = page.parent.filehandle
         if max(ends, default=0) > file.size:
-            raise _cut_off(path.with_name(file.name), file.size)
-
-
-def _cut_off(path: Path, size: int) -> InputError:
-    return InputError(
-        f"{path} is cut off: it ends after {size} bytes, before all of its planes. "
-        "Copy it again from where it was acquired, or export it again."
-    )
+            raise cut_off(path.with_name(file.name), file.size)
 
 
 def _ends(path: Path, file: BinaryIO, layout: TiffFormat, head: bytes) -> Iterator[int]:

@@ -11,7 +11,7 @@ from napari_deep3d.core import InputError, Spacing, check_spacing, zyx
 
 _FREQUENT = (
     dict.fromkeys(("um", "µm", "mu", "µ", "micron", "microns", "micrometer", "micrometers"), 1.0)
-    | {"nm": 1e-3}
+    | {"nm": 1e-3, "m": 1e6, "meter": 1e6}
     | dict.fromkeys(("", "pixel", "pixels"), None)
 )
 """Um in the units of nearly all files, which are spared the third of a second that pint takes to import."""
@@ -69,7 +69,9 @@ def length_um(value: object, unit: object) -> float | None:
         number = float(str(value).replace(",", "."))  # some programs write the decimal mark of their user's language
     except ValueError:
         return None
-    return number * factor if factor is not None and math.isfinite(number) else None
+    if factor is None or not math.isfinite(number):
+        return None
+    return number if factor == 1 else float(f"{number * factor:.15g}")  # 1e-7 m are 0.1 um, not 0.09999999999999999
 
 
 def step_s(value: object, unit: object) -> float | None:
