@@ -328,7 +328,7 @@ def test_cuda_where_there_is_none(
 @pytest.mark.parametrize(
     "words",
     [
-        ("predict", "{stack}", "-o", "{folder}/out.tif", "--quality", "best"),
+        ("predict", "{stack}", "-o", "{folder}/out.tif", "--sharpness", "best"),
         ("predict", "{stack}"),
         ("predict", "-o", "{folder}/out.tif"),
         ("predict", "{stack}", "{stack}", "-o", "{folder}/out.tif"),
