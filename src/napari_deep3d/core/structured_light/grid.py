@@ -1,0 +1,150 @@
+"""The grid as the frames show it: its frequency, how far it moved between frames, how deep its stripes are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from napari_deep3d.core.errors import InputError
+from napari_deep3d.core.structured_light.demodulation import first_harmonic
+from napari_deep3d.core.structured_light.spectrum import Frequency, coefficient, window
+from napari_deep3d.core.types import FloatArray
+
+MIN_STRIPES = 8
+"""Stripes across the field below which they cannot be told from the sample's own shades."""
+MIN_CONTRAST = 10.0
+"""Power of the stripes over that of any other frequency; the largest of noise reaches about 5."""
+MIN_MODULATION = 0.002
+"""Share of the light that the grid must modulate; in thick samples it is a few hundredths."""
+MAX_PHASE_ERROR_DEG = 20.0
+"""Largest departure from equal steps; with it stripes of about a tenth of the section are left."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The grid of one angle.
+
+    Attributes
+    ----------
+    frequency : (float, float)
+        Cycles per pixel along Y and X.
+    phases_deg : tuple of float
+        Phase of each frame in degrees, the first one 0; within -180 and 180.
+    modulation : float
+        Amplitude of the stripes as a share of the mean brightness, over the whole field.
+    contrast : float
+        Power at the grid's frequency over the median power of all.
+    noise : float
+        Standard deviation of the noise in the section, where it is far brighter than that.
+    """
+
+    frequency: Frequency
+    phases_deg: tuple[float, ...]
+    modulation: float
+    contrast: float
+    noise: float
+
+    @property
+    def phase_error_deg(self) -> float:
+        """Largest departure of a phase from equal steps, in degrees."""
+        ideal = 360 * np.arange(len(self.phases_deg)) / len(self.phases_deg)
+        turns = np.exp(1j * np.deg2rad(np.array(self.phases_deg) - ideal))
+        return float(np.rad2deg(np.abs(np.angle(turns * np.conj(turns.sum()))).max()))
+
+
+def find_grid(planes: FloatArray) -> Grid:
+    """Find the grid of one angle in some planes, axes (Z, phase, Y, X), of one brightness.
+
+    The highest peak in the spectrum of the first harmonic lies at the grid's frequency: the sample's own spectrum is
+    moved there. At that frequency the frames of a plane lie on a circle in the complex plane, whatever the
+    sample is, and the angle on that circle is the frame's phase.
+    """
+    frequency, contrast, noise = _peak(planes)
+    coefficients = coefficient(planes, frequency)
+    centred = coefficients - coefficients.mean(axis=1, keepdims=True)
+    _, strengths, shapes = np.linalg.svd(centred, full_matrices=False)  # planes differ by one complex factor
+    centre, radius = _circle(shapes[0])
+    phases = np.angle((shapes[0] - centre) * np.conj(shapes[0][0] - centre))
+    brightness = float(np.linalg.norm(coefficient(planes, (0.0, 0.0)).real.mean(axis=1)))
+    modulation = 2 * float(strengths[0]) * radius / brightness if brightness > 0 else 0.0
+    return Grid(frequency, tuple(float(phase) for phase in np.rad2deg(phases)), modulation, contrast, noise)
+
+
+def check_frames(planes: FloatArray, name: str) -> None:
+    """Refuse frames of one angle, axes (Z, phase, Y, X), that hold no numbers or are the same; InputError."""
+    if not np.isfinite(planes).all():
+        raise InputError(
+            f"{name} holds values that are no numbers (NaN or infinite); finite ones are needed. Export the raw "
+            "frames again."
+        )
+    count = planes.shape[1]
+    for first in range(count):
+        for second in range(first + 1, count):
+            if np.array_equal(planes[:, first], planes[:, second]):
+                raise InputError(
+                    f"frames {first} and {second} of {name} are the same (counted from 0); every frame needs another "
+                    "phase of the grid. Give the raw frames, not the processed image, and check --phases and --layout."
+                )
+
+
+def check_grid(grid: Grid, name: str) -> None:
+    """Refuse a grid that cannot be demodulated: too faint, or not moved in equal steps; InputError."""
+    count = len(grid.phases_deg)
+    if grid.modulation < MIN_MODULATION or grid.contrast < MIN_CONTRAST:
+        raise InputError(
+            f"no grid is found in {name}: the strongest stripes have {grid.modulation:.1%} of the brightness and "
+            f"{grid.contrast:.0f} times the power of other frequencies; at least {MIN_MODULATION:.0%} and "
+            f"{MIN_CONTRAST:.0f} times are needed, and {MIN_STRIPES} stripes across the field. Check that these are "
+            f"raw frames, and --phases ({count}), --angles and --layout; else take a coarser grid or longer exposure."
+        )
+    if grid.phase_error_deg > MAX_PHASE_ERROR_DEG:
+        found = ", ".join(f"{phase % 360:.0f}" for phase in grid.phases_deg)
+        raise InputError(
+            f"the phases of the grid in {name} are {found} degrees; equal steps of {360 / count:.0f} degrees are "
+            f"needed, none off by more than {MAX_PHASE_ERROR_DEG:.0f}. Check --phases, --angles and --layout; if they "
+            "are right, calibrate the grid's movement and take the stack again."
+        )
+
+
+def _peak(planes: FloatArray) -> tuple[Frequency, float, float]:
+    """The frequency of the highest peak of the first harmonic's spectrum, to a part of a bin; its contrast; the noise.
+
+    Noise is what the median of the spectrum holds: that of light and camera is the same at all frequencies.
+    """
+    count, rows, columns = planes.shape[-3:]
+    shown = window(rows, columns)
+    power = np.zeros((rows, columns))
+    for harmonic in first_harmonic(planes):
+        power += np.abs(scipy.fft.fft2(harmonic * shown)) ** 2
+    bins = [scipy.fft.fftfreq(size, 1 / size) for size in (rows, columns)]
+    power[np.hypot(bins[0][:, None], bins[1]) < MIN_STRIPES] = 0  # the sample's own shades, where frames differ
+    top = np.unravel_index(int(power.argmax()), power.shape)
+    typical = float(np.median(power))
+    each = typical / (len(planes) - 1 / 3)  # the mean of one plane, from the median of a sum of exponential variates
+    noise = float(np.sqrt(2 * each / np.sum(shown.astype(np.float64) ** 2))) / count
+    contrast = float(power[top]) / typical if typical > 0 else 0.0 if power[top] == 0 else np.inf
+    y, x = (
+        (bins[axis][top[axis]] + _vertex(np.take(power, top[1 - axis], 1 - axis), int(top[axis]))) / power.shape[axis]
+        for axis in (0, 1)
+    )
+    return (float(y), float(x)), contrast, noise
+
+
+def _vertex(power: NDArray[np.float64], top: int) -> float:
+    """Where, from a periodic line's highest bin, the parabola through its logarithm and its neighbours' peaks."""
+    around = power[(top + np.arange(-1, 2)) % len(power)]
+    if around.min() <= 0:
+        return 0.0
+    left, middle, right = np.log(around)
+    bend = left - 2 * middle + right
+    return float(np.clip(0.5 * (left - right) / bend, -0.5, 0.5)) if bend < 0 else 0.0
+
+
+def _circle(points: NDArray[np.complexfloating]) -> tuple[complex, float]:
+    """Centre and radius of the circle through complex points by linear least squares (Kasa, IEEE Trans. IM 25, 1976)."""
+    parts = np.stack([2 * points.real, 2 * points.imag, np.ones(len(points))], axis=1)
+    (x, y, rest), *_ = np.linalg.lstsq(parts, np.abs(points) ** 2, rcond=None)
+    return complex(x, y), float(np.sqrt(max(0.0, rest + x * x + y * y)))

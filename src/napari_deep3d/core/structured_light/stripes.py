@@ -1,0 +1,54 @@
+"""Stripes that a grid leaves in an image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from napari_deep3d.core.structured_light.spectrum import Frequency, coefficient
+from napari_deep3d.core.types import FloatArray
+
+HARMONICS = (1, 2, 3)
+"""Of the grid's frequency: unequal brightness leaves the first, unequal phases the second, an uneven grid the third."""
+NYQUIST = 0.5
+NEIGHBOURS_BINS = (3.0, 5.0)
+"""Distances of the frequencies that tell what the sample itself has there: just beyond the window's own width."""
+STANDS_OUT = 4.0
+"""Power over the sample's own from which it counts as stripes; a speckled sample reaches it at one frequency in 16."""
+
+
+def residual_stripes(images: FloatArray, frequencies: Sequence[Frequency]) -> float:
+    """Amplitude of the stripes left in planes, axes (Z, Y, X), as a share of the mean brightness.
+
+    From the power at each grid frequency and its harmonics up to the camera's limit, less the median power of the
+    frequencies around, which is the sample's; root of the sum over harmonics and angles. What does not stand out from
+    the sample's own structure, as in a field of a few bright points, is not told: 0.
+    """
+    mean = float(np.linalg.norm(coefficient(images, (0.0, 0.0))))
+    if mean == 0:
+        return 0.0
+    power = 0.0
+    for y, x in frequencies:
+        for order in HARMONICS:
+            if order * max(abs(y), abs(x)) < NYQUIST:
+                power += _excess(images, (order * y, order * x))
+    return 2 * float(np.sqrt(power)) / mean
+
+
+def _excess(images: FloatArray, frequency: Frequency) -> float:
+    """Power at a frequency above that of its neighbours; 0 if it does not stand out."""
+    rows, columns = images.shape[-2:]
+    y, x = frequency
+    own = _power(images, frequency)
+    others = [
+        _power(images, (y + distance * np.sin(angle) / rows, x + distance * np.cos(angle) / columns))
+        for distance in NEIGHBOURS_BINS
+        for angle in np.arange(8) * np.pi / 4
+    ]
+    sample = float(np.median(others))
+    return own - sample if own > STANDS_OUT * sample else 0.0
+
+
+def _power(images: FloatArray, frequency: Frequency) -> float:
+    return float(np.sum(np.abs(coefficient(images, frequency)) ** 2))
