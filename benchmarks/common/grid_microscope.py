@@ -45,13 +45,13 @@ class GridMicroscope:
         """The grid's frequency in the sample."""
         return self.fineness * 2 * self.scope.numerical_aperture / self.scope.excitation_um
 
-    def stripe_depth(self, planes: int) -> DoubleArray:
+    def stripe_depth(self, planes: int) -> FloatArray:
         """Depth of the stripes by the distance from focus, axis (Z,), focus in the middle."""
         psf = self.scope.fine_psf(self.spacing_um, planes, excitation=True)
         pixel_um = min(self.spacing_um[1:]) / self.scope.fineness(self.spacing_um)
         x = (np.arange(psf.shape[2]) - psf.shape[2] // 2) * pixel_um
         wave = np.cos(2 * np.pi * self.cycles_per_um * x)
-        return self.contrast * np.asarray(psf.sum(axis=1, dtype=np.float64) @ wave)
+        return np.asarray(self.contrast * (psf.sum(axis=1) @ wave), dtype=np.float32)
 
 
 @dataclass(frozen=True)

@@ -3,3 +3,5 @@
 from napari_deep3d.core.structured_light.brightness import even_brightness
 from napari_deep3d.core.structured_light.demodulation import section, wide_field
 from napari_deep3d.core.structured_light.report import FramesReport, examine
+
+__all__ = ["FramesReport", "even_brightness", "examine", "section", "wide_field"]

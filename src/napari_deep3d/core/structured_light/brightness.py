@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from napari_deep3d.core.structured_light.spectrum import window
 from napari_deep3d.core.types import DoubleArray, FloatArray
 
 
 def frame_means(frames: FloatArray) -> DoubleArray:
-    """The mean of every frame, axes (angle, phase) of frames (angle, phase, Y, X)."""
-    return np.asarray(frames.mean(axis=(-2, -1), dtype=np.float64))
+    """The mean of every frame, axes (..., Y, X) to (...), fading out to the borders, where stripes are cut."""
+    return np.asarray(np.einsum("...yx,yx->...", frames, window(*frames.shape[-2:]), dtype=np.float64))
 
 
 def even_brightness(frames: FloatArray) -> FloatArray:

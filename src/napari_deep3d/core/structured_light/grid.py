@@ -144,7 +144,7 @@ def _vertex(power: NDArray[np.float64], top: int) -> float:
 
 
 def _circle(points: NDArray[np.complexfloating]) -> tuple[complex, float]:
-    """Centre and radius of the circle through complex points by linear least squares (Kasa, IEEE Trans. IM 25, 1976)."""
+    """Centre and radius of the circle nearest to points (Kasa, IEEE Trans. Instrum. Meas. 25, 8, 1976)."""
     parts = np.stack([2 * points.real, 2 * points.imag, np.ones(len(points))], axis=1)
     (x, y, rest), *_ = np.linalg.lstsq(parts, np.abs(points) ** 2, rcond=None)
     return complex(x, y), float(np.sqrt(max(0.0, rest + x * x + y * y)))

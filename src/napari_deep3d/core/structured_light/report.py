@@ -48,7 +48,7 @@ class FramesReport:
 
     def values(self, spacing_um: Spacing) -> dict[str, object]:
         """Plain values; the grid's period is in um, for a voxel size (Z, Y, X)."""
-        waves = [np.hypot(*(f / step for f, step in zip(g.frequency, spacing_um[1:], strict=True))) for g in self.grids]
+        waves = [np.linalg.norm(np.divide(grid.frequency, spacing_um[1:])) for grid in self.grids]
         return {
             "modulation": [grid.modulation for grid in self.grids],
             "period_um": [1 / float(wave) for wave in waves],
@@ -92,7 +92,7 @@ def examine(planes: FloatArray, name: str, *, even: bool = True) -> FramesReport
         check_grid(grid, called)
     frequencies = [grid.frequency for grid in grids]
     widefield, confocal = (np.stack([make(plane) for plane in used]) for make in (wide_field, section))
-    noise = float(np.hypot.reduce([grid.noise for grid in grids])) / len(grids)
+    noise = float(np.linalg.norm([grid.noise for grid in grids])) / len(grids)
     signal = float(np.percentile(confocal, BRIGHT_PERCENTILE)) / max(noise, float(np.finfo(np.float32).tiny))
     if signal < MIN_SIGNAL:
         raise InputError(
