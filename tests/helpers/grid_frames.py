@@ -9,6 +9,8 @@ import numpy as np
 from napari_deep3d.core import FloatArray
 
 FREQUENCY = (0.05, 0.11)
+TWO = (FREQUENCY, (0.11, -0.05))
+"""Of two grids at right angles."""
 EQUAL = (0.0, 120.0, 240.0)
 
 
@@ -35,8 +37,12 @@ def texture(shape: tuple[int, int, int], seed: int = 0) -> FloatArray:
     return np.asarray(np.maximum(noise / noise.std(), 0), dtype=np.float32)
 
 
-def blobs_in_haze(shape: tuple[int, int, int], phases_deg: Sequence[float] = EQUAL, seed: int = 0) -> FloatArray:
+def blobs_in_haze(
+    shape: tuple[int, int, int],
+    phases_deg: Sequence[float] = EQUAL,
+    frequencies: Sequence[tuple[float, float]] = (FREQUENCY,),
+) -> FloatArray:
     """Frames, axes (Z, angle, phase, Y, X), of blobs in focus and haze, some hundred counts, with noise."""
-    sectioned = 100 * texture(shape, seed)
-    frames = striped(2 * sectioned + 200, sectioned, phases_deg)
-    return np.random.default_rng(seed).poisson(frames).astype(np.float32)
+    sectioned = 100 * texture(shape)
+    frames = striped(2 * sectioned + 200, sectioned, phases_deg, frequencies)
+    return np.random.default_rng(0).poisson(frames).astype(np.float32)

@@ -11,7 +11,7 @@ from napari_deep3d.core import FloatArray, InputError
 from napari_deep3d.core.structured_light.grid import Grid, find_grid
 from napari_deep3d.core.structured_light.report import examine
 from napari_deep3d.core.structured_light.stripes import residual_stripes
-from tests.helpers.grid_frames import FREQUENCY, blobs_in_haze, striped, texture
+from tests.helpers.grid_frames import FREQUENCY, TWO, blobs_in_haze, striped, texture
 
 SHAPE = (4, 96, 96)
 
@@ -44,7 +44,7 @@ def test_the_noise_is_that_of_the_section() -> None:
 @given(common=st.floats(-180, 180))
 def test_phase_errors_do_not_depend_on_a_common_phase(common: float) -> None:
     own, moved = (0.0, 130.0, 240.0), (common, common + 130, common + 240)
-    errors = [Grid(FREQUENCY, phases, 1, 1, 0).phase_error_deg for phases in (own, moved)]
+    errors = [Grid(FREQUENCY, phases, 1, 1, 0, 0).phase_error_deg for phases in (own, moved)]
     assert errors[0] == pytest.approx(20 / 3, rel=0.05)
     assert errors[1] == pytest.approx(errors[0])
 
@@ -127,5 +127,17 @@ def test_what_is_no_number_is_refused() -> None:
 
 
 def test_the_angle_at_fault_is_named() -> None:
-    frames = np.concatenate([blobs_in_haze(SHAPE), blobs_in_haze(SHAPE, (0, 60, 200), seed=1)], axis=1)
+    frames = np.concatenate([blobs_in_haze(SHAPE), blobs_in_haze(SHAPE, (0, 60, 200), TWO[1:])], axis=1)
     assert "angle 1 of cell" in refusal(frames)
+
+
+def test_two_angles_of_one_direction_are_refused() -> None:
+    assert len(examine(blobs_in_haze(SHAPE, frequencies=TWO), "cell").grids) == 2
+    back = (-FREQUENCY[0], -FREQUENCY[1])
+    assert "angle 0 of cell show the grid of angle 1" in refusal(blobs_in_haze(SHAPE, frequencies=(FREQUENCY, back)))
+
+
+def test_a_sample_that_moves_is_refused() -> None:
+    frames = blobs_in_haze(SHAPE)
+    frames[:, :, 1] = np.roll(frames[:, :, 1], 12, axis=-1)
+    assert "differ in more than the grid" in refusal(frames)

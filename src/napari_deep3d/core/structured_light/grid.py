@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,12 @@ MIN_MODULATION = 0.002
 """Share of the light that the grid must modulate; in thick samples it is a few hundredths."""
 MAX_PHASE_ERROR_DEG = 20.0
 """Largest departure from equal steps; with it stripes of about a tenth of the section are left."""
+MAX_CROSS_POWER = 0.35
+"""Power at another angle's frequency over that at the own one; a field of a few points reaches 0.2."""
+MAX_UNREST = 0.5
+"""Highest power at low frequencies over that of the grid; a small field of a few points reaches 0.8, most 0.3."""
+WINDOW_BINS = 2
+"""A frequency reaches so far through the window."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,8 @@ class Grid:
         Power at the grid's frequency over the median power of all.
     noise : float
         Standard deviation of the noise in the section, where it is far brighter than that.
+    unrest : float
+        Highest power, over the grid's, of low frequencies in what differs between frames: of the sample itself.
     """
 
     frequency: Frequency
@@ -46,6 +55,7 @@ class Grid:
     modulation: float
     contrast: float
     noise: float
+    unrest: float
 
     @property
     def phase_error_deg(self) -> float:
@@ -62,7 +72,13 @@ def find_grid(planes: FloatArray) -> Grid:
     moved there. At that frequency the frames of a plane lie on a circle in the complex plane, whatever the
     sample is, and the angle on that circle is the frame's phase.
     """
-    frequency, contrast, noise = _peak(planes)
+    rows, columns = planes.shape[-2:]
+    power = _spectrum(planes)
+    distance = np.hypot(scipy.fft.fftfreq(rows, 1 / rows)[:, None], scipy.fft.fftfreq(columns, 1 / columns))
+    low = float(power[(distance >= WINDOW_BINS) & (distance < MIN_STRIPES - WINDOW_BINS)].max())
+    power[distance < MIN_STRIPES] = 0  # the sample's own shades, where frames differ
+    top, typical = float(power.max()), float(np.median(power))
+    frequency = _peak(power)
     coefficients = coefficient(planes, frequency)
     centred = coefficients - coefficients.mean(axis=1, keepdims=True)
     _, strengths, shapes = np.linalg.svd(centred, full_matrices=False)  # planes differ by one complex factor
@@ -70,7 +86,14 @@ def find_grid(planes: FloatArray) -> Grid:
     phases = np.angle((shapes[0] - centre) * np.conj(shapes[0][0] - centre))
     brightness = float(np.linalg.norm(coefficient(planes, (0.0, 0.0)).real.mean(axis=1)))
     modulation = 2 * float(strengths[0]) * radius / brightness if brightness > 0 else 0.0
-    return Grid(frequency, tuple(float(phase) for phase in np.rad2deg(phases)), modulation, contrast, noise)
+    return Grid(
+        frequency,
+        tuple(float(phase) for phase in np.rad2deg(phases)),
+        modulation,
+        contrast=top / typical if typical > 0 else np.inf if top > 0 else 0.0,
+        noise=_noise(typical, planes),
+        unrest=low / top if top > 0 else np.inf,
+    )
 
 
 def check_frames(planes: FloatArray, name: str) -> None:
@@ -100,6 +123,13 @@ def check_grid(grid: Grid, name: str) -> None:
             f"{MIN_CONTRAST:.0f} times are needed, and {MIN_STRIPES} stripes across the field. Check that these are "
             f"raw frames, and --phases ({count}), --angles and --layout; else take a coarser grid or longer exposure."
         )
+    if grid.unrest > MAX_UNREST:
+        raise InputError(
+            f"the frames in {name} differ in more than the grid: what changes between them at low frequencies has "
+            f"{grid.unrest:.1f} times the power of the stripes; at most {MAX_UNREST} is allowed. Check --phases, "
+            f"--angles and --layout, that the sample did not move, and that at least {MIN_STRIPES} stripes cross the "
+            "field."
+        )
     if grid.phase_error_deg > MAX_PHASE_ERROR_DEG:
         found = ", ".join(f"{phase % 360:.0f}" for phase in grid.phases_deg)
         raise InputError(
@@ -109,28 +139,56 @@ def check_grid(grid: Grid, name: str) -> None:
         )
 
 
-def _peak(planes: FloatArray) -> tuple[Frequency, float, float]:
-    """The frequency of the highest peak of the first harmonic's spectrum, to a part of a bin; its contrast; the noise.
+def check_directions(frames: FloatArray, grids: Sequence[Grid], name: str) -> None:
+    """Refuse angles, axes of the frames (Z, angle, phase, Y, X), of which one shows the grid of another; InputError.
 
-    Noise is what the median of the spectrum holds: that of light and camera is the same at all frequencies.
+    So it looks where planes were taken for angles: each of these may well have the phases that it should have.
     """
-    count, rows, columns = planes.shape[-3:]
-    shown = window(rows, columns)
-    power = np.zeros((rows, columns))
-    for harmonic in first_harmonic(planes):
-        power += np.abs(scipy.fft.fft2(harmonic * shown)) ** 2
-    bins = [scipy.fft.fftfreq(size, 1 / size) for size in (rows, columns)]
-    power[np.hypot(bins[0][:, None], bins[1]) < MIN_STRIPES] = 0  # the sample's own shades, where frames differ
+    for own, planes in enumerate(np.moveaxis(frames, 1, 0)):
+        power = [_moved_power(planes, grid.frequency) for grid in grids]
+        for other in range(len(grids)):
+            if other != own and power[other] > MAX_CROSS_POWER * power[own]:
+                raise InputError(
+                    f"the frames of angle {own} of {name} show the grid of angle {other} as well (counted from 0); "
+                    "every angle needs a direction of its own. Check --angles, and the order of the frames with "
+                    "--layout: zap, azp or apz."
+                )
+
+
+def _moved_power(planes: FloatArray, frequency: Frequency) -> float:
+    """Power at a frequency of what differs between the phases, axes (Z, phase, Y, X)."""
+    coefficients = coefficient(planes, frequency)
+    return float(np.sum(np.abs(coefficients - coefficients.mean(axis=1, keepdims=True)) ** 2))
+
+
+def _spectrum(planes: FloatArray) -> NDArray[np.float64]:
+    """Power of the windowed first harmonic, summed over planes, axes (Z, phase, Y, X) to (Y, X) as the FFT has them."""
+    shown = window(*planes.shape[-2:])
+    return np.asarray(sum(np.abs(scipy.fft.fft2(each * shown)) ** 2 for each in first_harmonic(planes)), dtype=float)
+
+
+def _peak(power: NDArray[np.float64]) -> Frequency:
+    """The frequency of the highest peak, to a part of a bin."""
     top = np.unravel_index(int(power.argmax()), power.shape)
-    typical = float(np.median(power))
-    each = typical / (len(planes) - 1 / 3)  # the mean of one plane, from the median of a sum of exponential variates
-    noise = float(np.sqrt(2 * each / np.sum(shown.astype(np.float64) ** 2))) / count
-    contrast = float(power[top]) / typical if typical > 0 else 0.0 if power[top] == 0 else np.inf
     y, x = (
-        (bins[axis][top[axis]] + _vertex(np.take(power, top[1 - axis], 1 - axis), int(top[axis]))) / power.shape[axis]
-        for axis in (0, 1)
+        (
+            scipy.fft.fftfreq(size, 1 / size)[top[axis]]
+            + _vertex(np.take(power, top[1 - axis], 1 - axis), int(top[axis]))
+        )
+        / size
+        for axis, size in enumerate(power.shape)
     )
-    return (float(y), float(x)), contrast, noise
+    return float(y), float(x)
+
+
+def _noise(typical: float, planes: FloatArray) -> float:
+    """Standard deviation of the section's noise from the median of the spectrum of planes (Z, phase, Y, X).
+
+    Noise of light and camera is alike at all frequencies, where the sample's spectrum ends sooner or later.
+    """
+    each = typical / (len(planes) - 1 / 3)  # the mean of one plane, from the median of a sum of exponential variates
+    gain = float(np.sum(window(*planes.shape[-2:]).astype(np.float64) ** 2))
+    return float(np.sqrt(2 * each / gain) / planes.shape[1])
 
 
 def _vertex(power: NDArray[np.float64], top: int) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.structured_light.brightness import brightness_variation, even_brightness
 from napari_deep3d.core.structured_light.demodulation import section, wide_field
-from napari_deep3d.core.structured_light.grid import Grid, check_frames, check_grid, find_grid
+from napari_deep3d.core.structured_light.grid import Grid, check_directions, check_frames, check_grid, find_grid
 from napari_deep3d.core.structured_light.stripes import residual_stripes
 from napari_deep3d.core.types import FloatArray, Spacing
 
@@ -90,6 +90,7 @@ def examine(planes: FloatArray, name: str, *, even: bool = True) -> FramesReport
     grids = tuple(find_grid(used[:, angle]) for angle in range(used.shape[1]))
     for grid, called in zip(grids, names, strict=True):
         check_grid(grid, called)
+    check_directions(used, grids, name)
     frequencies = [grid.frequency for grid in grids]
     widefield, confocal = (np.stack([make(plane) for plane in used]) for make in (wide_field, section))
     noise = float(np.linalg.norm([grid.noise for grid in grids])) / len(grids)
