@@ -12,8 +12,8 @@ from napari_deep3d.core.types import FloatArray
 HARMONICS = (1, 2, 3)
 """Of the grid's frequency: unequal brightness leaves the first, unequal phases the second, an uneven grid the third."""
 NYQUIST = 0.5
-NEIGHBOURS_BINS = (3.0, 5.0)
-"""Distances of the frequencies that tell what the sample itself has there: just beyond the window's own width."""
+NEIGHBOURS_BINS = (3.0, 5.0, 7.0, 9.0)
+"""Distances, along a circle around frequency 0, of those that tell what the sample itself has: beyond the window's."""
 STANDS_OUT = 4.0
 """Power over the sample's own from which it counts as stripes; a speckled sample reaches it at one frequency in 16."""
 
@@ -21,9 +21,9 @@ STANDS_OUT = 4.0
 def residual_stripes(images: FloatArray, frequencies: Sequence[Frequency]) -> float:
     """Amplitude of the stripes left in planes, axes (Z, Y, X), as a share of the mean brightness.
 
-    From the power at each grid frequency and its harmonics up to the camera's limit, less the median power of the
-    frequencies around, which is the sample's; root of the sum over harmonics and angles. What does not stand out from
-    the sample's own structure, as in a field of a few bright points, is not told: 0.
+    From the power at each grid frequency and its harmonics up to the camera's limit, less the median power of
+    frequencies as high in other directions, which is the sample's; root of the sum over harmonics and angles. What
+    does not stand out from the sample's own structure, as in a field of a few bright points, is not told: 0.
     """
     mean = float(np.linalg.norm(coefficient(images, (0.0, 0.0))))
     if mean == 0:
@@ -38,14 +38,13 @@ def residual_stripes(images: FloatArray, frequencies: Sequence[Frequency]) -> fl
 
 def _excess(images: FloatArray, frequency: Frequency) -> float:
     """Power at a frequency above that of its neighbours; 0 if it does not stand out."""
-    rows, columns = images.shape[-2:]
     y, x = frequency
-    own = _power(images, frequency)
+    angles = np.divide(NEIGHBOURS_BINS, min(images.shape[-2:]) * np.hypot(y, x))
     others = [
-        _power(images, (y + distance * np.sin(angle) / rows, x + distance * np.cos(angle) / columns))
-        for distance in NEIGHBOURS_BINS
-        for angle in np.arange(8) * np.pi / 4
+        _power(images, (y * np.cos(turn) + x * np.sin(turn), x * np.cos(turn) - y * np.sin(turn)))
+        for turn in (*angles, *-angles)
     ]
+    own = _power(images, frequency)
     sample = float(np.median(others))
     return own - sample if own > STANDS_OUT * sample else 0.0
 
