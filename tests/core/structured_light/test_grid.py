@@ -60,6 +60,12 @@ def test_perfect_phases_leave_no_stripes_and_wrong_ones_ever_more(sectioned: Flo
     assert 0.02 < wrong[0] < wrong[1] < wrong[2]
 
 
+def test_parallel_fibres_are_no_stripes() -> None:
+    across = (np.arange(96)[:, None] * FREQUENCY[0] + np.arange(96) * FREQUENCY[1]) / np.hypot(*FREQUENCY)
+    fibres = sum(np.exp(-((across - place) ** 2) / 8) for place in (20, 47, 58, 90))
+    assert residual_stripes(np.repeat(fibres[None], 4, axis=0).astype(np.float32), [FREQUENCY]) < 1e-3
+
+
 def test_the_amplitude_of_stripes() -> None:
     flat = np.ones(SHAPE, dtype=np.float32)
     assert residual_stripes(striped(flat, 0.1 * flat)[:, 0, 0], [FREQUENCY]) == pytest.approx(0.1, rel=1e-3)
@@ -139,5 +145,5 @@ def test_two_angles_of_one_direction_are_refused() -> None:
 
 def test_a_sample_that_moves_is_refused() -> None:
     frames = blobs_in_haze(SHAPE)
-    frames[:, :, 1] = np.roll(frames[:, :, 1], 12, axis=-1)
+    frames[:, :, 1] = np.roll(frames[:, :, 1], (11, -5), axis=(-2, -1))  # along the stripes
     assert "differ in more than the grid" in refusal(frames)

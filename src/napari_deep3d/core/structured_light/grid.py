@@ -24,8 +24,10 @@ MAX_PHASE_ERROR_DEG = 20.0
 """Largest departure from equal steps; with it stripes of about a tenth of the section are left."""
 MAX_CROSS_POWER = 0.35
 """Power at another angle's frequency over that at the own one; a field of a few points reaches 0.2."""
-MAX_UNREST = 0.5
-"""Highest power at low frequencies over that of the grid; a small field of a few points reaches 0.8, most 0.3."""
+MAX_UNREST = 0.3
+"""Power of what else differs between frames over that of the grid; frames of several planes have 0.35 or more."""
+LENS_GAIN = 4.0
+"""Power that a lens passes at low frequencies over that at twice the grid's, which is half its cutoff or less."""
 WINDOW_BINS = 2
 """A frequency reaches so far through the window."""
 
@@ -47,7 +49,8 @@ class Grid:
     noise : float
         Standard deviation of the noise in the section, where it is far brighter than that.
     unrest : float
-        Highest power, over the grid's, of low frequencies in what differs between frames: of the sample itself.
+        Highest power of low frequencies in what differs between frames, above what the moved spectrum of the sample
+        has there, over the power of the grid.
     """
 
     frequency: Frequency
@@ -75,10 +78,14 @@ def find_grid(planes: FloatArray) -> Grid:
     rows, columns = planes.shape[-2:]
     power = _spectrum(planes)
     distance = np.hypot(scipy.fft.fftfreq(rows, 1 / rows)[:, None], scipy.fft.fftfreq(columns, 1 / columns))
-    low = float(power[(distance >= WINDOW_BINS) & (distance < MIN_STRIPES - WINDOW_BINS)].max())
-    power[distance < MIN_STRIPES] = 0  # the sample's own shades, where frames differ
-    top, typical = float(power.max()), float(np.median(power))
-    frequency = _peak(power)
+    low = (distance >= WINDOW_BINS) & (distance < MIN_STRIPES - WINDOW_BINS)
+    grids = np.where(distance < MIN_STRIPES, 0, power)  # without the sample's own shades, where frames differ
+    top, typical = float(grids.max()), float(np.median(power))
+    # The sample's spectrum is symmetric about the grid's frequency, but for the lens, which passes low ones better.
+    place = np.unravel_index(int(grids.argmax()), grids.shape)
+    mirrored = np.roll(power, (-2 * int(place[0]), -2 * int(place[1])), axis=(0, 1))
+    unrest = max(0.0, float(power[low].max() - LENS_GAIN * mirrored[low].max()))
+    frequency = _peak(grids)
     coefficients = coefficient(planes, frequency)
     centred = coefficients - coefficients.mean(axis=1, keepdims=True)
     _, strengths, shapes = np.linalg.svd(centred, full_matrices=False)  # planes differ by one complex factor
@@ -92,7 +99,7 @@ def find_grid(planes: FloatArray) -> Grid:
         modulation,
         contrast=top / typical if typical > 0 else np.inf if top > 0 else 0.0,
         noise=_noise(typical, planes),
-        unrest=low / top if top > 0 else np.inf,
+        unrest=unrest / top if top > 0 else 0.0,
     )
 
 
@@ -123,19 +130,19 @@ def check_grid(grid: Grid, name: str) -> None:
             f"{MIN_CONTRAST:.0f} times are needed, and {MIN_STRIPES} stripes across the field. Check that these are "
             f"raw frames, and --phases ({count}), --angles and --layout; else take a coarser grid or longer exposure."
         )
-    if grid.unrest > MAX_UNREST:
-        raise InputError(
-            f"the frames in {name} differ in more than the grid: what changes between them at low frequencies has "
-            f"{grid.unrest:.1f} times the power of the stripes; at most {MAX_UNREST} is allowed. Check --phases, "
-            f"--angles and --layout, that the sample did not move, and that at least {MIN_STRIPES} stripes cross the "
-            "field."
-        )
     if grid.phase_error_deg > MAX_PHASE_ERROR_DEG:
         found = ", ".join(f"{phase % 360:.0f}" for phase in grid.phases_deg)
         raise InputError(
             f"the phases of the grid in {name} are {found} degrees; equal steps of {360 / count:.0f} degrees are "
             f"needed, none off by more than {MAX_PHASE_ERROR_DEG:.0f}. Check --phases, --angles and --layout; if they "
             "are right, calibrate the grid's movement and take the stack again."
+        )
+    if grid.unrest > MAX_UNREST:
+        raise InputError(
+            f"the frames in {name} differ in more than the grid: what changes between them at low frequencies has "
+            f"{grid.unrest:.1f} times the power of the stripes; at most {MAX_UNREST} is allowed. Check --phases, "
+            f"--angles and --layout, that the sample did not move, and that at least {MIN_STRIPES} stripes cross the "
+            "field."
         )
 
 
