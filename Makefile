@@ -155,6 +155,7 @@ training: setup
 	$(BIN)/napari-deep3d simulate -o data/ablation-test --pairs 12 --shape 64,128,128 --seed 7041 --from $(CONFOCAL_SAMPLE)
 	$(BIN)/python -m benchmarks.training.ablation data/ablation-train data/ablation-test --table $(RESULTS)/ablation.csv
 	$(BIN)/python -m benchmarks.training.finetune --table $(RESULTS)/finetune.csv
+	$(BIN)/python -m benchmarks.training.grid_frames --table $(RESULTS)/grid_frames.csv
 	$(BIN)/python -m benchmarks.training.speed --table $(RESULTS)/training_speed.csv
 	$(BIN)/python -m benchmarks.training.kill_resume
 

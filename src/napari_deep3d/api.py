@@ -20,6 +20,8 @@ from napari_deep3d.core import (
     Device,
     EvaluateConfig,
     Event,
+    FrameLayout,
+    GridFramesConfig,
     InputError,
     Precision,
     PredictConfig,
@@ -45,6 +47,7 @@ from napari_deep3d.jobs.evaluate import Evaluation, evaluate_volumes
 from napari_deep3d.jobs.evaluate_figures import draw_evaluation
 from napari_deep3d.jobs.evaluate_file import EvaluatedFile, EvaluatedFolder, evaluate_file, evaluate_folders
 from napari_deep3d.jobs.evaluate_report import check_report, write_report
+from napari_deep3d.jobs.grid_frames import GridFolder, GridPair, pair_from_frames, pairs_from_frames
 from napari_deep3d.jobs.predict import Prediction, predict_volume
 from napari_deep3d.jobs.predict_file import FilePrediction, Times, predict_file, uncertainty_path
 from napari_deep3d.jobs.register import RegisteredFolder, RegisteredPair, StackSource, register_folders, register_pair
@@ -77,6 +80,16 @@ class RegisterSettings(TypedDict, total=False):
     preset: Literal["default", "paper"]
     transform: TransformKind
     max_shift_um: Spacing | None
+
+
+class GridFramesSettings(TypedDict, total=False):
+    """Settings of :func:`pairs_from_sim`: the fields of :class:`napari_deep3d.core.config.GridFramesConfig`."""
+
+    phases: int
+    angles: int
+    layout: FrameLayout
+    even_brightness: bool
+    spacing_um: Spacing | None
 
 
 class TrainSettings(TypedDict, total=False):
@@ -353,6 +366,60 @@ def register(
     if first.is_folder_of_stacks and second.is_folder_of_stacks:
         return drain(register_folders(first, second, output, config, overwrite=overwrite, stop=stop), on_event)
     return drain(register_pair(first, second, output, config, overwrite=overwrite, stop=stop), on_event)
+
+
+def pairs_from_sim(
+    raw: File,
+    output: File,
+    *,
+    channel: int | None = None,
+    time: int | None = None,
+    position: int | None = None,
+    axes: str | None = None,
+    overwrite: bool = False,
+    on_event: OnEvent | None = None,
+    stop: Stop = never,
+    **settings: Unpack[GridFramesSettings],
+) -> GridPair | GridFolder:
+    """Make pairs to train on from raw frames of a structured-light microscope: wide-field and optically sectioned.
+
+    Parameters
+    ----------
+    raw : str or Path
+        File of raw frames, or a folder of such files.
+    output : str or Path
+        Pairs folder to write or to add to.
+    channel, time, position, axes
+        What of a file, as in :func:`predict`; ``time`` is a number.
+    overwrite, on_event, stop
+        As in :func:`predict`.
+    **settings
+        phases : positions of the grid, in equal steps over one period, 3 or more
+        angles : directions of the grid
+        layout : what the frames of a plane are in the file: "time" points, a "channel" each, or planes in the order
+            "zap", "azp" or "apz" of z, angle and phase, slowest first; "auto" takes the first that fits
+        even_brightness : whether the frames of a plane are brought to one brightness
+        spacing_um : voxel size (Z, Y, X) in um; of a file it replaces what the file states
+
+    Returns
+    -------
+    GridPair
+        From a file: the pair written, and what was found of the grid.
+    GridFolder
+        From a folder: its ``pairs``, and in ``problems`` why others were not made.
+
+    Raises
+    ------
+    InputError
+        If something given cannot be used.
+    StoppedError
+        If one file was stopped; nothing is written then.
+    """
+    config = GridFramesConfig.checked(**settings)
+    source = StackSource(Path(raw), channel, None, position, axes, time)
+    if source.is_folder_of_stacks:
+        return drain(pairs_from_frames(source, output, config, overwrite=overwrite, stop=stop), on_event)
+    return drain(pair_from_frames(source, output, config, overwrite=overwrite, stop=stop), on_event)
 
 
 def simulate(

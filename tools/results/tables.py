@@ -249,6 +249,16 @@ TABLES = {
         },
         bold=["all"],
     ),
+    "grid-frames": Table(
+        "grid_frames.csv",
+        {
+            "frames": "{condition}",
+            "wide-field": "{widefield_rmse:.3f}, {widefield_ssim:.2f}",
+            "sectioned": "{section_rmse:.3f}, {section_ssim:.2f}",
+            "signal over noise": "{signal:.0f}",
+            "stripes found": "{stripes:.1%}",
+        },
+    ),
     "turns": Table(
         "turns.csv",
         {

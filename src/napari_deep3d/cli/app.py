@@ -13,6 +13,7 @@ from napari_deep3d.cli.console import BAD_INPUT, INTERRUPTED, report
 from napari_deep3d.cli.demo import demo
 from napari_deep3d.cli.evaluate import evaluate
 from napari_deep3d.cli.models import models
+from napari_deep3d.cli.pairs_from_sim import pairs_from_sim
 from napari_deep3d.cli.predict import predict
 from napari_deep3d.cli.register import register
 from napari_deep3d.cli.simulate import simulate
@@ -39,7 +40,7 @@ def info(as_json: options.Json = False) -> None:
     report(describe_machine(), as_json)
 
 
-for command in (predict, register, simulate, train, adapt, evaluate, demo):
+for command in (predict, register, pairs_from_sim, simulate, train, adapt, evaluate, demo):
     app.command()(command)
 app.add_typer(models, name="models")
 

@@ -11,6 +11,8 @@ from napari_deep3d.core.config import (
     Deepest,
     Device,
     EvaluateConfig,
+    FrameLayout,
+    GridFramesConfig,
     Patch,
     Percentiles,
     Precision,

@@ -21,6 +21,8 @@ from napari_deep3d.core.config.commands import (
     DEFAULT_MODEL,
     AdaptConfig,
     EvaluateConfig,
+    FrameLayout,
+    GridFramesConfig,
     PredictConfig,
     RegisterConfig,
     RegisterMethod,

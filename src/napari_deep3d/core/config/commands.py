@@ -13,6 +13,7 @@ from napari_deep3d.core.volume import check_spacing
 DEFAULT_MODEL = "generalist"
 RegisterMethod = Literal["psf", "cross-correlation", "plain-cross-correlation"]
 TransformKind = Literal["shift", "similarity", "affine"]
+FrameLayout = Literal["auto", "time", "channel", "zap", "azp", "apz"]
 
 
 class PredictConfig(Config):
@@ -138,3 +139,29 @@ class SimulateConfig(Config):
         if value[0] < 8 or min(value[1:]) < 32 or value[0] * value[1] * value[2] > 2**28:
             raise ValueError("at least 8 planes of 32 x 32 and at most 268 million voxels are allowed")
         return value
+
+
+class GridFramesConfig(Config):
+    """How frames that were taken through a grid lie in a file, and how they become a pair."""
+
+    phases: int = Field(3, ge=3, le=99, description="positions of the grid, in equal steps over one period")
+    angles: int = Field(1, ge=1, le=99, description="directions of the grid")
+    layout: FrameLayout = Field(
+        "auto",
+        description="what the frames of a plane are in the file: time points, channels, or planes in the order of z, "
+        "angle (a) and phase (p), slowest first; auto takes the first that fits",
+    )
+    even_brightness: bool = Field(
+        True, description="bring the frames of a plane to one brightness, against flicker and bleaching"
+    )
+    spacing_um: Spacing | None = Field(None, description="voxel size Z,Y,X in um, if the stack has none or a wrong one")
+
+    @field_validator("spacing_um")
+    @classmethod
+    def _spacing(cls, value: Spacing | None) -> Spacing | None:
+        return None if value is None else check_spacing(value)
+
+    @property
+    def frames(self) -> int:
+        """Number of frames of a plane."""
+        return self.angles * self.phases

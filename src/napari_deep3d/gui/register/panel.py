@@ -14,6 +14,7 @@ from napari_deep3d.core import InputError, Job, RegisterConfig, Stop, Volume
 from napari_deep3d.core.registration import Registration, register_volumes
 from napari_deep3d.gui.register.actions import ResultActions
 from napari_deep3d.gui.register.adjustment import AdjustedRegistration
+from napari_deep3d.gui.register.grid_frames import GridFrames
 from napari_deep3d.gui.register.overlay import BEFORE_KEY, Overlay, OverlayControls
 from napari_deep3d.gui.register.shift_readout import ShiftReadout
 from napari_deep3d.gui.shared import (
@@ -91,13 +92,15 @@ class RegisterPanel(QWidget):
         self.result_actions.applied.connect(self._on_applied)
         self.result_actions.busy_changed.connect(self._refresh_buttons)
         self.result_actions.pair_added.connect(self.pair_added)
+        self.grid_frames = GridFrames()
+        self.grid_frames.pair_added.connect(self.pair_added)
         key = QShortcut(QKeySequence(BEFORE_KEY), self)
         key.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
         key.activated.connect(self._flip)
         self._choices, self._result = QWidget(), QWidget()
         stack_up(self._choices, self.chooser, self.hint, self.options, self.estimate, self.message)
         stack_up(self._result, self.readout, self.controls)
-        stack_up(self, self.empty, self._choices, self._result, self.result_actions, is_panel=True)
+        stack_up(self, self.empty, self._choices, self._result, self.result_actions, self.grid_frames, is_panel=True)
         self.chooser.changed.connect(self.refresh)
         self.refresh()
 
@@ -130,6 +133,8 @@ class RegisterPanel(QWidget):
     def under_way(self) -> str:
         """What runs, and what is kept of it if it is stopped; empty if nothing does."""
         is_busy = self.estimate.is_running or self.result_actions.is_aligning
+        if self.grid_frames.button.is_running:
+            return "A pair is being made of grid frames; nothing of it is kept."
         return "A registration is under way; nothing of it is kept." if is_busy else ""
 
     def shut_down(self) -> None:
@@ -138,6 +143,7 @@ class RegisterPanel(QWidget):
         self.chooser.disconnect_viewer()
         self.estimate.close_run()
         self.result_actions.shut_down()
+        self.grid_frames.shut_down()
         self.leave_overlay()
 
     def _refresh_buttons(self) -> None:
