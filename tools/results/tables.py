@@ -174,17 +174,6 @@ TABLES = {
             "16 of our own": "{own:.1%}",
         },
     ),
-    "held-out": Table(
-        "held_out_kinds.csv",
-        {
-            "held out": "{group}",
-            "trained on": "{simulator}",
-            "tests": "{stacks}",
-            "trained on everything": "{known:.0%}",
-            "without the group": "{unknown:.0%}",
-            "gap": "{gap:.0%}",
-        },
-    ),
     "registration-foreign": Table(
         "foreign_registration.csv",
         {
