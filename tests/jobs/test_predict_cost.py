@@ -17,6 +17,7 @@ from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.resampling import ModelGrid
 from napari_deep3d.core.tiling import TilePlan, plan_tiles
 from napari_deep3d.core.volume import Volume
+from napari_deep3d.jobs import predict_plan
 from napari_deep3d.jobs.models import model_info
 from napari_deep3d.jobs.predict_cost import Costs
 from napari_deep3d.jobs.predict_plan import plan_prediction
@@ -86,7 +87,8 @@ def test_least_memory_is_said_and_is_enough() -> None:
     assert costs.cheapest_tile(costs.smallest_memory()) is not None
 
 
-def test_too_little_memory_is_refused_with_the_remedy() -> None:
+def test_too_little_memory_is_refused_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predict_plan, "model_info", lambda _: replace_halo((32, 80, 80)))
     config = PredictConfig.checked(memory_bytes=130_000_000, device="cpu", precision="float32")
     volume = Volume(Unread(76, 512, 512), SPACING_UM)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=r"130 MB is too little for this stack and model; allow (\d+) MB") as told:

@@ -9,6 +9,7 @@ import dask.array
 import numpy as np
 import pytest
 import tifffile
+from napari.plugins import _initialize_plugins
 from numpy.typing import NDArray
 from qtpy.QtCore import QPoint, QPointF, QSize, Qt
 from qtpy.QtGui import QResizeEvent
@@ -306,6 +307,7 @@ def test_hints_say_what_is_missing(model: Any, qtbot: Any, stack: Data, tmp_path
 
     metadata = {"axes": "ZYX", "spacing": SPACING_UM[0], "unit": "um"}
     tifffile.imwrite(tmp_path / "cell.tif", stack, imagej=True, resolution=(5, 5), metadata=metadata)
+    _initialize_plugins()  # napari's own readers, which a viewer without a window does not know
     (bare,) = model.open(tmp_path / "cell.tif", plugin="napari")
     tick(panel, "a", "cell")
     panel.enter_button.click()

@@ -83,7 +83,7 @@ def test_tables_hold_what_is_on_show(reference: ComparedStack, tmp_path: Path) -
     numbers = drain(measure(stacks[:1], reference, never))
     written = write_tables(tmp_path / "cell.csv", profiles, numbers)
     assert written == table_paths(tmp_path / "cell.csv")
-    table, curves, depth = ([*csv.reader(path.open(encoding="utf-8"))] for path in written)
+    table, curves, depth = (list(csv.reader(path.read_text(encoding="utf-8").splitlines())) for path in written)
     assert table[0] == ["stack", "FWHM (um)", "contrast", "RMSE", "SSIM", "reference"]
     assert [row[0] for row in table[1:]] == ["wide-field, raw", "confocal"]
     assert float(table[1][1]) == pytest.approx(0.2)  # a voxel, by linear interpolation
@@ -104,7 +104,7 @@ def test_without_a_reference_stacks_are_measured_by_themselves(reference: Compar
     assert np.isnan(alone.figures["blank"]["contrast to noise"])
     assert alone.figures["wide-field"]["contrast to noise"] == pytest.approx(20, rel=0.1)
     (path,) = write_tables(tmp_path / "alone.csv", {}, alone)
-    head, row, blank = csv.reader(path.open(encoding="utf-8"))
+    head, row, blank = csv.reader(path.read_text(encoding="utf-8").splitlines())
     assert blank[5] == ""
     assert head[3:] == ["resolution x-y (um)", "resolution z (um)", "contrast to noise"]
     assert float(row[5]) == pytest.approx(alone.figures["wide-field"]["contrast to noise"], rel=1e-5)

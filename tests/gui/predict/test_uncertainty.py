@@ -47,7 +47,7 @@ def test_the_box_adds_a_layer_that_fills_in(
     assert "expected error 0.25 of the brightest structure" in panel.message.text()
     assert "the eye of 'cell (uncertainty)'" in panel.message.text()
     panel.compare.click()
-    assert layer.visible
+    assert layer in dock.compare_panel.ticked()
 
 
 def test_without_the_box_there_is_no_such_layer(dock: Any, viewer: Any, qtbot: Any, stack: Data) -> None:

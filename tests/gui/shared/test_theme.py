@@ -36,7 +36,7 @@ def test_texts_of_notices(style: str) -> None:
 def test_axes_of_plots_and_arrows_follow_the_theme(dock: Any, viewer: Any) -> None:
     plots, forms = dock.findChildren(Plot), dock.findChildren(ConfigForm)
     assert len(plots) >= 5
-    assert len(forms) == 3
+    assert len(forms) == 4
     for theme in ("light", "dark"):
         viewer.theme = theme
         QApplication.processEvents()

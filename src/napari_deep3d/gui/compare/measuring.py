@@ -24,6 +24,7 @@ from napari_deep3d.core import (
     Stack,
     Stop,
     check_stack,
+    is_flat,
     measure_intensities,
     read_box,
     told,
@@ -40,6 +41,8 @@ PERCENTILES = (0.1, 99.9)
 FIT_VOXELS = 1_000_000
 """The difference's scale and offset are those of about so many voxels, evenly spread over the planes."""
 LIMIT_PERCENTILE = 99.9
+ALONE = ("resolution x-y (um)", "resolution z (um)", "contrast to noise")
+"""What is told of a stack without a reference."""
 DIVERGING = "CET-CBD1"
 """Blue over white to yellow-brown (Kovesi): centred, and readable with any kind of colour blindness."""
 
@@ -115,7 +118,11 @@ def measure_alone(stacks: Sequence[ComparedStack], stop: Stop) -> Job[Alone]:
             continue
         part = image_part(stack.data, no_data)
         no_data = cropped(no_data, part.region)
-        image = NormalisedStack(part.data, measure_intensities(part.data, PERCENTILES, no_data)[0])
+        limits, _ = measure_intensities(part.data, PERCENTILES, no_data)
+        if is_flat(limits, part.data.dtype):
+            found[stack.title] = dict.fromkeys(ALONE, float("nan"))
+            continue
+        image = NormalisedStack(part.data, limits)
 
         def tell(share: float, done: float = number) -> Progress:
             return clock.progress(done + share / 2, len(stacks), "measuring")
@@ -124,11 +131,7 @@ def measure_alone(stacks: Sequence[ComparedStack], stop: Stop) -> Job[Alone]:
         contrast = yield from told(
             measure_contrast_to_noise(image, None, no_data), partial(tell, done=number + 0.5), stop
         )
-        found[stack.title] = {
-            "resolution x-y (um)": fineness.lateral_um,
-            "resolution z (um)": fineness.axial_um,
-            "contrast to noise": contrast,
-        }
+        found[stack.title] = dict(zip(ALONE, (fineness.lateral_um, fineness.axial_um, contrast), strict=True))
     return Alone(found)
 
 
