@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.common.tables import Row, markdown, read_rows, side_by_side
+from benchmarks.generalisation.depth import COLUMNS as DEPTH
+from benchmarks.generalisation.registration import COLUMNS as FOREIGN_REGISTRATION
 
 DATA = Path(__file__).parents[2] / "docs" / "data"
 Change = Callable[[list[Row]], list[Row]]
@@ -150,18 +152,7 @@ TABLES = {
     "simulated-real": Table("simulated_real.csv", SIMULATED, by("group", "method"), GROUPS, ["all"]),
     "foreign-choose": Table("foreign_choose.csv", FOREIGN, by("group", "method"), bold=["all"]),
     "foreign-test": Table("foreign_test.csv", FOREIGN, by("group", "method"), bold=["all"]),
-    "depth": Table(
-        "depth.csv",
-        {
-            "pairs": "{pairs}",
-            "number": "{number}",
-            "model": "{model}",
-            "as they are": "{share:.1%}",
-            "upside down, told so": "{told:.1%}",
-            "upside down, not told": "{untold:.1%}",
-            "with the best gain by depth": "{best_gain:.1%}",
-        },
-    ),
+    "depth": Table("depth.csv", DEPTH),
     "light": Table(
         "light.csv",
         {
@@ -174,17 +165,7 @@ TABLES = {
             "16 of our own": "{own:.1%}",
         },
     ),
-    "registration-foreign": Table(
-        "foreign_registration.csv",
-        {
-            "pairs": "{pairs}",
-            "number": "{number}",
-            "right": "{right}",
-            "right, and refused": "{right_refused}",
-            "wrong, and not refused": "{wrong_used}",
-            "wrong, told with confidence 0.9 or more": "{wrong_sure}",
-        },
-    ),
+    "registration-foreign": Table("foreign_registration.csv", FOREIGN_REGISTRATION),
     "mixing": Table("mixing.csv", MIXING, by("stack", "method"), bold=["mean"]),
     "resolution": Table(
         "resolution.csv",

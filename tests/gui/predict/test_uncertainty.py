@@ -76,11 +76,11 @@ def test_the_choice_of_quality_and_of_the_deepest_plane_plans_anew_and_the_layer
     viewer.add_image(stack, name="cell", **PLACE)
     panel = dock.predict_panel
     qtbot.waitUntil(lambda: [config.quality for config in fake.planned] == ["fast"])
-    choice = panel.quality.choice
+    choice = panel.how.quality
     choice.setCurrentIndex(choice.findData("best"))
     choice.activated.emit(choice.currentIndex())
     qtbot.waitUntil(lambda: [config.quality for config in fake.planned] == ["fast", "best"])
-    deepest = panel.quality.deepest
+    deepest = panel.how.deepest
     deepest.setCurrentIndex(deepest.findData("first"))
     deepest.activated.emit(deepest.currentIndex())
     qtbot.waitUntil(lambda: [config.deepest for config in fake.planned] == ["last", "last", "first"])
@@ -97,7 +97,7 @@ def test_the_choice_of_quality_and_of_the_deepest_plane_plans_anew_and_the_layer
 def test_the_box_takes_the_best_quality_and_gives_the_choice_back(dock: Any, viewer: Any, stack: Data) -> None:
     viewer.add_image(stack, name="cell", **PLACE)
     panel = dock.predict_panel
-    choice = panel.quality.choice
+    choice = panel.how.quality
     shown = []
     for _ in range(3):
         shown.append((choice.currentData(), choice.isEnabled()))

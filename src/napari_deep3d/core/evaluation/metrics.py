@@ -43,10 +43,16 @@ def ssim_window(shape: Sequence[int]) -> int:
 
 def fit_scale(image: FloatArray, truth: FloatArray) -> FloatArray:
     """``a * image + b`` with the a and b that make it closest to ``truth`` by least squares."""
-    x, y = image.astype(np.float64).ravel(), truth.astype(np.float64).ravel()
+    scale, offset = scale_and_offset(image.ravel(), truth.ravel())
+    return np.asarray(scale * image + offset, dtype=np.float32)
+
+
+def scale_and_offset(values: NDArray[np.floating], truth: NDArray[np.floating]) -> tuple[float, float]:
+    """The a and b that bring ``a * values + b`` closest to ``truth`` by least squares; both of one shape, not empty."""
+    x, y = values.astype(np.float64), truth.astype(np.float64)
     variance = x.var()
     scale = float(((x - x.mean()) * (y - y.mean())).mean() / variance) if variance > 0 else 0.0
-    return np.asarray(scale * (image - x.mean()) + y.mean(), dtype=np.float32)
+    return scale, float(y.mean() - scale * x.mean())
 
 
 @dataclass(frozen=True)

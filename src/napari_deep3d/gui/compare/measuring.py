@@ -31,6 +31,7 @@ from napari_deep3d.core import (
 )
 from napari_deep3d.core.evaluation.agreement import Agreement, measure_agreement
 from napari_deep3d.core.evaluation.contrast import measure_contrast_to_noise
+from napari_deep3d.core.evaluation.metrics import scale_and_offset
 from napari_deep3d.core.evaluation.resolution import measure_resolution
 from napari_deep3d.core.no_data.image_part import cropped, either, find_no_image, image_part
 from napari_deep3d.gui.compare.roles import DIFFERENCE
@@ -181,10 +182,7 @@ def fit_scale_and_offset(image: Stack, truth: Stack) -> tuple[float, float]:
     x, y = (np.concatenate(part) for part in parts)
     kept = np.isfinite(x) & np.isfinite(y)
     x, y = x[kept], y[kept]
-    if not x.size or x.min() == x.max():
-        return 0.0, float(y.mean()) if y.size else 0.0
-    slope = float(np.mean((x - x.mean()) * (y - y.mean())) / x.var())
-    return slope, float(y.mean() - slope * x.mean())
+    return scale_and_offset(x, y) if x.size else (0.0, 0.0)
 
 
 def differences(stacks: Sequence[ComparedStack], reference: ComparedStack) -> list[ComparedStack]:

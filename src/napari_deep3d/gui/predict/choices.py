@@ -162,31 +162,29 @@ class ModelSelector(QWidget):
         self.refresh()
 
 
-class QualityPart(QWidget):
+class HowToPredict(QWidget):
     """Which plane is the deepest, how good the result is to be, and whether its error is estimated too.
 
-    An estimate takes the best quality.
-
-    The choices are kept in the session.
+    An estimate takes the best quality. The choices are kept in the session.
     """
 
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
-        self.choice = Choice(QUALITY_TIP)
-        self.choice.fill(QUALITIES, session.quality)
-        self.choice.activated.connect(lambda _: session.update(quality=self.choice.currentData()))
+        self.quality = Choice(QUALITY_TIP)
+        self.quality.fill(QUALITIES, session.quality)
+        self.quality.activated.connect(lambda _: session.update(quality=self.quality.currentData()))
         self.deepest = Choice(DEEPEST_TIP)
         self.deepest.fill(DEEPEST, session.deepest)
         self.deepest.activated.connect(lambda _: session.update(deepest=self.deepest.currentData()))
         self.uncertainty = QCheckBox("Also estimate the error (best quality)")
         self.uncertainty.setToolTip(UNCERTAINTY_TIP)
         self.uncertainty.toggled.connect(self._on_uncertainty)
-        stack_up(self, make_form({"Deepest plane": self.deepest, "Quality": self.choice}), self.uncertainty)
+        stack_up(self, make_form({"Deepest plane": self.deepest, "Quality": self.quality}), self.uncertainty)
 
     def _on_uncertainty(self, on: bool) -> None:
-        self.choice.setEnabled(not on)
-        self.choice.choose("best" if on else self._session.quality)
+        self.quality.setEnabled(not on)
+        self.quality.choose("best" if on else self._session.quality)
         self._session.update(uncertainty=on)
 
 

@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QCheckBox, QPushButton, QWidget
 from napari_deep3d.core import Event, InputError, Notice, PredictConfig, TileDone, Volume
 from napari_deep3d.core.novelty.explain import Novelty
 from napari_deep3d.gui.predict.adapt import Adapt, AdaptPart
-from napari_deep3d.gui.predict.choices import ListModels, ModelSelector, PredictAdvanced, QualityPart, Request, Session
+from napari_deep3d.gui.predict.choices import HowToPredict, ListModels, ModelSelector, PredictAdvanced, Request, Session
 from napari_deep3d.gui.predict.run import Predict, PredictionRun
 from napari_deep3d.gui.predict.save import SaveResult
 from napari_deep3d.gui.shared import (
@@ -88,7 +88,7 @@ class PredictPanel(QWidget):
         self.model = ModelSelector(session, models)
         self.doubt = Line(AMBER)
         self.model_hint, self.plan_line, self.notices, self.message = Line(), Line(), Line(AMBER), Line()
-        self.quality = QualityPart(session)
+        self.how = HowToPredict(session)
         self.novelty = NoveltyWarning(find_novelty)
         self.adapt = AdaptPart(session, adapt)
         self.adapt.adapted.connect(self.choose_model)
@@ -104,7 +104,7 @@ class PredictPanel(QWidget):
         self._choices, self._rest = QWidget(), QWidget()
         stack_up(
             self._choices,
-            *(self.stack, self.all_times, self.doubt, self.model, self.model_hint, self.quality, self.advanced),
+            *(self.stack, self.all_times, self.doubt, self.model, self.model_hint, self.how, self.advanced),
         )
         rest = (
             self.plan_line,
@@ -120,7 +120,7 @@ class PredictPanel(QWidget):
         stack_up(self, self.empty, self._choices, self._rest, is_panel=True)
         # The names by which scripts drive the panel.
         self.button, self.bar = self.run_button.button, self.run_button.bar
-        self.uncertainty = self.quality.uncertainty
+        self.uncertainty = self.how.uncertainty
         self.facts, self.problem, self.voxel_size = self.stack.facts, self.stack.problem, self.stack.voxel_size
         # In a worker, since it asks torch for its devices, and importing torch takes seconds.
         self._plan = LatestResult("Deep3D plans a prediction", parent=self)
