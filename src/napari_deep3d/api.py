@@ -541,6 +541,7 @@ def adapt(
     numerical_aperture: float | None = None,
     immersion_index: float | None = None,
     emission_nm: float | None = None,
+    deepest: Deepest = "last",
     minutes: float = 20.0,
     model: str = DEFAULT_MODEL,
     name: str = "",
@@ -564,6 +565,8 @@ def adapt(
         Run folder to write: settings, metrics and, if it has gained, the model.
     numerical_aperture, immersion_index, emission_nm : float, optional
         Of the objective, of its immersion, and the wavelength of the emitted light; what the file says by default.
+    deepest : str
+        Which plane lies deepest in the sample, "last" or "first".
     minutes : float
         How long it may take.
     model, name : str
@@ -592,6 +595,7 @@ def adapt(
     optics = {"numerical_aperture": numerical_aperture, "immersion_index": immersion_index, "emission_nm": emission_nm}
     given: dict[str, Any] = {key: value for key, value in optics.items() if value is not None}
     given |= {"minutes": minutes, "model": model, "spacing_um": spacing_um, "device": device, "seed": seed}
+    given["deepest"] = deepest
     if isinstance(stack, str | Path):
         opened = open_stack(stack, position, axes)
         volume, known = opened.volume(channel, time), opened.known_optics(channel)

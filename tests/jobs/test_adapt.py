@@ -126,6 +126,25 @@ def test_the_pairs_that_look_most_alike_are_chosen_and_others_held_out() -> None
     assert {name.split("_")[0] for name in own.held_out} == {"own", "generic"}
 
 
+def test_samples_have_their_deepest_plane_last(
+    tiny_model: Path, volume: Volume, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stack that is upside down gives the samples of the stack that is not."""
+    seen = list[list[Volume]]()
+
+    def note(_: Volume, samples: list[Volume], *__: object) -> None:
+        seen.append(samples)
+        raise StoppedError
+
+    monkeypatch.setattr(adapt, "_own_pairs", note)
+    upside_down = replace(volume, data=volume.data[::-1])
+    for stack, deepest in ((volume, "last"), (upside_down, "first")):
+        with pytest.raises(StoppedError):
+            drain(adapt_model(stack, tmp_path / deepest, config(tiny_model, deepest=deepest)))
+    for first, second in zip(*seen, strict=True):
+        np.testing.assert_allclose(first.data, second.data, atol=0.05)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("gains", [True, False])
 def test_a_model_is_kept_only_if_it_gains(

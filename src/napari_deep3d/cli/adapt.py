@@ -22,6 +22,7 @@ def adapt(
     numerical_aperture: Annotated[str | None, setting(AdaptConfig, "numerical_aperture", IN_FILE)] = None,
     immersion_index: Annotated[str | None, setting(AdaptConfig, "immersion_index", IN_FILE)] = None,
     emission_nm: Annotated[str | None, setting(AdaptConfig, "emission_nm", IN_FILE)] = None,
+    deepest: Annotated[str, setting(AdaptConfig, "deepest")] = "last",
     minutes: Annotated[str, setting(AdaptConfig, "minutes")] = f"{DEFAULT_MINUTES:g}",
     model: Annotated[str, setting(AdaptConfig, "model")] = DEFAULT_MODEL,
     name: Annotated[str, typer.Option(help="Name of the adapted model; the run folder's by default.")] = "",
@@ -38,7 +39,8 @@ def adapt(
     given = options.parse_given(
         numerical_aperture=numerical_aperture, immersion_index=immersion_index, emission_nm=emission_nm, minutes=minutes
     )
-    chosen = {"model": model, "spacing_um": options.parse_spacing(spacing), "device": device, "seed": seed} | given
+    chosen = {"model": model, "spacing_um": options.parse_spacing(spacing), "device": device, "seed": seed}
+    chosen |= given | {"deepest": deepest}
     from napari_deep3d.io import open_stack
     from napari_deep3d.jobs.adapt import adapt_model, settings_for
 

@@ -207,7 +207,9 @@ def adapt_model(
 
     # 1. The stack, and what the model makes of parts of it.
     yield told(Progress(0, 1, "predicting the stack"))
-    settings = PredictConfig.checked(model=config.model, spacing_um=config.spacing_um, device=config.device)
+    settings = PredictConfig.checked(
+        model=config.model, spacing_um=config.spacing_um, device=config.device, deepest=config.deepest
+    )
     prepared = prepare(volume, settings, stop)
     if stop():
         raise StoppedError
@@ -306,7 +308,7 @@ def _has_gained(before: Mapping[str, float], after: Mapping[str, float]) -> bool
 
 
 def _predicted_parts(image: Volume, settings: PredictConfig, stop: Stop) -> Job[list[Volume]]:
-    """What the model makes of parts of a stack, without its tiles and notices; StoppedError if it was stopped."""
+    """What the model makes of parts of a stack, the deepest plane last; StoppedError if it was stopped."""
     predicted = list[Volume]()
     for part in parts_of(image):
         job = predict_volume(part, settings, stop=stop)
@@ -320,7 +322,7 @@ def _predicted_parts(image: Volume, settings: PredictConfig, stop: Stop) -> Job[
                 yield event
         if not made.complete:
             raise StoppedError
-        predicted.append(replace(part, data=made.data))
+        predicted.append(replace(part, data=made.data[::-1] if settings.deepest == "first" else made.data))
     return predicted
 
 

@@ -63,6 +63,24 @@ OWN_SAMPLES = ConfocalBounds(magnification=(0.85, 1.2), background_percentile=(0
 """Of pieces of a prediction, whose background is dark already, and whose faint structures are not to be lost."""
 AT_ITS_BEST = {"compensated": (1.0, 1.0), "noise_free": 1.0}
 """Confocal stacks without noise and without loss of light with depth, from which the bundled model has learned, too."""
+THICK = {
+    "thick": 0.9,
+    "thick_um": (30.0, 100.0),
+    "scattering": 0.85,
+    "mean_free_path_um": (12.0, 120.0),
+    "absorption_um": (200.0, 10000.0),
+    "blurred": 0.6,
+    "autofluorescent": 0.15,
+    "deep_end_last": 1.0,
+    "corrected_um": (-8.0, 8.0),
+    "aberrated": 0.3,
+    "pinhole_airy": (0.4, 1.1),
+    "glowing": 0.15,
+    "veiled": 0.1,
+    "patterned": 0.1,
+    "lit_unevenly": 0.2,
+}
+"""The light of most thick samples, surface first: rare faults of microscopes in many pairs make a model cautious."""
 CAMERAS = 6
 """Tried on each scene; the one is taken that makes it look most like the stack."""
 NOISELESS = Camera(photons=1e6, background=0.0, read_noise=0.0, offset=0.0, fill=1.0)
@@ -108,9 +126,7 @@ def bounds_of(config: AdaptConfig) -> SceneBounds:
     own = ObjectiveBounds(share=1, immersion_index=index, numerical_aperture=(lowest, highest))
     emission_um = tuple(share * config.emission_nm / 1000 for share in (1 - PLAY, 1 + PLAY))
     return SceneBounds.checked(
-        optics={"objectives": {"own": own}, "emission_um": emission_um},
-        confocal=AT_ITS_BEST,
-        samples={"confocal": OWN_SAMPLES},
+        objectives={"own": own}, emission_um=emission_um, samples={"confocal": OWN_SAMPLES}, **AT_ITS_BEST, **THICK
     )
 
 
@@ -193,7 +209,7 @@ class PairMaker:
     ) -> None:
         self._look, self._samples, self._spacing_um, self._shape = look, samples, spacing_um, shape
         self._seed, self._own = config.seed, bounds_of(config)
-        self._usual = SceneBounds.checked(confocal=AT_ITS_BEST)
+        self._usual = SceneBounds.checked(**AT_ITS_BEST, **THICK)
 
     def make(self, number: int, origin: Origin) -> Candidate:
         """Simulate a pair, confocal without noise; it depends on number, origin and seed alone."""

@@ -91,6 +91,7 @@ class AdaptConfig(Config):
         ge=1.0, le=1.6, description="refractive index of the immersion: air 1.0, water 1.333, glycerol 1.46, oil 1.518"
     )
     emission_nm: float = Field(ge=350, le=900, description="wavelength of the emitted light in nm, such as 520 for GFP")
+    deepest: Deepest = Field("last", description="which plane lies deepest in the sample")
     minutes: float = Field(20.0, gt=0, le=60 * 24, description="how long it may take")
     device: Device = Field("auto", description="where to compute")
     seed: int = Field(0, ge=0, description="start of the random numbers")

@@ -162,7 +162,7 @@ class AdaptPart(QWidget):
         model = (
             {}
             if self._request is None
-            else {"model": self._request.config.model, "device": self._request.config.device}
+            else self._request.config.model_dump(include={"model", "device", "deepest"})
         )
         return AdaptConfig.checked(**given, **model, minutes=self.minutes.currentData())
 
