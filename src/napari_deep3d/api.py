@@ -108,6 +108,7 @@ class TrainSettings(TypedDict, total=False):
     learning_rate: float
     weight_l1: float
     weight_l2: float
+    weight_correlation: float
     weight_gan: float
     weight_vgg: float
     vgg_share: float

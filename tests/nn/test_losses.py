@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -15,6 +16,7 @@ from napari_deep3d.data import VGG16
 from napari_deep3d.nn.losses import (
     PerceptualLoss,
     as_planes,
+    correlation_loss,
     discriminator_loss,
     generator_loss,
     l1_loss,
@@ -33,6 +35,23 @@ def perceptual() -> PerceptualLoss:
 def test_absolute_difference() -> None:
     a, b = torch.tensor([[0.0, 1.0], [2.0, -3.0]]), torch.tensor([[1.0, 1.0], [0.0, 0.0]])
     assert l1_loss(a, b) == (1 + 0 + 2 + 3) / 4
+
+
+def test_correlation_is_the_rmse_that_scale_and_offset_leave() -> None:
+    a, b = noise(2, 1, 4, 8, 8), noise(2, 1, 4, 8, 8, seed=1)
+    made = a + 2 * b
+    expected = []
+    for x, y in zip(made.numpy(), a.numpy(), strict=True):
+        slope, offset = np.polyfit(x.ravel(), y.ravel(), 1)
+        expected.append(np.sqrt(np.mean((slope * x + offset - y) ** 2)) / y.std())
+    assert correlation_loss(made, a) == pytest.approx(np.mean(expected), rel=0.01)
+
+
+def test_correlation_knows_no_scale_nor_offset_and_skips_what_is_flat() -> None:
+    a, b = noise(1, 1, 4, 8, 8), noise(1, 1, 4, 8, 8, seed=1)
+    assert correlation_loss(a + b, a) == pytest.approx(float(correlation_loss(5 * (a + b) - 3, a)), rel=0.01)
+    assert correlation_loss(a, a) < 0.06
+    assert correlation_loss(-b, torch.full_like(a, 0.3)) < 1e-6
 
 
 @settings(deadline=None)

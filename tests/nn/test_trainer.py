@@ -372,7 +372,7 @@ def test_weight_of_zero_leaves_a_part_out(pairs: Pairs, config: TrainConfig, zer
     assert len(trainer.networks) == len(trainer.optimisers) == 2 - (zero == "weight_gan")
 
 
-@pytest.mark.parametrize("part", ["l1", "l2", "gan", "vgg"])
+@pytest.mark.parametrize("part", ["l1", "l2", "correlation", "gan", "vgg"])
 def test_weight_of_a_part_scales_it(pairs: Pairs, config: TrainConfig, part: str) -> None:
     weight = f"weight_{part}"
     found = []

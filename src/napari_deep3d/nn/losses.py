@@ -12,6 +12,8 @@ from napari_deep3d.data import VGG16
 VGG_LAYERS = ("1_1", "1_2", "pool", "2_1", "2_2", "pool", "3_1", "3_2", "3_3")
 RGB_MEAN = (123.68, 116.779, 103.939)
 WHITE = 255.0
+FLAT = 1e-4
+"""Variance of intensities of 0 to 1 below which a patch has hardly any structure."""
 
 
 def l1_loss(prediction: Tensor, confocal: Tensor) -> Tensor:
@@ -25,6 +27,20 @@ def l2_loss(prediction: Tensor, confocal: Tensor) -> Tensor:
     Where a stack leaves open what was there, it makes a network give the mean of what may have been, L1 the median.
     """
     return (prediction - confocal).square().mean()
+
+
+def correlation_loss(prediction: Tensor, confocal: Tensor) -> Tensor:
+    """``sqrt(1 - r^2)``, r the correlation (Pearson) of each patch (N, 1, Z, Y, X) with its confocal one, on average.
+
+    It is the RMSE that the best scale and offset leave, as a share of the confocal patch's standard deviation. So dim
+    patches count as much as bright ones; those without any structure do not count.
+    """
+    voxels = (1, 2, 3, 4)
+    made, true = (side - side.mean(voxels, keepdim=True) for side in (prediction, confocal))
+    spread_made, spread_true = (side.square().mean(voxels) for side in (made, true))
+    square = (made * true).mean(voxels).square() / ((spread_made + FLAT) * (spread_true + FLAT))
+    left_open = (1 - square).clamp_min(FLAT).sqrt()
+    return (left_open * spread_true / (spread_true + FLAT)).mean()
 
 
 def generator_loss(verdict: Tensor) -> Tensor:

@@ -18,7 +18,14 @@ from napari_deep3d.core import InputError, Stop, StoppedError, TrainConfig, is_o
 from napari_deep3d.nn.devices import choose_device, training_precision
 from napari_deep3d.nn.discriminator import Discriminator
 from napari_deep3d.nn.generator import CHANNELS_IN, Generator
-from napari_deep3d.nn.losses import PerceptualLoss, discriminator_loss, generator_loss, l1_loss, l2_loss
+from napari_deep3d.nn.losses import (
+    PerceptualLoss,
+    correlation_loss,
+    discriminator_loss,
+    generator_loss,
+    l1_loss,
+    l2_loss,
+)
 from napari_deep3d.nn.patches import Batch, TrainingPair, draw_batch
 from napari_deep3d.nn.processes import Processes
 
@@ -229,6 +236,8 @@ class Trainer:
                 losses["l1"] = weights.weight_l1 * l1_loss(made, confocal)
             if weights.weight_l2:
                 losses["l2"] = weights.weight_l2 * l2_loss(made, confocal)
+            if weights.weight_correlation:
+                losses["correlation"] = weights.weight_correlation * correlation_loss(made, confocal)
             if discriminator is not None:
                 discriminator.requires_grad_(False)  # gradients pass through it, it gathers none of its own
                 try:

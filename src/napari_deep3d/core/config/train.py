@@ -90,6 +90,9 @@ class LossConfig(Config):
     weight_l2: float = Field(
         0.0, ge=0, le=1e3, description="weight of the squared difference, which the paper does not have"
     )
+    weight_correlation: float = Field(
+        0.0, ge=0, le=1e3, description="weight of what the correlation leaves open, which the paper does not have"
+    )
     weight_gan: float = Field(1.0, ge=0, le=1e3, description="weight of the discriminator's verdict; 0 trains without")
     weight_vgg: float = Field(
         0.01, ge=0, le=1e3, description="weight of the difference in perceptual (VGG) features; 0 trains without"
@@ -145,8 +148,8 @@ class TrainConfig(SectionedConfig):
         if self.network.network_input == "plane" and self.network.dimensions == 3:
             raise ValueError("one plane has no third dimension: network_input=plane needs dimensions=2")
         losses = self.losses
-        if losses.weight_l1 == losses.weight_l2 == losses.weight_gan == losses.weight_vgg == 0:
-            raise ValueError("weight_l1, weight_l2, weight_gan and weight_vgg are 0: there is nothing to learn from")
+        if not any(value for name, value in losses if name.startswith("weight_")):
+            raise ValueError("all weights of the losses are 0: there is nothing to learn from")
         return self
 
 

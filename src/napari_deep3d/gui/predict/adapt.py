@@ -159,11 +159,7 @@ class AdaptPart(QWidget):
         ]
         if missing:
             raise InputError(f"Tell your microscope's {', '.join(missing)}.")
-        model = (
-            {}
-            if self._request is None
-            else self._request.config.model_dump(include={"model", "device", "deepest"})
-        )
+        model = {} if self._request is None else self._request.config.model_dump(include={"model", "device", "deepest"})
         return AdaptConfig.checked(**given, **model, minutes=self.minutes.currentData())
 
     def _fill_in(self, known: Any) -> None:

@@ -53,6 +53,7 @@ LEARNING = {
     "loss": CurveLook("sum", curves.BLUE, 2.5),
     "l1": CurveLook("difference", curves.ORANGE),
     "l2": CurveLook("squares", curves.ORANGE, style=Qt.PenStyle.DotLine),
+    "correlation": CurveLook("likeness", curves.ORANGE, style=Qt.PenStyle.DashLine),
     "gan": CurveLook("realism", curves.PURPLE, style=Qt.PenStyle.DashDotLine),
     "vgg": CurveLook("texture", curves.GREEN, 2, Qt.PenStyle.DotLine),
     "discriminator": CurveLook("critic", curves.GREY, style=Qt.PenStyle.DashLine),
