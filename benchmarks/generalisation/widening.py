@@ -1,13 +1,12 @@
-"""What each widening of the simulated pairs is worth: short trainings that differ from the one before in one thing.
+"""What each widening of the simulated pairs is worth: short trainings that differ in one thing from the first.
 
-Usage: python -m benchmarks.generalisation.widening data/second_leg.safetensors --choosing data/choose-own
-           --choosing data/choose-real --choosing ../shared/data/foreign-choose [--table docs/data/widening.csv]
+Usage: python -m benchmarks.generalisation.widening data/fourth_leg.safetensors --choosing ../shared/data/foreign-choose
+           --choosing data/foreign-test --choosing data/calibration [--table docs/data/widening.csv]
 
-For every file of configs/widening pairs are simulated within the bounds of configs/held-out/before.toml, changed by the
-file's table [simulate]; the model is trained on with them by configs/widening.toml, changed by its table [train], on a
-core of its own. With ``real_shapes = true`` in its table [run] the real volumes of data/real/training serve as samples.
-Scores are those on pairs for choosing: RMSE as a share of wide-field's, and SSIM, after the best scale and offset.
-A run that is in FOLDER/table.csv is not repeated. Ten minutes for each on one core.
+For every file of configs/widening 60 pairs are simulated within the bounds of configs/simulate/usual.toml, changed by
+the file's table [simulate]; the model is trained on with them by configs/widening.toml, changed by its table [train],
+on a core of its own. Scores are RMSE as a share of wide-field's, and SSIM, after the best scale and offset. A run that
+is in FOLDER/table.csv is not repeated. Eight minutes for each on one core.
 """
 
 from __future__ import annotations
@@ -29,17 +28,17 @@ from napari_deep3d.core.config import merge
 from napari_deep3d.core.simulation.scene import SceneBounds
 
 CONFIGS = ROOT / "configs" / "widening"
-BEFORE = ROOT / "configs" / "held-out" / "before.toml"
+USUAL = ROOT / "configs" / "simulate" / "usual.toml"
 TRAINING = ROOT / "configs" / "widening.toml"
-PAIRS, SHAPE, SEED = 150, (64, 128, 128), 601
+PAIRS, SHAPE, SEED = 60, (64, 128, 128), 4301
 
 
 def study(path: Path, start: Path, choosing: list[Path], folder: Path) -> Row:
     """Simulate the pairs of one file, train on with them, and score the last weights."""
     torch.set_num_threads(1)
     changes = read_toml(path)
-    bounds = merge(SceneBounds, read_toml(BEFORE), changes.get("simulate", {}))
-    shapes = sorted((FETCHED / "training").glob("*.ome.tif")) if changes.get("run", {}).get("real_shapes") else []
+    bounds = merge(SceneBounds, read_toml(USUAL), changes.get("simulate", {}))
+    shapes = sorted((FETCHED / "training").glob("*.ome.tif"))
     pairs = folder / f"{path.stem}-pairs"
     simulate(pairs, pairs=PAIRS, shape=SHAPE, seed=SEED, confocal_stacks=shapes, bounds=bounds, overwrite=True)
     settings = read_toml(TRAINING) | changes.get("train", {})

@@ -24,7 +24,7 @@ from napari_deep3d.core import (
 )
 from napari_deep3d.core.novelty.detector import NoveltyModel
 from napari_deep3d.core.novelty.features import measure_features
-from napari_deep3d.jobs import adapt, adapt_pairs
+from napari_deep3d.jobs import adapt, adapt_pairs, adapt_training
 from napari_deep3d.jobs.adapt import adapt_model, settings_for
 from napari_deep3d.jobs.adapt_pairs import Candidate, Look, PairMaker, bounds_of, chosen, parts_of
 from napari_deep3d.jobs.models import model_info
@@ -47,7 +47,7 @@ def volume() -> Volume:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """As few and as small pairs as there can be."""
-    monkeypatch.setattr(adapt, "GRACE_SECONDS", 20.0)
+    monkeypatch.setattr(adapt_training, "GRACE_SECONDS", 20.0)
     monkeypatch.setattr(adapt_pairs, "MIN_PAIRS", 5)
     monkeypatch.setattr(adapt_pairs, "CAMERAS", 2)
     monkeypatch.setattr(adapt_pairs, "PAIR", SHAPE)

@@ -340,6 +340,16 @@ TABLES = {
         {"input": "{kind}", "stacks": "{stacks}", "warned": "{warned:.0%}"},
         bold=["as the model's own"],
     ),
+    "novelty-held-out": Table(
+        "novelty_held_out.csv",
+        {
+            "held out": "{group}",
+            "stacks": "{stacks}",
+            "unlike, where it is unknown": "{unknown:.0%}",
+            "where it is known": "{known:.0%}",
+            "other stacks": "{others:.0%}",
+        },
+    ),
     "study": Table(
         "study.csv",
         {

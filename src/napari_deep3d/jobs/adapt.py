@@ -4,22 +4,16 @@
 2. Pairs are simulated (:mod:`~napari_deep3d.jobs.adapt_pairs`): of pieces of the prediction and of the generic kinds of
    sample, both through the microscope that took the stack, and a few through any microscope, so that nothing is
    forgotten.
-3. The model goes on learning from them, by the absolute and the squared difference.
-4. The weights halfway between before and after are taken, which forget less of what the stack needs and the pairs do
-   not have (Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022).
-5. They are written only if they do better than before on pairs that were held out.
+3. The model goes on learning from them (:mod:`~napari_deep3d.jobs.adapt_training`).
+4. What it has become is written only if it does better than before on pairs that were held out.
 """
 
 from __future__ import annotations
 
-import copy
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from napari_deep3d.core import (
     AdaptConfig,
@@ -34,7 +28,6 @@ from napari_deep3d.core import (
     Stop,
     StoppedError,
     TimeLimit,
-    TrainConfig,
     Volume,
     mapped,
     never,
@@ -44,42 +37,25 @@ from napari_deep3d.core import (
 from napari_deep3d.core.novelty.explain import Novelty
 from napari_deep3d.io import check_folder
 from napari_deep3d.jobs.adapt_pairs import check_size, parts_of, simulate_own_pairs
-from napari_deep3d.jobs.models import check_name, find_model, model_info, open_model
+from napari_deep3d.jobs.adapt_training import LEARNING, Adaptation
+from napari_deep3d.jobs.models import check_name, find_model, model_info
 from napari_deep3d.jobs.pairs import prepare_pairs
 from napari_deep3d.jobs.predict import predict_volume
 from napari_deep3d.jobs.predict_input import compare_with_training_data, image_of, prepare
 from napari_deep3d.jobs.run_folder import CONFIG_FILE, METRICS_FILE, MODEL_FILE, MetricsFile
-from napari_deep3d.jobs.train_plan import settings_from_start, voxels_at_once
-from napari_deep3d.jobs.train_time import GRACE_SECONDS, fit_to_time
-from napari_deep3d.jobs.trained_model import CALIBRATION_PAIRS, calibrate, save_trained
+from napari_deep3d.jobs.train_plan import settings_from_start
 
 if TYPE_CHECKING:
-    from napari_deep3d.nn.generator import Generator
     from napari_deep3d.nn.model_file import ModelInfo
     from napari_deep3d.nn.patches import TrainingPair
     from napari_deep3d.nn.training import TrainedGenerator
 
-LEARNING = TrainConfig.checked(
-    patch=((48, 80, 80), (48, 80, 80), (24, 112, 112)),
-    learning_rate=3e-4,
-    ema=0.98,
-    weight_l1=0.5,
-    weight_l2=4.0,
-    weight_correlation=0.15,
-    weight_gan=0.0,
-    weight_vgg=0.0,
-    blank_share=0.03,
-)
 SIMULATING_SHARE = 0.3
 """Of the time, for making pairs."""
-TESTS = 5
-"""Of the held-out pairs, evenly spread, so that a training that is stopped knows what it has gained by then."""
 MIN_GAIN = 0.01
 """Share of the RMSE on held-out pairs by which it must fall: less is no difference."""
 MIN_SSIM_GAIN = -0.01
 """By which the SSIM may change: it must not fall by more than that."""
-STOPPED_SECONDS = 0.4
-"""What it may take, once it was stopped, to note how the pairs look."""
 FOLDER_REMEDY = "Give a folder that you may write to."
 SCORES = ("rmse", "ssim")
 
@@ -226,22 +202,11 @@ def adapt_model(
     # 3. The training.
     with writing(folder / CONFIG_FILE, FOLDER_REMEDY) as file:
         file.write_text(config.to_toml(), encoding="utf-8")
-    metrics = MetricsFile(folder / METRICS_FILE, 0)
     learning = settings_from_start(LEARNING, info)
     learning = learning.changed(seed=config.seed, device=config.device, held_out=held_out)
-    found = dict[int, Mapping[str, float]]()
-
-    def note(event: Event) -> None:
-        metrics(event)
-        if isinstance(event, Metrics):
-            found[event.step] = event.values
-
-    training = _Training(pairs, learning, config, limit, stop)
-    trained = yield from mapped(tap(training.run(), note), told)
-    widefield, before = (
-        {score: found[0][f"{kind}_{score}"] for score in SCORES if f"{kind}_{score}" in found.get(0, {})}
-        for kind in ("widefield", "validation")
-    )
+    training = Adaptation(pairs, learning, config, limit, stop)
+    learned = yield from mapped(_learn(training, folder), told)
+    trained, before = learned.trained, learned.before
 
     # 4. It is kept if it has gained.
     after = dict(trained.validation) if before else {}
@@ -260,7 +225,7 @@ def adapt_model(
         run=folder,
         before=before,
         after=after,
-        widefield=widefield,
+        widefield=learned.widefield,
         pairs=len(pairs),
         held_out=len(held_out),
         iterations=trained.step,
@@ -272,6 +237,33 @@ def adapt_model(
         complete=complete,
         notices=tuple(notices),
     )
+
+
+@dataclass(frozen=True)
+class _Learned:
+    """A finished training, and the scores on its held-out pairs before it began; empty if it was stopped by then."""
+
+    trained: TrainedGenerator
+    widefield: Mapping[str, float]
+    before: Mapping[str, float]
+
+
+def _learn(training: Adaptation, folder: Path) -> Job[_Learned]:
+    """Train, and note the figures in the run folder."""
+    metrics = MetricsFile(folder / METRICS_FILE, 0)
+    first = dict[str, float]()
+
+    def note(event: Event) -> None:
+        metrics(event)
+        if isinstance(event, Metrics) and event.step == 0:
+            first.update(event.values)
+
+    trained = yield from tap(training.run(), note)
+    widefield, before = (
+        {score: first[f"{kind}_{score}"] for score in SCORES if f"{kind}_{score}" in first}
+        for kind in ("widefield", "validation")
+    )
+    return _Learned(trained, widefield, before)
 
 
 ASKED = {
@@ -339,71 +331,3 @@ def _own_pairs(
             raise StoppedError
         pairs += prepare_pairs([pair], info.percentiles)
     return pairs, own.held_out
-
-
-class _Training:
-    """The part of an adaptation in which a model learns from ``pairs``."""
-
-    def __init__(
-        self, pairs: list[TrainingPair], learning: TrainConfig, config: AdaptConfig, limit: TimeLimit, stop: Stop
-    ) -> None:
-        from napari_deep3d.nn.devices import choose_device, training_precision
-        from napari_deep3d.nn.training import split_pairs
-
-        self.pairs, self.learning, self.config, self.limit, self.stop = pairs, learning, config, limit, stop
-        self.device = choose_device(learning.runtime.device)
-        self.dtype = training_precision(self.device, learning)
-        self.training, self.held_out = split_pairs(pairs, learning)
-
-    def run(self) -> Job[TrainedGenerator]:
-        """Learn for as long as there is time."""
-        from napari_deep3d.nn.devices import device_label, release_memory
-        from napari_deep3d.nn.training import Control, train_generator
-
-        generator, _ = open_model(self.config.model)
-        yield Notice(f"{len(self.training)} pairs to learn from, {len(self.held_out)} to test on")
-        yield Notice(device_label(self.device, self.dtype))
-        at_once = voxels_at_once(self.learning, self.device.type, str(self.dtype).removeprefix("torch."))
-        minutes = max(self.limit.left, 1.0) / 60
-        limit = TimeLimit(60 * minutes + GRACE_SECONDS)
-        plan = yield from fit_to_time(
-            self.training, self.held_out, self.learning, minutes, limit, at_once, self.held_out[0].shape, self.stop
-        )
-        steps = plan.config.optimizer.iterations
-        self.learning = plan.config.changed(validate_every=max(1, -(-steps // TESTS)))
-        control = Control(
-            stop=self.stop,
-            voxels_at_once=at_once,
-            start=generator.state_dict(),
-            limit=limit,
-            reserved_seconds=plan.reserved_seconds,
-        )
-        with tempfile.TemporaryDirectory() as checkpoints:  # an adaptation is too short to be resumed
-            trained = yield from train_generator(self.pairs, self.learning, Path(checkpoints), control)
-        yield Progress(0, 1, "testing what the model has become")
-        trained = self._halfway(trained, generator)
-        release_memory()
-        return trained
-
-    def _halfway(self, trained: TrainedGenerator, before: Generator) -> TrainedGenerator:
-        """The weights halfway between before and after, tested; as they are after, if it was stopped."""
-        from napari_deep3d.nn.validation import pairs_to_test, score_pairs
-
-        old, mean = before.state_dict(), copy.deepcopy(trained.generator)
-        mean.load_state_dict({name: (value + old[name].to(value)) / 2 for name, value in mean.state_dict().items()})
-        try:
-            if self.stop():
-                raise StoppedError
-            rows = score_pairs(mean, pairs_to_test(self.held_out), self.learning, self.device, self.dtype, self.stop)
-        except StoppedError:
-            return trained
-        rmse, ssim = np.mean(rows, axis=0).tolist()
-        weights = f"halfway between before and {trained.weights}"
-        return replace(trained, generator=mean, validation={"rmse": rmse, "ssim": ssim}, weights=weights)
-
-    def save(self, trained: TrainedGenerator, folder: Path, name: str, complete: bool) -> None:
-        """Write the model and what it says of itself; in haste if it was stopped."""
-        enough = never if complete else TimeLimit(STOPPED_SECONDS).is_over
-        tested = self.held_out[:CALIBRATION_PAIRS] if complete else []
-        uncertainty = calibrate(trained.generator, tested, self.learning, self.device, self.dtype, None, self.stop)
-        save_trained(folder, trained, self.pairs, self.learning, name, self.config.model, uncertainty, enough)
