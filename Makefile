@@ -121,6 +121,8 @@ foreign: setup
 	$(BIN)/python -m benchmarks.generalisation.mixing --table $(RESULTS)/mixing.csv
 	$(BIN)/python -m benchmarks.generalisation.foreign_simulator -o data/foreign-test --pairs 16 --seed 1
 	$(BIN)/python -m benchmarks.generalisation.foreign data/foreign-test --model prediction=generalist --table $(RESULTS)/foreign_test.csv
+	$(BIN)/python -m benchmarks.generalisation.blind_simulator -o data/foreign-blind --pairs 16 --seed 1
+	$(BIN)/python -m benchmarks.generalisation.foreign data/foreign-blind --model prediction=generalist --table $(RESULTS)/foreign_blind.csv
 	$(BIN)/python -m benchmarks.generalisation.registration --table $(RESULTS)/foreign_registration.csv
 
 # The bundled model adapted to six of these stacks, with the NA told right and 15 % wrong (four hours on two cores).

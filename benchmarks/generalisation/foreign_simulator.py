@@ -112,12 +112,19 @@ def foreign_pair(seed: int, number: int, shape: Shape = SHAPE, shift: Vector = (
 
 def write_pair(folder: Path, name: str, pair: ForeignPair) -> None:
     """Write both stacks as ImageJ TIFF of 16 bit, and what is known of them."""
-    stacks = {WIDEFIELD: pair.widefield, CONFOCAL: pair.confocal * (CONFOCAL_TOP / pair.confocal.max())}
+    write_files(folder, name, pair.widefield, pair.confocal, pair.light.scope.spacing_um, pair.about)
+
+
+def write_files(
+    folder: Path, name: str, widefield: FloatArray, confocal: FloatArray, spacing_um: Spacing, known: dict[str, Any]
+) -> None:
+    """Write the stacks of a pair as ImageJ TIFF of 16 bit, the confocal one up to a fixed count, and what is known."""
+    stacks = {WIDEFIELD: widefield, CONFOCAL: confocal * (CONFOCAL_TOP / confocal.max())}
     for kind, stack in stacks.items():
-        _write_stack(folder / kind / f"{name}.tif", stack, pair.light.scope.spacing_um)
+        _write_stack(folder / kind / f"{name}.tif", stack, spacing_um)
     about = folder / ABOUT / f"{name}.json"
     about.parent.mkdir(parents=True, exist_ok=True)
-    about.write_text(json.dumps(pair.about))
+    about.write_text(json.dumps(known))
 
 
 def _write_stack(path: Path, stack: FloatArray, spacing_um: Spacing) -> None:
