@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import JsonValue
 
@@ -31,7 +31,8 @@ from napari_deep3d.jobs.predict_file import FilePrediction, predict_file
 from napari_deep3d.jobs.predict_folder_items import ALL, Item, ResultSuffix, Wanted, fault_of, find_items
 from napari_deep3d.jobs.predict_folder_record import TABLE, Made, Record, Source, settings_of, write_table
 
-OVERWRITE_HINT = "Allow it with --overwrite to make it anew."
+OVERWRITE_HINT = "Allow it with --overwrite to make them anew."
+REPORTED: tuple[RowState, ...] = ("done", "skipped", "outdated", "failed")
 NOTHING_KEPT = "ended before anything of it was finished"
 STACK_ENDINGS = (".tif", ".tiff", ".zarr")
 """Of an output that is one stack, not a folder of them."""
@@ -79,7 +80,7 @@ class PredictedFolder:
             "output": str(self.output),
             "table": str(self.table),
             "stacks": len(self.rows),
-            **{state: counts[state] for state in ("done", "skipped", "outdated", "failed")},
+            **{state: counts[state] for state in REPORTED},
             "time_points_left_out": self.left_out,
             "seconds": round(self.seconds, 2),
             "complete": self.complete,
@@ -97,7 +98,7 @@ class PredictedFolder:
     def in_words(self) -> str:
         """How many stacks there are of each state: ``17 done, 3 failed``."""
         counts = Counter(row.state for row in self.rows)
-        return ", ".join(f"{counts[state]} {state}" for state in get_args(RowState) if counts[state])
+        return ", ".join(f"{counts[state]} {state}" for state in (*REPORTED, "stopped", "waiting") if counts[state])
 
 
 def predict_folder(
@@ -212,9 +213,12 @@ class _Batch:
                 yield from self._failed(row.number, fault_of(error, item.path))
                 continue
             judged = self._record.judge(item, row, source)
-            if judged.state == "outdated":
-                judged = row if overwrite else replace(judged, reason=f"{judged.reason}. {OVERWRITE_HINT}")
+            if judged.state == "outdated" and overwrite:
+                judged = row
             yield self._change(row.number, state=judged.state, reason=judged.reason)
+        outdated = sum(row.state == "outdated" for row in self._rows)
+        if outdated:
+            yield Notice(f"{outdated} results are outdated, and kept. {OVERWRITE_HINT}")
 
     def predict(self, config: PredictConfig, axes: str | None, overwrite: bool, stop: Stop) -> Job[None]:
         """Predict those that wait, until ``stop`` is true."""

@@ -13,6 +13,7 @@ from typing import Literal
 from napari_deep3d.core import (
     InputError,
     Job,
+    Notice,
     PredictConfig,
     Progress,
     Stop,
@@ -103,6 +104,7 @@ def find_items(
     """
     try:
         paths = stacks_in(folder)
+        others = [path for path in folder.iterdir() if path.is_file() and path not in paths and path.name[0] != "."]
     except OSError as error:
         raise InputError(f"cannot read the folder {folder}: {reason(error)}. Give a folder of stacks.") from None
     if not paths:
@@ -111,8 +113,12 @@ def find_items(
     for number, path in enumerate(paths):
         if stop():
             raise StoppedError
-        yield Progress(number, len(paths), f"looking at file {number + 1} of {len(paths)}")
+        yield Progress(0, len(paths), f"looking at file {number + 1} of {len(paths)}")
         items += finder.items_of(path)
+    if others:
+        endings = sorted({path.suffix.lower() or path.name for path in others})
+        plural = "s are" if len(others) > 1 else " is"
+        yield Notice(f"{len(others)} other file{plural} passed over ({', '.join(endings[:5])}).")
     return _told_apart(items)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
-from napari_deep3d.core import BatchRow, InputError, PredictConfig, writing
+from napari_deep3d.core import BatchRow, PredictConfig, writing
 from napari_deep3d.io import open_stack, readable, remove
 from napari_deep3d.jobs.models import find_model, model_info
 from napari_deep3d.jobs.predict_folder_items import Item, Wanted
@@ -118,7 +118,7 @@ class Record(BaseModel):
         else:
             fault = ""
         if fault:
-            return replace(row, state="outdated", reason=f"{row.output} is there and is kept, but {fault}")
+            return replace(row, state="outdated", reason=f"{row.output} is there and kept, but {fault}")
         return replace(row, state="skipped", reason=THERE)
 
     def note(self, made: Made, folder: Path) -> None:
@@ -182,7 +182,7 @@ def _unlike_its_description(item: Item, source: Source) -> str:
     try:
         found = open_stack(item.targets[0])
         changed_ns = item.targets[0].stat().st_mtime_ns
-    except (InputError, OSError) as error:
+    except Exception as error:  # of a file that somebody else put there, anything
         return f"it is none of these results ({error})"
     about, settings = found.description or {}, source.settings
     expected: dict[str, Any] = {name: settings[name] for name in ("quality", "deepest")}
