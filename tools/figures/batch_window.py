@@ -2,14 +2,14 @@
 
 Usage: python -m tools.figures.batch_window [--folder docs/images]
 
-Writes batch.png, the whole screen at the end, and prints the table. It needs a screen; without one:
+Writes batch.png, the whole screen when most of them are done. It needs a screen; without one:
 xvfb-run -a -s "-screen 0 1280x820x24" python -m tools.figures.batch_window
 """
 
 from __future__ import annotations
 
 import argparse
-import shutil
+import contextlib
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -24,10 +24,11 @@ from qtpy.QtGui import QGuiApplication
 from benchmarks.common.real_files import ROOT
 from napari_deep3d.data import THICK_WIDEFIELD
 from napari_deep3d.io import open_stack, write_stack
-from napari_deep3d.jobs.predict_folder_record import TABLE
 
 SIZE = (1280, 790)
 SETTLE_MS = 1500
+SHARE = 550
+"""Of 1000: how far it is in the picture."""
 SHAPE = (24, 96, 96)
 """Voxels (Z, Y, X) of each of the stacks: crops of the bundled sample."""
 
@@ -58,42 +59,29 @@ def make_stacks(folder: Path) -> Path:
 class Story:
     """The steps, one after the other, each some time after the last."""
 
-    def __init__(self, viewer: Any, panel: Any, work: Path, folder: Path) -> None:
-        self.viewer, self.panel, self.work, self.folder = viewer, panel, work, folder
+    def __init__(self, viewer: Any, panel: Any, folder: Path) -> None:
+        self.viewer, self.panel, self.folder = viewer, panel, folder
         self.window = panel.folder.window_
 
     def start(self) -> None:
         """Choose the folders, and predict."""
-        stacks = make_stacks(self.work / "embryos")
+        stacks = make_stacks(Path("embryos"))
         self.panel.folder.open()
         self.window.move(8, 120)
         self.window.source.show_path(stacks)
         self.window.source.changed.emit()
         self.window.run_button.button.click()
-        self._later(SETTLE_MS, self._half_way)
-
-    def _half_way(self) -> None:
-        if self.window.run_button.bar.value() < 400:
-            self._later(200, self._half_way)
-            return
-        self._save("batch_running.png")
-        self._wait()
+        self._later(SETTLE_MS, self._wait)
 
     def _wait(self) -> None:
-        if self.window.run_button.is_running:
-            self._later(SETTLE_MS, self._wait)
+        if self.window.run_button.bar.value() < SHARE:
+            self._later(SETTLE_MS // 10, self._wait)
             return
-        self._later(SETTLE_MS, self._finish)
-
-    def _finish(self) -> None:
-        self._save("batch.png")
-        print((self.window.output.path() / TABLE).read_text(encoding="utf-8"))
-        self.viewer.close()
-
-    def _save(self, name: str) -> None:
         screen = QGuiApplication.primaryScreen()
         if screen is not None:
-            screen.grabWindow(0).save(str(self.folder / name))
+            screen.grabWindow(0).save(str(self.folder / "batch.png"))
+        self.window.run_button.stop()
+        self._later(SETTLE_MS, self.viewer.close)
 
     def _later(self, milliseconds: int, step: Callable[[], object]) -> None:
         QTimer.singleShot(milliseconds, step)
@@ -102,18 +90,17 @@ class Story:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, default=ROOT / "docs" / "images")
-    folder = parser.parse_args().folder
+    folder = parser.parse_args().folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp())
     viewer = napari.Viewer(show=False)
     dock, widget = viewer.window.add_plugin_dock_widget("napari-deep3d", "Deep3D")
     dock.show()
     viewer.show()
     viewer.window.resize(*SIZE)  # after showing it, which restores the size of the last session
-    story = Story(viewer, widget.predict_panel, work, folder)
-    QTimer.singleShot(SETTLE_MS, story.start)
-    napari.run()
-    shutil.rmtree(work)
+    story = Story(viewer, widget.predict_panel, folder)
+    with tempfile.TemporaryDirectory() as work, contextlib.chdir(work):  # short names of folders in the picture
+        QTimer.singleShot(SETTLE_MS, story.start)
+        napari.run()
 
 
 if __name__ == "__main__":
