@@ -157,7 +157,7 @@ def test_a_result_of_other_input_or_settings_is_kept_until_it_may_be_replaced(
         if what == "older input":
             os.utime(folder / "a.tif", (1, 1))
     elif what == "settings":
-        config, told = config.changed(deepest="first"), "deepest was last, is first"
+        config, told = config.changed(deepest="first"), "deepest was last, is first now"
     elif what == "model":
         make_model(Path(config.model), halo=(8, 64, 64))
         told = "model was small"
@@ -304,6 +304,8 @@ def test_what_is_no_batch_is_refused_before_anything_is_made(
     ):
         with pytest.raises(InputError, match=told):
             drain(predict_folder(source, target, settings))
+    with pytest.raises(InputError, match=r"'\.png'; \.ome\.tif and \.ome\.zarr are allowed"):
+        drain(predict_folder(folder, output, config, suffix=".png"))  # type: ignore[arg-type]
     assert sorted(tmp_path.rglob("*")) == before
 
 

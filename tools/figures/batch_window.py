@@ -79,7 +79,7 @@ class Story:
             return
         screen = QGuiApplication.primaryScreen()
         if screen is not None:
-            screen.grabWindow(0).save(str(self.folder / "batch.png"))
+            screen.grabWindow().save(str(self.folder / "batch.png"))
         self.window.run_button.stop()
         self._later(SETTLE_MS, self.viewer.close)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import JsonValue
 
@@ -148,6 +148,8 @@ def predict_folder(
     """
     source, target = Path(folder), Path(output)
     _check_folders(source, target)
+    if suffix not in get_args(ResultSuffix):
+        raise InputError(f"suffix is {suffix!r}; {' and '.join(get_args(ResultSuffix))} are allowed. Give one of them.")
     clock, settings = Clock(), settings_of(config, wanted)
     # 1. What there is to do.
     items = yield from find_items(source, target, wanted, config, suffix, stop)
@@ -204,8 +206,11 @@ class _Batch:
     def judge(self, settings: Mapping[str, JsonValue], overwrite: bool) -> Job[None]:
         """Tell which are to be predicted, which are there already, and which cannot be."""
         for item, row in zip(self._items, self._rows, strict=True):
+            if item.is_part:
+                yield self._change(row.number, state="skipped", reason=item.problem, output="")
+                continue
             if item.problem:
-                yield from self._failed(row.number, item.problem, "skipped" if item.is_part else "failed")
+                yield from self._failed(row.number, item.problem)
                 continue
             try:
                 source = self._sources[row.number] = Source.of(item, settings)
@@ -276,8 +281,8 @@ class _Batch:
         row = self._rows[number] = replace(self._rows[number], **values)
         return row
 
-    def _failed(self, number: int, fault: str, state: RowState = "failed") -> Job[None]:
-        row = self._change(number, state=state, reason=fault, output="")
+    def _failed(self, number: int, fault: str) -> Job[None]:
+        row = self._change(number, state="failed", reason=fault, output="")
         yield row
         yield Notice(f"{row.file}{row.image and f' ({row.image})'}: {fault}")
 

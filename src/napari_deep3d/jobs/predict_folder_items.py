@@ -104,7 +104,7 @@ def find_items(
     """
     try:
         paths = stacks_in(folder)
-        others = [path for path in folder.iterdir() if path.is_file() and path not in paths and path.name[0] != "."]
+        others = [path for path in set(folder.iterdir()) - set(paths) if path.is_file() and path.name[0] != "."]
     except OSError as error:
         raise InputError(f"cannot read the folder {folder}: {reason(error)}. Give a folder of stacks.") from None
     if not paths:

@@ -169,7 +169,7 @@ def _change(old: Source, new: Source) -> str:
         return "its input has changed since"
     names = sorted(old.settings.keys() | new.settings.keys())
     changes = [(name, old.settings.get(name), new.settings.get(name)) for name in names]
-    told = [f"{name} was {_told(was)}, is {_told(now)}" for name, was, now in changes if was != now]
+    told = [f"{name} was {_told(was)}, is {_told(now)} now" for name, was, now in changes if was != now]
     return f"it was made with other settings: {'; '.join(told)}"
 
 

@@ -145,6 +145,13 @@ def test_what_cannot_be_used_is_said(window: Any, batch: FakeBatch, qtbot: Any) 
     assert "Choose the folder" in window.message.text()
 
 
+def test_enter_starts_nothing(window: Any, batch: FakeBatch, qtbot: Any) -> None:
+    for field in (window.source.field, window.z_um):
+        qtbot.keyClick(field, "\r")
+    assert not window.run_button.is_running
+    assert (batch.asked, window.isVisible()) == ([], True)
+
+
 def test_the_output_that_the_user_gave_stays(window: Any, tmp_path: Path) -> None:
     window.source.show_path(tmp_path / "others")
     window.source.changed.emit()

@@ -89,6 +89,7 @@ class FolderPart(QWidget):
 
     def shut_down(self) -> None:
         """Stop what runs, keep what is finished, and close the window."""
+        self.blockSignals(True)
         self.window_.run_button.close_run()
         self.window_.close()
 
@@ -153,6 +154,8 @@ class FolderWindow(QDialog):
         layout.addWidget(self.table, stretch=1)
         layout.addLayout(below)
         layout.setContentsMargins(10, 10, 10, 10)
+        for button in self.findChildren(QPushButton):  # Enter takes a number, and starts nothing
+            button.setAutoDefault(False)
         session.changed.connect(self._show_how)
         self._show_how()
         self._show_counts()
@@ -237,7 +240,7 @@ class FolderWindow(QDialog):
             short = end.in_words() if end.complete else f"stopped, {end.in_words()}"
             text, style = f"{end.in_words()}, in {format_seconds(end.seconds)}. Table: {end.table}", ""
             if end.count("outdated"):
-                text += f". What is outdated was made from another input or with other settings, and is kept: {REPLACE}"
+                text += f". What is outdated was kept; tick {REPLACE!r} to make it again"
             if end.not_done or not end.complete:
                 style = AMBER
             if not end.complete:
@@ -271,7 +274,6 @@ class FolderField(QWidget):
         self.field.setToolTip(tip)
         self.field.editingFinished.connect(self.changed)
         self.button.setToolTip(tip)
-        self.button.setAutoDefault(False)
         self.button.clicked.connect(self._on_choose)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)

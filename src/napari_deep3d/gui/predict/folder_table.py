@@ -72,7 +72,7 @@ class BatchModel(QAbstractTableModel):
         return None
 
     def _text(self, row: BatchRow, column: int) -> str:
-        time = "" if row.seconds is None else format_seconds(row.seconds)
+        time = "" if row.seconds is None else "< 1 s" if row.seconds < 1 else format_seconds(row.seconds)
         return (row.file, row.image, row.state, row.reason, time)[column]
 
 
