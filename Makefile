@@ -168,6 +168,7 @@ training: setup
 figures: setup
 	$(BIN)/python -m benchmarks.prediction.nucleus --no-deconvolution
 	$(BIN)/python -m tools.figures.predict_window
+	$(BIN)/python -m tools.figures.batch_window
 	$(BIN)/python -m tools.figures.register_window
 	$(BIN)/python -m tools.figures.compare_window
 	$(BIN)/python -m tools.figures.train_window --start generalist --steps 100

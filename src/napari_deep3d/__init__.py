@@ -9,10 +9,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_deep3d.api import adapt, evaluate, pairs_from_sim, predict, register, simulate, train
+    from napari_deep3d.api import adapt, evaluate, pairs_from_sim, predict, predict_folder, register, simulate, train
     from napari_deep3d.core import InputError
 
-__all__ = ["InputError", "adapt", "evaluate", "pairs_from_sim", "predict", "register", "simulate", "train"]
+__all__ = [
+    "InputError",
+    "adapt",
+    "evaluate",
+    "pairs_from_sim",
+    "predict",
+    "predict_folder",
+    "register",
+    "simulate",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -50,6 +50,9 @@ from napari_deep3d.jobs.evaluate_report import check_report, write_report
 from napari_deep3d.jobs.grid_frames import GridFolder, GridPair, pair_from_frames, pairs_from_frames
 from napari_deep3d.jobs.predict import Prediction, predict_volume
 from napari_deep3d.jobs.predict_file import FilePrediction, Times, predict_file, uncertainty_path
+from napari_deep3d.jobs.predict_folder import PredictedFolder
+from napari_deep3d.jobs.predict_folder import predict_folder as predict_stacks
+from napari_deep3d.jobs.predict_folder_items import ResultSuffix, Wanted
 from napari_deep3d.jobs.register import RegisteredFolder, RegisteredPair, StackSource, register_folders, register_pair
 from napari_deep3d.jobs.simulate import Simulated, simulate_pairs
 from napari_deep3d.jobs.train import TrainResult, train_model
@@ -275,6 +278,58 @@ def predict(
                 about = result.provenance()
                 write_stack(path, data, result.spacing_um, overwrite=overwrite, description=about)
     return result
+
+
+def predict_folder(
+    folder: File,
+    output: File,
+    *,
+    channel: int | None = None,
+    time: Times = None,
+    position: int | None = None,
+    axes: str | None = None,
+    suffix: ResultSuffix = ".ome.tif",
+    overwrite: bool = False,
+    on_event: OnEvent | None = None,
+    stop: Stop = never,
+    **settings: Unpack[PredictSettings],
+) -> PredictedFolder:
+    """Predict every stack of a folder into another folder; one that cannot be used stops no other.
+
+    Results that are there are left alone, so that a second call does what is missing.
+
+    Parameters
+    ----------
+    folder, output : str or Path
+        Folder of the stacks, and that for the results, which is made.
+    channel, time, position, axes
+        What of each file, as in :func:`predict`; all of it by default: a file for each position and channel, with all
+        time points.
+    suffix : str
+        Ending of the results: ".ome.tif" or ".ome.zarr".
+    overwrite : bool
+        Whether results may be replaced that were made from another input or with other settings.
+    on_event, stop
+        As in :func:`predict`; a further event is the row of a stack whenever it changes.
+    **settings
+        As in :func:`predict`.
+
+    Returns
+    -------
+    PredictedFolder
+        In ``rows`` how each stack stands, and why; if it was stopped, ``complete`` is false.
+
+    Raises
+    ------
+    InputError
+        If the folders or a setting cannot be used.
+    StoppedError
+        If it was stopped before the files were looked at.
+    """
+    config = PredictConfig.checked(**settings)
+    wanted = Wanted(channel, time, position, axes)
+    job = predict_stacks(folder, output, config, wanted, suffix=suffix, overwrite=overwrite, stop=stop)
+    return drain(job, on_event)
 
 
 @overload

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.io import open_stack, open_stacks
+from napari_deep3d.io import find_stacks, open_stack, open_stacks
 from tests.helpers.ome_files import block, image, ome, uuid, write_pages
 
 Stack = NDArray[np.uint16]
@@ -315,3 +315,14 @@ def test_a_preview_among_the_pages_is_no_plane(tmp_path: Path, stack: Stack) -> 
     xml = ome(image(SIZES, [block(z + 1, Z=z) for z in range(6)]))
     path = write_pages(tmp_path / "a.ome.tif", [stack[0, ::4, ::4], *stack], xml)
     np.testing.assert_array_equal(open_stack(path).volume().data[...], stack)
+
+
+def test_an_image_in_several_files_names_them(tmp_path: Path, stack: Stack) -> None:
+    names = ["set_c0.ome.tif", "set_c1.ome.tif"]
+    blocks = [block(z, names[c], c, Z=z, C=c) for c in range(2) for z in range(6)]
+    for c, name in enumerate(names):
+        write_pages(tmp_path / name, stack, ome(image((1, 2, *SIZES[2:]), blocks), number=c))
+    files = tuple(tmp_path / name for name in names)
+    assert [[image.files for image in find_stacks(file)] for file in files] == [[files]] * 2
+    alone = position_set(tmp_path, stack)[0]
+    assert [image.files for image in find_stacks(alone)] == [()]

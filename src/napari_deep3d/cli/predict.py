@@ -16,8 +16,12 @@ DEFAULT = PredictConfig()
 
 
 def predict(
-    stack: Annotated[Path, typer.Argument(help="Wide-field stack: TIFF, OME-Zarr, ND2, LIF, CZI or IMS.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Result: .tif, .tiff or .zarr.")],
+    stack: Annotated[
+        Path, typer.Argument(help="Wide-field stack: TIFF, OME-Zarr, ND2, LIF, CZI or IMS; or a folder of them.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Result: .tif, .tiff or .zarr; of a folder of stacks a folder.")
+    ],
     model: Annotated[str, setting(PredictConfig, "model")] = DEFAULT.model,
     channel: Annotated[int | None, typer.Option(help="Channel, counted from 0.")] = None,
     time: Annotated[str | None, typer.Option(help="Time point, counted from 0, or all.")] = None,
@@ -33,10 +37,11 @@ def predict(
     uncertainty: Annotated[
         bool, setting(PredictConfig, "uncertainty", "written to NAME-uncertainty", flag="--uncertainty")
     ] = DEFAULT.uncertainty,
+    file_format: Annotated[str, typer.Option("--format", help="Results of a folder of stacks (tif, zarr).")] = "tif",
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
 ) -> None:
-    """Predict a confocal-like stack from a wide-field stack."""
+    """Predict a confocal-like stack from a wide-field stack, or from each stack of a folder."""
     config = PredictConfig.checked(
         model=model,
         spacing_um=options.parse_spacing(spacing),
@@ -50,7 +55,15 @@ def predict(
     )
     when = options.parse_time(time)
     from napari_deep3d.jobs.predict_file import predict_file
+    from napari_deep3d.jobs.predict_folder import is_folder_of_stacks
 
+    if is_folder_of_stacks(stack, output):
+        from napari_deep3d.cli.predict_folder import predict_stacks
+        from napari_deep3d.jobs.predict_folder_items import Wanted
+
+        wanted = Wanted(channel, when, position, axes)
+        predict_stacks(stack, output, config, wanted, file_format, overwrite, as_json)
+        return
     done = run(
         lambda stop: predict_file(
             stack,

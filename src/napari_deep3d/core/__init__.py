@@ -31,6 +31,7 @@ from napari_deep3d.core.config import (
 from napari_deep3d.core.doubts import doubt_spacing, doubt_spacings
 from napari_deep3d.core.errors import InputError, NoImageError, is_out_of_memory
 from napari_deep3d.core.events import (
+    BatchRow,
     Clock,
     Event,
     Job,
@@ -39,6 +40,7 @@ from napari_deep3d.core.events import (
     Pause,
     Preview,
     Progress,
+    RowState,
     Steps,
     Stop,
     StoppedError,

@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from napari_deep3d.core.types import Box, FloatArray, Spacing
 
@@ -77,7 +77,29 @@ class Notice:
     message: str
 
 
-Event = Progress | TileDone | Metrics | Preview | Notice
+RowState = Literal["waiting", "running", "done", "skipped", "outdated", "failed", "stopped"]
+"""How one of many stacks stands. ``skipped``: nothing is to be done; ``outdated``: its result is there, but made from
+another input or with other settings; ``stopped``: ended before its end."""
+
+
+@dataclass(frozen=True)
+class BatchRow:
+    """One of many stacks that a job works through: a row of its table, as it is from now on.
+
+    ``number`` is its place in the table, ``image`` what of the file it is, ``reason`` why it is as it is, or what to
+    know of the result, ``seconds`` the time that it took, ``output`` the name of the result.
+    """
+
+    number: int
+    file: str
+    image: str = ""
+    state: RowState = "waiting"
+    reason: str = ""
+    seconds: float | None = None
+    output: str = ""
+
+
+Event = Progress | TileDone | Metrics | Preview | Notice | BatchRow
 Job = Generator[Event, None, T]
 Steps = Generator[float, None, T]
 """A part of a job that takes long: yields the share that is done, rising to 1, wherever it can be left, and returns its

@@ -72,6 +72,18 @@ def open_stack(path: str | Path, position: int | None = None, axes: str | None =
     return stacks[index].open()
 
 
+def find_stacks(path: str | Path, axes: str | None = None) -> list[FoundImage]:
+    """Find the stacks of a file without opening them; their order is that of ``position``.
+
+    ``axes`` and errors are as of :func:`open_stack`; if no image is a stack, the error says what the first one is.
+    """
+    images = _find_images(Path(path), axes)
+    problems = [image.problem for image in images if image.problem is not None]
+    if problems and len(problems) == len(images):
+        raise problems[0]
+    return [image for image in images if image.problem is None]
+
+
 def open_stacks(path: str | Path) -> list[StackFile]:
     """Open all stacks of a file, as :func:`open_stack` does one; none if its images are photos, planes and the like.
 

@@ -270,12 +270,15 @@ class FoundImage:
         Why it is no z-stack of grey values.
     open : callable
         Makes it a StackFile; InputError if it cannot be read.
+    files : tuple of Path
+        The files that hold its planes, where these are several.
     """
 
     name: str
     size: str
     problem: InputError | None
     open: Callable[[], StackFile] = field(repr=False)
+    files: tuple[Path, ...] = ()
 
 
 def found_image(name: str, open_image: Callable[[], StackFile]) -> FoundImage:

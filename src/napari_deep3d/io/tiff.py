@@ -126,7 +126,9 @@ def _found(path: Path, tif: tifffile.TiffFile, image: TiffImage) -> FoundImage:
             data = StackView(_voxels(path, series), axes, fixed={"R": image.position}, name=name)
         return StackFile(path, name, data, *image.about, position=image.name, missing=image.missing)
 
-    return FoundImage(image.name, size_in_words(axes, series.shape), problem, open_image)
+    pages = series if series.is_multifile else ()
+    files = sorted({Path(page.parent.filehandle.path) for page in pages if page is not None})
+    return FoundImage(image.name, size_in_words(axes, series.shape), problem, open_image, tuple(files))
 
 
 @contextmanager

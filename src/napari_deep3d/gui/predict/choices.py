@@ -99,9 +99,12 @@ class Session(StackSelection):
         """Return all choices as one checked request, or raise InputError if one is missing or wrong."""
         volume = self.volume()
         volume.require_spacing_um()
+        return Request(volume, self.config(), self._series(volume))
+
+    def config(self, **further: Any) -> PredictConfig:
+        """How to predict, as chosen, with further settings; InputError if one is wrong."""
         chosen = {"model": self.model, "quality": self.quality, "deepest": self.deepest}
-        chosen |= {"uncertainty": self.uncertainty} | self.advanced
-        return Request(volume, PredictConfig.checked(**chosen), self._series(volume))
+        return PredictConfig.checked(**chosen, uncertainty=self.uncertainty, **self.advanced, **further)
 
     def times(self) -> tuple[int, int] | None:
         """Position and length of the time axis of the chosen layer; None if it has none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.layers import Image
@@ -15,6 +16,7 @@ from napari_deep3d.core import Event, InputError, Notice, PredictConfig, TileDon
 from napari_deep3d.core.novelty.explain import Novelty
 from napari_deep3d.gui.predict.adapt import Adapt, AdaptPart
 from napari_deep3d.gui.predict.choices import HowToPredict, ListModels, ModelSelector, PredictAdvanced, Request, Session
+from napari_deep3d.gui.predict.folder import FolderPart, PredictFolder
 from napari_deep3d.gui.predict.run import Predict, PredictionRun
 from napari_deep3d.gui.predict.save import SaveResult
 from napari_deep3d.gui.shared import (
@@ -35,6 +37,7 @@ from napari_deep3d.gui.shared import (
 from napari_deep3d.jobs.adapt import adapt_model
 from napari_deep3d.jobs.models import list_models, model_stamp
 from napari_deep3d.jobs.predict import Prediction, predict_volume
+from napari_deep3d.jobs.predict_folder import predict_folder
 from napari_deep3d.jobs.predict_input import novelty_of
 from napari_deep3d.jobs.predict_plan import PredictionPlan, plan_prediction
 from napari_deep3d.jobs.predict_series import predict_volumes
@@ -52,7 +55,7 @@ class PredictPanel(QWidget):
     """Choose a stack and a model, see what will happen, predict, stop.
 
     The choices are kept in ``session``; the callables plan a prediction, make its job, compare a stack with a model,
-    list the models, and adapt one.
+    list the models, adapt one, and predict a folder.
     """
 
     compare_requested = Signal(object, object)
@@ -69,6 +72,7 @@ class PredictPanel(QWidget):
         find_novelty: FindNovelty = novelty_of,
         models: ListModels = list_models,
         adapt: Adapt = adapt_model,
+        predict_folder: PredictFolder = predict_folder,
     ) -> None:
         super().__init__()
         self._viewer, self._session = viewer, session
@@ -93,6 +97,9 @@ class PredictPanel(QWidget):
         self.adapt = AdaptPart(session, adapt)
         self.adapt.adapted.connect(self.choose_model)
         self.adapt.went_back.connect(self.choose_model)
+        self.folder = FolderPart(session, predict_folder)
+        self.folder.shown.connect(self.refresh)
+        self.folder.window_.result_requested.connect(self._open)
         self.advanced = PredictAdvanced()
         self.advanced.changed.connect(lambda: session.update(advanced=self.advanced.values()))
         self.run_button = RunButton("Predict confocal", PREDICT_TIP, stop_tip=STOP_TIP)
@@ -117,7 +124,7 @@ class PredictPanel(QWidget):
             self.adapt,  # last: open, it would push the button that predicts out of a small window
         )
         stack_up(self._rest, *rest)
-        stack_up(self, self.empty, self._choices, self._rest, is_panel=True)
+        stack_up(self, self.empty, self._choices, self._rest, self.folder, is_panel=True)
         # The names by which scripts drive the panel.
         self.button, self.bar = self.run_button.button, self.run_button.bar
         self.uncertainty = self.how.uncertainty
@@ -134,7 +141,9 @@ class PredictPanel(QWidget):
         """Show what follows from the choices."""
         session, layer, request = self._session, self._session.layer, None
         self.empty.setVisible(layer is None)
-        self._choices.setVisible(self.stack.chooser.layer_choice.count() > 0)
+        has_layers = self.stack.chooser.layer_choice.count() > 0
+        self._choices.setVisible(has_layers or self.folder.is_open)  # a folder is predicted with them, too
+        self.stack.setVisible(has_layers)
         self._rest.setVisible(layer is not None or self.run_button.is_running or self.adapt.run_button.is_running)
         self.doubt.show_text("" if layer is None else doubt_about(layer))
         if layer != self._shown_layer:
@@ -177,16 +186,17 @@ class PredictPanel(QWidget):
 
     def under_way(self, closes_window: bool = False) -> str:
         """What runs, and what is kept of it if the dock or the whole window is closed; empty if nothing runs."""
-        adapting = self.adapt.under_way()
+        others = f"{self.adapt.under_way()} {self.folder.under_way()}".strip()
         if not self.run_button.is_running:
-            return adapting
+            return others
         kept = "nothing of it is kept" if closes_window else "its finished part is kept as a layer"
-        return f"A prediction from {self._predicted_from!r} is under way; {kept}. {adapting}".strip()
+        return f"A prediction from {self._predicted_from!r} is under way; {kept}. {others}".strip()
 
     def shut_down(self) -> None:
         """Stop what runs, keep the finished part, and forget the viewer, since the dock goes."""
         self.run_button.close_run()
         self.adapt.shut_down()
+        self.folder.shut_down()
         self.save.close_run()
         self._plan.shut_down()
         self.novelty.shut_down()
@@ -273,6 +283,9 @@ class PredictPanel(QWidget):
             layers.selection.active = source
         self.message.show_text(outcome.text, STYLES[outcome.kind])
         self._refresh_buttons()
+
+    def _open(self, path: Path) -> None:
+        self._viewer.open(str(path), plugin="napari-deep3d")
 
     def _on_compare(self) -> None:
         if self._pair is not None:
