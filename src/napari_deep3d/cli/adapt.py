@@ -39,8 +39,8 @@ def adapt(
     given = options.parse_given(
         numerical_aperture=numerical_aperture, immersion_index=immersion_index, emission_nm=emission_nm, minutes=minutes
     )
-    chosen = {"model": model, "spacing_um": options.parse_spacing(spacing), "deepest": deepest, "device": device}
-    chosen |= {"seed": seed} | given
+    own = {"model": model, "spacing_um": options.parse_spacing(spacing), "deepest": deepest}
+    chosen = own | {"device": device, "seed": seed} | given
     from napari_deep3d.io import open_stack
     from napari_deep3d.jobs.adapt import adapt_model, settings_for
 
