@@ -12,6 +12,8 @@ import pytest
 import scipy.ndimage as ndi
 from numpy.typing import NDArray
 
+os.environ["NAPARI_CONFIG"] = ""  # napari reads and writes no preferences of the user's
+
 NEEDS_SCREEN = {"make_napari_viewer", "qtbot", "qapp"}
 NO_SCREEN = "no screen: neither a display nor Xvfb with pytest-xvfb"
 

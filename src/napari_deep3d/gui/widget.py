@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import napari.viewer
 from napari.layers import Image
@@ -16,11 +16,13 @@ from napari_deep3d.gui.main_window import Companion, main_window
 from napari_deep3d.gui.predict.choices import Session
 from napari_deep3d.gui.predict.panel import PredictPanel
 from napari_deep3d.gui.register.panel import RegisterPanel
-from napari_deep3d.gui.shared import AMBER, Line, stack_up
+from napari_deep3d.gui.shared import AMBER, Line, PreferenceFollower, stack_up
 from napari_deep3d.gui.train.panel import TrainPanel
 
 WIDTH = 380
 MIN_WIDTH = 330
+LISTING_MS = 500
+"""From the last letter of a folder typed into napari's preferences until its models are listed."""
 CLOSE_BUTTON = "QTitleBarCloseButton"
 """Name that napari's style sheets give the x of a dock."""
 CLOSE_QUESTION = "ConfirmCloseDialog"
@@ -83,6 +85,13 @@ class Deep3DWidget(QWidget):
                 if leave != own:
                     entered.connect(leave)
 
+        # 4. What napari's preferences say, now and whenever they are changed; a folder is typed letter by letter.
+        self._listing = QTimer(self)
+        self._listing.setSingleShot(True)
+        self._listing.setInterval(LISTING_MS)
+        self._listing.timeout.connect(self._list_models)
+        self._preferences = PreferenceFollower(self._prefer)
+
     def show_panel(self, name: PanelName) -> None:
         """Bring a panel to the front."""
         self.tabs.setCurrentIndex(get_args(PanelName).index(name))
@@ -131,6 +140,7 @@ class Deep3DWidget(QWidget):
         self.register_panel.shut_down()
         self.train_panel.shut_down()
         self.compare_panel.shut_down()
+        self._preferences.shut_down()
 
     def _settle_in(self) -> None:
         """Get to know the window, once the dock is in it."""
@@ -175,6 +185,16 @@ class Deep3DWidget(QWidget):
             line.setMinimumWidth(MIN_WIDTH)
             line.show_text(self.under_way(closes_window=True))
             layout.addWidget(line)
+
+    def _prefer(self, values: Mapping[str, Any]) -> None:
+        self.predict_panel.advanced.prefer(values)
+        self.train_panel.options.advanced.prefer(values)
+        if "models_folder" in values:
+            self._listing.start()
+
+    def _list_models(self) -> None:
+        self.predict_panel.refresh_models()
+        self.train_panel.options.refresh()
 
     def _compare(self, source: Image, result: Image) -> None:
         self.show_panel("Compare")

@@ -8,6 +8,9 @@ from importlib.metadata import PackageNotFoundError, version
 
 import psutil
 
+from napari_deep3d.jobs.models import user_folder
+from napari_deep3d.jobs.preferences import read_preferences
+
 PACKAGES = (
     "napari-deep3d",
     "napari",
@@ -23,11 +26,12 @@ PACKAGES = (
 
 
 def describe_machine() -> dict[str, object]:
-    """Versions, devices, threads, memory in GB, whether the processor has bfloat16: plain values for a bug report."""
+    """Versions, devices, memory in GB, where models are, napari's preferences: plain values for a bug report."""
     import torch
 
     from napari_deep3d.nn.devices import choose_device, choose_precision, cpu_has_bfloat16, device_label
 
+    models_folder = user_folder()  # of this program, so before napari and its preferences are loaded
     device = choose_device("auto")
     packages = {}
     for name in PACKAGES:
@@ -44,4 +48,6 @@ def describe_machine() -> dict[str, object]:
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "memory_free_gb": round(psutil.virtual_memory().available / 1e9, 1),
         "cpu_bfloat16_in_hardware": cpu_has_bfloat16(),
+        "models_folder": str(models_folder),
+        "napari_preferences": read_preferences().model_dump(),
     }

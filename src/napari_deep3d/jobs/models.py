@@ -6,6 +6,7 @@ import filecmp
 import os
 import re
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import platformdirs
 
 from napari_deep3d.core import InputError, writing
 from napari_deep3d.data import MODELS
+from napari_deep3d.jobs.preferences import read_preferences
 
 if TYPE_CHECKING:
     from napari_deep3d.nn.model_file import ModelInfo
@@ -34,9 +36,29 @@ class ModelEntry:
 
 
 def user_folder() -> Path:
-    """Where imported models live: $NAPARI_DEEP3D_MODELS, or the user's data folder."""
+    """Where the user's models live: $NAPARI_DEEP3D_MODELS, the folder in napari's preferences, or the data folder.
+
+    The preferences count where napari is loaded, as in its window: loading it takes too long for a command.
+    """
     given = os.environ.get(FOLDER_VARIABLE)
-    return Path(given) if given else platformdirs.user_data_path("napari-deep3d") / "models"
+    if given:
+        return Path(given)
+    return _preferred_folder() or platformdirs.user_data_path("napari-deep3d") / "models"
+
+
+def missing_folder() -> str:
+    """Say that the folder of models in napari's preferences is not there; empty if it is, or if none is named."""
+    preferred = None if os.environ.get(FOLDER_VARIABLE) else _preferred_folder()
+    if preferred is None or preferred.is_dir():
+        return ""
+    return (
+        f"There is no folder {preferred} (File > Preferences > napari-deep3d) yet: it is made when a model is kept, "
+        "and only bundled models are listed until then."
+    )
+
+
+def _preferred_folder() -> Path | None:
+    return read_preferences().models_path if "napari.settings" in sys.modules else None
 
 
 def list_models() -> list[ModelEntry]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
@@ -13,9 +13,11 @@ from qtpy.QtWidgets import QCheckBox, QFileDialog, QWidget
 
 from napari_deep3d.core import DEFAULT_MODEL, Deepest, InputError, PredictConfig, Quality, Volume
 from napari_deep3d.gui.shared import (
+    AMBER,
     Choice,
     ConfigForm,
     FormRow,
+    Line,
     NumberField,
     StackSelection,
     full_data,
@@ -24,7 +26,7 @@ from napari_deep3d.gui.shared import (
     stack_up,
     time_axis,
 )
-from napari_deep3d.jobs.models import ModelEntry
+from napari_deep3d.jobs.models import ModelEntry, missing_folder
 
 BYTES_PER_VOXEL = 4
 """Of a result."""
@@ -139,7 +141,8 @@ class ModelSelector(QWidget):
         self._files: list[str] = []
         self.choice = Choice("The model to predict with; your own are listed under their names")
         self.choice.activated.connect(self._on_chosen)
-        stack_up(self, make_form({"Model": self.choice}))
+        self.folder_hint = Line(AMBER)
+        stack_up(self, make_form({"Model": self.choice}), self.folder_hint)
         self.refresh()
 
     def refresh(self) -> None:
@@ -153,6 +156,7 @@ class ModelSelector(QWidget):
             elif entries:
                 self._session.update(model=entries[0][1])
         self.choice.fill([*entries, (OPEN_FILE, None)], self._session.model)
+        self.folder_hint.show_text(missing_folder())
 
     def _on_chosen(self, _index: int) -> None:
         model = self.choice.currentData()
@@ -205,3 +209,8 @@ class PredictAdvanced(ConfigForm):
         """Return what is not left at auto, as fields of a :class:`PredictConfig`."""
         memory_bytes = int(self.memory.value() * 1e9)
         return super().values() | ({"memory_bytes": memory_bytes} if memory_bytes else {})
+
+    def prefer(self, values: Mapping[str, Any]) -> None:
+        """Show the values of napari's preferences, that of the memory too."""
+        super().prefer(values)
+        self.memory.setValue(values.get("memory_gb", self.memory.value()))

@@ -22,6 +22,7 @@ from napari_deep3d.gui.shared.layers import (
 )
 from napari_deep3d.gui.shared.number_field import CountField, NumberField
 from napari_deep3d.gui.shared.pair_selector import PairSelector, guess_pair
+from napari_deep3d.gui.shared.preferences import PreferenceFollower
 from napari_deep3d.gui.shared.run_button import RunButton
 from napari_deep3d.gui.shared.stack_selection import StackSelection
 from napari_deep3d.gui.shared.stack_selector import EmptyState, StackPart
@@ -79,6 +80,7 @@ __all__ = [
     "PairSelector",
     "PlacedStack",
     "Plot",
+    "PreferenceFollower",
     "Run",
     "RunButton",
     "StackPart",

@@ -89,6 +89,11 @@ class ConfigForm(QCollapsible):
             if field.enabled and field.value != self._infos[name].default
         }
 
+    def prefer(self, values: Mapping[str, Any]) -> None:
+        """Show the values of napari's preferences, by name, where there are fields for them."""
+        for name in values.keys() & self.fields.keys():
+            self.fields[name].value = values[name]
+
     def enable(self, name: str, is_enabled: bool, reason: str = "") -> None:
         """Let a field be chosen, or not; its tool tip says why not."""
         self.fields[name].enabled = is_enabled

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QLineEdit, QPushButton, QWidget
@@ -154,6 +156,10 @@ class TrainAdvanced(ConfigForm):
         for name in self.fields.keys() & set(FIXED_BY_START):
             self.enable(name, not starts_from_model, FIXED_TIP)
         self.enable("iterations", sets_steps)
+
+    def prefer(self, values: Mapping[str, Any]) -> None:
+        """Show the values of napari's preferences; float16 is for predictions only."""
+        super().prefer({name: "auto" if value == "float16" else value for name, value in values.items()})
 
     def _on_folder(self) -> None:
         name = QFileDialog.getExistingDirectory(self, "Folder of trainings", str(self.folder))
