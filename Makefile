@@ -1,6 +1,7 @@
 # make demo   set up and run the main job on the bundled sample
 # make test   set up and run all checks
 # make check  the quick ones, before a commit
+# make docs   the pages as a site, in build/site; make examples runs the examples of some
 # Python 3.11 or newer is needed; another one than python3 by: make test PYTHON=python3.12
 
 PYTHON ?= python3
@@ -19,7 +20,7 @@ CHOOSING_SAMPLES = --from data/real/choosing/pollen.ome.tif --from data/real/cho
 TEST_SAMPLES = --from data/real/testing/fly_neuron.ome.tif --from data/real/testing/cortex_neurons.ome.tif
 # configs/study begins from the second model: git show 5a47520:src/napari_deep3d/models/generalist.safetensors > data/second.safetensors
 
-.PHONY: demo test check setup system lint types layers plugin pytest samples model model-pairs study unseen foreign adapt widening held-out tiles registration training results figures clean
+.PHONY: demo test check docs examples setup system lint types layers plugin pytest samples model model-pairs study unseen foreign adapt widening held-out tiles registration training results figures clean
 
 demo: setup
 	$(BIN)/napari-deep3d demo
@@ -56,6 +57,17 @@ plugin: setup
 # One process for each processor, and in each one thread.
 pytest: setup
 	$(PYTEST)
+
+# A warning is an error: a link that leads nowhere, a page that is on no list.
+docs: setup $(VENV)/.docs
+	$(BIN)/sphinx-build -W --keep-going --quiet docs build/site
+
+$(VENV)/.docs: pyproject.toml
+	$(BIN)/python -m pip install --quiet $(CONSTRAINTS) -e '.[docs]'
+	touch $@
+
+examples: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m tools.examples
 
 # What follows rebuilds what is shipped; it takes long.
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib
+import os
 import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from importlib.metadata import metadata
 from importlib.resources import files
@@ -21,7 +23,7 @@ import napari_deep3d
 from napari_deep3d.cli.app import app
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 HEAVY = {"torch", "qtpy", "PyQt6", "PySide6", "napari", "tifffile", "zarr", "scipy", "skimage", "matplotlib"}
 IMPORT_SECONDS = 0.3
@@ -33,6 +35,8 @@ PROGRAMS = {
 VGG = "data/vgg16_conv1_1-conv3_3_fp16.safetensors"
 PREFIX = r"\w+=.*|do|then|else|[{}]"
 """What may stand before a command."""
+OWN_ADDRESS = r"https://(github|raw\.githubusercontent)\.com/napari-deep3d/napari-deep3d/(blob/|raw/)?main/"
+"""Addresses of files as they are on the main branch."""
 MEASURE = """
 import sys, time
 start = time.perf_counter()
@@ -108,12 +112,16 @@ def prose(page: Path) -> str:
 
 
 def links(page: Path) -> Iterator[str]:
-    """Targets of links and pictures that lead to no other server."""
+    """Targets of links and pictures that lead to no other server, or to this repository."""
     text = prose(page)
     found = re.findall(r"\]\(\s*<?([^)\s>]+)>?(?:\s+\"[^\"]*\")?\s*\)", text)
     found += re.findall(r"(?:src|href)=\"([^\"]+)\"", text)
     found += re.findall(r"^\[[^\]]+\]:\s*(\S+)", text, flags=re.MULTILINE)
-    return (target for target in found if not re.match(r"[a-z][a-z0-9+.-]*:|//", target))
+    for target in found:
+        if own := re.match(OWN_ADDRESS, target):
+            yield os.path.relpath(ROOT / target[own.end() :], page.parent)
+        elif not re.match(r"[a-z][a-z0-9+.-]*:|//", target):
+            yield target
 
 
 def anchors(page: Path) -> set[str]:
@@ -131,6 +139,38 @@ def test_links_lead_somewhere(page: Path) -> None:
         if not target.exists() or (anchor and target.suffix == ".md" and anchor not in anchors(target)):
             wrong.append(link)
     assert wrong == []
+
+
+def test_every_page_is_on_the_site_and_in_its_index() -> None:
+    folder = ROOT / "docs"
+    pages = {page.relative_to(folder).with_suffix("").as_posix() for page in folder.rglob("*.md")} - {"index"}
+    listed = set(re.findall(r"^ *- file: (\S+)", (folder / "toc.yml").read_text(encoding="utf-8"), flags=re.MULTILINE))
+    index = set(links(folder / "index.md"))
+    assert pages <= listed
+    assert {page for page in pages if not any(target.startswith(f"{page}.") for target in index)} == set()
+
+
+def test_version_and_addresses_are_the_same_everywhere() -> None:
+    about = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    recipe = (ROOT / "recipe" / "recipe.yaml").read_text(encoding="utf-8")
+    newest = re.search(r"^## \[([\d.]+)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert newest is not None
+    assert newest[1] == about["version"]
+    assert f"\nversion: {about['version']}\n" in citation
+    assert f"  version: {about['version']}\n" in recipe
+    assert about["urls"]["Repository"] in citation
+    assert about["urls"]["Repository"] in recipe
+
+
+def test_the_recipe_needs_what_the_package_needs() -> None:
+    about = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    recipe = (ROOT / "recipe" / "recipe.yaml").read_text(encoding="utf-8")
+    run = recipe.partition("  run:\n")[2].partition("\ntests:")[0]
+    names = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+    needed = {re.sub(r"^[\w-]+", lambda name: names.get(name[0], name[0]), line) for line in about["dependencies"]}
+    listed = {line.strip().removeprefix("- ").replace(" ", "") for line in run.splitlines() if "- " in line}
+    assert needed <= listed
 
 
 def blocks(page: Path, *languages: str) -> Iterator[str]:
@@ -209,12 +249,15 @@ def test_the_checks_of_pages_see_what_is_wrong(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text(
         "# A title: here\n[a](missing.md) [b](#a-title-here) [c](#nowhere) [d](https://example.org)\n"
+        "![e](https://raw.githubusercontent.com/napari-deep3d/napari-deep3d/main/docs/images/missing.png)\n"
         "```bash\nnapari-deep3d predict a.tif -o b.tif --colour red  # note\n```\n"
         '```sh\nout="x/$(basename "$f")"\n[ -e a ] && { pip list; break; }\n```\n'
         "```console\n$ napari-deep3d models list\ngeneralist: bundled\n```\n"
         "```python\nimport napari_deep3d\nnapari_deep3d.sharpen('[x](y.md)')\n```\n"
     )
-    assert list(links(page)) == ["missing.md", "#a-title-here", "#nowhere"]
+    *near, picture = links(page)
+    assert near == ["missing.md", "#a-title-here", "#nowhere"]
+    assert (tmp_path / picture).resolve() == ROOT / "docs" / "images" / "missing.png"
     assert anchors(page) == {"a-title-here"}
     first, test, listing, end, second = commands(page)
     assert (test[0], listing[0], end[0]) == ("[", "pip", "break")
