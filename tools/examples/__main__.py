@@ -24,7 +24,7 @@ PAGES = {
     "docs/python.md": "",
     "docs/few_pairs.md": f"""
         mkdir -p raw/confocal raw/widefield
-        for number in 1 2 3 4 5; do
+        for number in 1 2 5; do
             cp '{THICK_CONFOCAL}' raw/confocal/field_$number.tif
             cp '{THICK_WIDEFIELD}' raw/widefield/field_$number.tif
         done
