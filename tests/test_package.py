@@ -150,6 +150,13 @@ def test_every_page_is_on_the_site_and_in_its_index() -> None:
     assert {page for page in pages if not any(target.startswith(f"{page}.") for target in index)} == set()
 
 
+def test_every_public_name_is_in_the_reference() -> None:
+    listed = re.findall(
+        r"^\.\. auto(?:function|exception):: (\S+)", (ROOT / "docs" / "api.rst").read_text(), re.MULTILINE
+    )
+    assert set(napari_deep3d.__all__) <= set(listed)
+
+
 def test_version_and_addresses_are_the_same_everywhere() -> None:
     about = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
