@@ -9,13 +9,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_deep3d.api import adapt, evaluate, pairs_from_sim, predict, predict_folder, register, simulate, train
+    from napari_deep3d.api import (
+        adapt,
+        evaluate,
+        export_model,
+        pairs_from_sim,
+        predict,
+        predict_folder,
+        register,
+        simulate,
+        train,
+    )
     from napari_deep3d.core import InputError
 
 __all__ = [
     "InputError",
     "adapt",
     "evaluate",
+    "export_model",
     "pairs_from_sim",
     "predict",
     "predict_folder",

@@ -47,6 +47,8 @@ from napari_deep3d.jobs.evaluate import Evaluation, evaluate_volumes
 from napari_deep3d.jobs.evaluate_figures import draw_evaluation
 from napari_deep3d.jobs.evaluate_file import EvaluatedFile, EvaluatedFolder, evaluate_file, evaluate_folders
 from napari_deep3d.jobs.evaluate_report import check_report, write_report
+from napari_deep3d.jobs.export_model import ExportedModel
+from napari_deep3d.jobs.export_model import export_model as export_job
 from napari_deep3d.jobs.grid_frames import GridFolder, GridPair, pair_from_frames, pairs_from_frames
 from napari_deep3d.jobs.predict import Prediction, predict_volume
 from napari_deep3d.jobs.predict_file import FilePrediction, Times, predict_file, uncertainty_path
@@ -759,6 +761,49 @@ def evaluate(
     if path is not None:
         write_report(path, found, draw_evaluation(found, stop))
     return found
+
+
+def export_model(
+    model: str,
+    output: File,
+    *,
+    file_format: Literal["safetensors", "onnx", "bioimageio"] | None = None,
+    authors: Sequence[str] = (),
+    licence: str = "",
+    overwrite: bool = False,
+    on_event: OnEvent | None = None,
+    stop: Stop = never,
+) -> ExportedModel:
+    """Write a model to a file for others: a copy, ONNX, or a package of bioimage.io.
+
+    Parameters
+    ----------
+    model : str
+        Name of a model, or a model file.
+    output : str or Path
+        File to write, ending in ``.safetensors``, ``.onnx`` or ``.zip``.
+    file_format : str, optional
+        "safetensors", "onnx" or "bioimageio"; by the ending if not given. The last two need
+        ``pip install "napari-deep3d[export]"``.
+    authors, licence : sequence of str, str
+        Of a package: who made the model, and the SPDX identifier of its licence. Bundled models have theirs.
+    overwrite, on_event, stop
+        As in :func:`predict`; it is stopped between steps.
+
+    Returns
+    -------
+    ExportedModel
+        The file, the largest difference between it and torch, and of a package how much tiles change its answer.
+
+    Raises
+    ------
+    InputError
+        If something given cannot be used, or a library is missing.
+    StoppedError
+        If it was stopped; nothing is written then.
+    """
+    job = export_job(model, output, file_format, authors=authors, licence=licence, overwrite=overwrite, stop=stop)
+    return drain(job, on_event)
 
 
 def train_config(preset: str, *settings: Mapping[str, Any]) -> TrainConfig:

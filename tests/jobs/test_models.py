@@ -14,7 +14,7 @@ import pytest
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.jobs import models
 from napari_deep3d.jobs.models import (
-    export_model,
+    copy_model,
     find_model,
     import_model,
     list_models,
@@ -134,26 +134,26 @@ def test_model_cannot_choose_where_it_is_written(
 
 def test_export_copies_a_model(folders: tuple[Path, Path], make_model: Make, tmp_path: Path) -> None:
     path = make_model(folders[0] / "b.safetensors")
-    target = export_model("b", tmp_path / "copy.safetensors")
+    target = copy_model("b", tmp_path / "copy.safetensors")
     assert target.read_bytes() == path.read_bytes()
     with pytest.raises(InputError, match="exists already"):
-        export_model("b", target)
-    assert export_model("b", target, overwrite=True) == target
+        copy_model("b", target)
+    assert copy_model("b", target, overwrite=True) == target
 
 
 def test_export_says_what_is_wrong(folders: tuple[Path, Path], make_model: Make, tmp_path: Path) -> None:
     make_model(folders[0] / "b.safetensors")
     with pytest.raises(InputError, match=r"does not end in \.safetensors"):
-        export_model("b", tmp_path / "copy.pt")
+        copy_model("b", tmp_path / "copy.pt")
     with pytest.raises(InputError, match=r"cannot write .*copy\.safetensors"):
-        export_model("b", tmp_path / "none" / "copy.safetensors")
+        copy_model("b", tmp_path / "none" / "copy.safetensors")
     with pytest.raises(InputError, match="there is no model 'x'"):
-        export_model("x", tmp_path / "copy.safetensors")
+        copy_model("x", tmp_path / "copy.safetensors")
 
 
 def test_export_of_a_missing_file_names_the_file_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no model file .*missing\.safetensors"):
-        export_model(str(tmp_path / "missing.safetensors"), tmp_path / "copy.safetensors")
+        copy_model(str(tmp_path / "missing.safetensors"), tmp_path / "copy.safetensors")
     assert list(tmp_path.glob("*.safetensors")) == []
 
 

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from napari_deep3d.cli import options
-from napari_deep3d.cli.console import report
-from napari_deep3d.jobs.models import export_model, import_model, list_models, model_info
+from napari_deep3d.cli.console import report, run
+from napari_deep3d.core import InputError
+from napari_deep3d.jobs.models import import_model, list_models, model_info
 
 models = typer.Typer(help="The models at hand: list, info, import, export.", invoke_without_command=True)
 
@@ -46,21 +47,49 @@ def info(
 
 @models.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="A .safetensors model file.")],
+    file: Annotated[Path, typer.Argument(help="Model file (.safetensors), or an exported model (.onnx, .zip).")],
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
 ) -> None:
-    """Check a model file and keep a copy that can be used by name."""
+    """Check a model file, or an exported model, and keep a copy that can be used by name."""
     entry = import_model(file, overwrite)
     report({"name": entry.name, "path": str(entry.path)}, as_json)
 
 
 @models.command()
 def export(
-    name: Annotated[str, typer.Argument(help="Name of a model.")],
-    file: Annotated[Path, typer.Argument(help="File to write, ending in .safetensors.")],
+    name: Annotated[str, typer.Argument(help="Name of a model, or a model file.")],
+    file: Annotated[Path | None, typer.Argument(hidden=True)] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File to write: .safetensors, .onnx or .zip.")
+    ] = None,
+    file_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="safetensors (a copy, the program's own), onnx (for other programs) or bioimageio (a package for "
+            "bioimage.io); by the ending if not given.",
+        ),
+    ] = None,
+    author: Annotated[
+        list[str] | None, typer.Option(help="Who made the model, for a package; once for each of several.")
+    ] = None,
+    licence: Annotated[
+        str, typer.Option("--licence", "--license", help="Licence of a package, such as CC-BY-4.0.")
+    ] = "",
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
 ) -> None:
-    """Copy a model to a file, to give it to others."""
-    report({"output": str(export_model(name, file, overwrite))}, as_json)
+    """Write a model to a file for others: a copy, ONNX, or a package of bioimage.io."""
+    target = output or file  # a second word was the only way once
+    if target is None or (output and file):
+        raise InputError("one file to write is needed: -o FILE, ending in .safetensors, .onnx or .zip.")
+    from napari_deep3d.jobs.export_model import export_model
+
+    done = run(
+        lambda stop: export_model(
+            name, target, file_format, authors=author or (), licence=licence, overwrite=overwrite, stop=stop
+        )
+    )
+    measured = {"largest_difference": done.largest_difference, "tile_difference": done.tile_difference}
+    report({"output": str(done.output)} | {key: value for key, value in measured.items() if value is not None}, as_json)

@@ -168,33 +168,60 @@ def keep_model(name: str, model: Path, replaces: bool) -> ModelEntry:
 
 
 def import_model(path: str | Path, overwrite: bool = False) -> ModelEntry:
-    """Check a model file and copy it to the user's models under its own name.
+    """Check a model file, or what was exported of one, and keep a copy among the user's models under its own name.
 
     InputError if it is not a model, or one of that name is there and ``overwrite`` is false.
     """
-    from napari_deep3d.nn.model_file import load_model
+    from napari_deep3d.nn.model_file import EXPORTED, load_model
 
+    if Path(path).suffix.lower() in EXPORTED:
+        with tempfile.TemporaryDirectory() as folder_name:
+            return import_model(_as_model_file(Path(path), Path(folder_name)), overwrite)
     _, info = load_model(path)
     name, folder = check_name(info.name), user_folder()
     folder.mkdir(parents=True, exist_ok=True)
     return ModelEntry(name, _copy(Path(path), folder / f"{name}{SUFFIX}", overwrite), False)
 
 
-def export_model(name: str, path: str | Path, overwrite: bool = False) -> Path:
-    """Copy a model to a file, to give it to others."""
+def _as_model_file(path: Path, folder: Path) -> Path:
+    """A model file made in a folder from an ONNX file, or from the one in a package, which the program exported."""
+    from napari_deep3d.nn.model_file import save_model
+    from napari_deep3d.nn.onnx_file import read_onnx
+
+    if not path.is_file():
+        raise InputError(f"there is no file {path}. Give a .safetensors file, or a model that was exported.")
+    if path.suffix.lower() == ".zip":
+        from napari_deep3d.jobs.bioimageio_package import unpack_weights
+
+        generator, info = read_onnx(unpack_weights(path, folder), path)
+    else:
+        generator, info = read_onnx(path)
+    return save_model(folder / f"model{SUFFIX}", generator, info)
+
+
+def copy_model(name: str, path: str | Path, overwrite: bool = False) -> Path:
+    """Copy a model to a model file, to give it to others."""
     target = Path(path)
     if target.suffix != SUFFIX:
         raise InputError(f"{target} does not end in {SUFFIX}; model files do. Give such a name.")
     source = find_model(name)
     model_info(str(source))
-    if not target.parent.is_dir():
-        raise InputError(f"cannot write {target}: there is no folder {target.parent}. Make it first, or give another.")
+    check_target(target, overwrite)
     return _copy(source, target, overwrite)
 
 
-def _copy(source: Path, target: Path, overwrite: bool) -> Path:
+def check_target(target: Path, overwrite: bool) -> None:
+    """Refuse (InputError) a file that cannot be written, or is there and must not be replaced."""
+    if not target.parent.is_dir():
+        raise InputError(f"cannot write {target}: there is no folder {target.parent}. Make it first, or give another.")
+    if target.is_dir():
+        raise InputError(f"{target} is a folder; a file is needed. Give another name.")
     if target.exists() and not overwrite:
         raise InputError(f"{target} exists already. Give another name, or --overwrite to replace it.")
+
+
+def _copy(source: Path, target: Path, overwrite: bool) -> Path:
+    check_target(target, overwrite)
     with writing(target, "Choose a folder that you may write to.") as part:
         shutil.copyfile(source, part)
     return target

@@ -14,6 +14,8 @@ from napari_deep3d.core.evaluation.uncertainty import Calibration
 from napari_deep3d.core.novelty.detector import NoveltyModel
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from napari_deep3d.nn.generator import Generator
 
 FORMAT_VERSION = 3
@@ -21,6 +23,8 @@ READABLE_VERSIONS = (1, 2, 3)
 """Version 1 knew the three-dimensional network on whole stacks alone, which is what later ones take as default; up to
 version 2 the network enlarged by nearest neighbours."""
 HEADER_KEY = "napari-deep3d"
+EXPORTED = (".onnx", ".zip")
+"""Endings of models exported for other programs."""
 SAVE_REMEDY = "Choose a folder that you may write to, or make room."
 
 
@@ -93,9 +97,13 @@ def read_info(path: str | Path) -> ModelInfo:
     InputError if there is no such file, or it is a pickle, truncated, foreign or of another version.
     """
     path = Path(path)
-    # 1. The header.
     if not path.is_file():
         raise InputError(f"there is no model file {path}. Give a .safetensors file, or a name from 'models list'.")
+    if path.suffix.lower() in EXPORTED:
+        raise InputError(
+            f"{path} is no model file but looks like an exported one. Take it back with 'napari-deep3d models import', "
+            "and use it by its name."
+        )
     try:
         with safe_open(path, framework="numpy") as file:
             header = (file.metadata() or {}).get(HEADER_KEY)
@@ -113,7 +121,11 @@ def read_info(path: str | Path) -> ModelInfo:
         ) from None
     if header is None:
         raise InputError(f"{path} is a safetensors file of another program; a model saved by napari-deep3d is needed.")
-    # 2. Its version, then all that it says.
+    return parse_header(path, header)
+
+
+def parse_header(path: Path, header: str) -> ModelInfo:
+    """What the header of a model says, in whichever file at ``path`` it was; InputError if it cannot be used."""
     try:
         values = json.loads(header)
         version = values.get("format_version")
@@ -143,21 +155,37 @@ def load_model(path: str | Path) -> tuple[Any, ModelInfo]:
 
     InputError as :func:`read_info`, or if weights are missing, of the wrong shape or not finite.
     """
-    import torch
     from safetensors.torch import load_file
 
     info = read_info(path)
     try:
         weights = load_file(path)
+    except (SafetensorError, RuntimeError, OSError) as error:
+        raise _no_fit(path, error) from None
+    return with_weights(Path(path), info, weights), info
+
+
+def with_weights(path: Path, info: ModelInfo, weights: dict[str, Tensor]) -> Generator:
+    """The generator (float32, evaluation mode) that a header describes, with the weights of the file at ``path``.
+
+    InputError if weights are missing, of the wrong shape or not finite.
+    """
+    import torch
+
+    try:
         with torch.device("meta"):  # a damaged header must not ask for more memory than the file has weights
             _network(info).load_state_dict(weights, assign=True)
         generator = _network(info)
         generator.load_state_dict({name: value.float() for name, value in weights.items()})
-    except (SafetensorError, RuntimeError, OSError) as error:
-        raise InputError(
-            f"the weights in {path} do not fit the network its header describes ({_first_line(error)}). "
-            "Get the model file again."
-        ) from None
+    except RuntimeError as error:
+        raise _no_fit(path, error) from None
     if not all(bool(torch.isfinite(value).all()) for value in weights.values()):
         raise InputError(f"the weights in {path} are not finite numbers. Get the model file again.")
-    return generator.eval(), info
+    return generator.eval()
+
+
+def _no_fit(path: str | Path, error: Exception) -> InputError:
+    return InputError(
+        f"the weights in {path} do not fit the network its header describes ({_first_line(error)}). "
+        "Get the model file again."
+    )
