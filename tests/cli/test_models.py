@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterator
 from importlib.metadata import entry_points, version
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import pytest
 import torch
 
 from napari_deep3d.cli.app import main
+from napari_deep3d.core import Progress
 from napari_deep3d.core.config import DEFAULT_MODEL
+from napari_deep3d.jobs.export_model import ExportedModel
 from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.model_file import read_info, save_model
 from tests.helpers.cli import Run, contents
@@ -115,6 +118,50 @@ def test_export_refuses(
     before = contents(tmp_path)
     assert what in run("models", "export", model, tmp_path / target).message
     assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (["--format", "keras", "-o", "a.onnx"], "there is no format 'keras'; safetensors, onnx, bioimageio"),
+        (["--format", "onnx", "-o", "a.zip"], "a.zip does not end in .onnx"),
+        ([], "one file to write is needed: -o FILE"),
+        (["a.safetensors", "-o", "b.safetensors"], "one file to write is needed: -o FILE"),
+        (["-o", "tiny.safetensors"], "--overwrite"),
+    ],
+)
+def test_export_refuses_what_does_not_fit(
+    run: Run, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], what: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = contents(tmp_path)
+    assert what in run("models", "export", tiny_model, *words).message
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["given.onnx", "given.zip"])
+def test_export_for_other_programs_hands_everything_on(run: Run, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    asked: list[object] = []
+
+    def job(*words: object, stop: object, **choices: object) -> Iterator[Progress]:
+        asked.extend((words, choices))
+        yield Progress(0, 4, "exporting")
+        return ExportedModel(Path(name), "onnx", 1e-5, None)
+
+    monkeypatch.setattr("napari_deep3d.jobs.export_model.export_model", job)
+    who = ["--author", "A. Person", "--author", "B", "--license", "MIT"]
+    done = run("models", "export", "x", "-o", name, "--format", "onnx", *who, "--overwrite", "--json")
+    assert done.json == {"output": name, "largest_difference": 1e-5}
+    choices = {"authors": ["A. Person", "B"], "licence": "MIT", "overwrite": True}
+    assert asked == [("x", Path(name), "onnx"), choices]
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "package.zip"])
+def test_exported_model_is_taken_back_before_it_is_used(run: Run, recording: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"PK\x03\x04")
+    told = run("predict", recording, "-o", tmp_path / "out.tif", "--model", tmp_path / name).message
+    assert "Take it back with 'napari-deep3d models import'" in told
+    assert "there is no file" in run("models", "import", tmp_path / f"no-{name}").message
 
 
 def test_info(run: Run) -> None:

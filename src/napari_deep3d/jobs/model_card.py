@@ -54,8 +54,8 @@ def how_to_use(info: ModelInfo, stride: Shape) -> str:
     if info.z_step > 1:
         lines.insert(
             3,
-            f"Planes: the model was trained on stacks of which every {info.z_step}th plane was kept, the others "
-            "interpolated linearly; interpolate planes between yours in the same way.",
+            f"Planes: the model was trained on stacks of which one plane in {info.z_step} was kept and those between "
+            "were interpolated linearly; interpolate planes between yours in the same way first.",
         )
     return "\n".join(lines)
 
