@@ -34,7 +34,7 @@ COVER_PIXELS = 384
 TOLERANCE = 1e-3
 """Difference from the test output that is allowed to other computers, as a share of the brightest voxel."""
 SCALE_STEP_UM = 2.0**-16
-"""Voxel sizes are rounded to it: bioimage.io multiplies and divides by them, and wants whole voxels back, bit for bit."""
+"""Voxel sizes are rounded to it: bioimage.io multiplies and divides by them, and wants whole voxels back exactly."""
 UNIT = "micrometer"
 TAGS = ["3d", "fluorescence-light-microscopy", "image-restoration", "deconvolution", "confocal", "unet"]
 
@@ -117,7 +117,7 @@ def write_package(
 def _refusal(error: ValidationError, authors: Sequence[str], licence: str) -> InputError:
     """Why bioimageio.spec does not take a description: what the user gave, or else libraries that do not fit."""
     wrong = {str(part) for each in error.errors() for part in each["loc"]}
-    if wrong & {"license", "authors"}:
+    if error.title == "Author" or wrong & {"license", "authors"}:
         return InputError(
             f"bioimage.io does not take these authors or this licence: {', '.join(authors)}; {licence or 'none'}. Give "
             "plain names, and a licence by its SPDX identifier, such as CC-BY-4.0 or BSD-3-Clause."
@@ -205,7 +205,7 @@ def _about(v0_5: Any, info: ModelInfo, brightest: float) -> Any:
 
 def _package_name(info: ModelInfo) -> str:
     """A name of letters and digits that bioimage.io takes, 5 to 64 of them."""
-    plain = re.sub(r"[^A-Za-z0-9_+() -]+", " ", info.name).strip()
+    plain = " ".join(re.sub(r"[^A-Za-z0-9_+() -]+", " ", info.name).split())
     return f"Confocal-like from wide-field ({plain or 'model'})"[:64]
 
 
