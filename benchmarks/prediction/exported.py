@@ -64,9 +64,10 @@ def by_package(package: Path, widefield: FloatArray, block: Shape | None = None)
 
     shape = None if block is None else {"widefield": {"batch": 1, "channel": 1, **dict(zip("zyx", block, strict=True))}}
     stack = padded(widefield)[None, None]
-    found: Any = predict_package(model=package, inputs=stack, input_block_shape=shape)  # type: ignore[arg-type]
+    found: Any = predict_package(model=package, inputs=stack, input_block_shape=shape)
     whole = tuple(slice(n) for n in widefield.shape)
-    return np.asarray(found.members["confocal"].data, dtype=np.float32)[0, 0][whole]
+    result: FloatArray = np.asarray(found.members["confocal"].data, dtype=np.float32)[0, 0][whole]
+    return result
 
 
 def main() -> None:

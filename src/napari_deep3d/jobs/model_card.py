@@ -24,7 +24,7 @@ class TileEffect:
     Attributes
     ----------
     shape
-        Voxels (Z, Y, X) of a tile, its surroundings included.
+        Voxels (Z, Y, X) of a tile, which is normed by itself and sees its surroundings.
     of
         Voxels of the stack that was cut into them.
     mean, worst
@@ -89,11 +89,12 @@ def model_card(info: ModelInfo, stride: Shape, tiles: TileEffect, difference: fl
         "## Tiles change the answer",
         "The network holds instance norms. A program that cuts a stack into tiles norms every tile by itself, so a "
         "voxel's value depends on the tile that it lies in, and neither halo nor blending removes that. Measured with "
-        f"this model on the sample that comes with napari-deep3d: its {whole} voxels cut into tiles of {size}, "
-        f"surroundings included, give values that differ from those of the whole by {tiles.mean:.0%} of their "
-        f"standard deviation (root mean square), in the worst tile by {tiles.worst:.0%}. Tiles without structure are "
-        "the worst: their noise is raised. Larger tiles change less; the whole stack at once changes nothing. "
-        "napari-deep3d itself measures the statistics of the whole stack first, so its tiles agree.",
+        f"this model on the sample that comes with napari-deep3d: the quarters of its {whole} voxels, {size} each, "
+        "normed by themselves though they see their surroundings, differ from the whole by "
+        f"{tiles.mean:.0%} of its standard deviation (root mean square), the worst quarter by {tiles.worst:.0%}. "
+        "Tiles without structure are the worst: their noise is raised. Larger tiles change less. The whole stack at "
+        "once changes nothing, unless it is mirrored beyond its ends first, as bioimageio.core does if it is not told to "
+        "skip_input_padding. napari-deep3d itself measures the statistics of the whole stack first: its tiles agree.",
         "## Training",
         _training(info),
         "## Validation",
