@@ -93,7 +93,7 @@ def model_card(info: ModelInfo, stride: Shape, tiles: TileEffect, difference: fl
         "normed by themselves though they see their surroundings, differ from the whole by "
         f"{tiles.mean:.0%} of its standard deviation (root mean square), the worst quarter by {tiles.worst:.0%}. "
         "Tiles without structure are the worst: their noise is raised. Larger tiles change less. The whole stack at "
-        "once changes nothing, unless it is mirrored beyond its ends first, as bioimageio.core does if it is not told to "
+        "once changes nothing, unless it is mirrored beyond its ends first, as bioimageio.core does if not told to "
         "skip_input_padding. napari-deep3d itself measures the statistics of the whole stack first: its tiles agree.",
         "## Training",
         _training(info),
