@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import warnings
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -91,7 +92,8 @@ def write_package(
     from napari_deep3d.nn.onnx_file import OPSET
 
     files = _write_parts(folder, sample, card)
-    with ValidationContext(known_files={PAPER_URL: None}):  # nothing is asked of a server
+    with ValidationContext(known_files={PAPER_URL: None}), warnings.catch_warnings():  # nothing is asked of a server
+        warnings.simplefilter("ignore")  # of the libraries about their own notation
         try:
             described = v0_5.ModelDescr(
                 name=_package_name(info),
@@ -218,7 +220,8 @@ def check_package(path: Path) -> str:
     from bioimageio.core import test_model
     from bioimageio.spec import ValidationContext
 
-    with ValidationContext(known_files={PAPER_URL: None}):
+    with ValidationContext(known_files={PAPER_URL: None}), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         summary = test_model(path, weight_format="onnx")
     return "" if summary.status == "passed" else summary.format()
 
