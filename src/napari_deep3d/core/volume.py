@@ -68,6 +68,11 @@ class LazyStack(ABC):
         """Number of axes."""
         return len(self.shape)
 
+    @property
+    def size(self) -> int:
+        """Number of voxels."""
+        return math.prod(self.shape)
+
     def __getitem__(self, key: Any, /) -> NDArray[Any]:
         spans = _spans(key, self.shape)
         return self._read(tuple(span for span, _ in spans))[tuple(taken for _, taken in spans)]
