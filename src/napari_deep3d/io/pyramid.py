@@ -82,7 +82,9 @@ class Pyramid(LazyStack):
     def flush(self, key: Any) -> None:
         """Have the disk hold all that was assigned to a box, so that a power cut cannot take it."""
         boxes = [spans_of(key, self.shape), *(box for _, _, box in self._changed(key))]
+        keep_on_disk(self._folder / "zarr.json")
         for number, (level, box) in enumerate(zip(self._levels, boxes, strict=True)):
+            keep_on_disk(self._folder / level_name(number) / "zarr.json")
             chunks = (range(s.start // c, -(-s.stop // c)) for s, c in zip(box, level.chunks, strict=True))
             for chunk in product(*chunks):
                 keep_on_disk(self._folder / level_name(number) / level.metadata.encode_chunk_key(chunk))
