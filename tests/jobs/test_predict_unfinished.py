@@ -300,7 +300,7 @@ def test_a_disk_that_fills_up(
     full = OSError(errno.ENOSPC, "No space left on device")
     for owner, name in ((NotedTile, "write"), (Pyramid if output.suffix == ".zarr" else MappedArray, "__setitem__")):
         with monkeypatch.context() as patched:
-            patched.setattr(owner, name, breaking(getattr(owner, name), full, at=3, half=True))
+            patched.setattr(owner, name, breaking(getattr(owner, name), full, at=2, half=True))
             with pytest.raises(InputError, match=r"No space left.*Make room.*kept as .*-incomplete.*goes on"):
                 run(stack, output, config)
         assert not output.exists()
@@ -357,7 +357,8 @@ def test_too_little_memory_is_said_before_anything_is_written(
 ) -> None:
     data = np.random.default_rng(0).integers(0, 999, (48, 300, 300), dtype=np.uint16)
     stack = write_stack(tmp_path / "stack.tif", data, SPACING_UM)
-    little = PredictConfig(model=str(make_model(halo=(48, 300, 300))), device="cpu", memory_bytes=128_000_000)
+    model = str(make_model(halo=(48, 300, 300)))
+    little = PredictConfig(model=model, device="cpu", precision="float32", memory_bytes=128_000_000)
     with pytest.raises(InputError, match=r"memory of 128 MB is too little.*allow"):
         run(stack, output, little)
     assert contents(output.parent) == []

@@ -97,6 +97,7 @@ def test_it_grows_in_a_file_and_is_shown(
     assert (grows.name, grows.multiscale, path.exists()) == ("cell (confocal-like)", True, False)
     qtbot.waitUntil(lambda: np.asarray(grows.data[0])[0, 8, 0] == 2)
     assert not np.asarray(grows.data[0])[:, 24:].any()
+    assert panel.stack.chooser.layer_choice.currentText() == "cell"
     fake.gate.release(9)
     qtbot.waitUntil(lambda: ended(panel))
     assert [np.asarray(grows.data[0])[0, y, 0] for y in (0, 8, 16, 24)] == [1, 2, 3, 4]

@@ -54,6 +54,8 @@ class FileLayer(QObject):
         The file, which may still grow.
     shown : str
         What the voxels are, for the layer's name.
+    provenance : mapping
+        Where they come from: what has it is never chosen as a stack to predict from by itself.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class FileLayer(QObject):
         times: int | None,
         path: Path,
         shown: str,
+        provenance: Mapping[str, Any],
     ) -> None:
         super().__init__()
         self._viewer, self._limits, self._brightest = viewer, (0.0, 1.0), 0.0
@@ -82,6 +85,7 @@ class FileLayer(QObject):
             name=f"{source.name}{index_in_name(axes, index, times)} ({shown})",
             contrast_limits=self._limits,
             visible=not is_error,
+            metadata={METADATA_KEY: dict(provenance)},
             **look,
             **properties,
         )
@@ -159,6 +163,7 @@ class FilePredictionRun:
         self.is_series, self.path = bool(request.series), path
         self._times = time_axis(axes) if request.series else None
         self._can_show = True
+        self._asked = {"model": request.config.model, "quality": request.config.resolved_quality}
         self.layers: list[FileLayer] = []
         file = None if source.source.path is None else Path(source.source.path)
         about = About(source.name, source.name if file is None else file.name, file if file and file.exists() else None)
@@ -181,14 +186,16 @@ class FilePredictionRun:
 
     def note(self, tile: TileDone) -> None:
         """Show a tile that the job has written; the first one brings the layer."""
-        if not self.layers and self._can_show:
-            self._can_show = self._show(incomplete_path(self.path), SHOWN[0])
+        grows = incomplete_path(self.path)
+        if not self.layers and self._can_show and grows.exists():  # after the last tile it has its own name by now
+            self._can_show = self._show(grows, SHOWN[0])
         for layer in self.layers:
             layer.note(float(np.percentile(tile.values[:, ::4, ::4], 99.9)))
 
     def _show(self, path: Path, shown: str) -> bool:
         try:
-            layer = FileLayer(self._viewer, self._source, self._axes, self._index, self._times, path, shown)
+            stack = (self._viewer, self._source, self._axes, self._index, self._times)
+            layer = FileLayer(*stack, path, shown, {**self._asked, "complete": False, "input": self._input})
         except Exception:  # the prediction goes on; the file can be opened at its end
             log.exception("the growing file could not be shown")
             return False
