@@ -4,7 +4,8 @@ Usage: python -m benchmarks.prediction.interrupted [--kills 10] [--shape 32,320,
            [--model generalist] [--seed 0] [--ending .ome.zarr]
 
 The stack is noise. The command line predicts it once undisturbed, and again and again with a kill at a random moment of
-what is left, until as many have come and one run ends by itself. Prints a line for each run.
+its work, until it ends by itself, and once more from the beginning until as many kills have come. Prints a line for
+each run.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_deep3d.io import open_stack, write_stack
+from napari_deep3d.io import open_stack, remove, write_stack
 
 SPACING_UM = (0.4, 0.2, 0.2)
 COMMAND = [sys.executable, "-c", "from napari_deep3d.cli import main; main()", "predict"]
@@ -28,7 +29,7 @@ COMMAND = [sys.executable, "-c", "from napari_deep3d.cli import main; main()", "
 def run(words: list[str], kill_after: float | None) -> tuple[list[str], float, int]:
     """Run the command, killed so many seconds after it has begun with a tile; what it said, its time and exit code."""
     start, lines, first = time.perf_counter(), [], 0.0
-    with subprocess.Popen([*COMMAND, *words], stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([*COMMAND, *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
             lines.append(line)
@@ -66,21 +67,29 @@ def main() -> None:
         whole, killed = folder / f"whole{options.ending}", folder / f"killed{options.ending}"
         _, seconds, code = run([*common, "-o", str(whole)], None)
         print(f"undisturbed: {seconds:.1f} s, exit code {code}", flush=True)
-        kills, again, known = 0, 0, 0
-        while not killed.exists():
-            # A little longer than a tile takes, so that it comes to an end; before the first tile nothing is noted.
-            wait = float(rng.uniform(0, 0.4 * seconds)) if kills < options.kills else None
-            lines, took, code = run([*common, "-o", str(killed)], wait)
-            begun, seen, count = tiles_told(lines)
-            kills += code == -9
-            again += begun < known or (bool(seen) and min(seen) <= begun)
-            known = max(known, begun)
-            print(f"run: {begun} tiles were done, worked on {sorted(set(seen))} of {count}; {took:.1f} s, {code}")
-        same = np.array_equal(open_stack(killed).data[...], open_stack(whole).data[...])
-        left = sorted(path.name for path in folder.iterdir() if "killed" in path.name)
-        print(
-            f"{kills} kills, result {'equal' if same else 'NOT equal'}, finished tiles computed again: {again}, {left}"
-        )
+        kills, ends = 0, 0
+        while kills < options.kills or ends < 1:
+            known = 0
+            while not killed.exists():
+                wait = float(rng.uniform(0, 0.25 * seconds)) if kills < options.kills else None
+                lines, took, code = run([*common, "-o", str(killed)], wait)
+                begun, seen, count = tiles_told(lines)
+                kills += code == -9
+                again = begun < known or (bool(seen) and min(seen) <= begun)
+                known = max(known, begun)
+                worked = f"{min(seen)} to {max(seen)}" if seen else "none"
+                verdict = "finished tiles computed AGAIN" if again else "none computed again"
+                print(
+                    f"{begun} of {count} tiles were done, worked on {worked}, {verdict}; {took:.1f} s, {code}",
+                    flush=True,
+                )
+            same = np.array_equal(open_stack(killed).data[...], open_stack(whole).data[...])
+            left = sorted(path.name for path in folder.iterdir() if "killed" in path.name and path != killed)
+            print(
+                f"{kills} kills so far; result {'equal' if same else 'NOT equal'}; left beside it: {left}", flush=True
+            )
+            remove(killed)
+            ends += 1
 
 
 if __name__ == "__main__":
