@@ -12,17 +12,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import dask.array
 import numpy as np
 import pytest
 import tifffile
 from numpy.typing import NDArray
 from yaozarrs import validate_zarr_store
 
-from napari_deep3d.core import Event, InputError, Notice, PredictConfig, TileDone, drain
+from napari_deep3d.core import Event, InputError, Notice, PredictConfig, TileDone, Volume, drain
 from napari_deep3d.io import open_stack, write_stack
 from napari_deep3d.io.pyramid import Pyramid
 from napari_deep3d.io.tiff import MappedArray
-from napari_deep3d.jobs.predict_file import FilePrediction, predict_file
+from napari_deep3d.jobs.predict_file import About, FilePrediction, predict_file, predict_to_file
 from napari_deep3d.jobs.predict_unfinished import NotedTile, Unfinished
 
 SPACING_UM = (0.5, 0.2, 0.2)
@@ -280,6 +281,20 @@ def test_two_at_once(stack: Path, output: Path, config: PredictConfig) -> None:
         run(stack, output, config)
     done = drain(job)
     assert done.prediction.complete
+
+
+def test_a_stack_that_dask_reads_lazily(stack: Path, output: Path, config: PredictConfig) -> None:
+    """What layers of napari often are; the same voxels are the same stack, whoever reads them."""
+    data, about = voxels(stack), About("layer", "layer")
+    lazy = Volume(dask.array.from_array(data, chunks=(3, 20, 20)), SPACING_UM, (1.0, 2.0, 3.0))
+    held = Volume(data, SPACING_UM, (1.0, 2.0, 3.0))
+    tiles: list[Event] = []
+    stop = lambda: any(isinstance(event, TileDone) for event in tiles)  # noqa: E731
+    drain(predict_to_file([lazy], output, config, about, stop=stop), tiles.append)
+    rest: list[Event] = []
+    done = drain(predict_to_file([held], output, config, about), rest.append)
+    assert sum(isinstance(event, TileDone) for event in rest) == TILES - 1
+    np.testing.assert_array_equal(voxels(done.output), undisturbed(stack, config))
 
 
 def test_it_is_told_that_it_goes_on(stack: Path, output: Path, config: PredictConfig) -> None:

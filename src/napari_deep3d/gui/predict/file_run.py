@@ -23,12 +23,13 @@ from napari_deep3d.gui.shared import (
     LayerAxes,
     contrast_limits,
     format_seconds,
+    full_data,
     index_in_name,
     place,
     place_at_index,
     time_axis,
 )
-from napari_deep3d.io import STACK_AXES, StackView, open_stack, um_per_unit
+from napari_deep3d.io import STACK_AXES, StackView, open_stack, readable, um_per_unit
 from napari_deep3d.jobs.predict_file import About, FilePrediction
 from napari_deep3d.jobs.predict_unfinished import incomplete_path
 
@@ -117,9 +118,9 @@ class FileLayer(QObject):
         self._throttler.cancel()
         self.layer.data = self._levels(path)
         self.layer.metadata[METADATA_KEY] = dict(provenance)
-        coarsest = self.layer.data[-1]
-        planes = np.asarray(coarsest[...]).reshape(-1, *coarsest.shape[-2:])
-        low, high = contrast_limits(planes)
+        stack = open_stack(path)
+        coarsest = (stack.data, *stack.coarser)[-1]
+        low, high = contrast_limits(coarsest.at(T=stack.n_times // 2, C=0))
         self._set_limits((0.0 if is_error else low, high))
         self.layer.refresh(extent=False)
 
@@ -166,7 +167,8 @@ class FilePredictionRun:
         self._asked = {"model": request.config.model, "quality": request.config.resolved_quality}
         self.layers: list[FileLayer] = []
         file = None if source.source.path is None else Path(source.source.path)
-        about = About(source.name, source.name if file is None else file.name, file if file and file.exists() else None)
+        is_read = file is not None and file.exists() and not isinstance(full_data(source), np.ndarray)
+        about = About(source.name, source.name if file is None else readable(file.name), file if is_read else None)
         self._input = {"layer": source.name, "path": source.source.path}
         origin_um = first_voxel_um(source, axes, index)
         job = partial(
