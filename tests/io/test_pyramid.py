@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from yaozarrs import validate_ome_uri
 
+from napari_deep3d import contributions
 from napari_deep3d.io import StackWriter, open_stack, pyramid, write_stack
 from napari_deep3d.io.pyramid import MAX_COARSEST, block_means, coarser_shapes
 
@@ -90,3 +91,12 @@ def test_levels_are_handed_out_for_showing(tmp_path: Path) -> None:
     opened = open_stack(write_stack(tmp_path / "a.zarr", data, SPACING_UM))
     assert [level.shape for level in opened.coarser] == [(1, 1, 4, 16, 10), (1, 1, 4, 8, 5)]
     np.testing.assert_array_equal(opened.coarser[0][0, 0], np.rint(block_means(data, (1, 2, 2))))
+
+
+@pytest.mark.usefixtures("_small_levels")
+def test_a_large_file_opens_in_napari_in_its_levels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_stack(tmp_path / "a.zarr", np.ones((4, 32, 20), np.uint16), SPACING_UM)
+    monkeypatch.setattr(contributions, "LOADED_BYTES", 0)
+    levels, properties, _ = contributions.read_stacks(str(path))[0]
+    assert properties["multiscale"]
+    assert [level.shape for level in levels] == [(4, 32, 20), (4, 16, 10), (4, 8, 5)]
