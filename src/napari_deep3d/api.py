@@ -238,12 +238,15 @@ def predict(
         The result, whose ``data`` has axes (Z, Y, X), float32, 0 to about 1; and, with ``uncertainty``, an
         ``uncertainty`` of the same axes and unit. If it was stopped, ``complete`` is false and no file is written.
     FilePrediction
-        From a file to a file: where the result is. If it was stopped, its name has ``-incomplete`` in it.
+        From a file to a file: where the result is. If it was stopped, its name has ``-incomplete`` in it, and the same
+        call goes on.
 
     Raises
     ------
     InputError
         If something given cannot be used; the message says what and what to do.
+    StoppedError
+        If it was stopped before there was anything to keep.
     """
     config = PredictConfig.checked(**settings)
     if isinstance(stack, str | Path):

@@ -72,7 +72,8 @@ def read_stacks(path: str | list[str]) -> list[LayerData]:
 def _channel_layer(stack: StackFile, name: str, channel: int) -> LayerData:
     """One channel of a stack, axes (Z, Y, X), or (T, Z, Y, X) if there are several time points."""
     times = stack.n_times > 1
-    view = stack.data.at(C=channel) if times else stack.data.at(C=channel, T=0)
+    fixed = {"C": channel} if times else {"C": channel, "T": 0}
+    view = stack.data.at(**fixed)
     size = int(np.prod(view.shape)) * view.dtype.itemsize
     if size <= LOADED_BYTES:
         data: Any = view[...]
@@ -84,7 +85,10 @@ def _channel_layer(stack: StackFile, name: str, channel: int) -> LayerData:
         name = f"{label or f'channel {channel}'} of {name}"
     elif label and stack.description is not None:
         name = label
+    if size > LOADED_BYTES and stack.coarser:
+        data = [view, *(level.at(**fixed) for level in stack.coarser)]
     properties: dict[str, Any] = {"name": name, "axis_labels": ("t", "z", "y", "x")[not times :], "colormap": "gray"}
+    properties["multiscale"] = isinstance(data, list)
     if stack.n_channels > 1:
         color = stack.channel_colors[channel]
         plain = color in ("", "#000000", "#ffffff")

@@ -48,7 +48,7 @@ def test_what_is_finished_is_kept(
     assert "stopping" in done.err
     assert done.json["complete"] is False
     assert done.json["output"] == str(tmp_path / kept)
-    assert names(tmp_path) == before | {kept}
+    assert names(tmp_path) == before | {kept, f".{name}.unfinished"}
     opened = open_stack(tmp_path / kept)
     assert opened.spacing_um == pytest.approx(SPACING_UM)
     assert opened.origin_um == pytest.approx(ORIGIN_UM)
@@ -60,11 +60,15 @@ def test_what_is_finished_is_kept(
 def test_an_old_output_stays(run: Run, press: list[int], recording: Path, tiny_model: Path, tmp_path: Path) -> None:
     old = write_stack(tmp_path / "out.tif", np.ones((5, 20, 20)), SPACING_UM)
     before = old.read_bytes()
-    for kept in ("out-incomplete.tif", "out-incomplete2.tif"):
+    words = ("predict", recording, "-o", old, "--model", tiny_model, *TILE, "--overwrite", "--json")
+    for _ in range(2):  # the second time it goes on
         press[:] = [int(signal.SIGINT)]
-        done = run("predict", recording, "-o", old, "--model", tiny_model, *TILE, "--overwrite", "--json")
-        assert (done.code, done.json["output"]) == (130, str(tmp_path / kept))
-    assert old.read_bytes() == before
+        done = run(*words)
+        assert (done.code, done.json["output"]) == (130, str(tmp_path / "out-incomplete.tif"))
+        assert old.read_bytes() == before
+    assert "2 of 6 tiles are done" in run(*words).err
+    assert voxels(old).shape == (16, 48, 96)
+    assert names(tmp_path) == {recording.name, tiny_model.name, old.name}
 
 
 def test_a_polite_request_to_end(run: Run, press: list[int], recording: Path, tiny_model: Path, tmp_path: Path) -> None:
@@ -114,13 +118,15 @@ main()
 """
 
 
-def test_breaking_off_while_progress_is_shown(recording: Path, tiny_model: Path, tmp_path: Path) -> None:
+def test_breaking_off_while_progress_is_shown(run: Run, recording: Path, tiny_model: Path, tmp_path: Path) -> None:
     before = names(tmp_path)
     words = ["predict", str(recording), "-o", str(tmp_path / "out.tif"), "--model", str(tiny_model), *TILE]
     command = [sys.executable, "-c", BREAK_WHILE_SHOWING, *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 130, done.stderr
-    assert names(tmp_path) == before
+    assert names(tmp_path) - before in (set(), {"out-incomplete.tif", ".out.tif.unfinished"})  # if a tile was finished
+    assert run(*words).code == 0
+    assert names(tmp_path) == before | {"out.tif"}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends Ctrl-C to a whole console")
@@ -132,7 +138,7 @@ def test_ctrl_c_in_a_long_prediction(tiny_model: Path, tmp_path: Path) -> None:
     done, seconds = interrupted([*COMMAND, *words, "--tile", "4,16,16", "--json"], "tile 3 of")
     assert (done.code, seconds < SECONDS_TO_STOP) == (130, True), done.err
     assert done.json["complete"] is False
-    assert names(tmp_path) == before | {"out-incomplete.ome.tif"}
+    assert names(tmp_path) == before | {"out-incomplete.ome.tif", ".out.ome.tif.unfinished"}
     kept = voxels(tmp_path / "out-incomplete.ome.tif")
     assert np.any(kept[0])
     assert not np.any(kept[-1])

@@ -248,13 +248,14 @@ def test_ome_tiff_says_all_to_other_programs(tmp_path: Path) -> None:
 
 
 def test_ome_zarr_is_valid(tmp_path: Path) -> None:
-    path = write_stack(tmp_path / "a.zarr", np.ones((20, 300, 20), np.float32), SPACING_UM, description={"by": "x"})
+    path = write_stack(tmp_path / "a.zarr", np.ones((20, 600, 20), np.float32), SPACING_UM, description={"by": "x"})
     validate_zarr_store(str(path))
     image = validate_ome_uri(path).attributes.ome.multiscales[0]
+    assert [level.path for level in image.datasets] == ["0", "1"]
     assert [(axis.name, axis.unit) for axis in image.axes] == [(name, "micrometer") for name in "zyx"]
     group = zarr.open_group(path, mode="r")
     assert group.attrs["napari-deep3d"] == {"by": "x"}
-    assert group["0"].chunks == (16, 256, 20)
+    assert group["0"].chunks == (1, 512, 20)  # a plane is read without its neighbours
 
 
 def test_a_description_that_is_no_json_is_told_at_once(path: Path) -> None:

@@ -12,11 +12,12 @@ import tifffile
 
 from napari_deep3d.core.config import PredictConfig
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.core.events import TileDone, drain
+from napari_deep3d.core.events import StoppedError, TileDone, drain
 from napari_deep3d.io import open_stack, write_stack
 from napari_deep3d.jobs import predict_input
 from napari_deep3d.jobs.predict import predict_volume
-from napari_deep3d.jobs.predict_file import incomplete_path, predict_file
+from napari_deep3d.jobs.predict_file import predict_file
+from napari_deep3d.jobs.predict_unfinished import incomplete_path
 
 SPACING_UM = (0.5, 0.2, 0.2)
 SHAPE = (8, 32, 40)
@@ -192,17 +193,17 @@ def test_a_warning_names_its_time_points(config: PredictConfig, tmp_path: Path) 
 
 
 def test_stopped_while_it_is_prepared(series: Path, config: PredictConfig, tmp_path: Path) -> None:
-    done = drain(predict_file(series, tmp_path / "out.ome.tif", config, time="all", stop=lambda: True))
-    assert not done.prediction.complete
-    assert (done.output, done.shape) == (tmp_path / "out-incomplete.ome.tif", (2, *SHAPE))
-    assert not np.asarray(open_stack(done.output).volume(time=1).data[...]).any()
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(StoppedError):
+        drain(predict_file(series, tmp_path / "out.ome.tif", config, time="all", stop=lambda: True))
+    assert sorted(tmp_path.iterdir()) == before
 
 
-def test_job_that_is_closed_leaves_no_file(stack: Path, config: PredictConfig, tmp_path: Path) -> None:
+def test_job_that_is_closed_before_a_tile_leaves_no_file(stack: Path, config: PredictConfig, tmp_path: Path) -> None:
     before = sorted(tmp_path.iterdir())
     job = predict_file(stack, tmp_path / "out.tif", config)
-    while not isinstance(next(job), TileDone):
-        pass
+    while not (tmp_path / "out-incomplete.tif").exists():
+        assert not isinstance(next(job), TileDone)
     job.close()
     assert sorted(tmp_path.iterdir()) == before
 
@@ -219,5 +220,3 @@ def test_job_that_is_closed_leaves_no_file(stack: Path, config: PredictConfig, t
 )
 def test_name_of_an_unfinished_result(tmp_path: Path, name: str, expected: str) -> None:
     assert incomplete_path(tmp_path / name) == tmp_path / expected
-    (tmp_path / expected).write_text("x")
-    assert incomplete_path(tmp_path / name).name == expected.replace("-incomplete", "-incomplete2")

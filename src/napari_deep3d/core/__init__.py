@@ -54,7 +54,7 @@ from napari_deep3d.core.events import (
     told,
     wait,
 )
-from napari_deep3d.core.files import part_path, reason, writing
+from napari_deep3d.core.files import keep_on_disk, part_path, reason, writing
 from napari_deep3d.core.intensity import (
     MAX_SATURATED,
     MOSTLY_SATURATED,
@@ -85,4 +85,5 @@ from napari_deep3d.core.volume import (
     format_spacing,
     read_box,
     shape_of,
+    spans_of,
 )

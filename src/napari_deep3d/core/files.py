@@ -56,3 +56,17 @@ def reason(error: Exception) -> str:
     """Why the system refused, in its own words: one line without the path."""
     text = error.strerror if isinstance(error, OSError) else None
     return (text or str(error).partition("\n")[0])[:MAX_REASON] or type(error).__name__
+
+
+def keep_on_disk(path: Path) -> None:
+    """Have the disk hold a file, or a folder's list of files, now: a power cut cannot take it any more.
+
+    Nothing is done if it is not there, and for a folder on Windows, which has no way to.
+    """
+    if not path.exists() or (path.is_dir() and os.name == "nt"):
+        return
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -68,19 +68,34 @@ class LazyStack(ABC):
         """Number of axes."""
         return len(self.shape)
 
+    @property
+    def size(self) -> int:
+        """Number of voxels."""
+        return math.prod(self.shape)
+
     def __getitem__(self, key: Any, /) -> NDArray[Any]:
-        parts, axes = list(key) if isinstance(key, tuple) else [key], len(self.shape)
-        if any(part is Ellipsis for part in parts):
-            place = next(i for i, part in enumerate(parts) if part is Ellipsis)
-            parts[place : place + 1] = [slice(None)] * (axes - len(parts) + 1)
-        if len(parts) > axes:
-            raise IndexError(f"too many indices: {len(parts)} for {axes} axes")
-        parts += [slice(None)] * (axes - len(parts))
-        spans = [_span(part, size) for part, size in zip(parts, self.shape, strict=True)]
+        spans = _spans(key, self.shape)
         return self._read(tuple(span for span, _ in spans))[tuple(taken for _, taken in spans)]
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         return self[...].astype(self.dtype if dtype is None else dtype, copy=False)
+
+
+def spans_of(key: Any, shape: Sequence[int]) -> tuple[slice, ...]:
+    """The box of an array of ``shape`` that an index as NumPy takes it falls into: for each axis start and stop."""
+    return tuple(span for span, _ in _spans(key, shape))
+
+
+def _spans(key: Any, shape: Sequence[int]) -> list[tuple[slice, int | slice]]:
+    """For each axis the stretch that an index needs, and what to take of it."""
+    parts, axes = list(key) if isinstance(key, tuple) else [key], len(shape)
+    if any(part is Ellipsis for part in parts):
+        place = next(i for i, part in enumerate(parts) if part is Ellipsis)
+        parts[place : place + 1] = [slice(None)] * (axes - len(parts) + 1)
+    if len(parts) > axes:
+        raise IndexError(f"too many indices: {len(parts)} for {axes} axes")
+    parts += [slice(None)] * (axes - len(parts))
+    return [_span(part, size) for part, size in zip(parts, shape, strict=True)]
 
 
 def _span(part: Any, size: int) -> tuple[slice, int | slice]:

@@ -8,18 +8,28 @@ or not at all.
 from napari_deep3d.io.layer_stack import AXIS_NAMES, METADATA_KEY, SavableStack, layer_stack
 from napari_deep3d.io.output import check_folder, check_output, remove
 from napari_deep3d.io.reader import STACK_SUFFIXES, find_stacks, open_stack, open_stacks
-from napari_deep3d.io.stack_file import FoundImage, StackFacts, StackFile, readable, stack_name
+from napari_deep3d.io.stack_file import (
+    STACK_AXES,
+    FoundImage,
+    StackFacts,
+    StackFile,
+    StackView,
+    readable,
+    stack_name,
+)
 from napari_deep3d.io.units import um_per_unit
 from napari_deep3d.io.writer import StackWriter, save_stack, write_stack
 
 __all__ = [
     "AXIS_NAMES",
     "METADATA_KEY",
+    "STACK_AXES",
     "STACK_SUFFIXES",
     "FoundImage",
     "SavableStack",
     "StackFacts",
     "StackFile",
+    "StackView",
     "StackWriter",
     "check_folder",
     "check_output",

@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from napari_deep3d.core import InputError, reason
+from napari_deep3d.io.pyramid import Pyramid, coarser_shapes, level_name
 from napari_deep3d.io.stack_file import (
     MADE_BY,
     FoundImage,
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 
 # zarr and yaozarrs take most of a second to import: they are imported where they are used.
 
-_CHUNK = (16, 256, 256)
-_LEVEL = "0"
+_CHUNK = (1, 512, 512)
+"""Z, Y, X: a plane is shown without reading its neighbours, and one along Z without reading whole planes."""
 
 
 def find_ome_zarr_images(path: Path) -> list[FoundImage]:
@@ -109,7 +110,9 @@ def _open_image(path: Path, position: str, folder: Path) -> StackFile:
     if not isinstance(array, zarr.Array) or array.ndim != len(multiscale.axes):
         raise _damaged(path, f"its level {level_name} does not have the {len(multiscale.axes)} axes listed")
     axes = "".join(axis.name[:1].upper() for axis in multiscale.axes)  # z, y, x, c, t; also "channel"
-    data = StackView(array, stack_axes(axes, array.shape, array.dtype, name), name=name)
+    axes_of_stack = stack_axes(axes, array.shape, array.dtype, name)
+    data = StackView(array, axes_of_stack, name=name)
+    coarser = tuple(StackView(each, axes_of_stack, name=name) for each in _coarser(group, multiscale, array))
 
     # 2. Voxel size and position. A level's transformations come first, then those of the whole image:
     #    position p = s2 (s1 i + t1) + t2.
@@ -147,7 +150,28 @@ def _open_image(path: Path, position: str, folder: Path) -> StackFile:
         backwards(sizes),
         time_step_s,
         position=position,
+        coarser=coarser,
     )
+
+
+def _coarser(
+    group: zarr.Group, multiscale: v04.Multiscale | v05.Multiscale, finest: zarr.Array[Any]
+) -> Iterator[zarr.Array[Any]]:
+    """The levels below the finest one, as far as they can be read and are no longer than the one before."""
+    import zarr
+
+    before = finest
+    for level in multiscale.datasets[1:]:
+        try:
+            array = group[level.path]
+        except Exception:  # zarr raises many kinds; a level that is only for showing is done without
+            return
+        if not isinstance(array, zarr.Array) or array.ndim != finest.ndim or array.dtype != finest.dtype:
+            return
+        if any(n > m for n, m in zip(array.shape, before.shape, strict=True)):
+            return
+        yield array
+        before = array
 
 
 def _group(path: Path) -> zarr.Group:
@@ -194,29 +218,53 @@ def _damaged(path: Path, reason: str) -> InputError:
     return InputError(f"{path} is not valid OME-Zarr: {reason}. Copy or export it again.")
 
 
-def create_ome_zarr(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], facts: StackFacts) -> zarr.Array[Any]:
-    """Make an OME-Zarr 0.5 folder of one level, all zero, and return its Zarr array, axes as in ``facts``."""
+def create_ome_zarr(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], facts: StackFacts) -> Pyramid:
+    """Make an OME-Zarr 0.5 folder, all zero, axes as in ``facts``, with levels down to one that napari shows in 3D."""
     import zarr
     from yaozarrs import v05
+    from yaozarrs.write.v05 import prepare_image
 
     kinds = {"T": v05.TimeAxis(name="t", unit="second" if facts.time_step_s else None), "C": v05.ChannelAxis(name="c")}
     kinds |= {axis: v05.SpaceAxis(name=axis.lower(), unit="micrometer") for axis in "ZYX"}
     axes, further = [kinds[axis] for axis in facts.axes], facts.axes[:-3]
     steps = [facts.time_step_s or 1.0 if axis == "T" else 1.0 for axis in further]
-    level = v05.Dataset(
-        path=_LEVEL,
-        coordinateTransformations=[
-            v05.ScaleTransformation(scale=steps + list(facts.spacing_um)),
-            v05.TranslationTransformation(translation=[0.0] * len(further) + list(facts.origin_um)),
-        ],
+    shapes = [shape, *coarser_shapes(shape)]
+    levels = []
+    for number, voxels in enumerate(shapes):
+        # A voxel of a coarser level lies in the middle of those that it is the mean of.
+        factors = [2 ** round(np.log2(n / m)) for n, m in zip(shape[-3:], voxels[-3:], strict=True)]
+        sizes = [factor * size for factor, size in zip(factors, facts.spacing_um, strict=True)]
+        places = [
+            origin + (factor - 1) / 2 * size
+            for origin, factor, size in zip(facts.origin_um, factors, facts.spacing_um, strict=True)
+        ]
+        transformations = [
+            v05.ScaleTransformation(scale=steps + sizes),
+            v05.TranslationTransformation(translation=[0.0] * len(further) + places),
+        ]
+        levels.append(v05.Dataset(path=level_name(number), coordinateTransformations=transformations))
+    image = v05.Image(multiscales=[v05.Multiscale(name=facts.channel_name or None, axes=axes, datasets=levels)])
+    _, arrays = prepare_image(
+        path,
+        image,
+        [(voxels, dtype) for voxels in shapes],
+        extra_attributes={MADE_BY: dict(facts.description)},
+        chunks=(1,) * len(further) + _CHUNK,
+        writer="zarr",
     )
-    image = v05.Image(multiscales=[v05.Multiscale(name=facts.channel_name or None, axes=axes, datasets=[level])])
-    ome = image.model_dump(mode="json", exclude_none=True)
-    if "C" in further:
+    if "C" in further:  # without the intensities to show, which yaozarrs asks for and nobody knows yet
         names = facts.channel_names(shape[facts.axes.index("C")])
-        ome["omero"] = {"channels": [{"label": name, "color": "FFFFFF"} for name in names]}
-    attributes = {"ome": ome, "napari-deep3d": dict(facts.description)}
-    group = zarr.create_group(path, zarr_format=3, attributes=attributes)
-    chunks = (1,) * len(further) + tuple(min(n, c) for n, c in zip(shape[len(further) :], _CHUNK, strict=True))
-    names = [axis.name for axis in axes]
-    return group.create_array(_LEVEL, shape=shape, dtype=dtype, chunks=chunks, dimension_names=names)
+        group = zarr.open_group(path, mode="r+")
+        group.attrs["ome"] = _ome_attributes(group) | {
+            "omero": {"channels": [{"label": name, "color": "FFFFFF"} for name in names]}
+        }
+    return Pyramid(path, list(arrays.values()))
+
+
+def reopen_ome_zarr(path: Path) -> Pyramid:
+    """Open a folder that :func:`create_ome_zarr` made, to go on writing; OSError or ValueError if it is damaged."""
+    import zarr
+
+    group = zarr.open_group(path, mode="r+")
+    found = (group[level_name(number)] for number in range(len(list(group.array_keys()))))
+    return Pyramid(path, [array for array in found if isinstance(array, zarr.Array)])

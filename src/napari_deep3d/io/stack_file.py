@@ -80,6 +80,7 @@ class StackView(LazyStack):
         """Read a box, axes as in the order, as a new array."""
         by_axis = {axis: slice(index, index + 1) for axis, index in self._fixed.items()}
         by_axis |= dict(zip(self._order, box, strict=True))
+        self._check_mapped()
         try:
             stored = np.asarray(self._source[tuple(by_axis.get(axis, slice(0, 1)) for axis in self._axes)])
         except MemoryError:
@@ -93,6 +94,18 @@ class StackView(LazyStack):
         dropped = tuple(i for i in range(stored.ndim) if i not in kept)
         voxels = stored.transpose(*kept, *dropped).reshape([span.stop - span.start for span in box])
         return np.array(voxels, dtype=self.dtype, order="C")
+
+    def _check_mapped(self) -> None:
+        """Refuse (InputError) a mapped file that has become shorter: to read beyond its end would end the program."""
+        source = self._source
+        if not isinstance(source, np.memmap) or source.filename is None:
+            return
+        try:
+            size = Path(source.filename).stat().st_size
+        except OSError:
+            return  # deleted: its voxels are there as long as it is mapped
+        if size < source.offset + source.nbytes:
+            raise InputError(f"{self._name} was cut off while it was read. Copy it again from where it was acquired.")
 
 
 @dataclass(frozen=True)
@@ -155,6 +168,8 @@ class StackFile:
         Name of this image, where the file holds several.
     missing : dict
         By time point and channel, each counted from 0: why this stack of those that the file lists cannot be read.
+    coarser : tuple of StackView
+        The same voxels in fewer and fewer, axes T, C, Z, Y, X, where the file holds such levels: for showing.
     """
 
     path: Path
@@ -170,6 +185,7 @@ class StackFile:
     optics: Optics = NO_OPTICS
     position: str = ""
     missing: Mapping[tuple[int, int], str] = field(default_factory=dict, repr=False)
+    coarser: tuple[StackView, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         for name in ("channel_names", "channel_colors"):

@@ -202,6 +202,10 @@ class MappedArray:
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(self._mapped, dtype=dtype)
 
+    def flush(self, _key: Any = None) -> None:
+        """Have the disk hold all that was assigned."""
+        self._mapped.flush()
+
     def close(self) -> None:
         """Write what is not written yet and let go of the file."""
         if self._open is not None:
@@ -245,3 +249,9 @@ def create_ome_tiff(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], fa
         metadata=metadata,
     )
     return MappedArray(mapped)
+
+
+def reopen_ome_tiff(path: Path, shape: tuple[int, ...]) -> MappedArray:
+    """Map a file that :func:`create_ome_tiff` made, to go on writing; OSError or ValueError if it is damaged."""
+    found = tifffile.memmap(path, mode="r+")
+    return MappedArray(np.memmap(path, found.dtype, "r+", found.offset, shape))

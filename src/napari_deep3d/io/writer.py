@@ -23,7 +23,6 @@ from napari_deep3d.core import (
     Stack,
     Stop,
     StoppedError,
-    WritableStack,
     check_spacing,
     drain,
     never,
@@ -31,10 +30,11 @@ from napari_deep3d.core import (
     reason,
     zyx,
 )
-from napari_deep3d.io.ome_zarr import create_ome_zarr
+from napari_deep3d.io.ome_zarr import create_ome_zarr, reopen_ome_zarr
 from napari_deep3d.io.output import check_output, publish, remove
+from napari_deep3d.io.pyramid import Pyramid
 from napari_deep3d.io.stack_file import StackFacts
-from napari_deep3d.io.tiff import MappedArray, create_ome_tiff
+from napari_deep3d.io.tiff import MappedArray, create_ome_tiff, reopen_ome_tiff
 
 _PLANES_AT_ONCE = 16
 
@@ -65,12 +65,16 @@ class StackWriter:
         ``ZYX``, ``TZYX``, ``CZYX`` or ``TCZYX``; by default told from the number of axes.
     time_step_s : float | None
         Seconds between time points.
+    grows_as : Path | None
+        A name of the caller's under which it grows instead, and where it stays if the ``with`` block ends badly, or
+        after :meth:`leave`. A stack of that name is gone on with.
 
     Attributes
     ----------
     data
         The voxels, axes as in ``shape``, within the ``with`` block: 0 at first, read and assigned in boxes.
-        What is read is a copy: write ``data[box] += values`` or ``data[box] = values``.
+        What is read is a copy: write ``data[box] += values`` or ``data[box] = values``. ``data.flush(box)`` has the
+        disk hold what was assigned to a box, so that no power cut can take it.
 
     Raises
     ------
@@ -78,7 +82,7 @@ class StackWriter:
         If the name cannot be written, the shape or voxel size makes no sense, or the disk is full.
     """
 
-    data: WritableStack
+    data: Pyramid | MappedArray
 
     def __init__(
         self,
@@ -92,6 +96,7 @@ class StackWriter:
         dtype: DTypeLike = np.float32,
         axes: str = "",
         time_step_s: float | None = None,
+        grows_as: Path | None = None,
     ) -> None:
         self.path = check_output(path, overwrite)
         self._axes = axes or "TZYX"[-len(shape) :]
@@ -104,14 +109,20 @@ class StackWriter:
         self._channel_name, self._overwrite = channel_name, overwrite
         # Through JSON and back now: better than an error when the work is done.
         self._description: dict[str, object] = json.loads(json.dumps(dict(description or {})))
-        self._part = part_path(self.path)
+        self._part, self._stays = grows_as or part_path(self.path), grows_as is not None
+        self._is_left = False
 
     def __enter__(self) -> Self:
+        goes_on = self._stays and self._part.exists()
         with ExitStack() as on_error:
-            on_error.callback(remove, self._part)
+            if not goes_on:
+                on_error.callback(remove, self._part)
             try:
-                remove(self._part)  # left by a process that was killed
-                self.data = self._create()
+                if goes_on:
+                    self.data = self._reopen()
+                else:
+                    remove(self._part)  # left by a process that was killed
+                    self.data = self._create()
             except OSError as error:
                 raise self._unwritable(error) from error
             on_error.pop_all()
@@ -121,28 +132,31 @@ class StackWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with ExitStack() as on_error:
-            on_error.callback(remove, self._part)
+            if not self._stays:
+                on_error.callback(remove, self._part)
             try:
                 self._close()
             except OSError as failure:
                 raise self._unwritable(failure) from failure
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 raise self._unwritable(error) from error
-            if error is None:
+            if error is None and not self._is_left:
                 on_error.pop_all()
                 publish(self._part, self.path, self._overwrite)
+
+    def leave(self) -> None:
+        """Let the stack lie under the name that it grows as when the ``with`` block ends: it is not whole."""
+        self._is_left = True
 
     def _unwritable(self, error: OSError) -> InputError:
         return InputError(f"cannot write {self.path}: {reason(error)}. Make room, or give a folder on another disk.")
 
-    def _create(self) -> WritableStack:
+    def _create(self) -> Pyramid | MappedArray:
         about = StackFacts(
             self._axes, self._spacing_um, self._origin_um, self._channel_name, self._time_step_s, self._description
         )
-        stack: WritableStack
-        if self.path.suffix.lower() == ".zarr":
-            stack = create_ome_zarr(self._part, self._shape, self._dtype, about)
-            return stack
+        if self._is_zarr:
+            return create_ome_zarr(self._part, self._shape, self._dtype, about)
         # The file is sparse: a disk that fills up later would end the program without a word.
         needed = int(np.prod(self._shape, dtype=np.int64)) * self._dtype.itemsize
         free = shutil.disk_usage(self.path.parent).free
@@ -153,9 +167,25 @@ class StackWriter:
             )
         return create_ome_tiff(self._part, self._shape, self._dtype, about)
 
+    def _reopen(self) -> Pyramid | MappedArray:
+        try:
+            if self._is_zarr:
+                return reopen_ome_zarr(self._part)
+            return reopen_ome_tiff(self._part, self._shape)
+        except Exception as error:  # the libraries raise many kinds for a file that is damaged
+            raise InputError(
+                f"{self._part} is damaged ({reason(error)}) and cannot be gone on with. Delete it, and begin anew."
+            ) from error
+
+    @property
+    def _is_zarr(self) -> bool:
+        return self.path.suffix.lower() == ".zarr"
+
     def _close(self) -> None:
         if isinstance(self.data, MappedArray):
             self.data.close()
+            if self._stays and not self._part.exists():
+                return  # somebody removed it: that is told elsewhere
             with self._part.open("rb+") as file:
                 os.fsync(file.fileno())
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_deep3d.core import (
+    Box,
     Clock,
     Deepest,
     Event,
@@ -55,9 +56,18 @@ class Output:
         """Arrays for a stack of ``shape`` (Z, Y, X), with or without its uncertainty."""
         return cls(np.zeros(shape, np.float32), np.zeros(shape, np.float32) if uncertainty else None)
 
+    @property
+    def tiles_done(self) -> int:
+        """Number of tiles that are in it already."""
+        return 0
+
+    def place(self, region: Box) -> tuple[int | slice, ...]:
+        """The index of a box of the stack (Z, Y, X) within the arrays."""
+        return tuple(region) if self.time is None else (self.time, *region)
+
     def add(self, tile: TileDone) -> None:
         """Add a finished tile."""
-        box = tile.region if self.time is None else (self.time, *tile.region)
+        box = self.place(tile.region)
         for stack, values in ((self.prediction, tile.values), (self.uncertainty, tile.uncertainty)):
             if stack is not None and values is not None:
                 stack[box] = stack[box] + values
@@ -73,7 +83,7 @@ class Output:
             faded = (weight > 0) & (weight < 1 - 1e-4)
             if not faded.any():
                 continue
-            box = tuple(tile.core) if self.time is None else (self.time, *tile.core)
+            box = self.place(tile.core)
             for stack in (self.prediction, self.uncertainty):
                 if stack is not None:
                     values = np.asarray(stack[box])
@@ -211,7 +221,7 @@ def predict(prepared: Prepared, into: Output, stop: Stop = never) -> Job[Predict
     """Predict a prepared stack; otherwise as :func:`predict_volume`."""
     plan, clock = prepared.plan, Clock()
     notices: list[str] = []
-    tiles = 0
+    tiles = into.tiles_done
 
     def keep(event: Event) -> None:
         nonlocal tiles
@@ -222,7 +232,7 @@ def predict(prepared: Prepared, into: Output, stop: Stop = never) -> Job[Predict
             notices.append(event.message)
 
     try:
-        summary = yield from tap(_compute(prepared, stop), keep)
+        summary = yield from tap(_compute(prepared, stop, into.tiles_done), keep)
     except Exception:
         if isinstance(into.prediction, np.ndarray):  # the window keeps the finished part; a file goes
             into.even_out(plan.layout, tiles)
@@ -254,8 +264,8 @@ def predict(prepared: Prepared, into: Output, stop: Stop = never) -> Job[Predict
     )
 
 
-def _compute(prepared: Prepared, stop: Stop) -> Job[TilingSummary]:
-    """Yield what the user should know, and then tile after tile."""
+def _compute(prepared: Prepared, stop: Stop, tiles_done: int) -> Job[TilingSummary]:
+    """Yield what the user should know, and then tile after tile, without the first ones that are done."""
     import torch
 
     from napari_deep3d.nn.devices import DTYPES
@@ -266,6 +276,8 @@ def _compute(prepared: Prepared, stop: Stop) -> Job[TilingSummary]:
     plan, grid = prepared.plan, prepared.plan.grid
     for notice in prepared.notices:
         yield Notice(notice)
+    if tiles_done == len(plan.layout):
+        return TilingSummary()
     # 1. The network, with the norm statistics of this stack.
     generator, _ = open_model(prepared.config.model)
     if prepared.config.deepest == "first":
@@ -300,7 +312,9 @@ def _compute(prepared: Prepared, stop: Stop) -> Job[TilingSummary]:
         turned = AugmentedNetwork(folded, plan.model.uncertainty)
         network = turned.steps if prepared.config.uncertainty else turned.mean_steps
     predictor = BoxPredictor(network, prepared.network_input, grid, plan.seen_halo, folded.stride)
-    tiles = mapped(predict_tiles(predictor, plan.layout, stop=stop), partial(tell, measuring, 1.0))
+    tiles = mapped(
+        predict_tiles(predictor, plan.layout, tiles_done=tiles_done, stop=stop), partial(tell, measuring, 1.0)
+    )
     summary = yield from tiles if prepared.no_data is None else _on_image(tiles, prepared)
     folded.release()
     return summary
@@ -323,5 +337,4 @@ def _on_image(tiles: Job[TilingSummary], prepared: Prepared) -> Job[TilingSummar
     summary = yield from mapped(tiles, blanked)
     if summary.mean_uncertainty is None or summary.stopped or prepared.no_data is None:
         return summary
-    image_voxels = prod(prepared.volume.shape) - prepared.no_data.count
-    return replace(summary, mean_uncertainty=uncertainty / image_voxels)
+    return replace(summary, mean_uncertainty=uncertainty / prepared.image_voxels)

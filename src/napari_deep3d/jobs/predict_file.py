@@ -1,16 +1,24 @@
-"""Predict from file to file, lazily read and written tile by tile."""
+"""Predict to a file, lazily read and written tile by tile; what was interrupted is gone on with."""
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
-from napari_deep3d.core import InputError, Job, PredictConfig, Stop, never
+from pydantic import JsonValue
+
+from napari_deep3d.core import InputError, Job, Notice, PredictConfig, Stop, StoppedError, Volume, never
 from napari_deep3d.io import StackFile, StackWriter, check_output, open_stack, readable
-from napari_deep3d.jobs.predict import Output, Prediction
-from napari_deep3d.jobs.predict_series import predict_series, prepare_series
+from napari_deep3d.jobs.models import find_model
+from napari_deep3d.jobs.predict import Prediction
+from napari_deep3d.jobs.predict_series import PreparedSeries, predict_series, prepare_series
+from napari_deep3d.jobs.predict_unfinished import GrowingOutput, Unfinished, incomplete_path, split_name
 
 Times = int | Literal["all"] | None
 SHOWN = ("confocal-like", "uncertainty")
@@ -61,12 +69,14 @@ def predict_file(
     overwrite : bool
         Whether ``output``, and the file of its uncertainty, may be replaced.
     stop : callable
-        Asked all the time. What is finished is then kept beside ``output``, with ``-incomplete`` in its name.
+        Asked all the time. What is finished is then kept beside ``output``, with ``-incomplete`` in its name, as it is
+        after an error, or when the computer goes off: the same call goes on from there.
 
     Raises
     ------
     InputError
-        If input, output or config cannot be used; nothing is written then.
+        If input, output or config cannot be used, or an unfinished prediction of something else is in the way; nothing
+        is written then. If something fails later, what is finished is kept.
     StoppedError
         If it was stopped before there was anything to keep.
     """
@@ -76,41 +86,124 @@ def predict_file(
         replace(source.volume(channel, index), name=_name(source, channel, index if time != "all" else None))
         for index in times
     ]
-    targets = _targets(output, config, overwrite, source.path)
+    about = About(source.name, readable(source.path.name), source.path, source.time_step_s)
+    return (yield from predict_to_file(volumes, output, config, about, time == "all", overwrite, stop))
+
+
+@dataclass(frozen=True)
+class About:
+    """What is told in a result of the stack that it was predicted from.
+
+    ``name`` is what it is called, ``input`` its file or layer; ``path`` is its file, if it is one; ``time_step_s`` are
+    the seconds between its time points, if they are known.
+    """
+
+    name: str
+    input: str
+    path: Path | None = None
+    time_step_s: float | None = None
+
+
+def predict_to_file(
+    volumes: Sequence[Volume],
+    output: str | Path,
+    config: PredictConfig,
+    about: About,
+    is_series: bool = False,
+    overwrite: bool = False,
+    stop: Stop = never,
+) -> Job[FilePrediction]:
+    """Predict a stack, or the time points of a series, into a file; otherwise as :func:`predict_file`.
+
+    The file grows tile by tile as :func:`~napari_deep3d.jobs.predict_unfinished.incomplete_path`, and stays there when
+    the prediction is interrupted; called again in the same way, it goes on with the tiles that are missing.
+    """
+    targets = _targets(output, config, overwrite, about.path)
+    unfinished = Unfinished(targets, about.path)
     # 1. Prepare every time point: what cannot be used is refused before anything is written.
     series = yield from prepare_series(volumes, config, stop)
-    plan, first = next(iter(series.usable.values())).plan, volumes[0]
+    if any(not prepared.digest for prepared in series.usable.values()):
+        raise StoppedError
+    first = volumes[0]
+    shape = (len(volumes), *first.shape) if is_series else first.shape
+    made_of = _made_of(series, config, first)
     # 2. Predict one after the other into the open files.
-    shape = first.shape if time != "all" else (len(volumes), *first.shape)
-    about: dict[str, object] = {
+    with unfinished.under_way(series, made_of, overwrite) as series:
+        plan = next(iter(series.usable.values())).plan
+        begun = unfinished.tiles_done
+        if begun:
+            total = sum(prepared.plan.tiles for prepared in series.usable.values())
+            yield Notice(f"Going on with {unfinished.paths[0].name}: {begun} of {total} tiles are done.")
+        with ExitStack() as opened:
+            files = [
+                opened.enter_context(
+                    StackWriter(
+                        target,
+                        shape,
+                        plan.spacing_um,
+                        first.origin_um,
+                        f"{about.name} ({shown})",
+                        overwrite,
+                        _description(series, config, about),
+                        time_step_s=about.time_step_s if is_series else None,
+                        grows_as=path,
+                    )
+                )
+                for target, path, shown in zip(targets, unfinished.paths, SHOWN, strict=False)
+            ]
+            made = yield from predict_series(series, GrowingOutput.of(files, unfinished), stop)
+            if not made.complete:
+                if not unfinished.tiles_done:
+                    raise StoppedError
+                for file in files:
+                    file.leave()
+    paths = targets if made.complete else unfinished.paths
+    if begun and config.uncertainty:  # that of the tiles that were done before counts, too
+        voxels = sum(prepared.image_voxels for prepared in series.usable.values())
+        made = replace(made, mean_uncertainty=unfinished.uncertainty_sum / voxels)
+    made = replace(made, data=None, uncertainty=None)
+    return FilePrediction(paths[0], shape, made, paths[1] if config.uncertainty else None)
+
+
+def _description(series: PreparedSeries, config: PredictConfig, about: About) -> dict[str, object]:
+    """How a result came about, for its file."""
+    plan = next(iter(series.usable.values())).plan
+    told: dict[str, object] = {
         "made_by": "napari-deep3d",
         "model": plan.model.name,
         "quality": plan.quality,
         "deepest": config.deepest,
-        "input": readable(source.path.name),
+        "input": about.input,
     }
     if series.skipped:
-        about["skipped"] = [asdict(skipped) for skipped in series.skipped]
+        told["skipped"] = [asdict(skipped) for skipped in series.skipped]
     if config.uncertainty:
         is_calibrated = plan.model.uncertainty is not None
-        about["uncertainty"] = "expected absolute error" if is_calibrated else "spread of predictions, not calibrated"
-    with ExitStack() as files:
-        writers = [
-            files.enter_context(
-                StackWriter(
-                    target, shape, plan.spacing_um, first.origin_um, f"{source.name} ({shown})", overwrite, about
-                )
-            )
-            for target, shown in zip(targets, SHOWN, strict=False)
-        ]
-        into = Output(writers[0].data, writers[1].data if config.uncertainty else None)
-        made = yield from predict_series(series, into, stop)
-        if not made.complete:
-            for writer in writers:
-                writer.path = incomplete_path(writer.path)
-    paths = [writer.path for writer in writers]
-    made = replace(made, data=None, uncertainty=None)
-    return FilePrediction(paths[0], shape, made, paths[1] if config.uncertainty else None)
+        told["uncertainty"] = "expected absolute error" if is_calibrated else "spread of predictions, not calibrated"
+    return told
+
+
+def _made_of(series: PreparedSeries, config: PredictConfig, first: Volume) -> dict[str, JsonValue]:
+    """All that a result depends on, by its name for people; as :func:`json.loads` gives it back."""
+    plan = next(iter(series.usable.values())).plan
+    with find_model(config.model).open("rb") as file:
+        model = hashlib.file_digest(file, "sha256").hexdigest()
+    made_of = {
+        "the stack": [f"{time}: {prepared.digest}" for time, prepared in series.usable.items()],
+        "its voxel size": plan.spacing_um,
+        "its position": first.origin_um,
+        "the model": model,
+        "quality": plan.quality,
+        "deepest": config.deepest,
+        "uncertainty": config.uncertainty,
+        "device": plan.device,
+        "precision": plan.precision,
+        "tile": config.tile,
+        "memory": config.memory_bytes,
+        "version of napari-deep3d": version("napari-deep3d"),
+    }
+    plain: dict[str, JsonValue] = json.loads(json.dumps(made_of))
+    return plain
 
 
 def _name(source: StackFile, channel: int | None, time: int | None) -> str:
@@ -120,30 +213,18 @@ def _name(source: StackFile, channel: int | None, time: int | None) -> str:
     return f"{source.name} ({', '.join(of)})" if of else source.name
 
 
-def _targets(output: str | Path, config: PredictConfig, overwrite: bool, stack: Path) -> list[Path]:
+def _targets(output: str | Path, config: PredictConfig, overwrite: bool, stack: Path | None) -> list[Path]:
     """The files to write, checked: of the prediction and, where it is asked for, of the uncertainty."""
     targets = [check_output(output, overwrite)]
     if config.uncertainty:
         targets.append(check_output(uncertainty_path(targets[0]), overwrite))
     for path in targets:
-        if path.resolve() == stack.resolve():
+        if stack is not None and stack.resolve() in (path.resolve(), incomplete_path(path).resolve()):
             raise InputError(f"{path} is the input itself; it is never overwritten. Give another output.")
     return targets
 
 
 def uncertainty_path(path: Path) -> Path:
     """Name of the file of the uncertainty of the prediction in ``path``."""
-    stem, suffix = _split(path)
+    stem, suffix = split_name(path)
     return path.with_name(f"{stem}-uncertainty{suffix}")
-
-
-def _split(path: Path) -> tuple[str, str]:
-    suffix = "".join(s for s in path.suffixes[-2:] if s.lower() in (".ome", ".tif", ".tiff", ".zarr"))
-    return path.name.removesuffix(suffix), suffix
-
-
-def incomplete_path(path: Path) -> Path:
-    """A free name beside ``path`` for a result that was stopped."""
-    stem, suffix = _split(path)
-    names = (f"{stem}-incomplete{'' if n == 1 else n}{suffix}" for n in range(1, 10_000))
-    return next(path.with_name(name) for name in names if not path.with_name(name).exists())

@@ -26,7 +26,7 @@ from napari_deep3d.core import (
     mapped,
     never,
 )
-from napari_deep3d.io import check_folder, readable, remove
+from napari_deep3d.io import check_folder, readable
 from napari_deep3d.jobs.predict_file import FilePrediction, predict_file
 from napari_deep3d.jobs.predict_folder_items import ALL, Item, ResultSuffix, Wanted, fault_of, find_items
 from napari_deep3d.jobs.predict_folder_record import TABLE, Made, Record, Source, settings_of, write_table
@@ -304,10 +304,6 @@ class _Batch:
     def _keep_part(self, number: int, made: FilePrediction) -> BatchRow:
         """Note the part of a result that was finished when it was stopped."""
         files = [path for path in (made.output, made.uncertainty) if path is not None]
-        if not made.prediction.voxels_per_second:  # no tile was finished
-            for path in files:
-                remove(path)
-            return self._change(number, state="stopped", reason=NOTHING_KEPT)
         names = [path.name for path in files]
         self._record.parts.setdefault(self._rows[number].output, []).extend(names)
         return self._change(number, state="stopped", reason=f"the finished part is kept as {' and '.join(names)}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,7 @@ from napari_deep3d.core import (
     OffsetStack,
     PredictConfig,
     SampledIntensities,
+    Shape,
     Spacing,
     Stack,
     Stop,
@@ -91,6 +94,8 @@ class Prepared:
         Voxels that are no image: the network sees them filled, and the result is 0 there. None if all are image.
     region : Box
         The part of the stack that is predicted, (Z, Y, X): all of it, or the box that holds the image.
+    digest : str
+        Tells these voxels from any others; empty if not all were read.
     """
 
     volume: Volume
@@ -101,6 +106,7 @@ class Prepared:
     novelty: Novelty | None
     no_data: NoData | None
     region: Box
+    digest: str = ""
 
     @property
     def notices(self) -> list[str]:
@@ -134,11 +140,20 @@ class Prepared:
         distance = np.arange(box.z.start, box.z.stop) - middle
         return plane_and_distance(plane, distance * grid.model_step_um(self.plan.spacing_um))
 
+    def in_tiles_of(self, tile: Shape, measured_voxels: float) -> Prepared:
+        """The same, predicted in tiles of a size (Z, Y, X) and measured in so many voxels, as it was begun."""
+        plan = _plan(self.volume, self.config.changed(tile=tile), self.no_data, self.region)
+        return replace(self, plan=replace(plan, measured_voxels=measured_voxels))
+
+    @property
+    def image_voxels(self) -> int:
+        """Number of voxels of the stack that are image."""
+        return prod(self.volume.shape) - (0 if self.no_data is None else self.no_data.count)
+
     @property
     def has_gaps(self) -> bool:
         """Whether some of the region is no image."""
-        blank = 0 if self.no_data is None else self.no_data.count
-        return prod(self.volume.shape) - blank < prod(self.region.shape)
+        return self.image_voxels < prod(self.region.shape)
 
     def is_blank(self, box: Box) -> Mask:
         """Which voxels of a box of the region are no image, axes (Z, Y, X)."""
@@ -151,6 +166,14 @@ class Prepared:
         if self.no_data is None:
             return np.ones(box.shape, bool)
         return self.plan.grid.read(CroppedStack(MaskStack(self.no_data), self.region), box) < 0.5
+
+
+def _plan(volume: Volume, config: PredictConfig, no_data: NoData | None, region: Box) -> PredictionPlan:
+    """Plan the prediction of a region of a stack."""
+    if no_data is None:
+        return plan_prediction(volume, config)
+    cropped = replace(volume, data=CroppedStack(volume.data, region))
+    return _without_blank_tiles(plan_prediction(cropped, config), no_data, region)
 
 
 def _without_blank_tiles(plan: PredictionPlan, no_data: NoData, region: Box) -> PredictionPlan:
@@ -167,15 +190,19 @@ def image_of(data: Stack, no_data: NoData | None, region: Box) -> Stack:
     return data if no_data is None else CroppedStack(FilledStack(data, no_data), region)
 
 
-def _look_at(data: Stack, stop: Stop = never) -> tuple[SampledIntensities, NoData | None]:
+def _look_at(
+    data: Stack, stop: Stop = never, on_plane: Callable[[NDArray[Any]], object] | None = None
+) -> tuple[SampledIntensities, NoData | None]:
     """Look at every voxel of a stack (Z, Y, X) once: its intensities, and what of it is no image.
 
-    When ``stop`` is true, the intensities are those of the planes so far.
+    When ``stop`` is true, the intensities are those of the planes so far. ``on_plane`` sees each plane, too.
     """
     sampled = SampledIntensities(shape_of(data))
 
     def look_at(plane: NDArray[Any]) -> None:
         sampled.add(plane)
+        if on_plane is not None:
+            on_plane(plane)
         if stop():
             raise StoppedError
 
@@ -240,7 +267,8 @@ def prepare(volume: Volume, config: PredictConfig, stop: Stop = never) -> Prepar
     if prod(volume.shape) <= MAX_HELD_VOXELS and not isinstance(volume.data, np.ndarray):
         held = replace(volume, data=np.stack([np.asarray(volume.data[z]) for z in range(volume.shape[0])]))
     # 1. What is no image, and the intensities of what is.
-    sampled, no_data = _look_at(held.data, stop)
+    digest = hashlib.blake2b(f"{volume.shape} {volume.data.dtype}".encode(), digest_size=16)
+    sampled, no_data = _look_at(held.data, stop, lambda plane: digest.update(np.ascontiguousarray(plane).data))
     if stop():
         bounds = sampled.range(plan.model.percentiles)
         known = bounds if np.isfinite(bounds).all() else (0.0, 1.0)
@@ -250,10 +278,9 @@ def prepare(volume: Volume, config: PredictConfig, stop: Stop = never) -> Prepar
     # 2. The box that holds the image, which alone is predicted.
     region = _region_of(volume, no_data)
     if no_data is not None:
-        cropped = replace(volume, data=CroppedStack(volume.data, region))
-        plan = _without_blank_tiles(plan_prediction(cropped, config), no_data, region)
+        plan = _plan(volume, config, no_data, region)
     # 3. The comparison with the training data.
     image = _comparable(held.data, no_data, region, bounds)
     novelty = compare_with_training_data(replace(volume, data=image), plan.spacing_um, plan.model)
     not_finite = sampled.not_finite - (0 if no_data is None else no_data.not_finite)
-    return Prepared(volume, config, plan, bounds, not_finite, novelty, no_data, region)
+    return Prepared(volume, config, plan, bounds, not_finite, novelty, no_data, region, digest.hexdigest())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 
 import numpy as np
 
@@ -39,6 +40,8 @@ HALO_TOLERANCE = 0.02
 standard deviation."""
 MIN_SIDE = 16
 """Voxels: a box is not cut into halves shorter than this."""
+MAX_FACE_BYTES = 2**26
+"""Memory for what tiles predicted where others will overlap with them; beyond it, fewer overlaps are measured."""
 PIECE_VOXELS = 8_000_000
 """A box is read, and brought back to its grid, in pieces of about as many voxels, and can be left between two."""
 
@@ -157,6 +160,7 @@ class SeamMeter:
         self._sum, self._sum_squares, self._voxels = 0.0, 0.0, 0
         self._faces: dict[tuple[int, Shape], FloatArray] = {}
         """What earlier tiles predicted where later ones overlap with them, by axis and index of the later tile."""
+        self._face_bytes = 0
         self._squared_difference, self._overlapping = 0.0, 0
 
     def add(self, tile: Tile, values: FloatArray) -> None:
@@ -173,15 +177,18 @@ class SeamMeter:
             along = np.moveaxis(values, axis, 0)
             before = self._faces.pop((axis, tile.index), None)
             if before is not None:
+                self._face_bytes -= before.nbytes
                 difference = (along[: len(before)] - before).astype(np.float64)
                 self._squared_difference += float((difference**2).sum())
                 self._overlapping += before.size
             segment = tile.segments[axis]
             overlap = 2 * (segment.write[1] - segment.core[1])
-            if overlap:
+            face = along[-overlap:]
+            if overlap and self._face_bytes + face.nbytes <= MAX_FACE_BYTES:
                 z, y, x = tile.index
                 following = ((z + 1, y, x), (z, y + 1, x), (z, y, x + 1))[axis]
-                self._faces[axis, following] = along[-overlap:].copy()
+                self._faces[axis, following] = face.copy()
+                self._face_bytes += face.nbytes
 
     @property
     def mismatch(self) -> float:
@@ -207,21 +214,22 @@ class TilingSummary:
 
 
 def predict_tiles(
-    predictor: Callable[[Box], Steps[FloatArray]], plan: TilePlan, *, stop: Stop = never
+    predictor: Callable[[Box], Steps[FloatArray]], plan: TilePlan, *, tiles_done: int = 0, stop: Stop = never
 ) -> Job[TilingSummary]:
-    """Predict all tiles of a plan, yielding each as values to add to a result that starts at zero.
+    """Predict the tiles of a plan, yielding each as values to add to a result that starts at zero.
 
-    ``predictor`` predicts a box of the result, (Z, Y, X), or it and its uncertainty, (2, Z, Y, X). ``stop`` is asked
-    between its steps; the tile under way is left out.
+    ``predictor`` predicts a box of the result, (Z, Y, X), or it and its uncertainty, (2, Z, Y, X). The first
+    ``tiles_done`` tiles are in the result already; progress and what is returned are of the others. ``stop`` is asked
+    between steps; the tile under way is left out.
     """
     clock, seams = Clock(), SeamMeter()
-    done, stopped = 0, False
+    done, missing, stopped = 0, len(plan) - tiles_done, False
     uncertainty_sum, uncertainty_voxels = 0.0, 0
 
     def tell(before: int, share: float) -> Progress:
-        return clock.progress(before + share, len(plan), f"tile {before + 1} of {len(plan)}")
+        return clock.progress(before + share, missing, f"tile {tiles_done + before + 1} of {len(plan)}")
 
-    for tile in plan:
+    for tile in islice(plan, tiles_done, None):
         try:
             predicted = yield from told(predictor(tile.write), partial(tell, done), stop)
         except StoppedError:
@@ -239,7 +247,7 @@ def predict_tiles(
         if isinstance(predictor, BoxPredictor):
             while predictor.notices:
                 yield Notice(predictor.notices.pop(0))
-        yield clock.progress(done, len(plan), f"tile {done} of {len(plan)}")
+        yield clock.progress(done, missing, f"tile {tiles_done + done} of {len(plan)}")
     mean_uncertainty = uncertainty_sum / uncertainty_voxels if uncertainty_voxels else None
     return TilingSummary(done, seams.mismatch, mean_uncertainty, stopped)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,6 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QLabel, QSpinBox
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.gui.predict import choices
 from napari_deep3d.gui.shared import stack_selector
 from tests.helpers.gui import PLACE, SPACING_UM, FakePrediction
 
@@ -274,18 +272,6 @@ def test_stop_keeps_the_finished_time_points(
     result = viewer.layers["cell (confocal-like) (incomplete)"]
     assert result.data[0].min() == 1
     assert not result.data[2].any()
-
-
-def test_a_series_beyond_the_memory_is_refused_with_the_way_that_works(
-    dock: Any, viewer: Any, stack: Data, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(choices.psutil, "virtual_memory", lambda: SimpleNamespace(available=stack.size * 4 * 2))
-    viewer.add_image(np.stack([stack] * 3), name="cell", axis_labels=("t", "z", "y", "x"), units=["s"] + ["um"] * 3)
-    panel = dock.predict_panel
-    assert panel.run_button.button.isEnabled()
-    panel.all_times.click()
-    assert "predict --time all keeps the result on disk" in panel.problem.text()
-    assert not panel.run_button.button.isEnabled()
 
 
 def test_stop_is_heeded_within_a_second_and_keeps_what_is_ready(

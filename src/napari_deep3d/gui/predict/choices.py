@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QWidget
 
-from napari_deep3d.core import DEFAULT_MODEL, Deepest, InputError, PredictConfig, Quality, Volume
+from napari_deep3d.core import DEFAULT_MODEL, Deepest, InputError, PredictConfig, Quality, Spacing, Volume
 from napari_deep3d.gui.shared import (
     AMBER,
     Choice,
@@ -30,6 +30,8 @@ from napari_deep3d.jobs.models import ModelEntry, missing_folder
 
 BYTES_PER_VOXEL = 4
 """Of a result."""
+RESULT_SHARE = 0.5
+"""Share of the memory that is free which a result may take; the rest is for computing it."""
 OPEN_FILE = "Open a model file..."
 QUALITIES: list[tuple[str, Quality]] = [("fast", "fast"), ("best (3 to 4 x as long)", "best")]
 QUALITY_TIP = (
@@ -67,6 +69,20 @@ class Request:
     def stacks(self) -> int:
         """Number of stacks to predict."""
         return len(self.series) or 1
+
+    @property
+    def result_bytes(self) -> int:
+        """Size of the result."""
+        return prod(self.volume.shape) * self.stacks * (2 if self.config.uncertainty else 1) * BYTES_PER_VOXEL
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the result leaves too little of the memory that is free, so that it must be predicted into a file."""
+        return self.result_bytes > RESULT_SHARE * psutil.virtual_memory().available
+
+    def placed_at(self, origin_um: Spacing) -> list[Volume]:
+        """All stacks to predict, the first voxel of each at a position (Z, Y, X)."""
+        return [replace(volume, origin_um=origin_um) for volume in self.series or (self.volume,)]
 
 
 class Session(StackSelection):
@@ -121,13 +137,6 @@ class Session(StackSelection):
         if not self.all_times or times is None or self.layer is None:
             return ()
         axis, count = times
-        needed = prod(volume.shape) * count * (2 if self.uncertainty else 1) * BYTES_PER_VOXEL
-        free = psutil.virtual_memory().available
-        if needed > free:
-            raise InputError(
-                f"The results of {count} time points need {needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free. Predict "
-                "one of them, or the file on the command line: predict --time all keeps the result on disk."
-            )
         stacks = (pick(self.layer, self.axes(), {**self.index, axis: time}) for time in range(count))
         return tuple(replace(volume, data=stack) for stack in stacks)
 

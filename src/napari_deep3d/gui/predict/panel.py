@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 from qtpy.QtCore import Signal
@@ -16,6 +16,7 @@ from napari_deep3d.core import Event, InputError, Notice, PredictConfig, TileDon
 from napari_deep3d.core.novelty.explain import Novelty
 from napari_deep3d.gui.predict.adapt import Adapt, AdaptPart
 from napari_deep3d.gui.predict.choices import HowToPredict, ListModels, ModelSelector, PredictAdvanced, Request, Session
+from napari_deep3d.gui.predict.file_run import FilePredictionRun, PredictToFile
 from napari_deep3d.gui.predict.folder import FolderPart, PredictFolder
 from napari_deep3d.gui.predict.run import Predict, PredictionRun
 from napari_deep3d.gui.predict.save import SaveResult
@@ -36,7 +37,8 @@ from napari_deep3d.gui.shared import (
 )
 from napari_deep3d.jobs.adapt import adapt_model
 from napari_deep3d.jobs.models import list_models, model_stamp
-from napari_deep3d.jobs.predict import Prediction, predict_volume
+from napari_deep3d.jobs.predict import predict_volume
+from napari_deep3d.jobs.predict_file import predict_to_file
 from napari_deep3d.jobs.predict_folder import predict_folder
 from napari_deep3d.jobs.predict_input import novelty_of
 from napari_deep3d.jobs.predict_plan import PredictionPlan, plan_prediction
@@ -69,6 +71,7 @@ class PredictPanel(QWidget):
         plan: Callable[[Volume, PredictConfig], PredictionPlan] = plan_prediction,
         predict: Predict = predict_volume,
         predict_series: Predict = predict_volumes,
+        predict_to_file: PredictToFile = predict_to_file,
         find_novelty: FindNovelty = novelty_of,
         models: ListModels = list_models,
         adapt: Adapt = adapt_model,
@@ -77,6 +80,7 @@ class PredictPanel(QWidget):
         super().__init__()
         self._viewer, self._session = viewer, session
         self._make_plan, self._predict, self._predict_series = plan, predict, predict_series
+        self._predict_to_file = predict_to_file
         self._request: Request | None = None
         self._pair: tuple[Image, Image] | None = None
         self._predicted_from = ""
@@ -227,7 +231,11 @@ class PredictPanel(QWidget):
         elif not isinstance(end, Cancelled):
             stacks = 1 if self._request is None else self._request.stacks
             series = f" for {stacks} time points" if stacks > 1 else ""
-            self.plan_line.show_text(f"{end.device_label}, {format_estimate(end.seconds * stacks)}{series}")
+            plan = f"{end.device_label}, {format_estimate(end.seconds * stacks)}{series}"
+            if self._request is not None and self._request.is_large:
+                size = self._request.result_bytes / 1e9
+                plan += f". The result ({size:.1f} GB) is too large for the memory: a file is asked for."
+            self.plan_line.show_text(plan)
             self.model_hint.show_text(end.model.title)
             self.model_hint.setToolTip(end.model.description)
             for notice in end.notices:
@@ -241,12 +249,17 @@ class PredictPanel(QWidget):
         layer, request = self._session.layer, self._request
         if layer is None or request is None:
             return
+        path = self.save.ask_for_file(layer) if request.is_large else None
+        if request.is_large and path is None:
+            return
         self._pair, self._predicted_from = None, layer.name
         self.save.offer(None)
-        index = dict(self._session.index)
-        prediction = PredictionRun(
-            self._viewer, layer, self._session.axes(), index, request, self._predict, self._predict_series
-        )
+        stack = (self._viewer, layer, self._session.axes(), dict(self._session.index), request)
+        prediction: PredictionRun | FilePredictionRun
+        if path is None:
+            prediction = PredictionRun(*stack, self._predict, self._predict_series)
+        else:
+            prediction = FilePredictionRun(*stack, path, self._predict_to_file)
         self.message.show_text("")
         if was_moved:
             self._show_notice(f"The axes of {layer.name!r} are in the order {', '.join(layer.axis_labels)} now.")
@@ -258,10 +271,10 @@ class PredictPanel(QWidget):
         )
         self._refresh_buttons()
 
-    def _on_event(self, prediction: PredictionRun, event: Event) -> None:
+    def _on_event(self, prediction: PredictionRun | FilePredictionRun, event: Event) -> None:
         if isinstance(event, TileDone):
             prediction.note(event)
-            if not prediction.result.is_shown:  # who removes the layer does not want it
+            if not prediction.is_shown:  # who removes the layer does not want it
                 self.run_button.stop()
         elif isinstance(event, Notice) and not prediction.is_series:  # of a series they come at its end, put together
             self._show_notice(event.message)
@@ -271,13 +284,13 @@ class PredictPanel(QWidget):
         if notice not in (*shown.splitlines(), self.novelty.text(), self.stack.doubt.text()):
             self.notices.show_text(f"{shown}\n{notice}".strip())
 
-    def _on_ended(self, source: Image, prediction: PredictionRun, end: Prediction | Failed | Cancelled) -> None:
+    def _on_ended(self, source: Image, prediction: PredictionRun | FilePredictionRun, end: Any) -> None:
         outcome = prediction.conclude(end)
         for notice in outcome.notices:
             self._show_notice(notice)
         self._pair = None if outcome.layer is None else (source, outcome.layer)
         if outcome.layer is not None:
-            self.save.offer(source, [part.layer for part in prediction.layers if part.is_shown])
+            self.save.offer(source, prediction.to_save)
         layers = self._viewer.layers
         if outcome.layer is None and not layers.selection and source in layers:  # the empty result took it along
             layers.selection.active = source

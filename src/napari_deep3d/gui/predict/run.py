@@ -213,6 +213,16 @@ class PredictionRun:
             job = partial(predict_series, request.series, request.config, into)
         self.make_job: Callable[[Stop], Job[Prediction]] = lambda stop: job(stop=stop)
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether the result is still in the viewer."""
+        return self.result.is_shown
+
+    @property
+    def to_save(self) -> list[Image]:
+        """Layers that are in no file yet."""
+        return [part.layer for part in self.layers if part.is_shown]
+
     def note(self, tile: TileDone) -> None:
         """Show a tile that the job has written."""
         self.result.note(tile.values)

@@ -17,6 +17,8 @@ from napari_deep3d.jobs.predict_file import uncertainty_path
 
 FILTERS = {"OME-TIFF (*.ome.tif)": ".ome.tif", "OME-Zarr (*.ome.zarr)": ".ome.zarr"}
 """What the dialog offers, and the ending that a name without one gets."""
+LARGE_ENDING = ".ome.zarr"
+"""Of a file that is shown while it grows: it has levels, so that also much of it is shown at once."""
 ENDINGS = (".tif", ".tiff", ".zarr")
 TIP = "Save the result, and the estimated error beside it, with voxel size and position, as OME-TIFF or OME-Zarr"
 STOP_TIP = "Stop saving; no file is left behind"
@@ -48,6 +50,24 @@ class SaveResult(QWidget):
         folder = Path(path).parent if path is not None and Path(path).parent.is_dir() else Path.home()
         name = self._layers[0].name if self._layers else "result"
         return folder / f"{UNSAFE.sub('_', name).strip(' .')}.ome.tif"
+
+    def ask_for_file(self, source: Image) -> Path | None:
+        """Ask where a result goes that is too large for the memory; None if the user chose no file that can be made."""
+        path = None if source.source.path is None else Path(source.source.path)
+        folder = path.parent if path is not None and path.parent.is_dir() else Path.home()
+        proposal = folder / f"{UNSAFE.sub('_', f'{source.name} (confocal-like)').strip(' .')}{LARGE_ENDING}"
+        title = "The result is too large for the memory: write it into a file"
+        name, _ = QFileDialog.getSaveFileName(self, title, str(proposal), f"OME-Zarr (*{LARGE_ENDING})")
+        if not name:
+            return None
+        file = Path(name)
+        if file.suffix.lower() != ".zarr":
+            file = file.with_name(file.name + LARGE_ENDING)
+        try:
+            return check_output(file)
+        except InputError as error:
+            self.message.show_text(str(error).replace(", or allow it with --overwrite", ""), RED)
+            return None
 
     def close_run(self) -> None:
         """Stop saving, as when the window closes."""
