@@ -34,8 +34,8 @@ def padded(stack: Any) -> Any:
 
 def main() -> None:
     import torch
-    from careamics import CAREamist
-    from careamics.config.factories import create_advanced_care_config
+    from careamics import CAREamist  # type: ignore[import-not-found]
+    from careamics.config.factories import create_advanced_care_config  # type: ignore[import-not-found]
 
     job = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     torch.set_num_threads(job["threads"])

@@ -50,7 +50,7 @@ class Model:
         """Its prediction."""
         volume = pairs.volume(WIDEFIELD, name)
         sparse = interpolated(np.asarray(volume.data[:, :, :]), self.every)
-        return predict(sparse, spacing_um=volume.require_spacing_um(), model=self.model).data
+        return np.asarray(predict(sparse, spacing_um=volume.require_spacing_um(), model=self.model).data)
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def interpolated(data: NDArray[Any], every: int) -> NDArray[Any]:
     below = np.floor(place).astype(int)
     above = np.minimum(below + 1, len(kept) - 1)
     share = (place - below).astype(np.float32)[:, None, None]
-    return (1 - share) * kept[below] + share * kept[above]
+    return np.asarray((1 - share) * kept[below] + share * kept[above])
 
 
 def key_of(method: Any) -> dict[str, Any]:

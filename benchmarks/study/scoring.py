@@ -37,7 +37,9 @@ def scores(store: Store, ask: Ask) -> list[Scored]:
     """What ``evaluate`` says of every stack; those that are not measured yet are."""
     pairs, found = PairsFolder(ask.tests), list[Scored]()
     for name in pairs.names():
-        place = store.place("scores", f"{ask.tests.name} {name}", pair=name, tests=ask.tests.name, **key_of(ask.method))
+        place = store.place(
+            "scores", f"{ask.tests.name} {name}", pair=name, tests=ask.tests.name, by=key_of(ask.method)
+        )
         if not place.is_finished:
             place.finish(scored=_measured(pairs, name, ask.method))
         found.append(place.facts()["scored"])

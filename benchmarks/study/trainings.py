@@ -1,6 +1,7 @@
 """The trainings of the study: variants of one training that differ in one thing each, by seed.
 
-One that was ended goes on where it was. Scored are the weights of the last step, as the paper has them, not those that did best on held-out pairs.
+One that was ended goes on where it was. Scored are the weights of the last step, as the paper has them, not those that
+did best on held-out pairs.
 """
 
 from __future__ import annotations
