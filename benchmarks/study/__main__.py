@@ -44,7 +44,7 @@ def run(study: Study, names: list[str], cores: int, tables: Path) -> None:
     parts = {name: PARTS[name] for name in names if name != PICTURES}
     variants = dict.fromkeys(variant for part in parts.values() for variant in part.variants)
     make_all([Training(variant, seed) for seed in study.seeds for variant in variants], study.store, study.size, cores)
-    asks = {str(ask): ask for part in parts.values() for ask in part.asks(study)}
+    asks = {(ask.tests, ask.method): ask for part in parts.values() for ask in part.asks(study)}
     score_all(study.store, asks.values(), cores)
     for part in parts.values():
         rows = part.rows(study)

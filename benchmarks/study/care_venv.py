@@ -1,6 +1,6 @@
 """Make the environment that CAREamics needs for itself: its release cannot live with this program's torch.
 
-Usage: python -m benchmarks.study.care_venv [--folder .venv-care]
+Usage: python -m benchmarks.study.care_venv [--folder runs/care-venv]
 
 CAREamics 0.3.5 asks for torchvision of at most 0.26, which is made for torch 2.11; from PyPI that is a build for GPUs
 of some gigabytes. Where pip knows an index of processor builds (PIP_EXTRA_INDEX_URL), those are taken.
@@ -14,7 +14,7 @@ import sys
 import venv
 from pathlib import Path
 
-FOLDER = Path(".venv-care")
+FOLDER = Path("runs/care-venv")
 REQUIREMENT = "careamics==0.3.5"
 
 

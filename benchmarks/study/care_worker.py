@@ -50,7 +50,7 @@ def main() -> None:
         num_epochs=100_000,
         num_workers=0,
         n_val_patches=4,
-        seed=job["seed"],
+        seed=job["seed"] + 1,  # which must be above 0
         trainer_params={"max_time": {"hours": int(hours), "seconds": round(60 * minutes)}, "accelerator": "auto"},
     )
     care = CAREamist(config, work_dir=output / "run", enable_progress_bar=False)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from napari_deep3d.core import writing
+
 FINISHED = "finished.json"
 
 
@@ -33,7 +35,8 @@ class Place:
         """Note that all of it is there, and facts about it."""
         self.path.mkdir(parents=True, exist_ok=True)
         text = json.dumps({"depends_on": dict(self.depends_on), **facts}, indent=1)
-        (self.path / FINISHED).write_text(text, encoding="utf-8")
+        with writing(self.path / FINISHED, "Make room, then give the command again.") as part:
+            part.write_text(text, encoding="utf-8")
         return self.path
 
     def facts(self) -> dict[str, Any]:
