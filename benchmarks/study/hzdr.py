@@ -167,8 +167,9 @@ def _planes_of(folder: Path, spacing_um: Spacing | None, answer: Predict) -> Ite
         yield patch_planes(path, spacing_um, answer)
     for paths in [] if files else pairs_of(folder):
         try:
-            volumes = [open_stack(path).volume() for path in paths]
-            yield stack_planes(*(replace(v, spacing_um=spacing_um or v.spacing_um) for v in volumes), answer)
+            volumes = (open_stack(path).volume() for path in paths)
+            widefield, confocal = (replace(v, spacing_um=spacing_um or v.spacing_um) for v in volumes)
+            yield stack_planes(widefield, confocal, answer)
         except InputError as error:
             print(f"{paths[0].name} is left out: {error}", flush=True)
 
@@ -189,7 +190,7 @@ def main() -> None:
 
     def answer(volume: Volume) -> FloatArray:
         data = np.asarray(volume.data[:, :, :])
-        return predict(data, spacing_um=volume.require_spacing_um(), model=chosen.model).data
+        return np.asarray(predict(data, spacing_um=volume.require_spacing_um(), model=chosen.model).data)
 
     try:
         lines = measured(chosen.folder, spacing_um, answer)

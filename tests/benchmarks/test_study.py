@@ -153,7 +153,7 @@ def test_every_variant_can_be_trained() -> None:
 @pytest.mark.slow
 def test_a_training_is_made_once_and_answers(tmp_path: Path) -> None:
     settings = {"iterations": 2, "patch": [8, 32, 32], "width": 4, "weight_vgg": 0.0, "ema": 0.0}
-    size = Size(training=3, tests=1, shape=(12, 48, 48), margin=(1, 4, 4), settings=settings)
+    size = Size(training=2, tests=1, shape=(12, 48, 48), margin=(1, 4, 4), settings=settings)
     store, training = Store(tmp_path), Training("not registered", 0)
     seconds = make(training, store, size)
     shutil.rmtree(training.place(store, size).path / "checkpoints")

@@ -111,8 +111,9 @@ STUDY = {
     ),
     "paper-planes": Table(
         "paper_planes.csv",
-        {"planes kept": "every {planes}"} | METHOD | SCORES | OF_PAPER,
+        {"planes kept": "{planes}"} | METHOD | SCORES | OF_PAPER,
         beside_paper("planes", PAPER, over_seeds("planes", "method")),
+        {"1": "all", "2": "every 2nd", "4": "every 4th"},
     ),
     "paper-samples": Table(
         "paper_samples.csv",
