@@ -52,7 +52,9 @@ def run(study: Study, names: list[str], cores: int, tables: Path) -> None:
             write_rows(tables / part.file, rows, key=[name for name in KEY if name in rows[0]])
     if PICTURES in names:
         print(*pictures.write(study, study.store.root / PICTURES), sep="\n")
-    write_rows(tables / ORDERS, orders(tables))
+    found = orders(tables)
+    if found:
+        write_rows(tables / ORDERS, found)
 
 
 def main() -> None:

@@ -29,7 +29,11 @@ def rows(study: Study) -> list[Row]:
         return []
     found = []
     for seed in study.seeds:
-        place = answered(study, seed, python)
+        try:
+            place = answered(study, seed, python)
+        except subprocess.CalledProcessError as error:
+            print(f"{CARE} is left out: it ended with {error.returncode}; above is what it said")
+            return []
         facts = place.facts()
         ask = study.ask(CARE, Stored(str(place.path)), TEST, seed=seed, minutes=facts["minutes"], steps=facts["steps"])
         found.append(mean_row(study.store, ask, SCORES))

@@ -1,4 +1,4 @@
-"""The orders that the paper claims, and whether they hold here: by seed, from the tables of the other parts."""
+"""The orders that the paper claims, and whether they hold here: by seed or pair, from the tables of the other parts."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Rows = Sequence[Mapping[str, str]]
 
 @dataclass(frozen=True)
 class Claim:
-    """That one row of a table is above another, or below it with ``smaller``, in a column; by seed.
+    """That one row of a table is above another, or below it with ``smaller``, in a column; seed by seed.
 
-    ``first`` and ``second`` say what stands in the rows' columns.
+    ``first`` and ``second`` say what stands in the rows' columns; ``by`` is what takes the place of the seed.
     """
 
     text: str
@@ -29,6 +29,7 @@ class Claim:
     first: Mapping[str, str]
     second: Mapping[str, str]
     smaller: bool = False
+    by: str = "seed"
 
     def row(self, rows: Rows) -> Row | None:
         """By how much it holds, mean and spread over the seeds, and in how many; None if nothing was measured."""
@@ -47,8 +48,8 @@ class Claim:
     def _values(self, rows: Rows, wanted: Mapping[str, str]) -> dict[str, float]:
         """Values by seed, means where several rows fit, such as bands of depth."""
         fitting = [row for row in rows if all(row.get(k) == v for k, v in wanted.items()) and row.get(self.column)]
-        seeds = dict.fromkeys(row.get("seed", "") for row in fitting)
-        return {s: float(np.mean([float(r[self.column]) for r in fitting if r.get("seed", "") == s])) for s in seeds}
+        seeds = dict.fromkeys(row.get(self.by, "") for row in fitting)
+        return {s: float(np.mean([float(r[self.column]) for r in fitting if r.get(self.by, "") == s])) for s in seeds}
 
 
 def of(method: str, **more: str) -> dict[str, str]:
@@ -112,6 +113,7 @@ CLAIMS = (
             of("PSF", sample=sample),
             of("cross-correlation", sample=sample),
             smaller=True,
+            by="pair",
         )
         for sample in ("thin", "thick")
     ),
@@ -122,6 +124,7 @@ CLAIMS = (
         of("PSF", sample="thick"),
         of("cross-correlation", sample="thick"),
         smaller=True,
+        by="pair",
     ),
 )
 
