@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common.tables import Row
+from benchmarks.common.tables import Row, side_by_side
 from tools.results.table import DATA, Change, Table
 
 PAPER = {"scores": (0.0575, 0.7673), "1": (0.0575, 0.7673), "2": (0.0598, 0.7343), "4": (0.0657, 0.6652)}
@@ -124,13 +124,17 @@ STUDY = {
         "paper_depth.csv",
         {
             "depth, um": "{depth_um}",
-            "": "{method}",
-            "RMSE, scaled": SPREAD.format("rmse_fit"),
-            "SSIM, scaled": COARSE.format("ssim_fit"),
-            "sharpness of signal": SPREAD.format("sharpness_signal"),
-            "of background": SPREAD.format("sharpness_background"),
+            "RMSE: wide-field": "{wide-field rmse_fit:.3f}",
+            "bundled model": "{bundled model rmse_fit:.3f}",
+            "trained here": COARSE.format("L1+GAN+VGG rmse_fit"),
+            "sharpness of signal: wide-field": "{wide-field sharpness_signal:.3f}",
+            "confocal": "{confocal sharpness_signal:.3f}",
+            "bundled": "{bundled model sharpness_signal:.3f}",
+            "trained": COARSE.format("L1+GAN+VGG sharpness_signal"),
+            "of background": "{wide-field sharpness_background:.4f}, {confocal sharpness_background:.4f}, "
+            "{bundled model sharpness_background:.4f}, {L1+GAN+VGG sharpness_background:.4f}",
         },
-        over_seeds("depth_um", "method"),
+        lambda rows: side_by_side(over_seeds("depth_um", "method")(rows), "depth_um", "method"),
     ),
     "paper-networks": Table("paper_networks.csv", METHOD | SCORES | SHARPNESS, over_seeds("method"), METHODS),
     "paper-losses": Table("paper_losses.csv", METHOD | SCORES | SHARPNESS, over_seeds("method")),
