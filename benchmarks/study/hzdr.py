@@ -1,4 +1,4 @@
-"""The one public set of real wide-field/confocal pairs that we know of: HZDR's nuclei, 20x (RODARE record 2668).
+"""A public set of real wide-field/confocal pairs: HZDR's nuclei, 20x (RODARE record 2668).
 
 Usage: python -m benchmarks.study.hzdr FOLDER [--spacing Z,Y,X] [--model generalist] [--table FILE.csv]
 
