@@ -1,6 +1,6 @@
 """Registration error along z, thin sample against thick (Fig. 8), and how sharp along z is what it is told by.
 
-Pairs of `benchmarks.registration.pairs`, of known sub-voxel shift, every fourth halfway between two planes. The width
+Pairs of known sub-voxel shift, every fourth halfway between two planes. The width
 is that of the PSF between the stacks, and of their cross-correlation, along z through their maxima: the full width at
 half of what they rise above their least, in um. At most it is that of the window that they are looked at in.
 """
@@ -11,10 +11,17 @@ import numpy as np
 
 from benchmarks.common.tables import Row
 from benchmarks.registration.accuracy import register_volumes
-from benchmarks.registration.pairs import TEST_SEED, KnownPair, thick_pairs, thin_pairs
+from benchmarks.registration.pairs import KnownPair, known_pair
+from benchmarks.study.size import CONFIGS
 from benchmarks.study.study import Part, Study
-from napari_deep3d.core import DoubleArray
+from napari_deep3d.core import DoubleArray, Shape, merge, read_toml
 from napari_deep3d.core.registration.result import Curve
+from napari_deep3d.core.simulation.scene import SceneBounds
+
+SEED = 5400
+SAMPLES = ("thin", "thick")
+MEAN_FREE_PATHS_UM = (50.0, 120.0)
+PHOTONS = (300.0, 1000.0, 3000.0)
 
 METHODS = {
     "PSF": {"method": "psf"},
@@ -24,23 +31,35 @@ METHODS = {
 
 
 def rows(study: Study) -> list[Row]:
-    """A row for each pair and method; each pair is kept."""
-    found = list[Row]()
-    number = study.size.registrations
-    for sample, pairs in (("thin", thin_pairs), ("thick", thick_pairs)):
-        waiting = iter(pairs(TEST_SEED, number))
-        places = [
-            study.store.place("registration", f"{sample} {i}", sample=sample, pair=i, seed=TEST_SEED)
-            for i in range(number)
-        ]
-        for index, place in enumerate(places):
-            if not all(each.is_finished for each in places[index:]):
-                pair = next(waiting)  # drawn one after the other, also those that are kept
-                if not place.is_finished:
-                    place.finish(rows=measured(pair))
-                    print(f"registration, {sample} {index + 1} of {number}", flush=True)
+    """A row for each pair and method; what was found of a pair is kept."""
+    found, size = list[Row](), study.size
+    shape, bounds = size.registration_shape, read_toml(CONFIGS / "tissue.toml")
+    for sample in SAMPLES:
+        for index in range(size.registrations):
+            given = {"sample": sample, "pair": index, "seed": SEED, "shape": shape, "bounds": bounds}
+            place = study.store.place("registration", f"{sample} {index}", **given)
+            if not place.is_finished:
+                place.finish(rows=measured(pair_of(sample, index, shape, merge(SceneBounds, bounds))))
+                print(f"registration, {sample} {index + 1} of {size.registrations}", flush=True)
             found += [{"sample": sample, "pair": index} | row for row in place.facts()["rows"]]
     return found
+
+
+def pair_of(sample: str, index: int, shape: Shape, bounds: SceneBounds) -> KnownPair:
+    """A pair through the microscope of the study: thick ones fill the stack, thin ones are 3 um in 24 planes."""
+    is_thin = sample == "thin"
+    return known_pair(
+        (SEED, SAMPLES.index(sample), index),
+        ("neurons", "nuclei")[index % 2],
+        (24, *shape[1:]) if is_thin else shape,
+        mean_free_path_um=MEAN_FREE_PATHS_UM[index // 2 % 2],
+        photons=PHOTONS[index % len(PHOTONS)],
+        step_um=0.25 if is_thin else 0.5,
+        pixel_um=bounds.optics.pixel_um[0],
+        thin=is_thin,
+        halfway=index % 4 == 3,
+        bounds=bounds,
+    )
 
 
 def measured(pair: KnownPair) -> list[Row]:

@@ -26,7 +26,7 @@ class Size:
     registrations : int
         Pairs of known shift, thin and thick each.
     registration_shape : Shape
-        Voxels of the thick ones.
+        Voxels of the thick ones; 38 um of depth, as in the paper.
     settings : mapping
         Of a training.
     """
@@ -37,5 +37,5 @@ class Size:
     shape: Shape = (72, 128, 128)
     margin: Shape = (4, 8, 8)
     registrations: int = 16
-    registration_shape: Shape = (76, 192, 192)
+    registration_shape: Shape = (76, 128, 128)
     settings: dict[str, Any] = field(default_factory=lambda: read_toml(CONFIGS / "training.toml"))
