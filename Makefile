@@ -20,7 +20,7 @@ CHOOSING_SAMPLES = --from data/real/choosing/pollen.ome.tif --from data/real/cho
 TEST_SAMPLES = --from data/real/testing/fly_neuron.ome.tif --from data/real/testing/cortex_neurons.ome.tif
 # configs/study begins from the second model: git show 5a47520:src/napari_deep3d/models/generalist.safetensors > data/second.safetensors
 
-.PHONY: demo test check docs examples setup system lint types layers plugin pytest samples model model-pairs study unseen foreign adapt widening held-out tiles registration training results figures clean
+.PHONY: demo test check docs examples setup system lint types layers plugin pytest samples model model-pairs settings study unseen foreign adapt widening held-out tiles registration training results figures clean
 
 demo: setup
 	$(BIN)/napari-deep3d demo
@@ -101,8 +101,15 @@ RESULTS = docs/data
 results: setup
 	$(BIN)/python -m tools.results
 
-# Short trainings that differ in one setting each, on validation pairs.
+# The paper's tables and figures in kind, on simulated thick tissue: what needs no training first, then some hours of
+# trainings, which go on where they were if it is given again. CAREamics gets an environment of its own.
 study: setup
+	$(BIN)/python -m benchmarks.study --no-seeds --tables $(RESULTS)
+	$(BIN)/python -m benchmarks.study.care_venv || echo "CAREamics is left out"
+	$(BIN)/python -m benchmarks.study --tables $(RESULTS)
+
+# Short trainings that differ in one setting each, on validation pairs.
+settings: setup
 	$(BIN)/python -m benchmarks.data.fetch_images
 	$(BIN)/python -m tools.release.measured_psf data/psf.ome.tif
 	$(BIN)/napari-deep3d simulate -o data/train --pairs 420 --shape 64,128,128 --seed 2027 --config $(BEFORE) $(REAL)

@@ -82,12 +82,13 @@ def known_pair(
     tilt_deg: float = 0.0,
     magnification: float = 1.0,
     stacks: Sequence[Volume] = (),
+    bounds: SceneBounds | None = None,
 ) -> KnownPair:
     """Simulate one pair.
 
     Parameters
     ----------
-    seed, kind, shape, stacks
+    seed, kind, shape, stacks, bounds
         As in :func:`napari_deep3d.core.simulation.imaging.simulate_pair`.
     mean_free_path_um, photons
         Haze (less is more; infinite is none) and light.
@@ -101,7 +102,7 @@ def known_pair(
         Of the wide-field stack against the confocal one, about their middle.
     """
     rng = np.random.default_rng(seed)
-    drawn = SceneBounds().draw(rng, kind)
+    drawn = (bounds or SceneBounds()).draw(rng, kind)
     pixel = pixel_um or float(rng.uniform(*PIXEL_UM))
     spacing: Spacing = (step_um, pixel, pixel)
     scene = replace(

@@ -6,10 +6,14 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.common.tables import Row, markdown, read_rows, side_by_side, write_rows
+from benchmarks.study.__main__ import ORDERS, PARTS
+from benchmarks.study.orders import CLAIMS
 from tools.results.__main__ import filled, main, missing, pages
+from tools.results.study import STUDY, beside_paper, over_seeds, registration_summary
 from tools.results.tables import DATA, TABLES
 
 PAGE = "# Page\n\n<!-- table: turns -->\n\n| old |\n|---|\n\n<!-- end -->\n\nText.\n"
@@ -94,3 +98,35 @@ def test_rows_of_others_stay_where_a_key_tells_them_apart(tmp_path: Path) -> Non
     write_rows(path, [{"name": "alone"}])
     assert read_rows(path) == [{"name": "alone"}]
     write_rows(None, [{"name": "nowhere"}])
+
+
+def test_rows_of_seeds_become_their_mean_and_spread() -> None:
+    rows: list[Row] = [
+        {"method": "L1", "seed": "0", "stacks": "2", "rmse": "0.1", "note": "a"},
+        {"method": "L1", "seed": "1", "stacks": "2", "rmse": "0.3", "note": "b"},
+        {"method": "wide-field", "seed": "", "stacks": "2", "rmse": "0.5", "note": ""},
+    ]
+    ours, widefield = beside_paper("method", {"L1": (0.2, 0.9), "wide-field": (1, 1)}, over_seeds("method"))(rows)
+    assert ours == pytest.approx(
+        {"method": "L1", "number": 2, "stacks": 2, "stacks_spread": 0, "rmse": 0.2, "rmse_spread": np.sqrt(0.02)}
+        | {"paper_rmse": 0.2, "paper_ssim": 0.9}
+    )
+    assert widefield["rmse"] == 0.5
+    assert widefield["rmse_spread"] is None
+    assert widefield["paper_rmse"] is None
+
+
+def test_every_table_of_the_study_shows_what_its_part_writes() -> None:
+    files = {part.file for part in PARTS.values()} | {ORDERS}
+    assert {table.file for table in STUDY.values()} == files
+    assert {claim.file for claim in CLAIMS} <= files
+
+
+def test_registration_errors_by_sample_and_method() -> None:
+    rows: list[Row] = [
+        {"sample": "thick", "method": "PSF", "z_um": z, "z_planes": str(2 * float(z)), "width_um": "1"}
+        for z in ("0.1", "0.2", "0.6")
+    ]
+    assert registration_summary(rows) == [
+        {"sample": "thick", "method": "PSF", "pairs": 3, "within": 2 / 3, "median": 0.2, "worst": 0.6, "width": 1}
+    ]
