@@ -55,18 +55,18 @@ GROUPS = {
     "thickness: 20-40 um": "20 to 40 um",
 }
 LUCY = "{{Richardson-Lucy, {0} share:.0%}}, {{Richardson-Lucy, {0} ssim:.3f}}"
-FOREIGN = {
-    "stacks of": "{group}",
-    "number": "{wide-field stacks}",
-    "wide-field SSIM": "{wide-field ssim:.3f}",
+STACKS = {"stacks of": "{group}", "number": "{wide-field stacks}", "wide-field SSIM": "{wide-field ssim:.3f}"}
+MODELS = {
+    "third model": "{third model share:.0%}, {third model ssim:.3f}",
+    "fifth model": "{fifth model share:.0%}, {fifth model ssim:.3f}",
+    "**prediction**": "{prediction share:.0%}, {prediction ssim:.3f}",
+    "its worst": "{prediction worst:.0%}",
+}
+DECONVOLVED = {
     "Richardson-Lucy, 20": LUCY.format("accelerated, 20"),
     "40": LUCY.format("accelerated, 40"),
     "classical, 20": LUCY.format("classical, 20"),
     "classical, 40": LUCY.format("classical, 40"),
-    "third model": "{third model share:.0%}, {third model ssim:.3f}",
-    "fourth model": "{fourth model share:.0%}, {fourth model ssim:.3f}",
-    "**prediction**": "{prediction share:.0%}, {prediction ssim:.3f}",
-    "its worst": "{prediction worst:.0%}",
 }
 MIXED = "{{{0} share:.1%}}, {{{0} ssim:.3f}}"
 MIXING = {
@@ -112,8 +112,9 @@ TABLES = {
     ),
     "simulated": Table("simulated.csv", SIMULATED, by("group", "method"), GROUPS, ["all"]),
     "simulated-real": Table("simulated_real.csv", SIMULATED, by("group", "method"), GROUPS, ["all"]),
-    "foreign-choose": Table("foreign_choose.csv", FOREIGN, by("group", "method"), bold=["all"]),
-    "foreign-test": Table("foreign_test.csv", FOREIGN, by("group", "method"), bold=["all"]),
+    "foreign-choose": Table("foreign_choose.csv", STACKS | DECONVOLVED | MODELS, by("group", "method"), bold=["all"]),
+    "foreign-test": Table("foreign_test.csv", STACKS | MODELS, by("group", "method"), bold=["all"]),
+    "foreign-blind": Table("foreign_blind.csv", STACKS | MODELS, by("group", "method"), bold=["all"]),
     "depth": Table("depth.csv", DEPTH),
     "light": Table(
         "light.csv",
@@ -353,6 +354,7 @@ TABLES = {
     "second-leg": Table("generalist-leg2/metrics.csv", HELD_OUT, tested, bold=["7500"]),
     "third-leg": Table("generalist-wide/metrics.csv", HELD_OUT, tested, bold=["3600"]),
     "fourth-leg": Table("generalist-fourth/metrics.csv", HELD_OUT, tested),
+    "fifth-leg": Table("generalist-fifth/metrics.csv", HELD_OUT, tested),
     "legs": Table(
         "generalist_choosing.csv",
         {
