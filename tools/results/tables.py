@@ -116,6 +116,16 @@ TABLES = {
     "foreign-test": Table("foreign_test.csv", STACKS | MODELS, by("group", "method"), bold=["all"]),
     "foreign-blind": Table("foreign_blind.csv", STACKS | MODELS, by("group", "method"), bold=["all"]),
     "depth": Table("depth.csv", DEPTH),
+    "widening": Table(
+        "widening.csv",
+        {
+            "pairs and settings": "{name}",
+            "steps": "{steps}",
+            "nine foreign": "{foreign-choose share:.1%}, {foreign-choose ssim:.3f}",
+            "16 foreign": "{foreign-test share:.1%}, {foreign-test ssim:.3f}",
+            "24 in usual light": "{calibration share:.1%}, {calibration ssim:.3f}",
+        },
+    ),
     "light": Table(
         "light.csv",
         {
