@@ -116,6 +116,20 @@ TABLES = {
     "foreign-test": Table("foreign_test.csv", STACKS | MODELS, by("group", "method"), bold=["all"]),
     "foreign-blind": Table("foreign_blind.csv", STACKS | MODELS, by("group", "method"), bold=["all"]),
     "depth": Table("depth.csv", DEPTH),
+    "adapt": Table(
+        "adapt.csv",
+        {
+            "stack": "{stack}",
+            "kind": "{kind}",
+            "lens": "{scope}",
+            "before": "{before_share:.1%}, {before_ssim:.3f}",
+            "after": "{after_share:.1%}, {after_ssim:.3f}",
+            "its own test: before": "{simulated_before:.4f}",
+            "after it": "{simulated_after:.4f}",
+            "kept": "{kept}",
+            "minutes": "{minutes:.0f}",
+        },
+    ),
     "widening": Table(
         "widening.csv",
         {
