@@ -10,18 +10,15 @@ data/foreign-blind --model prediction=generalist, which ``make foreign`` does to
 
 from __future__ import annotations
 
-import argparse
-import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.generalisation.blind_light import LASERS_UM, LENSES, Exposure, Lens, expose, images
 from benchmarks.generalisation.blind_samples import KINDS, SCATTERING_UM, draw_sample
-from benchmarks.generalisation.foreign_simulator import write_files
-from napari_deep3d.core import FloatArray, Shape
+from benchmarks.generalisation.foreign_simulator import write_pairs
+from napari_deep3d.core import FloatArray, Shape, Spacing
 
 SHAPE: Shape = (48, 160, 160)
 BELOW = 10
@@ -39,6 +36,11 @@ class BlindPair:
     clean: FloatArray
     widefield: FloatArray
     confocal: FloatArray
+
+    @property
+    def spacing_um(self) -> Spacing:
+        """Voxel size (Z, Y, X)."""
+        return self.exposure.lens.spacing_um
 
     @property
     def about(self) -> dict[str, Any]:
@@ -104,17 +106,7 @@ def blind_pair(seed: int, number: int, shape: Shape = SHAPE) -> BlindPair:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-o", "--output", type=Path, required=True)
-    parser.add_argument("--pairs", type=int, default=16)
-    parser.add_argument("--seed", type=int, default=1)
-    chosen = parser.parse_args()
-    for number in range(chosen.pairs):
-        start = time.monotonic()
-        pair = blind_pair(chosen.seed, number)
-        name, spacing = f"pair_{number:02}", pair.exposure.lens.spacing_um
-        write_files(chosen.output, name, pair.widefield, pair.confocal, spacing, pair.about)
-        print(f"{name}: {pair.about} ({time.monotonic() - start:.0f} s)", flush=True)
+    write_pairs(__doc__, blind_pair)
 
 
 if __name__ == "__main__":

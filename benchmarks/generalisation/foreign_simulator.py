@@ -12,9 +12,10 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import scipy.fft
@@ -45,6 +46,11 @@ class ForeignPair:
     light: Light
     widefield: FloatArray
     confocal: FloatArray
+
+    @property
+    def spacing_um(self) -> Spacing:
+        """Voxel size (Z, Y, X)."""
+        return self.light.scope.spacing_um
 
     @property
     def about(self) -> dict[str, Any]:
@@ -110,21 +116,34 @@ def foreign_pair(seed: int, number: int, shape: Shape = SHAPE, shift: Vector = (
     return ForeignPair(kind, light, expose(rng, widefield[inner], light), confocal[inner])
 
 
-def write_pair(folder: Path, name: str, pair: ForeignPair) -> None:
-    """Write both stacks as ImageJ TIFF of 16 bit, and what is known of them."""
-    write_files(folder, name, pair.widefield, pair.confocal, pair.light.scope.spacing_um, pair.about)
+class MadePair(Protocol):
+    """A pair that a simulator made, axes (Z, Y, X)."""
+
+    @property
+    def widefield(self) -> FloatArray:
+        """Wide-field stack."""
+
+    @property
+    def confocal(self) -> FloatArray:
+        """Confocal stack without noise."""
+
+    @property
+    def spacing_um(self) -> Spacing:
+        """Voxel size (Z, Y, X)."""
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What its maker knew."""
 
 
-def write_files(
-    folder: Path, name: str, widefield: FloatArray, confocal: FloatArray, spacing_um: Spacing, known: dict[str, Any]
-) -> None:
-    """Write the stacks of a pair as ImageJ TIFF of 16 bit, the confocal one up to a fixed count, and what is known."""
-    stacks = {WIDEFIELD: widefield, CONFOCAL: confocal * (CONFOCAL_TOP / confocal.max())}
+def write_pair(folder: Path, name: str, pair: MadePair) -> None:
+    """Write both stacks as ImageJ TIFF of 16 bit, the confocal one up to a fixed count, and what is known of them."""
+    stacks = {WIDEFIELD: pair.widefield, CONFOCAL: pair.confocal * (CONFOCAL_TOP / pair.confocal.max())}
     for kind, stack in stacks.items():
-        _write_stack(folder / kind / f"{name}.tif", stack, spacing_um)
+        _write_stack(folder / kind / f"{name}.tif", stack, pair.spacing_um)
     about = folder / ABOUT / f"{name}.json"
     about.parent.mkdir(parents=True, exist_ok=True)
-    about.write_text(json.dumps(known))
+    about.write_text(json.dumps(pair.about))
 
 
 def _write_stack(path: Path, stack: FloatArray, spacing_um: Spacing) -> None:
@@ -135,17 +154,22 @@ def _write_stack(path: Path, stack: FloatArray, spacing_um: Spacing) -> None:
     tifffile.imwrite(path, counts, imagej=True, resolution=lateral, metadata=metadata)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def write_pairs(description: str | None, make: Callable[[int, int], MadePair]) -> None:
+    """Write the pairs that the command line asks for; ``make`` makes one from a seed and a number."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--pairs", type=int, default=16)
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
     for number in range(chosen.pairs):
         start = time.monotonic()
-        pair = foreign_pair(chosen.seed, number)
+        pair = make(chosen.seed, number)
         write_pair(chosen.output, f"pair_{number:02}", pair)
         print(f"pair_{number:02}: {pair.about} ({time.monotonic() - start:.0f} s)", flush=True)
+
+
+def main() -> None:
+    write_pairs(__doc__, foreign_pair)
 
 
 if __name__ == "__main__":
