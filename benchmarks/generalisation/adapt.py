@@ -124,7 +124,7 @@ def main() -> None:
     rows: list[Row] = []
     for name in names:
         run = chosen.output / f"{Path(name).stem}_{chosen.lens:g}"
-        kept = run.with_suffix(".json")
+        kept = run.with_name(f"{run.name}.json")  # not with_suffix: "1.15" has one
         if not kept.exists():
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_text(json.dumps(adapt_row(chosen.folder, name, run, chosen)))

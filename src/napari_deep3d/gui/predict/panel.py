@@ -14,7 +14,6 @@ from qtpy.QtWidgets import QCheckBox, QPushButton, QWidget
 
 from napari_deep3d.core import Event, InputError, Notice, PredictConfig, TileDone, Volume
 from napari_deep3d.core.novelty.explain import Novelty
-from napari_deep3d.gui.predict.adapt import Adapt, AdaptPart
 from napari_deep3d.gui.predict.choices import HowToPredict, ListModels, ModelSelector, PredictAdvanced, Request, Session
 from napari_deep3d.gui.predict.file_run import FilePredictionRun, PredictToFile
 from napari_deep3d.gui.predict.folder import FolderPart, PredictFolder
@@ -35,7 +34,6 @@ from napari_deep3d.gui.shared import (
     is_prediction,
     stack_up,
 )
-from napari_deep3d.jobs.adapt import adapt_model
 from napari_deep3d.jobs.models import list_models, model_stamp
 from napari_deep3d.jobs.predict import predict_volume
 from napari_deep3d.jobs.predict_file import predict_to_file
@@ -57,7 +55,7 @@ class PredictPanel(QWidget):
     """Choose a stack and a model, see what will happen, predict, stop.
 
     The choices are kept in ``session``; the callables plan a prediction, make its job, compare a stack with a model,
-    list the models, adapt one, and predict a folder.
+    list the models, and predict a folder.
     """
 
     compare_requested = Signal(object, object)
@@ -74,7 +72,6 @@ class PredictPanel(QWidget):
         predict_to_file: PredictToFile = predict_to_file,
         find_novelty: FindNovelty = novelty_of,
         models: ListModels = list_models,
-        adapt: Adapt = adapt_model,
         predict_folder: PredictFolder = predict_folder,
     ) -> None:
         super().__init__()
@@ -98,9 +95,6 @@ class PredictPanel(QWidget):
         self.model_hint, self.plan_line, self.notices, self.message = Line(), Line(), Line(AMBER), Line()
         self.how = HowToPredict(session)
         self.novelty = NoveltyWarning(find_novelty)
-        self.adapt = AdaptPart(session, adapt)
-        self.adapt.adapted.connect(self.choose_model)
-        self.adapt.went_back.connect(self.choose_model)
         self.folder = FolderPart(session, predict_folder)
         self.folder.shown.connect(self.refresh)
         self.folder.window_.result_requested.connect(self._open)
@@ -125,7 +119,6 @@ class PredictPanel(QWidget):
             self.message,
             self.compare,
             self.save,
-            self.adapt,  # last: open, it would push the button that predicts out of a small window
         )
         stack_up(self._rest, *rest)
         stack_up(self, self.empty, self._choices, self._rest, self.folder, is_panel=True)
@@ -148,7 +141,7 @@ class PredictPanel(QWidget):
         has_layers = self.stack.chooser.layer_choice.count() > 0
         self._choices.setVisible(has_layers or self.folder.is_open)  # a folder is predicted with them, too
         self.stack.setVisible(has_layers)
-        self._rest.setVisible(layer is not None or self.run_button.is_running or self.adapt.run_button.is_running)
+        self._rest.setVisible(layer is not None or self.run_button.is_running)
         self.doubt.show_text("" if layer is None else doubt_about(layer))
         if layer != self._shown_layer:
             self._shown_layer = layer
@@ -170,7 +163,6 @@ class PredictPanel(QWidget):
             key = (request.volume.shape, request.volume.spacing_um, request.config, request.stacks, stamp)
             self._plan.ask(key, partial(self._make_plan, request.volume, request.config))
         self.novelty.follow(session, request)
-        self.adapt.follow(request)
         self._refresh_buttons()
 
     def choose_model(self, model: str) -> None:
@@ -190,7 +182,7 @@ class PredictPanel(QWidget):
 
     def under_way(self, closes_window: bool = False) -> str:
         """What runs, and what is kept of it if the dock or the whole window is closed; empty if nothing runs."""
-        others = f"{self.adapt.under_way()} {self.folder.under_way()}".strip()
+        others = self.folder.under_way()
         if not self.run_button.is_running:
             return others
         kept = "nothing of it is kept" if closes_window else "its finished part is kept as a layer"
@@ -199,7 +191,6 @@ class PredictPanel(QWidget):
     def shut_down(self) -> None:
         """Stop what runs, keep the finished part, and forget the viewer, since the dock goes."""
         self.run_button.close_run()
-        self.adapt.shut_down()
         self.folder.shut_down()
         self.save.close_run()
         self._plan.shut_down()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -38,8 +38,6 @@ class FileFacts:
     shape: tuple[int, ...]
     """Sizes along (T, C, Z, Y, X)."""
     spacing_um: Spacing | None
-    optics: Mapping[str, float] = field(default_factory=dict)
-    """Of the microscope, by the names of :class:`AdaptConfig`; the wavelength only of a single channel."""
 
 
 _FACTS: WeakKeyDictionary[Layer, FileFacts | None] = WeakKeyDictionary()
@@ -62,7 +60,7 @@ def _read_facts(layer: Layer) -> FileFacts | None:
         stack = open_stack(path)
     except (InputError, OSError):  # another plugin's kind of file, or one of several images
         return None
-    return FileFacts(tuple(stack.data.shape), stack.spacing_um, stack.known_optics())
+    return FileFacts(tuple(stack.data.shape), stack.spacing_um)
 
 
 @dataclass(frozen=True)
