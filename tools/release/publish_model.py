@@ -1,7 +1,7 @@
 """Make a trained model the bundled one: give it its card, what it knows and how its error is told, and bundle it.
 
-Usage: python -m tools.release.publish_model runs/fifth/model.safetensors --known data/usual --known data/plain
-           --known data/sharper --known data/deep --calibration DIR
+Usage: python -m tools.release.publish_model runs/sixth/model.safetensors --known data/usual [--known DIR ...]
+           --calibration DIR
 
 ``--known`` names pairs folders whose wide-field stacks tell what the model knows, so that it can say when a stack is
 unlike them (``benchmarks/novelty/warnings.py`` tests that). ``--calibration`` names pairs that the model was
@@ -25,7 +25,7 @@ from napari_deep3d.nn.model_file import load_model, save_model
 FOLDER = Path(__file__).parents[2] / "src" / "napari_deep3d" / "data" / "models"
 TITLE = "Fluorescence of many kinds, thin to thick (simulated)"
 DESCRIPTION = (
-    "Trained on 2991 simulated pairs: cells, nuclei, neurons, glia, vessels, filaments, membranes, sheets, puncta, "
+    "Trained on 3702 simulated pairs: cells, nuclei, neurons, glia, vessels, filaments, membranes, sheets, puncta, "
     "beads, mixed tissue, generic shapes, and pieces of real volumes as samples; clear to strongly scattering tissue, "
     "light from outside the stack, NA 0.4 to 1.45, air, water and oil, aberrations, camera faults. Its confocal stacks "
     "have no noise and lose no light with depth; mostly the last plane is the deepest. Fluorescence only. "

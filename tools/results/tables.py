@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmarks.common.tables import Row, side_by_side
 from benchmarks.generalisation.depth import COLUMNS as DEPTH
+from benchmarks.generalisation.held_out_kinds import COLUMNS as HELD_OUT_KINDS
 from benchmarks.generalisation.registration import COLUMNS as FOREIGN_REGISTRATION
 from tools.results.study import MEASURED
 from tools.results.table import DATA, Change, Table
@@ -58,7 +59,7 @@ LUCY = "{{Richardson-Lucy, {0} share:.0%}}, {{Richardson-Lucy, {0} ssim:.3f}}"
 STACKS = {"stacks of": "{group}", "number": "{wide-field stacks}", "wide-field SSIM": "{wide-field ssim:.3f}"}
 MODELS = {
     "third model": "{third model share:.0%}, {third model ssim:.3f}",
-    "fifth model": "{fifth model share:.0%}, {fifth model ssim:.3f}",
+    "sixth model": "{sixth model share:.0%}, {sixth model ssim:.3f}",
     "**prediction**": "{prediction share:.0%}, {prediction ssim:.3f}",
     "its worst": "{prediction worst:.0%}",
 }
@@ -116,6 +117,7 @@ TABLES = {
     "foreign-test": Table("foreign_test.csv", STACKS | MODELS, by("group", "method"), bold=["all"]),
     "foreign-blind": Table("foreign_blind.csv", STACKS | MODELS, by("group", "method"), bold=["all"]),
     "depth": Table("depth.csv", DEPTH),
+    "held-out-kinds": Table("held_out_kinds.csv", HELD_OUT_KINDS),
     "adapt": Table(
         "adapt.csv",
         {
@@ -379,6 +381,7 @@ TABLES = {
     "third-leg": Table("generalist-wide/metrics.csv", HELD_OUT, tested, bold=["3600"]),
     "fourth-leg": Table("generalist-fourth/metrics.csv", HELD_OUT, tested),
     "fifth-leg": Table("generalist-fifth/metrics.csv", HELD_OUT, tested),
+    "sixth-leg": Table("generalist-sixth/metrics.csv", HELD_OUT, tested),
     "legs": Table(
         "generalist_choosing.csv",
         {
