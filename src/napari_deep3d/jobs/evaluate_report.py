@@ -19,6 +19,7 @@ import numpy as np
 from napari_deep3d.core import EvaluateConfig, InputError, format_spacing, writing
 from napari_deep3d.jobs.evaluate import CONFOCAL, PREDICTION, TITLES, WIDEFIELD, Evaluation
 from napari_deep3d.jobs.evaluate_figures import Picture
+from napari_deep3d.jobs.evaluate_model import model_facts
 
 ENDINGS = (".html", ".htm")
 PACKAGES = ("napari-deep3d", "numpy", "scipy", "scikit-image", "microssim")
@@ -100,6 +101,7 @@ def write_report(path: Path, evaluation: Evaluation, pictures: Sequence[Picture]
         _about(found.config),
         "<h2>How the prediction came about</h2>",
         _provenance(found.provenance),
+        *(_model(str(found.provenance["model"])) if found.provenance.get("model") else ()),
     ]
     return _write(path, f"Evaluation of {found.name}", body)
 
@@ -126,8 +128,10 @@ def write_summary(
         if found.name in pictures:
             body += [f"<h2>{escape(found.name)}</h2>", *map(_picture, pictures[found.name])]
     body.append(_about(config))
-    models = sorted({str(found.provenance.get("model", "not stated")) for found in evaluations})
-    body += ["<h2>How the predictions came about</h2>", f"<p>Model: {escape(', '.join(models))}.</p>"]
+    models = sorted({str(found.provenance.get("model") or "") for found in evaluations})
+    told = ", ".join(name or "not stated" for name in models)
+    body += ["<h2>How the predictions came about</h2>", f"<p>Model: {escape(told)}.</p>"]
+    body += [line for name in filter(None, models) for line in _model(name)]
     return _write(path, f"Evaluation of {len(evaluations)} predictions", body)
 
 
@@ -212,6 +216,19 @@ def _provenance(about: Mapping[str, object]) -> str:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
         rows.append([_cell(name.replace("_", " ")), _cell(text[:MAX_TEXT])])
     return _table(["", ""], rows)
+
+
+def _model(name: str) -> tuple[str, str]:
+    """What the model of a name was trained on, and how."""
+    facts, title = model_facts(name), f"<h2>The model {escape(name)}</h2>"
+    if not facts:
+        return title, "<p>No model of that name was on the computer that wrote this report, so no more can be said.</p>"
+    note = (
+        "<p>What the file of the model of that name says, as it was on the computer that wrote this report. Pairs, "
+        "steps and loss are those of its last training; what it was trained on before stands with the model it was "
+        "trained on from.</p>"
+    )
+    return title, note + _table(["", ""], [[_cell(k), _cell(v[:MAX_TEXT])] for k, v in facts.items()])
 
 
 def _picture(picture: Picture) -> str:
