@@ -9,6 +9,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
 from html import escape
 from importlib.metadata import PackageNotFoundError, version
 from math import isfinite
@@ -60,6 +61,7 @@ body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding
 table{border-collapse:collapse;margin:1em 0}td,th{padding:.25em .8em;border-bottom:1px solid #ddd;text-align:left}
 td.n{text-align:right;font-variant-numeric:tabular-nums}img{max-width:100%}figure{margin:1.5em 0}
 figcaption{color:#555;font-size:13px}.note{background:#fff6dd;padding:.4em .8em;border-left:4px solid #e69f00}
+td:first-child{white-space:nowrap}
 .wide{overflow-x:auto}.small{color:#555;font-size:13px}"""
 
 
@@ -91,9 +93,10 @@ def write_report(path: Path, evaluation: Evaluation, pictures: Sequence[Picture]
     """Write the report of one evaluation, whole or not at all; what is there is replaced."""
     found = evaluation
     size = " x ".join(str(n) for n in found.region.shape)
+    names = "; ".join(f"{TITLES[role]}: {name}" for role, name in found.names.items())
     body = [
         f"<h1>Evaluation of {escape(found.name)}</h1>",
-        f"<p>{size} voxels (Z, Y, X) of {escape(format_spacing(found.spacing_um))}.</p>",
+        f"<p>{size} voxels (Z, Y, X) of {escape(format_spacing(found.spacing_um))}. {escape(names)}.</p>",
         *(f'<p class="note">{escape(notice)}</p>' for notice in found.notices),
         _figures_table(found),
         *map(_picture, pictures),
@@ -192,7 +195,11 @@ def _summary_table(evaluations: Sequence[Evaluation], role: str) -> str:
 def _about(config: EvaluateConfig) -> str:
     """The settings, what the measures mean, and the versions."""
     low, high = config.percentiles
-    settings = {"percentiles": f"{low:g} and {high:g}", "voxel size given": config.spacing_um or "no"}
+    settings = {
+        "written on": date.today().isoformat(),
+        "percentiles": f"{low:g} and {high:g}",
+        "voxel size given": config.spacing_um or "no",
+    }
     versions = {"python": platform.python_version()}
     for name in PACKAGES:
         with suppress(PackageNotFoundError):
