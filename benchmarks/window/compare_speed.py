@@ -2,10 +2,11 @@
 
 Usage: python -m benchmarks.window.compare_speed [--shape 76,1024,1024] [--moves 40]
 
-Prints, for each kind of section, the time from a move of the mouse until all pictures and profiles are painted, and the
-processor time of it, medians. Before that, how long the window keeps an event waiting (95th percentile, and the longest)
-while the numbers and the difference are worked out beside it, the mouse at rest and dragging; and the processor time of
-the window's own thread meanwhile, which tells on a computer that is busy with other work, too. It needs a screen; without one: xvfb-run -a -s "-screen 0 1400x900x24" python -m ...
+Prints how long the window keeps an event waiting (95th percentile, and the longest) as it goes side by side, and while
+the numbers and the difference are worked out beside it, the mouse at rest and dragging. Then, for each kind of section,
+the time from a move of the mouse until all pictures and profiles are painted, medians. Beside each time stands that of
+the processor, of the window's own thread: it tells on a computer that is busy with other work, too. It needs a screen;
+without one: xvfb-run -a -s "-screen 0 1400x900x24" python -m ...
 """
 
 from __future__ import annotations
@@ -51,9 +52,7 @@ def open_window(shape: tuple[int, ...]) -> tuple[Any, Any]:
     return viewer, widget.compare_panel
 
 
-def waits(
-    is_over: Callable[[], bool], act: Callable[[int], None] = lambda _number: None
-) -> list[tuple[float, float]]:
+def waits(is_over: Callable[[], bool], act: Callable[[int], None] = lambda _number: None) -> list[tuple[float, float]]:
     """Milliseconds that the window takes for what it has to do, and of the processor, again and again until over."""
     taken, end = list[tuple[float, float]](), time.monotonic() + PATIENCE_SECONDS
     while not is_over() and time.monotonic() < end:

@@ -212,7 +212,7 @@ def test_without_a_confocal_stack(stacks: Stacks, found: Evaluation, tmp_path: P
         for name in ("resolution_xy_um", "sharpness_signal", "high_frequency_share"):
             assert stack.figures[name] == pytest.approx(found.stacks[role].figures[name])
     page = Page(write_report(tmp_path / "report.html", told, draw_evaluation(told)).read_text())
-    assert len(page.sources) == 3
+    assert len(page.sources) == 4
     assert "RMSE, fitted" not in page.text
 
 

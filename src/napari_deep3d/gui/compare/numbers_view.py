@@ -23,7 +23,7 @@ HEIGHT = 140
 REST_MS = 300
 """How long the choices must rest before the work begins."""
 CURVES = {"rmse_fit": "RMSE", "ssim_fit": "SSIM"}
-COLUMNS = ("RMSE", "SSIM", "x-y (um)", "z (um)")
+COLUMNS = ("RMSE", "SSIM", "x-y", "z")
 NO_REFERENCE = "No confocal stack is ticked: what the stacks say by themselves. It does not say whether it is true."
 TIP = (
     "RMSE: root of the mean squared difference, as a share of the reference's range of intensities (its 0.1st to "
@@ -144,8 +144,9 @@ class NumbersView(QWidget):
         self.table.setText(f"<table cellspacing='0'><tr><td></td>{titles}</tr>{rows}</table>")
 
     def _show_numbers(self, numbers: Numbers) -> None:
-        part = "" if numbers.share > 0.995 else f", on the {numbers.share:.0%} of its voxels that all stacks show"
-        self.about.show_text(f"Against {numbers.reference}, after the best scale and offset{part}. Estimates.")
+        part = "" if numbers.share > 0.995 else f", on {numbers.share:.0%} of its voxels"
+        about = f"Against {numbers.reference}, after the best scale and offset{part}. Estimates."
+        self.about.show_text(f"{about} x-y, z: resolution, um.")
         scores = [measured.agreement.score for measured in numbers.measured]
         best = (min((s.rmse_fit for s in scores), default=0), max((s.ssim_fit for s in scores), default=0))
         rows = [
@@ -153,10 +154,9 @@ class NumbersView(QWidget):
             for measured, score in zip(numbers.measured, scores, strict=True)
         ]
         rows.append((numbers.reference, 2 * _cell(float("nan"))))
-        above = "<tr><td colspan='3'></td><td colspan='2' align='right'>&nbsp;&nbsp; resolution</td></tr>"
         head = "".join(f"<td align='right'>&nbsp;&nbsp; {name}</td>" for name in COLUMNS)
         body = "".join(f"<tr><td>{escape(title)}</td>{told}{_resolution(numbers, title)}</tr>" for title, told in rows)
-        self.table.setText(f"<table cellspacing='0'>{above}<tr><td></td>{head}</tr>{body}</table>")
+        self.table.setText(f"<table cellspacing='0'><tr><td></td>{head}</tr>{body}</table>")
         self._draw()
 
     def _draw(self, _index: int = 0) -> None:

@@ -180,7 +180,9 @@ class SectionsView(QWidget):
         if far:
             placements, point = self._placements, self.point_um
             key = (tuple(id(stack) for stack in far), placements, point)
-            self._later.ask(key, lambda: (placements, dict(zip(far, read_sections(far, placements, point), strict=True))))
+            self._later.ask(
+                key, lambda: (placements, dict(zip(far, read_sections(far, placements, point), strict=True)))
+            )
 
     def _refresh_soon(self, *kinds: str) -> None:
         """Draw, and tell of it, once for all moves of the mouse that wait by now: the window is painted once then."""
