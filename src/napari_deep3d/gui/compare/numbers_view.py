@@ -19,7 +19,7 @@ from napari_deep3d.gui.compare.roles import colours_of
 from napari_deep3d.gui.compare.stacks import ComparedStack
 from napari_deep3d.gui.shared import Choice, Failed, Line, Plot, Run, close_with, stack_up
 
-HEIGHT = 140
+HEIGHT = 124
 REST_MS = 300
 """How long the choices must rest before the work begins."""
 CURVES = {"rmse_fit": "RMSE", "ssim_fit": "SSIM"}
