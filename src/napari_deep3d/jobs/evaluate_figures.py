@@ -80,13 +80,17 @@ def _draw_profiles(found: Evaluation) -> Picture:
     plane, row = (place - part.start for place, part in zip(found.place, found.region, strict=False))
     column = int(found.sections[list(found.sections)[-1]].plane[row].argmax())
     for role, (section, cross) in found.sections.items():
-        for axis, values, step_um in ((across, section[row], x_um), (along, cross[:, column], z_um)):
-            profile = Profile(step_um * np.arange(len(values)), np.asarray(values, dtype=np.float64))
+        for axis, values, start, step_um in (
+            (across, section[row], found.region.x.start, x_um),
+            (along, cross[:, column], found.region.z.start, z_um),
+        ):
+            places_um = step_um * (start + np.arange(len(values)))
+            profile = Profile(places_um, np.asarray(values, dtype=np.float64))
             width_um = profile.fwhm_um
             width = f", FWHM {width_um:.2f} um" if np.isfinite(width_um) else ""
             axis.plot(profile.distance_um, profile.values, color=COLOURS[role], label=f"{TITLES[role]}{width}")
     for axis, name in ((across, "x"), (along, "z")):
-        axis.set_xlabel(f"along {name} (um)", fontsize=9)
+        axis.set_xlabel(f"{name} (um)", fontsize=9)
         axis.tick_params(labelsize=8)
         axis.legend(fontsize=8)
     across.set_ylabel("dark 0, bright 1", fontsize=9)
