@@ -77,7 +77,7 @@ def _draw_profiles(found: Evaluation) -> Picture:
     """Line profiles along x and z through the brightest voxel of the row that the sections show."""
     across, along = new_figure(11, 3.0).subplots(1, 2)
     z_um, _, x_um = found.spacing_um
-    plane, row = (place - part.start for place, part in zip(found.place, found.region, strict=False))
+    row = found.place[1] - found.region.y.start
     column = int(found.sections[list(found.sections)[-1]].plane[row].argmax())
     for role, (section, cross) in found.sections.items():
         for axis, values, start, step_um in (
