@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -30,6 +31,7 @@ from napari_deep3d.jobs.evaluate import Evaluation, evaluate_volumes
 from napari_deep3d.jobs.evaluate_figures import Picture, draw_evaluation
 from napari_deep3d.jobs.evaluate_file import evaluate_file, evaluate_folders
 from napari_deep3d.jobs.evaluate_report import check_report, write_report
+from napari_deep3d.jobs.models import find_model, model_info
 from napari_deep3d.jobs.register import StackSource
 
 SPACING_UM = (0.5, 0.2, 0.2)
@@ -210,7 +212,7 @@ def test_without_a_confocal_stack(stacks: Stacks, found: Evaluation, tmp_path: P
         for name in ("resolution_xy_um", "sharpness_signal", "high_frequency_share"):
             assert stack.figures[name] == pytest.approx(found.stacks[role].figures[name])
     page = Page(write_report(tmp_path / "report.html", told, draw_evaluation(told)).read_text())
-    assert len(page.sources) == 3
+    assert len(page.sources) == 4
     assert "RMSE, fitted" not in page.text
 
 
@@ -266,6 +268,24 @@ def test_the_report_holds_all_and_loads_nothing(found: Evaluation, tmp_path: Pat
     for words in ("RMSE, fitted", "wide-field", "tiny<b>", "scikit-image", "0.1 and 99.9", "0.5 x 0.2 x 0.2 um"):
         assert words in page.text
     assert f"{found.stacks['prediction'].figures['rmse_fit']:.4g}" in page.text
+    assert "wide-field: widefield; prediction: prediction; confocal: confocal" in page.text
+    assert "No model of that name was on the computer" in page.text
+
+
+def test_the_report_says_how_the_model_was_trained(found: Evaluation, tmp_path: Path) -> None:
+    told = replace(found, provenance={"model": "generalist"})
+    page = Page(write_report(tmp_path / "report.html", told, []).read_text(encoding="utf-8"))
+    training = model_info("generalist").training
+    checksum = hashlib.sha256(find_model("generalist").read_bytes()).hexdigest()
+    for name, value in (
+        ("pairs", str(training["pairs"])),
+        ("steps", str(training["steps"])),
+        ("trained on from", training["start"]),
+        ("loss", f"l1 {training['config']['weight_l1']:g}"),
+        ("what it is", "simulated"),
+        ("SHA-256 of its file", checksum),
+    ):
+        assert re.search(rf"{name}\s+[^|]*{value}", page.text), name
 
 
 def test_the_report_is_whole_or_not_at_all(found: Evaluation, tmp_path: Path) -> None:

@@ -102,6 +102,8 @@ class Evaluation:
     ----------
     name : str
         Of the prediction.
+    names : mapping
+        Of all stacks, by their roles.
     stacks : mapping
         What was measured, by ``widefield``, ``prediction`` and ``confocal``; of those that were given.
     sections : mapping
@@ -123,6 +125,7 @@ class Evaluation:
     """
 
     name: str
+    names: Mapping[str, str]
     stacks: Mapping[str, StackEvaluation]
     sections: Mapping[str, Sections] = field(repr=False)
     place: tuple[int, int]
@@ -235,6 +238,7 @@ def evaluate_volumes(
         sections[PREDICTION] = Sections(*(scale * section + offset for section in as_it_is))
     return Evaluation(
         name=prediction.name,
+        names={role: volume.name for role, volume in volumes.items()},
         stacks=judged,
         sections=sections,
         place=(plane + region.z.start, row + region.y.start),

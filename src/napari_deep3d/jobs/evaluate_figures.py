@@ -1,4 +1,4 @@
-"""Pictures of an evaluation: sections and their difference, curves by depth, spectra."""
+"""Pictures of an evaluation: sections and their difference, line profiles, curves by depth, spectra."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from napari_deep3d.core import FloatArray, Stop, StoppedError, never
+from napari_deep3d.core.evaluation.profile import Profile
 from napari_deep3d.jobs.evaluate import CONFOCAL, PREDICTION, TITLES, WIDEFIELD, Evaluation
 from napari_deep3d.jobs.figures import new_figure, show_section
 
@@ -27,9 +28,9 @@ class Picture(NamedTuple):
 
 
 def draw_evaluation(found: Evaluation, stop: Stop = never) -> list[Picture]:
-    """Draw the sections, the curves by depth and the spectra of an evaluation; StoppedError if stopped in between."""
+    """Draw sections, profiles, curves by depth and spectra of an evaluation; StoppedError if stopped in between."""
     pictures = list[Picture]()
-    for draw in (_draw_sections, _draw_depth, _draw_spectra):
+    for draw in (_draw_sections, _draw_profiles, _draw_depth, _draw_spectra):
         if stop():
             raise StoppedError
         pictures.append(draw(found))
@@ -69,6 +70,35 @@ def _draw_sections(found: Evaluation) -> Picture:
         f"The sharpest plane of the confocal stack and its brightest row, true to scale. {shown}, the prediction after "
         "the fit; right, where the prediction is too bright (red) or too dark (blue).",
         _png(figure),
+    )
+
+
+def _draw_profiles(found: Evaluation) -> Picture:
+    """Line profiles along x and z through the brightest voxel of the row that the sections show."""
+    across, along = new_figure(11, 3.0).subplots(1, 2)
+    z_um, _, x_um = found.spacing_um
+    row = found.place[1] - found.region.y.start
+    column = int(found.sections[list(found.sections)[-1]].plane[row].argmax())
+    for role, (section, cross) in found.sections.items():
+        for axis, values, start, step_um in (
+            (across, section[row], found.region.x.start, x_um),
+            (along, cross[:, column], found.region.z.start, z_um),
+        ):
+            places_um = step_um * (start + np.arange(len(values)))
+            profile = Profile(places_um, np.asarray(values, dtype=np.float64))
+            width_um = profile.fwhm_um
+            width = f", FWHM {width_um:.2f} um" if np.isfinite(width_um) else ""
+            axis.plot(profile.distance_um, profile.values, color=COLOURS[role], label=f"{TITLES[role]}{width}")
+    for axis, name in ((across, "x"), (along, "z")):
+        axis.set_xlabel(f"{name} (um)", fontsize=9)
+        axis.tick_params(labelsize=8)
+        axis.legend(fontsize=8)
+    across.set_ylabel("dark 0, bright 1", fontsize=9)
+    return Picture(
+        f"Line profiles along x and z through the brightest voxel of that row (plane {found.place[0]}, row "
+        f"{found.place[1]}, column {column + found.region.x.start}), a voxel wide. FWHM is the full width at half "
+        "maximum of the highest peak, half way down to the lowest point: of the structure and the blur together.",
+        _png(across.figure),
     )
 
 

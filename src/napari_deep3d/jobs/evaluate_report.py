@@ -9,6 +9,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import date
 from html import escape
 from importlib.metadata import PackageNotFoundError, version
 from math import isfinite
@@ -19,6 +20,7 @@ import numpy as np
 from napari_deep3d.core import EvaluateConfig, InputError, format_spacing, writing
 from napari_deep3d.jobs.evaluate import CONFOCAL, PREDICTION, TITLES, WIDEFIELD, Evaluation
 from napari_deep3d.jobs.evaluate_figures import Picture
+from napari_deep3d.jobs.evaluate_model import model_facts
 
 ENDINGS = (".html", ".htm")
 PACKAGES = ("napari-deep3d", "numpy", "scipy", "scikit-image", "microssim")
@@ -59,6 +61,7 @@ body{font:15px/1.5 system-ui,sans-serif;max-width:1100px;margin:2em auto;padding
 table{border-collapse:collapse;margin:1em 0}td,th{padding:.25em .8em;border-bottom:1px solid #ddd;text-align:left}
 td.n{text-align:right;font-variant-numeric:tabular-nums}img{max-width:100%}figure{margin:1.5em 0}
 figcaption{color:#555;font-size:13px}.note{background:#fff6dd;padding:.4em .8em;border-left:4px solid #e69f00}
+td:first-child{white-space:nowrap}
 .wide{overflow-x:auto}.small{color:#555;font-size:13px}"""
 
 
@@ -90,9 +93,10 @@ def write_report(path: Path, evaluation: Evaluation, pictures: Sequence[Picture]
     """Write the report of one evaluation, whole or not at all; what is there is replaced."""
     found = evaluation
     size = " x ".join(str(n) for n in found.region.shape)
+    names = "; ".join(f"{TITLES[role]}: {name}" for role, name in found.names.items())
     body = [
         f"<h1>Evaluation of {escape(found.name)}</h1>",
-        f"<p>{size} voxels (Z, Y, X) of {escape(format_spacing(found.spacing_um))}.</p>",
+        f"<p>{size} voxels (Z, Y, X) of {escape(format_spacing(found.spacing_um))}. {escape(names)}.</p>",
         *(f'<p class="note">{escape(notice)}</p>' for notice in found.notices),
         _figures_table(found),
         *map(_picture, pictures),
@@ -100,6 +104,7 @@ def write_report(path: Path, evaluation: Evaluation, pictures: Sequence[Picture]
         _about(found.config),
         "<h2>How the prediction came about</h2>",
         _provenance(found.provenance),
+        *(_model(str(found.provenance["model"])) if found.provenance.get("model") else ()),
     ]
     return _write(path, f"Evaluation of {found.name}", body)
 
@@ -126,8 +131,10 @@ def write_summary(
         if found.name in pictures:
             body += [f"<h2>{escape(found.name)}</h2>", *map(_picture, pictures[found.name])]
     body.append(_about(config))
-    models = sorted({str(found.provenance.get("model", "not stated")) for found in evaluations})
-    body += ["<h2>How the predictions came about</h2>", f"<p>Model: {escape(', '.join(models))}.</p>"]
+    models = sorted({str(found.provenance.get("model") or "") for found in evaluations})
+    told = ", ".join(name or "not stated" for name in models)
+    body += ["<h2>How the predictions came about</h2>", f"<p>Model: {escape(told)}.</p>"]
+    body += [line for name in filter(None, models) for line in _model(name)]
     return _write(path, f"Evaluation of {len(evaluations)} predictions", body)
 
 
@@ -188,7 +195,11 @@ def _summary_table(evaluations: Sequence[Evaluation], role: str) -> str:
 def _about(config: EvaluateConfig) -> str:
     """The settings, what the measures mean, and the versions."""
     low, high = config.percentiles
-    settings = {"percentiles": f"{low:g} and {high:g}", "voxel size given": config.spacing_um or "no"}
+    settings = {
+        "written on": date.today().isoformat(),
+        "percentiles": f"{low:g} and {high:g}",
+        "voxel size given": config.spacing_um or "no",
+    }
     versions = {"python": platform.python_version()}
     for name in PACKAGES:
         with suppress(PackageNotFoundError):
@@ -212,6 +223,19 @@ def _provenance(about: Mapping[str, object]) -> str:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
         rows.append([_cell(name.replace("_", " ")), _cell(text[:MAX_TEXT])])
     return _table(["", ""], rows)
+
+
+def _model(name: str) -> tuple[str, str]:
+    """What the model of a name was trained on, and how."""
+    facts, title = model_facts(name), f"<h2>The model {escape(name)}</h2>"
+    if not facts:
+        return title, "<p>No model of that name was on the computer that wrote this report, so no more can be said.</p>"
+    note = (
+        "<p>What the file of the model of that name says, as it was on the computer that wrote this report. Pairs, "
+        "steps and loss are those of its last training; what it was trained on before stands with the model it was "
+        "trained on from.</p>"
+    )
+    return title, note + _table(["", ""], [[_cell(k), _cell(v[:MAX_TEXT])] for k, v in facts.items()])
 
 
 def _picture(picture: Picture) -> str:

@@ -14,7 +14,7 @@ from matplotlib.image import imread
 
 from napari_deep3d.core import drain, never
 from napari_deep3d.gui.compare.export import Scene, draw_scene, table_paths, write_tables
-from napari_deep3d.gui.compare.measuring import differences, measure, measure_alone
+from napari_deep3d.gui.compare.measuring import ALONE, differences, measure, measure_alone
 from napari_deep3d.gui.compare.report import ReportRequest, report_paths, write_reports
 from napari_deep3d.gui.compare.sections import lay_out
 from napari_deep3d.gui.compare.sections_view import read_sections
@@ -84,11 +84,15 @@ def test_tables_hold_what_is_on_show(reference: ComparedStack, tmp_path: Path) -
     written = write_tables(tmp_path / "cell.csv", profiles, numbers)
     assert written == table_paths(tmp_path / "cell.csv")
     table, curves, depth = (list(csv.reader(path.read_text(encoding="utf-8").splitlines())) for path in written)
-    assert table[0] == ["stack", "FWHM (um)", "contrast", "RMSE", "SSIM", "reference"]
+    assert table[0] == ["stack", "FWHM (um)", "contrast", "RMSE", "SSIM", "reference", *ALONE]
     assert [row[0] for row in table[1:]] == ["wide-field, raw", "confocal"]
     assert float(table[1][1]) == pytest.approx(0.2)  # a voxel, by linear interpolation
     assert float(table[1][3]) == pytest.approx(numbers.measured[0].agreement.score.rmse_fit, rel=1e-4)
-    assert table[2][3:] == ["", "", ""]  # the reference is not measured against itself
+    assert table[2][3:6] == ["", "", ""]  # the reference is not measured against itself
+    (own,) = drain(measure_alone([reference], never)).figures.values()
+    assert [float(value) if value else np.nan for value in table[2][6:]] == pytest.approx(
+        list(own.values()), rel=1e-5, nan_ok=True
+    )
     found = np.array([[float(value) for value in row] for row in curves[1:]])
     assert found[found[:, 1].argmax(), 0] == pytest.approx(16 * 0.2 - 0.2)
     assert [float(row[0]) for row in depth[1:]] == pytest.approx(np.arange(8) * 0.5)

@@ -116,7 +116,7 @@ def _draw_picture(axis: Any, scene: Scene, stack: ComparedStack, sections: Seque
     shade = {"facecolor": "black", "alpha": 0.6, "linewidth": 0, "pad": 1}
     text = f"{length:g} {_unit([stack])}"
     axis.text(x, y - 0.03 * (bottom - top), text, color="white", fontsize=8, va="bottom", bbox=shade)
-    kinds = ("blue", "brown") if stack.role == DIFFERENCE else ("dark", "bright")
+    kinds = ("blue, darker:", "brown, brighter:") if stack.role == DIFFERENCE else ("dark", "bright")
     low, high = stack.limits
     axis.set_title(f"{stack.title}\n{kinds[0]} {low:.5g}, {kinds[1]} {high:.5g}", fontsize=8)
 
@@ -134,19 +134,24 @@ def write_tables(path: Path, profiles: Mapping[str, Profile], numbers: Numbers |
 
     The last ones only where there are such curves. InputError if a file cannot be written.
     """
-    measured = {each.title: each for each in numbers.measured} if isinstance(numbers, Numbers) else {}
-    alone = numbers.figures if isinstance(numbers, Alone) else {}
+    measured = {each.title: each.agreement.score for each in numbers.measured} if isinstance(numbers, Numbers) else {}
+    alone = {} if numbers is None else (numbers.alone if isinstance(numbers, Numbers) else numbers).figures
     names = list(next(iter(alone.values()), {}))
-    rows = [["stack", "FWHM (um)", "contrast", *(names or ["RMSE", "SSIM", "reference"])]]
+    rows = [
+        [
+            "stack",
+            "FWHM (um)",
+            "contrast",
+            *(["RMSE", "SSIM", "reference"] if isinstance(numbers, Numbers) else []),
+            *names,
+        ]
+    ]
     for title in dict.fromkeys([*profiles, *measured, *alone]):
-        profile, score = profiles.get(title), measured[title].agreement.score if title in measured else None
+        profile, score = profiles.get(title), measured.get(title)
         line = ["", ""] if profile is None else [_text(profile.fwhm_um), _text(profile.contrast)]
-        if names:
-            line += [_text(alone[title][name]) if title in alone else "" for name in names]
-        elif score is None or not isinstance(numbers, Numbers):
-            line += ["", "", ""]
-        else:
-            line += [_text(score.rmse_fit), _text(score.ssim_fit), numbers.reference]
+        if isinstance(numbers, Numbers):
+            line += ["", "", ""] if score is None else [_text(score.rmse_fit), _text(score.ssim_fit), numbers.reference]
+        line += [_text(alone[title][name]) if title in alone else "" for name in names]
         rows.append([title, *line])
     written = [_write(path, rows)]
     if profiles:

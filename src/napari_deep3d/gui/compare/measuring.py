@@ -67,19 +67,20 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Numbers:
-    """Measures of all stacks against one reference, over a share of its voxels."""
-
-    reference: str
-    measured: tuple[Measured, ...]
-    share: float
-
-
-@dataclass(frozen=True)
 class Alone:
     """What stacks say by themselves: by title, figures by name, which ends in the unit."""
 
     figures: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Measures of all stacks against one reference, over a share of its voxels; and what each says by itself."""
+
+    reference: str
+    measured: tuple[Measured, ...]
+    share: float
+    alone: Alone
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class Scaled:
 
 
 def measure(stacks: Sequence[ComparedStack], reference: ComparedStack, stop: Stop) -> Job[Numbers]:
-    """Measure stacks against a reference; a job. InputError if they share too little."""
+    """Measure stacks against a reference, and all by themselves; a job. InputError if they share too little."""
     scaled = scale_reference(stacks, reference)
     depth_um = reference.matrix[0, 3] + reference.matrix[0, 0] * np.arange(scaled.region.z.start, scaled.region.z.stop)
     clock, found = Clock(), list[Measured]()
@@ -101,19 +102,26 @@ def measure(stacks: Sequence[ComparedStack], reference: ComparedStack, stop: Sto
         steps = measure_agreement(image, scaled.truth, scaled.no_data)
 
         def tell(share: float, done: int = number) -> Progress:
-            return clock.progress(done + share, len(stacks), "measuring")
+            return clock.progress(done + share, 2 * len(stacks) + 1, "measuring")
 
         agreement = yield from told(steps, tell, stop)
         found.append(Measured(stack.title, agreement, np.asarray(depth_um)))
     share = float(np.prod(scaled.region.shape) / np.prod(reference.data.shape))
-    return Numbers(reference.title, tuple(found), share)
+    alone = yield from _alone([*stacks, reference], stop, clock, len(stacks))
+    return Numbers(reference.title, tuple(found), share, alone)
 
 
 def measure_alone(stacks: Sequence[ComparedStack], stop: Stop) -> Job[Alone]:
     """Measure what can be told of stacks without a reference; a job. InputError if one is too small, or no numbers."""
-    clock, found = Clock(), dict[str, dict[str, float]]()
-    for number, stack in enumerate(stacks):
+    for stack in stacks:
         check_stack(stack.data, stack.title)
+    return (yield from _alone(stacks, stop, Clock(), 0))
+
+
+def _alone(stacks: Sequence[ComparedStack], stop: Stop, clock: Clock, before: int) -> Job[Alone]:
+    """What stacks say by themselves, after ``before`` other pieces of work; those without image are left out."""
+    found = dict[str, dict[str, float]]()
+    for number, stack in enumerate(stacks, before):
         no_data = find_no_image(stack.data)
         if no_data is not None and no_data.is_everything:
             continue
@@ -126,7 +134,7 @@ def measure_alone(stacks: Sequence[ComparedStack], stop: Stop) -> Job[Alone]:
         image = NormalisedStack(part.data, limits)
 
         def tell(share: float, done: float = number) -> Progress:
-            return clock.progress(done + share / 2, len(stacks), "measuring")
+            return clock.progress(done + share / 2, before + len(stacks), "measuring")
 
         fineness = yield from told(measure_resolution(image, stack.spacing_um), tell, stop)
         contrast = yield from told(

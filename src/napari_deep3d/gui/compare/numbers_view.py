@@ -19,16 +19,18 @@ from napari_deep3d.gui.compare.roles import colours_of
 from napari_deep3d.gui.compare.stacks import ComparedStack
 from napari_deep3d.gui.shared import Choice, Failed, Line, Plot, Run, close_with, stack_up
 
-HEIGHT = 140
+HEIGHT = 124
 REST_MS = 300
 """How long the choices must rest before the work begins."""
 CURVES = {"rmse_fit": "RMSE", "ssim_fit": "SSIM"}
+COLUMNS = ("RMSE", "SSIM", "x-y", "z")
 NO_REFERENCE = "No confocal stack is ticked: what the stacks say by themselves. It does not say whether it is true."
 TIP = (
     "RMSE: root of the mean squared difference, as a share of the reference's range of intensities (its 0.1st to "
     "99.9th percentile); smaller is closer. SSIM: structural similarity, windows of 7 voxels; 1 is equal. Each stack "
     "is brought to the reference's brightness by least squares first. Better values are bold. They are estimates for "
-    "this one sample: they say how alike the stacks are, not whether a structure is real."
+    "this one sample: they say how alike the stacks are, not whether a structure is real. Resolution: of each stack by "
+    "itself, the smallest period that stands out from noise (decorrelation analysis); smaller is finer, true or not."
 )
 ALONE_TIP = (
     "Resolution: the smallest period that stands out from noise, by decorrelation analysis; smaller is finer. Contrast "
@@ -142,17 +144,19 @@ class NumbersView(QWidget):
         self.table.setText(f"<table cellspacing='0'><tr><td></td>{titles}</tr>{rows}</table>")
 
     def _show_numbers(self, numbers: Numbers) -> None:
-        part = "" if numbers.share > 0.995 else f", on the {numbers.share:.0%} of its voxels that all stacks show"
-        self.about.show_text(f"Against {numbers.reference}, after the best scale and offset{part}. Estimates.")
+        part = "" if numbers.share > 0.995 else f", on {numbers.share:.0%} of its voxels"
+        about = f"Against {numbers.reference}, after the best scale and offset{part}. Estimates."
+        self.about.show_text(f"{about} x-y, z: resolution, um.")
         scores = [measured.agreement.score for measured in numbers.measured]
         best = (min((s.rmse_fit for s in scores), default=0), max((s.ssim_fit for s in scores), default=0))
-        rows = "".join(
-            f"<tr><td>{escape(measured.title)}</td>"
-            f"{_cell(score.rmse_fit, best[0])}{_cell(score.ssim_fit, best[1])}</tr>"
+        rows = [
+            (measured.title, f"{_cell(score.rmse_fit, best[0])}{_cell(score.ssim_fit, best[1])}")
             for measured, score in zip(numbers.measured, scores, strict=True)
-        )
-        head = "<tr><td></td><td align='right'>&nbsp;&nbsp; RMSE</td><td align='right'>&nbsp;&nbsp; SSIM</td></tr>"
-        self.table.setText(f"<table cellspacing='0'>{head}{rows}</table>")
+        ]
+        rows.append((numbers.reference, 2 * _cell(float("nan"))))
+        head = "".join(f"<td align='right'>&nbsp;&nbsp; {name}</td>" for name in COLUMNS)
+        body = "".join(f"<tr><td>{escape(title)}</td>{told}{_resolution(numbers, title)}</tr>" for title, told in rows)
+        self.table.setText(f"<table cellspacing='0'><tr><td></td>{head}</tr>{body}</table>")
         self._draw()
 
     def _draw(self, _index: int = 0) -> None:
@@ -171,6 +175,12 @@ class NumbersView(QWidget):
             pen = pg.mkPen(colours[number], width=2, style=STYLES[number % len(STYLES)][0])
             self.curves[number].setPen(pen)
             self.curves[number].setData(measured.depth_um[kept], values[kept])
+
+
+def _resolution(numbers: Numbers, title: str) -> str:
+    """The cells of a stack's resolution in x-y and z, in um."""
+    figures = list(numbers.alone.figures.get(title, {}).values())[:2]
+    return "".join(f"<td align='right'>&nbsp;&nbsp; {f'{um:.2f}' if np.isfinite(um) else '-'}</td>" for um in figures)
 
 
 def _cell(value: float, best: float | None = None) -> str:

@@ -19,8 +19,10 @@ SHADE = pg.mkBrush(0, 0, 0, 150)
 """Behind texts."""
 BAR_PIXELS = 8, 10
 """Distance of the scale bar from the left and from the lower edge."""
-SCALE_PIXELS = 110, 8
-"""Width and height of the colours of a difference."""
+SCALE_PIXELS = 190, 8
+"""Width, at most, and height of the colours of a difference."""
+SCALE_SHARE = 0.45
+"""Of the width of a picture, at most, for these colours: the rest is the scale bar's."""
 END_PIXELS = 9
 """So close to an end of the line the mouse takes hold of it."""
 
@@ -55,7 +57,7 @@ class Picture(pg.ViewBox):
             self.addItem(item, ignoreBounds=True)
         self.sigRangeChanged.connect(self._place_marks)
         self.sigResized.connect(self._place_marks)
-        self._unit = "um"
+        self._unit, self._mark = "um", ""
         self._sections: list[tuple[Section | None, Placement]] = []
         self._drawn: list[tuple[int, int]] = []
 
@@ -64,12 +66,12 @@ class Picture(pg.ViewBox):
         self._sections, self._drawn = [], []
         self.stack, self._unit = stack, "um" if stack.has_um else "voxels"
         is_difference = stack.role == DIFFERENCE
-        mark = "" if is_difference else f'<span style="color:{colour}">&#9632;</span> '
-        self.title.setHtml(f'{mark}<span style="color:#fff">{escape(stack.title)}</span>')
+        self._mark = "" if is_difference else f'<span style="color:{colour}">&#9632;</span> '
+        self._show_title()
         self.scale.setVisible(is_difference)
         self.scale_text.setVisible(is_difference)
         self.scale.setLookupTable(stack.colours)
-        self.scale_text.setText(f"{stack.limits[0]:.2g} to {stack.limits[1]:.2g}")
+        self.scale_text.setText(f"{stack.limits[0]:.2g} darker    brighter {stack.limits[1]:.2g}")
         for image in self.images[sections:]:
             self.removeItem(image)
         del self.images[sections:]
@@ -83,8 +85,16 @@ class Picture(pg.ViewBox):
 
     def show_sections(self, sections: Sequence[Section | None], placements: Sequence[Placement]) -> None:
         """Draw the pixels of the sections."""
-        self._sections = list(zip(sections, placements, strict=True))
+        was_empty, self._sections = not self._sections, list(zip(sections, placements, strict=True))
+        if was_empty:
+            self._show_title()
         self._draw()
+
+    def _show_title(self) -> None:
+        """Say what is drawn, or that it is still being read or worked out."""
+        name = "" if self.stack is None else self.stack.title
+        waiting = "" if self._sections else " (being read)"
+        self.title.setHtml(f'{self._mark}<span style="color:#fff">{escape(name)}{waiting}</span>')
 
     def _draw(self) -> None:
         """Draw every n-th pixel where that is all that the screen can show: it costs n x n times less."""
@@ -175,6 +185,7 @@ class Picture(pg.ViewBox):
         self.bar_text.setText(f"{length:g} {self._unit}")
         self.bar_text.setPos(x + length, y)
         right -= BAR_PIXELS[0] * across
-        width, height = SCALE_PIXELS[0] * across, SCALE_PIXELS[1] * down
+        width = min(SCALE_PIXELS[0] * across, SCALE_SHARE * (right - left))
+        height = SCALE_PIXELS[1] * down
         self.scale.setRect(QRectF(right - width, y - height / 2, width, height))
         self.scale_text.setPos(right, y - height)

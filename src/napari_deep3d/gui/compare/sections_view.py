@@ -180,7 +180,9 @@ class SectionsView(QWidget):
         if far:
             placements, point = self._placements, self.point_um
             key = (tuple(id(stack) for stack in far), placements, point)
-            self._later.ask(key, lambda: dict(zip(far, read_sections(far, placements, point), strict=True)))
+            self._later.ask(
+                key, lambda: (placements, dict(zip(far, read_sections(far, placements, point), strict=True)))
+            )
 
     def _refresh_soon(self, *kinds: str) -> None:
         """Draw, and tell of it, once for all moves of the mouse that wait by now: the window is painted once then."""
@@ -201,8 +203,11 @@ class SectionsView(QWidget):
             self.line_moved.emit()
 
     def _on_read(self, end: object) -> None:
-        if isinstance(end, dict):
-            self._show_sections(end)
+        """Show what was read, unless other sections are on show meanwhile: they are being read, or will be."""
+        if isinstance(end, tuple):
+            placements, sections = end
+            if placements == self._placements:
+                self._show_sections(sections)
 
     def _draw(self, stacks: Sequence[ComparedStack]) -> None:
         sections = read_sections(stacks, self._placements, self.point_um)

@@ -1,0 +1,1 @@
+"""Evaluations: how long they take, and how much memory."""
