@@ -1,6 +1,7 @@
 # make demo   set up and run the main job on the bundled sample
 # make test   set up and run all checks
 # make check  the quick ones, before a commit
+# make gpu    tests, speed tables and the long training on an NVIDIA GPU
 # make docs   the pages as a site, in build/site; make examples runs the examples of some
 # Python 3.11 or newer is needed; another one than python3 by: make test PYTHON=python3.12
 
@@ -20,7 +21,7 @@ CHOOSING_SAMPLES = --from data/real/choosing/pollen.ome.tif --from data/real/cho
 TEST_SAMPLES = --from data/real/testing/fly_neuron.ome.tif --from data/real/testing/cortex_neurons.ome.tif
 # configs/study begins from the second model: git show 5a47520:src/napari_deep3d/models/generalist.safetensors > data/second.safetensors
 
-.PHONY: demo test check docs examples setup system lint types layers plugin pytest samples model model-pairs settings study unseen foreign adapt widening held-out tiles registration training results figures clean
+.PHONY: demo test check docs examples setup system lint types layers plugin pytest samples model model-pairs gpu has-gpu settings study unseen foreign adapt widening held-out tiles registration training results figures clean
 
 demo: setup
 	$(BIN)/napari-deep3d demo
@@ -99,6 +100,19 @@ model-pairs:
 	$(BIN)/napari-deep3d simulate -o data/usual6 --pairs 90 --shape 64,128,128 --seed 4604 --config configs/simulate/usual.toml $(REAL_SHAPES)
 	$(BIN)/napari-deep3d simulate -o data/choose-own --pairs 16 --shape 64,128,128 --seed 8301 --config $(BEFORE)
 	$(BIN)/napari-deep3d simulate -o data/choose-real --pairs 4 --shape 64,128,128 --seed 8302 --config $(BEFORE) --kind confocal $(CHOOSING_SAMPLES)
+
+# On a machine with an NVIDIA GPU: the tests of the GPU, both speed tables, and the long training (hours).
+gpu: has-gpu setup
+	$(BIN)/python -m pip install --quiet -e '.[test,benchmark]'
+	@$(BIN)/python -c 'import sys, torch; sys.exit(None if torch.cuda.is_available() else f"torch {torch.__version__} finds no CUDA: install a build for this GPU (see pytorch.org) into $(VENV)")'
+	$(BIN)/pytest -m gpu
+	$(BIN)/python -m benchmarks.prediction.speed --device cuda --shape 76,1024,1024 --table $(RESULTS)/prediction_speed_cuda.csv
+	$(BIN)/python -m benchmarks.training.speed --device cuda --steps 20 --table $(RESULTS)/training_speed_cuda.csv
+	$(BIN)/napari-deep3d info > $(RESULTS)/gpu.txt
+	$(MAKE) model
+
+has-gpu:
+	@command -v nvidia-smi >/dev/null && nvidia-smi -L || { echo "make gpu needs a machine with an NVIDIA GPU and its driver; nvidia-smi finds none here."; exit 1; }
 
 # What follows measures again what docs/results.md says, and writes it to docs/data; then: make results
 RESULTS = docs/data

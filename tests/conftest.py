@@ -19,10 +19,18 @@ NO_SCREEN = "no screen: neither a display nor Xvfb with pytest-xvfb"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of the window: all in one process, slow where napari is opened, skipped without a screen.
+    """Tests of the window: all in one process, slow where napari is opened, skipped without a screen; those of a GPU
+    skipped without one.
 
     Qt would abort the whole run where there is no screen, real or virtual.
     """
+    if any(item.get_closest_marker("gpu") for item in items):
+        import torch
+
+        if not torch.cuda.is_available():
+            for item in items:
+                if item.get_closest_marker("gpu"):
+                    item.add_marker(pytest.mark.skip(reason="no NVIDIA GPU that torch can use; make gpu runs it"))
     has_screen = sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))

@@ -30,7 +30,7 @@ IMPORT_SECONDS = 0.3
 PROGRAMS = {
     *("napari-deep3d", "napari", "npe2", "python", "python3", "pip", "pytest", "make", "git", "cd", "source"),
     *("conda", "mamba", "uv", "pipx", "sh", "for", "do", "done", "export", "mkdir", "ls", "sudo", "apt-get", "docker"),
-    *("torchrun", "ruff", "mypy", "curl", "wget", "unzip", "echo", "[", "continue", "break"),
+    *("torchrun", "ruff", "mypy", "curl", "wget", "unzip", "echo", "[", "continue", "break", "dask"),
 }
 VGG = "data/vgg16_conv1_1-conv3_3_fp16.safetensors"
 PREFIX = r"\w+=.*|do|then|else|[{}]"

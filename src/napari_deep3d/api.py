@@ -73,6 +73,7 @@ class PredictSettings(TypedDict, total=False):
     precision: Precision
     tile: Literal["auto"] | Shape
     memory_bytes: int | None
+    scheduler: str | None
     quality: Quality
     deepest: Deepest
     uncertainty: bool
@@ -228,6 +229,7 @@ def predict(
         precision : number format of the network: "auto", "float32", "bfloat16" or "float16"
         tile : voxels (Z, Y, X) predicted at a time; "auto" for as many as free memory allows
         memory_bytes : memory to stay within, at least 128 MB
+        scheduler : address of a dask scheduler, such as "tcp://host:8786": its workers predict, from a file to .zarr
         quality : "fast", or "best": the mean of four predictions, the stack turned for each; 3 to 4 times as long
         deepest : which plane lies deepest in the sample, "last" or "first"
         uncertainty : whether to tell the absolute error to expect in each voxel; the quality is "best" then

@@ -65,6 +65,7 @@ class FakePrediction:
         return SimpleNamespace(
             model=SimpleNamespace(title="Trained on simulated nuclei", description="A longer text."),
             device_label="CPU (float32)",
+            device_reason="torch finds no GPU.",
             seconds=23.0,
             notices=("The planes are far apart.",),
         )

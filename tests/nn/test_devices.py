@@ -9,7 +9,7 @@ import torch
 
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.nn import devices
-from napari_deep3d.nn.devices import choose_device, choose_precision, device_label
+from napari_deep3d.nn.devices import choose_device, choose_precision, device_label, device_reason, to_device
 
 CPU = torch.device("cpu")
 
@@ -75,6 +75,46 @@ def test_device_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
     assert device_label(CPU, torch.bfloat16) == "CPU (bfloat16)"
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "NVIDIA X")
     assert device_label(torch.device("cuda", 0), torch.float16) == "GPU: NVIDIA X (float16)"
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_why_a_device_was_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices.shutil, "which", lambda _: None)
+    assert device_reason("cpu", CPU) == "cpu was asked for."
+    assert "finds no GPU" in device_reason("auto", CPU)
+    assert "A GPU was found" in device_reason("auto", torch.device("cuda", 0))
+    monkeypatch.setattr(devices.shutil, "which", lambda _: "/usr/bin/nvidia-smi")
+    monkeypatch.setattr(torch.version, "cuda", None)
+    assert "There is an NVIDIA GPU, but this torch" in device_reason("auto", CPU)
+
+
+class FakeTensor:
+    """Notes what is done with it."""
+
+    def __init__(self, *done: str, can_pin: bool = True) -> None:
+        self.done, self._can_pin = done, can_pin
+
+    def pin_memory(self) -> FakeTensor:
+        if not self._can_pin:
+            raise RuntimeError("CUDA error: out of memory")
+        return FakeTensor(*self.done, "pinned")
+
+    def to(self, *where: object, non_blocking: bool = False) -> FakeTensor:
+        return FakeTensor(*self.done, *map(str, where), *(["not waited for"] if non_blocking else []))
+
+
+@pytest.mark.parametrize(
+    ("device", "can_pin", "done"),
+    [
+        ("cuda:0", True, ("pinned", "cuda:0", "not waited for", "torch.float16")),
+        ("cuda:0", False, ("cuda:0", "torch.float16")),
+        ("mps", True, ("mps", "torch.float16")),
+        ("cpu", True, ("cpu", "torch.float16")),
+    ],
+)
+def test_only_a_cuda_gpu_gets_pinned_memory(device: str, can_pin: bool, done: tuple[str, ...]) -> None:
+    tensor: object = FakeTensor(can_pin=can_pin)
+    assert to_device(tensor, torch.device(device), torch.float16).done == done  # type: ignore[arg-type, attr-defined]
 
 
 def test_memory_that_nothing_uses_is_given_back() -> None:

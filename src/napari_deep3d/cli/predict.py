@@ -32,6 +32,9 @@ def predict(
     precision: Annotated[str, setting(PredictConfig, "precision")] = DEFAULT.precision,
     tile: Annotated[str, setting(PredictConfig, "tile")] = "auto",
     memory: Annotated[str | None, setting(PredictConfig, "memory_bytes", "a unit may follow, such as 2GB")] = None,
+    scheduler: Annotated[
+        str | None, setting(PredictConfig, "scheduler", "the result is .zarr, in a folder that all of them see")
+    ] = None,
     quality: Annotated[str, setting(PredictConfig, "quality")] = DEFAULT.quality,
     deepest: Annotated[str, setting(PredictConfig, "deepest")] = DEFAULT.deepest,
     uncertainty: Annotated[
@@ -49,6 +52,7 @@ def predict(
         precision=precision,
         tile=options.parse_tile(tile),
         memory_bytes=options.parse_memory(memory),
+        scheduler=scheduler,
         quality=quality,
         deepest=deepest,
         uncertainty=uncertainty,

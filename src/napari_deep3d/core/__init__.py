@@ -32,6 +32,7 @@ from napari_deep3d.core.doubts import doubt_spacing, doubt_spacings
 from napari_deep3d.core.errors import InputError, NoImageError, is_out_of_memory
 from napari_deep3d.core.events import (
     BatchRow,
+    BoxWritten,
     Clock,
     Event,
     Job,

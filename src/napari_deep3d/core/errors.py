@@ -1,5 +1,7 @@
 """The one error that a user is meant to read, and how to tell that memory ran out."""
 
+from __future__ import annotations
+
 
 class InputError(ValueError):
     """Input or usage that cannot be worked with.
@@ -16,7 +18,10 @@ class NoImageError(InputError):
 
     def __init__(self, name: str, fault: str, remedy: str) -> None:
         super().__init__(f"{name} {fault}; {remedy}")
-        self.fault = fault
+        self.name, self.fault, self.remedy = name, fault, remedy
+
+    def __reduce__(self) -> tuple[type[NoImageError], tuple[str, str, str]]:
+        return type(self), (self.name, self.fault, self.remedy)  # a worker on another computer sends it as this
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -52,6 +52,14 @@ class TileDone:
 
 
 @dataclass(frozen=True)
+class BoxWritten:
+    """A box of a result (Z, Y, X) is in its file, written by another computer; ``brightest`` is about its maximum."""
+
+    region: Box
+    brightest: float
+
+
+@dataclass(frozen=True)
 class Metrics:
     """Numbers of one step of training, by name."""
 
@@ -99,7 +107,7 @@ class BatchRow:
     output: str = ""
 
 
-Event = Progress | TileDone | Metrics | Preview | Notice | BatchRow
+Event = Progress | TileDone | BoxWritten | Metrics | Preview | Notice | BatchRow
 Job = Generator[Event, None, T]
 Steps = Generator[float, None, T]
 """A part of a job that takes long: yields the share that is done, rising to 1, wherever it can be left, and returns its

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,8 @@ MAX_REASON = 300
 
 def part_path(path: Path) -> Path:
     """A hidden name beside ``path``, on the same disk and with the same ending, for a file while it is made."""
-    return path.with_name(f".{path.stem}.part-{os.getpid()}{path.suffix}")
+    # Programs on several computers may write into the same folder, each with a process of that number.
+    return path.with_name(f".{path.stem}.part-{platform.node()}-{os.getpid()}{path.suffix}")
 
 
 @contextmanager

@@ -56,7 +56,12 @@ class Tile:
     @property
     def window(self) -> FloatArray:
         """Blend weights of the ``write`` box; over all tiles they sum to one everywhere."""
-        z, y, x = (segment.ramp for segment in self.segments)
+        return self.window_of(self.write)
+
+    def window_of(self, box: Box) -> FloatArray:
+        """Blend weights of a box within the ``write`` box."""
+        within = box.relative_to(self.write)
+        z, y, x = (segment.ramp[part] for segment, part in zip(self.segments, within, strict=True))
         return np.asarray(z[:, None, None] * y[:, None] * x, dtype=np.float32)
 
 

@@ -17,6 +17,7 @@ from napari_deep3d.io.stack_file import (
     readable,
     stack_name,
 )
+from napari_deep3d.io.stack_in_file import FileChoice, StackInFile
 from napari_deep3d.io.units import um_per_unit
 from napari_deep3d.io.writer import StackWriter, save_stack, write_stack
 
@@ -25,10 +26,12 @@ __all__ = [
     "METADATA_KEY",
     "STACK_AXES",
     "STACK_SUFFIXES",
+    "FileChoice",
     "FoundImage",
     "SavableStack",
     "StackFacts",
     "StackFile",
+    "StackInFile",
     "StackView",
     "StackWriter",
     "check_folder",

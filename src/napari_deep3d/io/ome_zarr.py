@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 # zarr and yaozarrs take most of a second to import: they are imported where they are used.
 
-_CHUNK = (1, 512, 512)
+CHUNK = (1, 512, 512)
 """Z, Y, X: a plane is shown without reading its neighbours, and one along Z without reading whole planes."""
 
 
@@ -249,7 +249,7 @@ def create_ome_zarr(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], fa
         image,
         [(voxels, dtype) for voxels in shapes],
         extra_attributes={MADE_BY: dict(facts.description)},
-        chunks=(1,) * len(further) + _CHUNK,
+        chunks=(1,) * len(further) + CHUNK,
         writer="zarr",
     )
     if "C" in further:  # without the intensities to show, which yaozarrs asks for and nobody knows yet

@@ -69,35 +69,58 @@ class Pyramid(LazyStack):
         return np.asarray(self._levels[0][box])
 
     def __setitem__(self, key: Any, value: Any, /) -> None:
+        self.put(key, value)
+        for number, box in list(enumerate(self._boxes(key)))[1:]:
+            self.average(number, box)
+
+    def level_shape(self, number: int) -> tuple[int, ...]:
+        """Number of voxels along each axis of a level."""
+        return tuple(self._levels[number].shape)
+
+    @property
+    def n_levels(self) -> int:
+        """Number of levels."""
+        return len(self._levels)
+
+    def put(self, key: Any, value: Any) -> None:
+        """Assign to a box of the finest level alone; the coarser ones are for :meth:`average`."""
         self._levels[0][key] = value
-        for finer, coarser, box in self._changed(key):
-            factors = [1 if n == m else 2 for n, m in zip(finer.shape, coarser.shape, strict=True)]
-            for piece in _pieces(box):
-                read = tuple(
-                    slice(span.start * f, min(span.stop * f, n))
-                    for span, f, n in zip(piece, factors, finer.shape, strict=True)
-                )
-                coarser[piece] = _as_kind(block_means(np.asarray(finer[read]), factors), self.dtype)
+
+    def average(self, number: int, box: tuple[slice, ...]) -> None:
+        """Fill a box of a level, axes (..., Z, Y, X), with the means of the finer level."""
+        finer, coarser = self._levels[number - 1], self._levels[number]
+        factors = [1 if n == m else 2 for n, m in zip(finer.shape, coarser.shape, strict=True)]
+        for piece in _pieces(box):
+            read = tuple(
+                slice(span.start * f, min(span.stop * f, n))
+                for span, f, n in zip(piece, factors, finer.shape, strict=True)
+            )
+            coarser[piece] = _as_kind(block_means(np.asarray(finer[read]), factors), self.dtype)
 
     def flush(self, key: Any) -> None:
         """Have the disk hold all that was assigned to a box, so that a power cut cannot take it."""
-        boxes = [spans_of(key, self.shape), *(box for _, _, box in self._changed(key))]
-        keep_on_disk(self._folder / "zarr.json")
-        for number, (level, box) in enumerate(zip(self._levels, boxes, strict=True)):
-            keep_on_disk(self._folder / level_name(number) / "zarr.json")
-            chunks = (range(s.start // c, -(-s.stop // c)) for s, c in zip(box, level.chunks, strict=True))
-            for chunk in product(*chunks):
-                keep_on_disk(self._folder / level_name(number) / level.metadata.encode_chunk_key(chunk))
+        for number, box in enumerate(self._boxes(key)):
+            self.flush_level(number, box)
 
-    def _changed(self, key: Any) -> Iterator[tuple[zarr.Array[Any], zarr.Array[Any], tuple[slice, ...]]]:
-        """For each level but the finest: the one before, it, and the box of it that an assignment changes."""
+    def flush_level(self, number: int, box: tuple[slice, ...]) -> None:
+        """Have the disk hold a box of a level, axes (..., Z, Y, X)."""
+        level, folder = self._levels[number], self._folder / level_name(number)
+        keep_on_disk(self._folder / "zarr.json")
+        keep_on_disk(folder / "zarr.json")
+        chunks = (range(s.start // c, -(-s.stop // c)) for s, c in zip(box, level.chunks, strict=True))
+        for chunk in product(*chunks):
+            keep_on_disk(folder / level.metadata.encode_chunk_key(chunk))
+
+    def _boxes(self, key: Any) -> Iterator[tuple[slice, ...]]:
+        """For each level the box of it that an assignment changes."""
         box = spans_of(key, self.shape)
+        yield box
         for finer, coarser in zip(self._levels, self._levels[1:], strict=False):
             halved = [n != m for n, m in zip(finer.shape, coarser.shape, strict=True)]
             box = tuple(
                 slice(s.start // 2, -(-s.stop // 2)) if half else s for s, half in zip(box, halved, strict=True)
             )
-            yield finer, coarser, box
+            yield box
 
 
 def block_means(values: NDArray[Any], factors: Sequence[int]) -> NDArray[Any]:

@@ -29,7 +29,7 @@ def describe_machine() -> dict[str, object]:
     """Versions, devices, memory in GB, where models are, napari's preferences: plain values for a bug report."""
     import torch
 
-    from napari_deep3d.nn.devices import choose_device, choose_precision, cpu_has_bfloat16, device_label
+    from napari_deep3d.nn.devices import choose_device, choose_precision, cpu_has_bfloat16, device_label, device_reason
 
     models_folder = user_folder()  # of this program, so before napari and its preferences are loaded
     device = choose_device("auto")
@@ -42,6 +42,7 @@ def describe_machine() -> dict[str, object]:
         "system": platform.platform(),
         "packages": packages,
         "device": device_label(device, choose_precision(device, "auto")),
+        "why_this_device": device_reason("auto", device),
         "cuda": torch.version.cuda or "not in this torch build",
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
         "threads": torch.get_num_threads(),

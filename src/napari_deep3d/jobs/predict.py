@@ -36,7 +36,12 @@ from napari_deep3d.jobs.models import open_model
 from napari_deep3d.jobs.predict_input import Prepared, prepare
 
 if TYPE_CHECKING:
-    from napari_deep3d.nn.inference import TilingSummary
+    import torch
+
+    from napari_deep3d.jobs.predict_plan import PredictionPlan
+    from napari_deep3d.nn.folded_network import FoldedNetwork, Measured
+    from napari_deep3d.nn.generator import Generator
+    from napari_deep3d.nn.inference import BoxPredictor, TilingSummary
 
 
 @dataclass(frozen=True)
@@ -239,9 +244,15 @@ def predict(prepared: Prepared, into: Output, stop: Stop = never) -> Job[Predict
         raise
     if summary.stopped:
         into.even_out(plan.layout, tiles)
-    seconds = clock.seconds
+    made = described(prepared, summary, tuple(notices), clock.seconds)
+    return replace(made, data=into.prediction, uncertainty=into.uncertainty)
+
+
+def described(prepared: Prepared, summary: TilingSummary, notices: tuple[str, ...], seconds: float) -> Prediction:
+    """A prediction, without its voxels, that took some seconds, as its plan and what it found out describe it."""
+    plan = prepared.plan
     return Prediction(
-        data=into.prediction,
+        data=None,
         spacing_um=plan.spacing_um,
         origin_um=prepared.volume.origin_um,
         model=plan.model.name,
@@ -254,10 +265,9 @@ def predict(prepared: Prepared, into: Output, stop: Stop = never) -> Job[Predict
         seconds=seconds,
         voxels_per_second=summary.tiles_done / max(1, plan.tiles) * float(prod(plan.layout.shape)) / seconds,
         tile_mismatch=summary.mismatch,
-        notices=tuple(notices),
+        notices=notices,
         complete=not summary.stopped,
         intensity_range=prepared.intensity_range,
-        uncertainty=into.uncertainty,
         mean_uncertainty=summary.mean_uncertainty,
         is_calibrated=plan.model.uncertainty is not None,
         novelty=prepared.novelty,
@@ -266,22 +276,15 @@ def predict(prepared: Prepared, into: Output, stop: Stop = never) -> Job[Predict
 
 def _compute(prepared: Prepared, stop: Stop, tiles_done: int) -> Job[TilingSummary]:
     """Yield what the user should know, and then tile after tile, without the first ones that are done."""
-    import torch
+    from napari_deep3d.nn.folded_network import MEASURING
+    from napari_deep3d.nn.inference import TilingSummary, predict_tiles
 
-    from napari_deep3d.nn.devices import DTYPES
-    from napari_deep3d.nn.folded_network import MEASURING, fold_stack
-    from napari_deep3d.nn.inference import BoxPredictor, TilingSummary, predict_tiles
-    from napari_deep3d.nn.tta import UPSIDE_DOWN, AugmentedNetwork, augmented
-
-    plan, grid = prepared.plan, prepared.plan.grid
+    plan = prepared.plan
     for notice in prepared.notices:
         yield Notice(notice)
     if tiles_done == len(plan.layout):
         return TilingSummary()
     # 1. The network, with the norm statistics of this stack.
-    generator, _ = open_model(prepared.config.model)
-    if prepared.config.deepest == "first":
-        generator = augmented(generator, UPSIDE_DOWN)
     clock, measuring = Clock(), plan.measuring_share
 
     def tell(start: float, end: float, event: Event) -> Event:
@@ -291,33 +294,67 @@ def _compute(prepared: Prepared, stop: Stop, tiles_done: int) -> Job[TilingSumma
         return clock.progress(start + (end - start) * event.fraction, 1, event.message)
 
     yield clock.progress(0, 1, MEASURING)
-    device, dtype = torch.device(plan.device), DTYPES[plan.precision]
+    try:
+        folded = yield from mapped(measure_stack(prepared, stop), partial(tell, 0.0, measuring))
+    except StoppedError:
+        return TilingSummary(stopped=True)
+    # 2. Tile by tile.
+    predicting = predict_tiles(box_predictor(folded, prepared), plan.layout, tiles_done=tiles_done, stop=stop)
+    tiles = mapped(predicting, partial(tell, measuring, 1.0))
+    summary = yield from tiles if prepared.no_data is None else _on_image(tiles, prepared)
+    folded.release()
+    return summary
+
+
+def measure_stack(prepared: Prepared, stop: Stop = never) -> Job[FoldedNetwork]:
+    """The network with the norm statistics of a prepared stack; left by a StoppedError."""
+    from napari_deep3d.nn.folded_network import fold_stack
+
+    plan = prepared.plan
     fold = fold_stack(
-        generator,
+        _generator(prepared.config),
         prepared.network_input,
-        grid.model_shape,
-        device,
-        dtype,
+        plan.grid.model_shape,
+        *_place(plan),
         stop,
         max_voxels=plan.measured_voxels,
         is_image=prepared.is_image if prepared.has_gaps else None,
     )
-    try:
-        folded = yield from mapped(fold, partial(tell, 0.0, measuring))
-    except StoppedError:
-        return TilingSummary(stopped=True)
-    # 2. Tile by tile.
-    network = folded.steps
+    return (yield from fold)
+
+
+def with_statistics(prepared: Prepared, measured: Measured) -> FoldedNetwork:
+    """The same network, of statistics that were measured elsewhere."""
+    from napari_deep3d.nn.folded_network import FoldedNetwork
+
+    return FoldedNetwork.of_measured(_generator(prepared.config), measured, *_place(prepared.plan))
+
+
+def box_predictor(folded: FoldedNetwork, prepared: Prepared) -> BoxPredictor:
+    """What predicts any box of a prepared stack's region, in the quality that was asked for."""
+    from napari_deep3d.nn.inference import BoxPredictor
+    from napari_deep3d.nn.tta import AugmentedNetwork
+
+    plan, network = prepared.plan, folded.steps
     if plan.quality == "best":
         turned = AugmentedNetwork(folded, plan.model.uncertainty)
         network = turned.steps if prepared.config.uncertainty else turned.mean_steps
-    predictor = BoxPredictor(network, prepared.network_input, grid, plan.seen_halo, folded.stride)
-    tiles = mapped(
-        predict_tiles(predictor, plan.layout, tiles_done=tiles_done, stop=stop), partial(tell, measuring, 1.0)
-    )
-    summary = yield from tiles if prepared.no_data is None else _on_image(tiles, prepared)
-    folded.release()
-    return summary
+    return BoxPredictor(network, prepared.network_input, plan.grid, plan.seen_halo, folded.stride)
+
+
+def _generator(config: PredictConfig) -> Generator:
+    from napari_deep3d.nn.tta import UPSIDE_DOWN, augmented
+
+    generator: Generator = open_model(config.model)[0]
+    return augmented(generator, UPSIDE_DOWN) if config.deepest == "first" else generator
+
+
+def _place(plan: PredictionPlan) -> tuple[torch.device, torch.dtype]:
+    import torch
+
+    from napari_deep3d.nn.devices import DTYPES
+
+    return torch.device(plan.device), DTYPES[plan.precision]
 
 
 def _on_image(tiles: Job[TilingSummary], prepared: Prepared) -> Job[TilingSummary]:

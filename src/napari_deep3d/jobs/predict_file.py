@@ -9,16 +9,19 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import JsonValue
 
 from napari_deep3d.core import InputError, Job, Notice, PredictConfig, Stop, StoppedError, Volume, never
-from napari_deep3d.io import StackFile, StackWriter, check_output, open_stack, readable
+from napari_deep3d.io import FileChoice, StackFile, StackInFile, StackWriter, check_output, open_stack, readable
 from napari_deep3d.jobs.models import find_model
 from napari_deep3d.jobs.predict import Prediction
 from napari_deep3d.jobs.predict_series import PreparedSeries, predict_series, prepare_series
 from napari_deep3d.jobs.predict_unfinished import GrowingOutput, Unfinished, incomplete_path, split_name
+
+if TYPE_CHECKING:
+    from napari_deep3d.jobs.predict_cluster import Cluster
 
 Times = int | Literal["all"] | None
 SHOWN = ("confocal-like", "uncertainty")
@@ -86,6 +89,12 @@ def predict_file(
         replace(source.volume(channel, index), name=_name(source, channel, index if time != "all" else None))
         for index in times
     ]
+    if config.scheduler is not None:  # workers open the file themselves
+        choices = [FileChoice(Path(stack).absolute(), channel, index, position, axes) for index in times]
+        volumes = [
+            replace(volume, data=StackInFile(choice, volume.shape, volume.data.dtype))
+            for volume, choice in zip(volumes, choices, strict=True)
+        ]
     about = About(source.name, readable(source.path.name), source.path, source.time_step_s)
     return (yield from predict_to_file(volumes, output, config, about, time == "all", overwrite, stop))
 
@@ -120,8 +129,29 @@ def predict_to_file(
     """
     targets = _targets(output, config, overwrite, about.path)
     unfinished = Unfinished(targets, about.path)
+    with ExitStack() as connected:
+        cluster = None
+        if config.scheduler is not None:
+            from napari_deep3d.jobs.predict_cluster import open_cluster
+
+            cluster = connected.enter_context(open_cluster(config.scheduler, unfinished))
+        return (yield from _predict(volumes, targets, config, about, is_series, overwrite, stop, unfinished, cluster))
+
+
+def _predict(
+    volumes: Sequence[Volume],
+    targets: Sequence[Path],
+    config: PredictConfig,
+    about: About,
+    is_series: bool,
+    overwrite: bool,
+    stop: Stop,
+    unfinished: Unfinished,
+    cluster: Cluster | None,
+) -> Job[FilePrediction]:
     # 1. Prepare every time point: what cannot be used is refused before anything is written.
-    series = yield from prepare_series(volumes, config, stop)
+    prepare = prepare_series if cluster is None else cluster.prepare
+    series = yield from prepare(volumes, config, stop)
     if any(not prepared.digest for prepared in series.usable.values()):
         raise StoppedError
     first = volumes[0]
@@ -151,7 +181,10 @@ def predict_to_file(
                 )
                 for target, path, shown in zip(targets, unfinished.paths, SHOWN, strict=False)
             ]
-            made = yield from predict_series(series, GrowingOutput.of(files, unfinished), stop)
+            if cluster is None:
+                made = yield from predict_series(series, GrowingOutput.of(files, unfinished), stop)
+            else:
+                made = yield from cluster.predict(series, files, unfinished, stop)
             if not made.complete:
                 if not unfinished.tiles_done:
                     raise StoppedError
@@ -200,6 +233,7 @@ def _made_of(series: PreparedSeries, config: PredictConfig, first: Volume) -> di
         "precision": plan.precision,
         "tile": config.tile,
         "memory": config.memory_bytes,
+        "where it is computed": "on this computer" if config.scheduler is None else "on a cluster",
         "version of napari-deep3d": version("napari-deep3d"),
     }
     plain: dict[str, JsonValue] = json.loads(json.dumps(made_of))
@@ -216,6 +250,11 @@ def _name(source: StackFile, channel: int | None, time: int | None) -> str:
 def _targets(output: str | Path, config: PredictConfig, overwrite: bool, stack: Path | None) -> list[Path]:
     """The files to write, checked: of the prediction and, where it is asked for, of the uncertainty."""
     targets = [check_output(output, overwrite)]
+    if config.scheduler is not None and targets[0].suffix.lower() != ".zarr":
+        raise InputError(
+            f"the workers of {config.scheduler} cannot write {targets[0]}: several computers write only OME-Zarr "
+            "together. Give an output that ends in .ome.zarr."
+        )
     if config.uncertainty:
         targets.append(check_output(uncertainty_path(targets[0]), overwrite))
     for path in targets:

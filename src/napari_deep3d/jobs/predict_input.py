@@ -19,6 +19,7 @@ from napari_deep3d.core import (
     CroppedStack,
     FilledStack,
     FloatArray,
+    InputError,
     MaskStack,
     NoData,
     NoImageError,
@@ -39,6 +40,7 @@ from napari_deep3d.core import (
     shape_of,
 )
 from napari_deep3d.core.novelty.explain import Novelty, assess
+from napari_deep3d.core.tiling import plan_tiles
 from napari_deep3d.jobs.models import model_info
 from napari_deep3d.jobs.predict_plan import PredictionPlan, plan_prediction
 
@@ -142,8 +144,11 @@ class Prepared:
 
     def in_tiles_of(self, tile: Shape, measured_voxels: float) -> Prepared:
         """The same, predicted in tiles of a size (Z, Y, X) and measured in so many voxels, as it was begun."""
-        plan = _plan(self.volume, self.config.changed(tile=tile), self.no_data, self.region)
-        return replace(self, plan=replace(plan, measured_voxels=measured_voxels))
+        layout = plan_tiles(self.plan.layout.shape, tile)
+        plan = replace(self.plan, tile=tile, layout=layout, tiles=len(layout), measured_voxels=measured_voxels)
+        if self.no_data is not None:
+            plan = _without_blank_tiles(plan, self.no_data, self.region)
+        return replace(self, plan=plan)
 
     @property
     def image_voxels(self) -> int:
@@ -262,6 +267,11 @@ def prepare(volume: Volume, config: PredictConfig, stop: Stop = never) -> Prepar
     nothing else is looked at: nothing is predicted any more. InputError as :func:`plan_prediction`;
     NoImageError without a finite voxel or any structure, or where more than half of the image is saturated.
     """
+    if config.scheduler is not None:
+        raise InputError(
+            f"the scheduler {config.scheduler} was given, but a cluster predicts only from a file to an OME-Zarr file. "
+            "Give an output that ends in .ome.zarr, or leave the scheduler out."
+        )
     plan = plan_prediction(volume, config)
     held = volume
     if prod(volume.shape) <= MAX_HELD_VOXELS and not isinstance(volume.data, np.ndarray):

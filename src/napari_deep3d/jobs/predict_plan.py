@@ -47,8 +47,8 @@ class PredictionPlan:
         Voxel size of the stack (Z, Y, X), and the one it is brought to for the model; None if it stays as it is.
     quality : str
         How to predict: ``fast``, or ``best``, which an uncertainty takes.
-    device, device_label, precision : str
-        Where and in which number format to compute; the label is for the user.
+    device, device_label, device_reason, precision : str
+        Where and in which number format to compute; the label, and the reason, a sentence, are for the user.
     tile, halo : tuple of int
         Voxels (Z, Y, X) of a tile's core, on the stack's grid, and around it, on the model's grid.
     tiles, seconds : int, float
@@ -68,6 +68,7 @@ class PredictionPlan:
     quality: Quality
     device: str
     device_label: str
+    device_reason: str
     precision: str
     tile: Shape
     halo: Shape
@@ -88,7 +89,7 @@ def plan_prediction(volume: Volume, config: PredictConfig) -> PredictionPlan:
     InputError if the stack has no voxel size, or one of which the model could make nothing but billions of voxels, or
     if model or device cannot be used.
     """
-    from napari_deep3d.nn.devices import choose_device, choose_precision, device_label, free_memory
+    from napari_deep3d.nn.devices import choose_device, choose_precision, device_label, device_reason, free_memory
     from napari_deep3d.nn.tta import AUGMENTATIONS
 
     notices = list(volume.notices)
@@ -141,6 +142,7 @@ def plan_prediction(volume: Volume, config: PredictConfig) -> PredictionPlan:
         quality=quality,
         device=str(device),
         device_label=device_label(device, dtype),
+        device_reason=device_reason(config.device, device),
         precision=str(dtype).removeprefix("torch."),
         tile=tile,
         halo=info.halo,

@@ -66,6 +66,13 @@ def prepare_series(volumes: Sequence[Volume], config: PredictConfig, stop: Stop 
             faults[time] = error
         if stop():
             break
+    return series_of(volumes, usable, faults)
+
+
+def series_of(
+    volumes: Sequence[Volume], usable: Mapping[int, Prepared], faults: Mapping[int, NoImageError]
+) -> PreparedSeries:
+    """The time points that are ready and why others are not, by their index; errors as of :func:`prepare_series`."""
     if not usable and len(volumes) == 1:
         raise faults[0]
     if not usable and len(faults) < len(volumes):
@@ -120,10 +127,11 @@ def predict_series(series: PreparedSeries, into: Output, stop: Stop = never) -> 
         parts[time] = yield from mapped(job, overall)
         if not parts[time].complete:
             break
-    return _combined(parts, series)
+    return combined(parts, series)
 
 
-def _combined(parts: Mapping[int, Prediction], series: PreparedSeries) -> Prediction:
+def combined(parts: Mapping[int, Prediction], series: PreparedSeries) -> Prediction:
+    """The predictions of time points, by their index, as one: see :func:`predict_series`."""
     last = list(parts.values())[-1]
     seconds = sum(part.seconds for part in parts.values())
     voxels = sum(part.voxels_per_second * part.seconds for part in parts.values())

@@ -25,7 +25,8 @@ from napari_deep3d.jobs.predict import Output
 from napari_deep3d.jobs.predict_series import PreparedSeries
 
 FORMAT_VERSION = 1
-STATE_FILE, TILE_FILE, LOCK_FILE = "state.json", "tile.npz", "lock"
+STATE_FILE, TILE_FILE, LOCK_FILE, TILES_FOLDER = "state.json", "tile.npz", "lock", "tiles"
+SHARED_FOLDER = "cluster"
 MAKE_ROOM = "Make room, or give a folder on another disk."
 MAX_TOLD = 30
 """Letters of a value that a user is told; longer ones are digests."""
@@ -45,6 +46,22 @@ def incomplete_path(path: Path) -> Path:
     return path.with_name(f"{stem}-incomplete{suffix}")
 
 
+class WrittenBox(BaseModel):
+    """What is known of a box of a result that a worker has written, for the figures about the whole.
+
+    ``total``, ``squares`` and ``voxels`` are of the tiles' cores; ``squared_difference`` and ``overlapping`` of where
+    two tiles overlap; ``uncertainty`` is the sum of the uncertainty.
+    """
+
+    total: float = 0.0
+    squares: float = 0.0
+    voxels: int = 0
+    squared_difference: float = 0.0
+    overlapping: int = 0
+    uncertainty: float = 0.0
+    brightest: float = 0.0
+
+
 class State(BaseModel):
     """What is noted of a prediction under way; each mapping is by time point.
 
@@ -58,6 +75,8 @@ class State(BaseModel):
         Number of tiles that are in the files.
     uncertainty_sum
         Of all voxels of all time points so far.
+    written
+        On a cluster: the boxes that workers have written, by level and number of the box.
     """
 
     version: int = FORMAT_VERSION
@@ -66,6 +85,7 @@ class State(BaseModel):
     measured_voxels: dict[int, float]
     done: dict[int, int]
     uncertainty_sum: float = 0.0
+    written: dict[int, dict[str, WrittenBox]] = {}
 
 
 @dataclass(frozen=True)
@@ -136,6 +156,7 @@ class Unfinished:
         self.paths = [incomplete_path(target) for target in targets]
         self._target, self._source = targets[0], source
         self._folder = targets[0].with_name(f".{targets[0].name}.unfinished")
+        self._lock = FileLock(self._folder / LOCK_FILE, timeout=0, thread_local=False)
         self._state: State | None = None
         for path in self.paths:
             if path.exists() and not (self._folder / STATE_FILE).exists():
@@ -143,6 +164,32 @@ class Unfinished:
                     f"{path} exists, and is no prediction that can be gone on with; a result grows under this name. "
                     "Rename or delete it, or give another output."
                 )
+
+    @property
+    def tiles_folder(self) -> Path:
+        """Where the workers of a cluster keep tiles that are not in the files yet."""
+        return self._folder / TILES_FOLDER
+
+    def written(self, time: int) -> Mapping[str, WrittenBox]:
+        """The boxes of a time point that workers have written, by level and number."""
+        return {} if self._state is None else self._state.written.get(time, {})
+
+    def set_tiles(self, time: int, count: int) -> None:
+        """Note how many tiles of a time point workers have computed in all."""
+        if self._state is not None and self.done(time) != count:
+            self._state = self._state.model_copy(update={"done": self._state.done | {time: count}})
+            self._write(self._state)
+
+    def note_parts(self, tiles: Mapping[int, int], boxes: Mapping[int, Mapping[str, WrittenBox]]) -> None:
+        """Note how many more tiles workers have computed, and what boxes they have written, by time point."""
+        if self._state is None:
+            return  # the files were removed meanwhile
+        done = self._state.done | {time: self.done(time) + count for time, count in tiles.items()}
+        written = self._state.written | {time: {**self.written(time), **found} for time, found in boxes.items()}
+        spread = sum(box.uncertainty for found in boxes.values() for box in found.values())
+        update = {"done": done, "written": written, "uncertainty_sum": self.uncertainty_sum + spread}
+        self._state = self._state.model_copy(update=update)
+        self._write(self._state)
 
     @property
     def tiles_done(self) -> int:
@@ -183,24 +230,49 @@ class Unfinished:
         InputError
             If it may not be, if it is damaged, or if another program is at it.
         """
-        lock = FileLock(self._folder / LOCK_FILE, timeout=0, thread_local=False)
+        with self.held():
+            try:
+                yield self._begin(series, dict(made_of), overwrite)
+            except InputError as error:
+                if not self.tiles_done:
+                    raise
+                raise InputError(f"{error} {self._kept}") from error
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other programs from it in the ``with`` block, which may lie in another one; InputError if one is at it.
+
+        At its end what nobody needs is removed.
+        """
         try:
             self._folder.mkdir(exist_ok=True)
-            lock.acquire()
+            self._lock.acquire()
         except Timeout:
             message = f"another program is predicting {self._target}. Wait for its end, or give another output."
             raise InputError(message) from None
         except OSError as error:
             raise InputError(f"cannot write {self._target}: {reason(error)}. {MAKE_ROOM}") from None
         try:
-            yield self._begin(series, dict(made_of), overwrite)
-        except InputError as error:
-            if not self.tiles_done:
-                raise
-            raise InputError(f"{error} {self._kept}") from error
+            yield
         finally:
-            lock.release()
-            self._clear_up()
+            self._lock.release()
+            if not self._lock.is_locked:
+                self._clear_up()
+
+    @contextmanager
+    def shared_folder(self) -> Iterator[Path]:
+        """A new folder for what workers of a cluster need, within the block; InputError if it cannot be made."""
+        folder = self._folder / SHARED_FOLDER
+        try:
+            remove(folder)
+            folder.mkdir()
+        except OSError as error:
+            raise InputError(f"cannot write {self._target}: {reason(error)}. {MAKE_ROOM}") from None
+        try:
+            yield folder
+        finally:
+            with suppress(OSError):
+                remove(folder)
 
     @property
     def _kept(self) -> str:
@@ -226,6 +298,7 @@ class Unfinished:
         for path in self.paths:
             remove(path)
         (self._folder / TILE_FILE).unlink(missing_ok=True)
+        remove(self.tiles_folder)
         plans = {time: prepared.plan for time, prepared in series.usable.items()}
         self._state = State(
             made_of=made_of,
@@ -325,8 +398,8 @@ class Unfinished:
 def _differing(before: Mapping[str, JsonValue], now: Mapping[str, JsonValue]) -> list[str]:
     """What of two predictions is not the same, in words."""
     words = []
-    for name in now:
-        then, is_now = before.get(name), now[name]
+    for name in {**before, **now}:
+        then, is_now = before.get(name), now.get(name)
         if then != is_now:
             is_digest = isinstance(is_now, list | str) and len(str(is_now)) > MAX_TOLD
             words.append(name if is_digest else f"{name} ({_told(then)} before, {_told(is_now)} now)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import platform
+import shutil
 
 import psutil
 import torch
@@ -30,6 +31,31 @@ def choose_device(name: str = "auto") -> torch.device:
             "Choose auto, or install a torch build that supports the device (see pytorch.org)."
         )
     return torch.device("cuda", 0) if name == "cuda" else torch.device(name)
+
+
+def device_reason(name: str, device: torch.device) -> str:
+    """Why a device was taken: ``name`` is what was asked for; a sentence for the user."""
+    if name != "auto":
+        return f"{name} was asked for."
+    if device.type != "cpu":
+        return "A GPU was found, which is faster than the processor."
+    if torch.version.cuda is None and shutil.which("nvidia-smi"):
+        return (
+            f"There is an NVIDIA GPU, but this torch ({torch.__version__}) was built without CUDA: install another "
+            "build (see pytorch.org)."
+        )
+    return f"torch {torch.__version__} finds no GPU."
+
+
+def to_device(values: torch.Tensor, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+    """A tensor brought to a device; to a CUDA one from pinned memory, which it copies faster and by itself."""
+    if device.type != "cuda":
+        return values.to(device, dtype)
+    try:
+        values = values.pin_memory()
+    except RuntimeError:  # the system may lock no more memory: the copy takes longer, and is the same
+        return values.to(device).to(dtype)
+    return values.to(device, non_blocking=True).to(dtype)
 
 
 def choose_precision(device: torch.device, name: str = "auto") -> torch.dtype:

@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import product
 from math import inf, prod
+from pathlib import Path
 from typing import TypeVar
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -33,9 +36,11 @@ from napari_deep3d.core import (
     finish,
     is_out_of_memory,
     never,
+    reason,
     told,
 )
 from napari_deep3d.nn import slabs
+from napari_deep3d.nn.devices import to_device
 from napari_deep3d.nn.generator import EPSILON, STRIDE, Generator, ResidualBlock, norms, pad_to_stride
 from napari_deep3d.nn.inference import ReadBox
 
@@ -123,6 +128,41 @@ def fold_norms(generator: Generator, statistics: Statistics) -> Generator:
     return folded.eval()
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What a pass over a stack gives, so that others can predict the rest of it in the same way.
+
+    Attributes
+    ----------
+    statistics : list of pairs of arrays
+        Mean and variance of each channel of each norm layer, float32.
+    known : pair of arrays, or None
+        A stack that was measured whole, as the network sees it, and its prediction (Z, Y, X).
+    """
+
+    statistics: list[tuple[FloatArray, FloatArray]]
+    known: tuple[FloatArray, FloatArray] | None = None
+
+    def write(self, path: Path) -> None:
+        """Write it down."""
+        arrays = {f"{name}{n}": a for n, pair in enumerate(self.statistics) for name, a in zip("mv", pair, strict=True)}
+        if self.known is not None:
+            arrays |= {"seen": self.known[0], "prediction": self.known[1]}
+        with path.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+
+    @classmethod
+    def read(cls, path: Path) -> Measured:
+        """Read what was written; InputError if it cannot be read."""
+        try:
+            with np.load(path) as arrays:
+                count = sum(name.startswith("m") for name in arrays)
+                known = (arrays["seen"], arrays["prediction"]) if "seen" in arrays else None
+                return cls([(arrays[f"m{n}"], arrays[f"v{n}"]) for n in range(count)], known)
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise InputError(f"{path} cannot be read ({reason(error)}). Delete its folder to begin anew.") from error
+
+
 class FoldedNetwork:
     """A generator with the norm statistics of a stack, as a function of arrays.
 
@@ -184,7 +224,26 @@ class FoldedNetwork:
         prediction, statistics = yield from predict_and_measure(ready, self._to_tensor(pieces), *image)
         # A stack measured whole is predicted already.
         self._known = (pieces[0], _to_array(prediction)) if len(pieces) == 1 else None
+        self._statistics = statistics
         self.generator = on_device(fold_norms(generator, statistics), device, dtype)
+
+    @property
+    def measured(self) -> Measured:
+        """What was measured, for :meth:`of_measured`."""
+        pairs = [(mean.float().cpu().numpy(), variance.float().cpu().numpy()) for mean, variance in self._statistics]
+        return Measured(pairs, self._known)
+
+    @classmethod
+    def of_measured(
+        cls, generator: Generator, measured: Measured, device: torch.device, dtype: torch.dtype
+    ) -> FoldedNetwork:
+        """The network of a stack that was measured elsewhere, to the bit; parameters as of the class."""
+        network = cls.__new__(cls)
+        network.device, network.dtype, network.stop = device, dtype, never
+        network._known = measured.known
+        network._statistics = [(torch.from_numpy(mean), torch.from_numpy(var)) for mean, var in measured.statistics]
+        network.generator = on_device(fold_norms(generator, network._statistics), device, dtype)
+        return network
 
     def with_generator(self, generator: Generator) -> FoldedNetwork:
         """The same with another generator, whose norms are folded and which is on the device."""
@@ -210,7 +269,7 @@ class FoldedNetwork:
     def _to_tensor(self, pieces: Sequence[FloatArray]) -> Tensor:
         """Batch (N, C, Z, Y, X) of pieces (Z, Y, X) or (C, Z, Y, X)."""
         batch = np.stack([piece[None] if piece.ndim == 3 else piece for piece in pieces])
-        tensor = torch.from_numpy(np.ascontiguousarray(batch)).to(self.device, self.dtype)
+        tensor = to_device(torch.from_numpy(np.ascontiguousarray(batch)), self.device, self.dtype)
         return tensor.contiguous(memory_format=torch.channels_last_3d)
 
     def release(self) -> None:

@@ -140,6 +140,23 @@ def test_all_time_points(
     assert [np.asarray(result.data[0])[time, 0, 31, 0] for time in range(3)] == [4, 8, 12]
 
 
+def test_a_cluster_writes_a_small_result_into_a_file(
+    dock: Any, viewer: Any, qtbot: Any, stack: Data, to_file: FakeFilePrediction, chosen: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(choices.psutil, "virtual_memory", lambda: SimpleNamespace(available=10**9))
+    add(viewer, stack)
+    panel = dock.predict_panel
+    panel.advanced.scheduler.setText("host")
+    panel.advanced.scheduler.editingFinished.emit()
+    qtbot.waitUntil(lambda: "an address such as tcp://host:8786 is allowed" in panel.stack.problem.text())
+    panel.advanced.scheduler.setText("tcp://host:8786 ")
+    panel.advanced.scheduler.editingFinished.emit()
+    qtbot.waitUntil(lambda: "On the workers of tcp://host:8786; a file is asked for" in panel.plan_line.text())
+    panel.run_button.button.click()
+    qtbot.waitUntil(lambda: bool(to_file.calls) and ended(panel), timeout=20_000)
+    assert str(chosen[0]) in panel.message.text()
+
+
 @pytest.mark.parametrize("answer", ["", "taken.ome.zarr"])
 def test_without_a_file_nothing_starts(
     dock: Any, viewer: Any, stack: Data, to_file: FakeFilePrediction, chosen: list[str], tmp_path: Path, answer: str

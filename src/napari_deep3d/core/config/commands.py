@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -38,6 +39,16 @@ class PredictConfig(Config):
     uncertainty: bool = Field(
         False, description="tell for every voxel what error to expect, which takes the four predictions of best quality"
     )
+    scheduler: str | None = Field(
+        None, description="address of a dask scheduler, such as tcp://host:8786, whose workers compute and write"
+    )
+
+    @field_validator("scheduler")
+    @classmethod
+    def _scheduler(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"(tcp|tls|ws|wss)://\S+:\d+", value):
+            raise ValueError("an address such as tcp://host:8786 is allowed, as dask scheduler tells it when it starts")
+        return value
 
     @field_validator("spacing_um")
     @classmethod

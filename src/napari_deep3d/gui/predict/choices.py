@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from qtpy.QtWidgets import QCheckBox, QFileDialog, QWidget
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QLineEdit, QWidget
 
 from napari_deep3d.core import DEFAULT_MODEL, Deepest, InputError, PredictConfig, Quality, Spacing, Volume
 from napari_deep3d.gui.shared import (
@@ -51,6 +51,10 @@ ADVANCED = {
     "device": FormRow("Device", "Where to compute; take cpu if the GPU is too small"),
     "precision": FormRow("Number format", "How exactly to compute; take float32 if the result looks speckled"),
 }
+SCHEDULER_TIP = (
+    "Address of a dask scheduler, such as tcp://host:8786: its workers compute, and write the result into an OME-Zarr "
+    "folder that is asked for and that all of them must see"
+)
 ListModels = Callable[[], Sequence[ModelEntry]]
 
 
@@ -79,6 +83,11 @@ class Request:
     def is_large(self) -> bool:
         """Whether the result leaves too little of the memory that is free, so that it must be predicted into a file."""
         return self.result_bytes > RESULT_SHARE * psutil.virtual_memory().available
+
+    @property
+    def needs_file(self) -> bool:
+        """Whether it must be predicted into a file: since it is large, or since a cluster writes it."""
+        return self.is_large or self.config.scheduler is not None
 
     def placed_at(self, origin_um: Spacing) -> list[Volume]:
         """All stacks to predict, the first voxel of each at a position (Z, Y, X)."""
@@ -205,19 +214,25 @@ class HowToPredict(QWidget):
 
 
 class PredictAdvanced(ConfigForm):
-    """What few need: device, number format and memory; what is left at auto is worked out."""
+    """What few need: device, number format, memory, and a cluster; what is left at auto is worked out."""
 
     def __init__(self) -> None:
         tip = "Memory to stay within; set it if other programs need the rest"
         memory = NumberField(0, 1024, "GB", at_low="auto", tip=tip)
-        super().__init__(PredictConfig.model_fields, ADVANCED, {"Memory": memory})
+        self.scheduler = QLineEdit()
+        self.scheduler.setPlaceholderText("none: this computer")
+        self.scheduler.setToolTip(SCHEDULER_TIP)
+        super().__init__(PredictConfig.model_fields, ADVANCED, {"Memory": memory, "Cluster": self.scheduler})
         self.memory = memory
         memory.valueChanged.connect(self.changed)
+        self.scheduler.editingFinished.connect(self.changed)
 
     def values(self) -> dict[str, Any]:
         """Return what is not left at auto, as fields of a :class:`PredictConfig`."""
         memory_bytes = int(self.memory.value() * 1e9)
-        return super().values() | ({"memory_bytes": memory_bytes} if memory_bytes else {})
+        scheduler = self.scheduler.text().strip()
+        further = {"memory_bytes": memory_bytes, "scheduler": scheduler}
+        return super().values() | {name: value for name, value in further.items() if value}
 
     def prefer(self, values: Mapping[str, Any]) -> None:
         """Show the values of napari's preferences, that of the memory too."""

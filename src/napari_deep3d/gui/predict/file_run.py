@@ -13,7 +13,7 @@ from napari.layers import Image
 from qtpy.QtCore import QObject
 from superqt.utils import QSignalThrottler
 
-from napari_deep3d.core import Job, Spacing, Stop, TileDone, zyx
+from napari_deep3d.core import BoxWritten, Job, Spacing, Stop, TileDone, zyx
 from napari_deep3d.gui.predict.choices import Request
 from napari_deep3d.gui.predict.run import REFRESH_MS, PredictionEnd
 from napari_deep3d.gui.shared import (
@@ -186,13 +186,17 @@ class FilePredictionRun:
         """Whether its layer is in the viewer, or will come."""
         return not self.layers or self.layers[0].is_shown
 
-    def note(self, tile: TileDone) -> None:
-        """Show a tile that the job has written; the first one brings the layer."""
+    def note(self, tile: TileDone | BoxWritten) -> None:
+        """Show a tile, or a box of a cluster's, that is in the file; the first one brings the layer."""
         grows = incomplete_path(self.path)
         if not self.layers and self._can_show and grows.exists():  # after the last tile it has its own name by now
             self._can_show = self._show(grows, SHOWN[0])
+        if isinstance(tile, BoxWritten):
+            brightest = tile.brightest
+        else:
+            brightest = float(np.percentile(tile.values[:, ::4, ::4], 99.9))
         for layer in self.layers:
-            layer.note(float(np.percentile(tile.values[:, ::4, ::4], 99.9)))
+            layer.note(brightest)
 
     def _show(self, path: Path, shown: str) -> bool:
         try:

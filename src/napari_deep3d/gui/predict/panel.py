@@ -12,13 +12,13 @@ from qtpy.QtCore import Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QCheckBox, QPushButton, QWidget
 
-from napari_deep3d.core import Event, InputError, Notice, PredictConfig, TileDone, Volume
+from napari_deep3d.core import BoxWritten, Event, InputError, Notice, PredictConfig, TileDone, Volume
 from napari_deep3d.core.novelty.explain import Novelty
 from napari_deep3d.gui.predict.choices import HowToPredict, ListModels, ModelSelector, PredictAdvanced, Request, Session
 from napari_deep3d.gui.predict.file_run import FilePredictionRun, PredictToFile
 from napari_deep3d.gui.predict.folder import FolderPart, PredictFolder
 from napari_deep3d.gui.predict.run import Predict, PredictionRun
-from napari_deep3d.gui.predict.save import SaveResult
+from napari_deep3d.gui.predict.save import TOO_LARGE, SaveResult
 from napari_deep3d.gui.shared import (
     AMBER,
     RED,
@@ -223,10 +223,13 @@ class PredictPanel(QWidget):
             stacks = 1 if self._request is None else self._request.stacks
             series = f" for {stacks} time points" if stacks > 1 else ""
             plan = f"{end.device_label}, {format_estimate(end.seconds * stacks)}{series}"
-            if self._request is not None and self._request.is_large:
+            if self._request is not None and self._request.config.scheduler is not None:
+                plan = f"On the workers of {self._request.config.scheduler}{series}; a file is asked for."
+            elif self._request is not None and self._request.is_large:
                 size = self._request.result_bytes / 1e9
                 plan += f". The result ({size:.1f} GB) is too large for the memory: a file is asked for."
             self.plan_line.show_text(plan)
+            self.plan_line.setToolTip(end.device_reason)
             self.model_hint.show_text(end.model.title)
             self.model_hint.setToolTip(end.model.description)
             for notice in end.notices:
@@ -240,8 +243,9 @@ class PredictPanel(QWidget):
         layer, request = self._session.layer, self._request
         if layer is None or request is None:
             return
-        path = self.save.ask_for_file(layer) if request.is_large else None
-        if request.is_large and path is None:
+        why = "The workers write the result" if request.config.scheduler else TOO_LARGE
+        path = self.save.ask_for_file(layer, why) if request.needs_file else None
+        if request.needs_file and path is None:
             return
         self._pair, self._predicted_from = None, layer.name
         self.save.offer(None)
@@ -263,7 +267,7 @@ class PredictPanel(QWidget):
         self._refresh_buttons()
 
     def _on_event(self, prediction: PredictionRun | FilePredictionRun, event: Event) -> None:
-        if isinstance(event, TileDone):
+        if isinstance(event, TileDone | BoxWritten):
             prediction.note(event)
             if not prediction.is_shown:  # who removes the layer does not want it
                 self.run_button.stop()

@@ -13,7 +13,7 @@ from napari.layers import Image
 from qtpy.QtCore import QObject
 from superqt.utils import QSignalThrottler
 
-from napari_deep3d.core import FloatArray, Job, Stop, TileDone
+from napari_deep3d.core import BoxWritten, FloatArray, Job, Stop, TileDone
 from napari_deep3d.gui.predict.choices import Request
 from napari_deep3d.gui.shared import (
     METADATA_KEY,
@@ -223,8 +223,10 @@ class PredictionRun:
         """Layers that are in no file yet."""
         return [part.layer for part in self.layers if part.is_shown]
 
-    def note(self, tile: TileDone) -> None:
-        """Show a tile that the job has written."""
+    def note(self, tile: TileDone | BoxWritten) -> None:
+        """Show a tile that the job has written; a cluster's boxes are in a file, and never here."""
+        if isinstance(tile, BoxWritten):
+            return
         self.result.note(tile.values)
         if self.uncertainty is not None and tile.uncertainty is not None:
             self.uncertainty.note(tile.uncertainty)

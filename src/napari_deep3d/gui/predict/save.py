@@ -20,6 +20,8 @@ FILTERS = {"OME-TIFF (*.ome.tif)": ".ome.tif", "OME-Zarr (*.ome.zarr)": ".ome.za
 LARGE_ENDING = ".ome.zarr"
 """Of a file that is shown while it grows: it has levels, so that also much of it is shown at once."""
 ENDINGS = (".tif", ".tiff", ".zarr")
+TOO_LARGE = "The result is too large for the memory"
+"""Why a file is asked for."""
 TIP = "Save the result, and the estimated error beside it, with voxel size and position, as OME-TIFF or OME-Zarr"
 STOP_TIP = "Stop saving; no file is left behind"
 UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f]+')
@@ -51,13 +53,14 @@ class SaveResult(QWidget):
         name = self._layers[0].name if self._layers else "result"
         return folder / f"{UNSAFE.sub('_', name).strip(' .')}.ome.tif"
 
-    def ask_for_file(self, source: Image) -> Path | None:
-        """Ask where a result goes that is too large for the memory; None if the user chose no file that can be made."""
+    def ask_for_file(self, source: Image, why: str = TOO_LARGE) -> Path | None:
+        """Ask where a result goes that needs a file, and say why; None if the user chose none that can be made."""
         path = None if source.source.path is None else Path(source.source.path)
         folder = path.parent if path is not None and path.parent.is_dir() else Path.home()
         proposal = folder / f"{UNSAFE.sub('_', f'{source.name} (confocal-like)').strip(' .')}{LARGE_ENDING}"
-        title = "The result is too large for the memory: write it into a file"
-        name, _ = QFileDialog.getSaveFileName(self, title, str(proposal), f"OME-Zarr (*{LARGE_ENDING})")
+        name, _ = QFileDialog.getSaveFileName(
+            self, f"{why}: choose a file for it", str(proposal), f"OME-Zarr (*{LARGE_ENDING})"
+        )
         if not name:
             return None
         file = Path(name)
