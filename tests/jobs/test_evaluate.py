@@ -31,7 +31,7 @@ from napari_deep3d.jobs.evaluate import Evaluation, evaluate_volumes
 from napari_deep3d.jobs.evaluate_figures import Picture, draw_evaluation
 from napari_deep3d.jobs.evaluate_file import evaluate_file, evaluate_folders
 from napari_deep3d.jobs.evaluate_report import check_report, write_report
-from napari_deep3d.jobs.models import find_model, model_info
+from napari_deep3d.jobs.models import find_model, model_info, model_sha256
 from napari_deep3d.jobs.register import StackSource
 
 SPACING_UM = (0.5, 0.2, 0.2)
@@ -286,6 +286,15 @@ def test_the_report_says_how_the_model_was_trained(found: Evaluation, tmp_path: 
         ("SHA-256 of its file", checksum),
     ):
         assert re.search(rf"{name}\s+[^|]*{value}", page.text), name
+
+
+def test_the_report_tells_whether_it_is_the_model_that_predicted(found: Evaluation, tmp_path: Path) -> None:
+    for checksum, words in ((model_sha256("generalist"), "its checksum is the same"), ("0" * 64, "is another than")):
+        told = replace(found, provenance={"model": "generalist", "model_sha256": checksum})
+        path = tmp_path / f"{checksum}.html"
+        text = Page(write_report(path, told, []).read_text(encoding="utf-8")).text
+        assert words in text
+        assert ("trained on from" in text) == (words != "is another than")
 
 
 def test_the_report_is_whole_or_not_at_all(found: Evaluation, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -270,6 +271,7 @@ def test_provenance_is_plain_and_complete(smooth: np.ndarray, model: Path) -> No
     result = predict(smooth, settings(model, tile=(8, 32, 32)))
     told = json.loads(json.dumps(result.provenance(), allow_nan=False))
     assert told["model"] == "small"
+    assert told["model_sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
     assert told["tile"] == [8, 32, 32]
     assert told["halo"] == [16, 64, 64]
     assert told["device"] == "cpu"

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from napari_deep3d.core import InputError, format_spacing
-from napari_deep3d.jobs.models import find_model, model_info
+from napari_deep3d.jobs.models import model_info, model_sha256
 
 if TYPE_CHECKING:
     from napari_deep3d.nn.model_file import ModelInfo
 
 NOT_STATED = "not stated"
+CHECKSUM = "SHA-256 of its file"
 
 
 def model_facts(name: str) -> dict[str, str]:
-    """Facts of the model of a name, by what they are called; empty if there is none of that name on this computer.
-
-    They are those of the model that has the name now: a prediction's file holds the name alone.
-    """
+    """Facts of the model that has a name now, by what they are called; empty if there is none on this computer."""
     try:
-        info, path = model_info(name), find_model(name)
-        with path.open("rb") as file:
-            checksum = hashlib.file_digest(file, "sha256").hexdigest()
+        info, checksum = model_info(name), model_sha256(name)
     except (InputError, OSError):
         return {}
-    return {"name": info.name, **_training(info), **_scores(info), "SHA-256 of its file": checksum}
+    return {"name": info.name, **_training(info), **_scores(info), CHECKSUM: checksum}
 
 
 def _training(info: ModelInfo) -> dict[str, str]:

@@ -20,7 +20,7 @@ import numpy as np
 from napari_deep3d.core import EvaluateConfig, InputError, format_spacing, writing
 from napari_deep3d.jobs.evaluate import CONFOCAL, PREDICTION, TITLES, WIDEFIELD, Evaluation
 from napari_deep3d.jobs.evaluate_figures import Picture
-from napari_deep3d.jobs.evaluate_model import model_facts
+from napari_deep3d.jobs.evaluate_model import CHECKSUM, NOT_STATED, model_facts
 
 ENDINGS = (".html", ".htm")
 PACKAGES = ("napari-deep3d", "numpy", "scipy", "scikit-image", "microssim")
@@ -104,7 +104,7 @@ def write_report(path: Path, evaluation: Evaluation, pictures: Sequence[Picture]
         _about(found.config),
         "<h2>How the prediction came about</h2>",
         _provenance(found.provenance),
-        *(_model(str(found.provenance["model"])) if found.provenance.get("model") else ()),
+        *(line for used in _models([found]) for line in _model(*used)),
     ]
     return _write(path, f"Evaluation of {found.name}", body)
 
@@ -131,10 +131,10 @@ def write_summary(
         if found.name in pictures:
             body += [f"<h2>{escape(found.name)}</h2>", *map(_picture, pictures[found.name])]
     body.append(_about(config))
-    models = sorted({str(found.provenance.get("model") or "") for found in evaluations})
-    told = ", ".join(name or "not stated" for name in models)
+    models = _models(evaluations)
+    told = ", ".join(dict.fromkeys(name for name, _ in models)) or NOT_STATED
     body += ["<h2>How the predictions came about</h2>", f"<p>Model: {escape(told)}.</p>"]
-    body += [line for name in filter(None, models) for line in _model(name)]
+    body += [line for used in models for line in _model(*used)]
     return _write(path, f"Evaluation of {len(evaluations)} predictions", body)
 
 
@@ -225,15 +225,26 @@ def _provenance(about: Mapping[str, object]) -> str:
     return _table(["", ""], rows)
 
 
-def _model(name: str) -> tuple[str, str]:
-    """What the model of a name was trained on, and how."""
+def _models(evaluations: Sequence[Evaluation]) -> list[tuple[str, str]]:
+    """Names and checksums of the models that made the predictions, as far as their files say, each once."""
+    made_with = [found.provenance for found in evaluations if found.provenance.get("model")]
+    return sorted({(str(about["model"]), str(about.get("model_sha256") or "")) for about in made_with})
+
+
+def _model(name: str, sha256: str) -> tuple[str, str]:
+    """What the model of a name was trained on, and how, and whether it is the one with a checksum."""
     facts, title = model_facts(name), f"<h2>The model {escape(name)}</h2>"
     if not facts:
         return title, "<p>No model of that name was on the computer that wrote this report, so no more can be said.</p>"
+    if sha256 and sha256 != facts[CHECKSUM]:
+        return title, (
+            "<p>The model of that name on the computer that wrote this report is another than the one that made the "
+            f"prediction, whose file had the SHA-256 checksum {escape(sha256)}. So no more can be said.</p>"
+        )
+    which = "the model that made the prediction (its checksum is the same)" if sha256 else "the model of that name"
     note = (
-        "<p>What the file of the model of that name says, as it was on the computer that wrote this report. Pairs, "
-        "steps and loss are those of its last training; what it was trained on before stands with the model it was "
-        "trained on from.</p>"
+        f"<p>What the file of {which} says, on the computer that wrote this report. Pairs, steps and loss are those of "
+        "its last training; what it was trained on before stands with the model it was trained on from.</p>"
     )
     return title, note + _table(["", ""], [[_cell(k), _cell(v[:MAX_TEXT])] for k, v in facts.items()])
 

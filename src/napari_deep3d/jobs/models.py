@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import filecmp
+import hashlib
 import os
 import re
 import shutil
@@ -93,6 +94,12 @@ def model_info(name_or_path: str) -> ModelInfo:
     from napari_deep3d.nn.model_file import read_info
 
     return read_info(find_model(name_or_path))
+
+
+def model_sha256(name_or_path: str) -> str:
+    """The checksum of a model's file, in hexadecimal: which model it was, whatever it is called later."""
+    with find_model(name_or_path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def model_stamp(name_or_path: str) -> tuple[str, int, int] | None:

@@ -32,7 +32,7 @@ from napari_deep3d.core import (
 )
 from napari_deep3d.core.novelty.explain import Novelty
 from napari_deep3d.core.tiling import TilePlan, blend_weight
-from napari_deep3d.jobs.models import open_model
+from napari_deep3d.jobs.models import model_sha256, open_model
 from napari_deep3d.jobs.predict_input import Prepared, prepare
 
 if TYPE_CHECKING:
@@ -143,6 +143,8 @@ class Prediction:
         How far the stack is from those that the model was trained on; None if the model does not say.
     skipped : tuple of Skipped
         Time points of a series that show nothing.
+    model_sha256 : str
+        Checksum of the model's file.
     """
 
     data: Any = field(repr=False)
@@ -166,11 +168,13 @@ class Prediction:
     is_calibrated: bool = False
     novelty: Novelty | None = None
     skipped: tuple[Skipped, ...] = ()
+    model_sha256: str = ""
 
     def provenance(self) -> dict[str, object]:
         """Everything but the voxels, as plain values."""
         about: dict[str, object] = {
             "model": self.model,
+            "model_sha256": self.model_sha256,
             "quality": self.quality,
             "deepest": self.deepest,
             "device": self.device,
@@ -256,6 +260,7 @@ def described(prepared: Prepared, summary: TilingSummary, notices: tuple[str, ..
         spacing_um=plan.spacing_um,
         origin_um=prepared.volume.origin_um,
         model=plan.model.name,
+        model_sha256=model_sha256(prepared.config.model),
         quality=plan.quality,
         deepest=prepared.config.deepest,
         device=plan.device,

@@ -5,7 +5,6 @@ The workers' side is :mod:`~napari_deep3d.jobs.predict_cluster_tasks`.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import uuid
@@ -39,7 +38,7 @@ from napari_deep3d.core import (
 from napari_deep3d.io import FileChoice, StackFacts, StackInFile, StackWriter, open_stack, save_stack
 from napari_deep3d.io.pyramid import Pyramid
 from napari_deep3d.jobs import predict_cluster_tasks as tasks
-from napari_deep3d.jobs.models import SUFFIX, find_model
+from napari_deep3d.jobs.models import SUFFIX, find_model, model_sha256
 from napari_deep3d.jobs.predict import Prediction, described
 from napari_deep3d.jobs.predict_cluster_tasks import Lease, Work, boxes
 from napari_deep3d.jobs.predict_input import Prepared
@@ -212,9 +211,7 @@ class Cluster:
     def _copy_model(self, name: str) -> Path:
         """A copy of the model where workers see it, named after what is in it."""
         source = find_model(name)
-        with source.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()[:16]
-        copy = self._folder / f"model-{digest}{SUFFIX}"
+        copy = self._folder / f"model-{model_sha256(name)[:16]}{SUFFIX}"
         try:
             shutil.copyfile(source, copy)
         except OSError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -15,7 +14,7 @@ from pydantic import JsonValue
 
 from napari_deep3d.core import InputError, Job, Notice, PredictConfig, Stop, StoppedError, Volume, never
 from napari_deep3d.io import FileChoice, StackFile, StackInFile, StackWriter, check_output, open_stack, readable
-from napari_deep3d.jobs.models import find_model
+from napari_deep3d.jobs.models import model_sha256
 from napari_deep3d.jobs.predict import Prediction
 from napari_deep3d.jobs.predict_series import PreparedSeries, predict_series, prepare_series
 from napari_deep3d.jobs.predict_unfinished import GrowingOutput, Unfinished, incomplete_path, split_name
@@ -204,6 +203,7 @@ def _description(series: PreparedSeries, config: PredictConfig, about: About) ->
     told: dict[str, object] = {
         "made_by": "napari-deep3d",
         "model": plan.model.name,
+        "model_sha256": model_sha256(config.model),
         "quality": plan.quality,
         "deepest": config.deepest,
         "input": about.input,
@@ -219,13 +219,11 @@ def _description(series: PreparedSeries, config: PredictConfig, about: About) ->
 def _made_of(series: PreparedSeries, config: PredictConfig, first: Volume) -> dict[str, JsonValue]:
     """All that a result depends on, by its name for people; as :func:`json.loads` gives it back."""
     plan = next(iter(series.usable.values())).plan
-    with find_model(config.model).open("rb") as file:
-        model = hashlib.file_digest(file, "sha256").hexdigest()
     made_of = {
         "the stack": [f"{time}: {prepared.digest}" for time, prepared in series.usable.items()],
         "its voxel size": plan.spacing_um,
         "its position": first.origin_um,
-        "the model": model,
+        "the model": model_sha256(config.model),
         "quality": plan.quality,
         "deepest": config.deepest,
         "uncertainty": config.uncertainty,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 from collections.abc import Iterable, Mapping
@@ -17,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from napari_deep3d.core import BatchRow, PredictConfig, writing
 from napari_deep3d.io import open_stack, readable, remove
-from napari_deep3d.jobs.models import find_model, model_info
+from napari_deep3d.jobs.models import model_info, model_sha256
 from napari_deep3d.jobs.predict_folder_items import Item, Wanted
 
 TABLE, RECORD = "predictions.csv", "predictions.json"
@@ -53,10 +52,8 @@ def settings_of(config: PredictConfig, wanted: Wanted) -> dict[str, JsonValue]:
 
     InputError if there is no such model, or it cannot be used.
     """
-    with find_model(config.model).open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {
-        "model": f"{model_info(config.model).name} ({digest[:DIGEST_LETTERS]})",
+        "model": f"{model_info(config.model).name} ({model_sha256(config.model)[:DIGEST_LETTERS]})",
         "quality": config.resolved_quality,
         "deepest": config.deepest,
         "uncertainty": config.uncertainty,
