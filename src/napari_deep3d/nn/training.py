@@ -147,9 +147,9 @@ def train_generator(
     ------
     Event
         Metrics (``loss`` and its weighted parts ``l1``, ``gan``, ``vgg``, ``cycle``; ``discriminator``,
-        ``learning_rate``; ``validation_rmse``, ``validation_ssim``), Preview, Progress and Notice. The Metrics of step 0 say what there
-        was before, on the same held-out pairs: ``widefield_rmse`` and ``widefield_ssim`` of the wide-field stacks
-        themselves, and as ``validation_...`` the scores of the model to start from, if there is one.
+        ``learning_rate``; ``validation_rmse``, ``validation_ssim``), Preview, Progress and Notice. The Metrics of step
+        0 say what there was before, on the same held-out pairs: ``widefield_rmse`` and ``widefield_ssim`` of the
+        wide-field stacks themselves, and as ``validation_...`` the scores of the model to start from, if there is one.
 
     Raises
     ------
