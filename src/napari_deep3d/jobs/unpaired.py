@@ -51,10 +51,7 @@ class UnpairedFolders:
                 f"both folders are {self.widefield}; a folder of wide-field stacks and another one of confocal stacks "
                 "are needed. Give the second one."
             )
-        widefield, confocal = (
-            [_open(path) for path in _stacks(folder, kind)]
-            for folder, kind in ((self.widefield, WIDEFIELD), (self.confocal, CONFOCAL))
-        )
+        widefield, confocal = _opened(self.widefield, WIDEFIELD), _opened(self.confocal, CONFOCAL)
         spacing_um = _common_spacing(widefield)
         return widefield, [_on_grid(volume, spacing_um) for volume in confocal]
 
@@ -73,6 +70,11 @@ class UnpairedFolders:
             f"Files of the same names ({len(common)}, such as {min(common)}) are in both folders. If they show the "
             "same fields, register them and train on pairs, which teach more."
         ]
+
+
+def stack_facts(folder: Path, kind: str) -> list[PairFacts]:
+    """What the stacks of a folder are, without reading voxels; InputError if it is missing or one cannot be used."""
+    return _facts(_opened(folder, kind))
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,10 @@ def _stacks(folder: Path, kind: str) -> list[Path]:
             "the folder that they are in."
         )
     return found
+
+
+def _opened(folder: Path, kind: str) -> list[Volume]:
+    return [_open(path) for path in _stacks(folder, kind)]
 
 
 def _open(path: Path) -> Volume:
