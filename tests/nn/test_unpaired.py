@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.ndimage as ndi
 import torch
 
 from napari_deep3d.core import StoppedError, TrainConfig, Volume, drain
 from napari_deep3d.nn.patches import TrainingPair, draw_unpaired_batch
 from napari_deep3d.nn.training import Control, train_generator
-from napari_deep3d.nn.unpaired import UnpairedTrainer, make_trainer, noise_level
+from napari_deep3d.nn.unpaired import UnpairedTrainer, make_trainer, noise_level, spectrum_loss
 from tests.helpers.nn import after, changed, same_state, same_weights, state
 
 Stacks = tuple[list[TrainingPair], list[TrainingPair]]
@@ -56,13 +57,13 @@ def test_the_cycle_costs_nothing_where_the_blurred_prediction_is_the_stack(stack
 
 
 def test_a_step_updates_generator_discriminator_and_blur(stacks: Stacks, config: TrainConfig) -> None:
-    trainer = make_trainer(config, *stacks)
+    trainer = make_trainer(changed(config, weight_cycle=1.0), *stacks)
     before = [[value.clone() for value in network.state_dict().values()] for network in trainer.networks]
     trainer.step(0)
     assert len(before) == 3
     for network, old in zip(trainer.networks, before, strict=True):
         assert not all(torch.equal(a, b) for a, b in zip(network.state_dict().values(), old, strict=True))
-    assert {"l1", "vgg", "gan", "cycle", "discriminator", "loss"} == trainer.recent().keys()
+    assert {"l1", "vgg", "gan", "cycle", "blur", "discriminator", "loss"} == trainer.recent().keys()
 
 
 def test_patches_taken_one_after_another_give_the_same_step(stacks: Stacks, plain: TrainConfig) -> None:
@@ -103,6 +104,21 @@ def test_a_step_that_is_left_changes_nothing(stacks: Stacks, plain: TrainConfig)
     with pytest.raises(StoppedError):
         trainer.step(0)
     assert same_state(state(trainer), before)
+
+
+def test_spectra_tell_how_far_a_stack_of_another_field_is_blurred() -> None:
+    rng = np.random.default_rng(0)
+    fields = [ndi.gaussian_filter(rng.random((24, 48, 48)), 1) for _ in range(2)]
+
+    def blurred(number: int, sigma: float) -> torch.Tensor:
+        stack = ndi.gaussian_filter(fields[number], sigma)
+        return torch.tensor(100 * stack[None, None], dtype=torch.float32)
+
+    wanted = blurred(0, 2.0)
+    assert float(spectrum_loss(wanted, wanted)) == 0
+    right, sharper, softer = (float(spectrum_loss(blurred(1, sigma), wanted)) for sigma in (2.0, 1.5, 2.5))
+    assert right < 0.7 * min(sharper, softer)
+    assert float(spectrum_loss(wanted + 1, wanted)) > 1  # the mean counts, which no spectrum tells
 
 
 def test_noise_is_told_from_what_bends_slowly() -> None:

@@ -21,7 +21,7 @@ MODEL_FILE, LAST_FILE = "model.safetensors", "last.safetensors"
 CHECKPOINTS, PAIRS = "checkpoints", "pairs"
 FOLDER_VARIABLE = "NAPARI_DEEP3D_RUNS"
 GO_ON_REMEDY = "The last checkpoint is kept: make room, then go on with --resume (Resume in the window)."
-LOSSES = ("loss", "l1", "l2", "correlation", "gan", "vgg", "cycle", "discriminator", "learning_rate")
+LOSSES = ("loss", "l1", "l2", "correlation", "gan", "vgg", "cycle", "blur", "discriminator", "learning_rate")
 COLUMNS = ("step", *LOSSES, "validation_rmse", "validation_ssim", "widefield_rmse", "widefield_ssim")
 
 

@@ -47,7 +47,7 @@ from napari_deep3d.jobs.run_folder import (
     read_run,
     write_run,
 )
-from napari_deep3d.jobs.train_plan import settings_from_start, voxels_at_once
+from napari_deep3d.jobs.train_plan import settings_from_start, settings_of_unpaired, voxels_at_once
 from napari_deep3d.jobs.train_time import MAX_MINUTES, TimePlan, fit_to_time, reading_is_over, time_limit
 from napari_deep3d.jobs.trained_model import CALIBRATION_BOX, CALIBRATION_PAIRS, calibrate, save_trained, voxel_sizes
 from napari_deep3d.jobs.unpaired import UnpairedFolders, check_unpaired, read_unpaired
@@ -180,6 +180,8 @@ def train_model(
         config, name, start, steps_kept, minutes = begun.config, begun.name, begun.start, begun.steps_done, None
     source, start = _source_and_start(pairs, start, begun)
     name = check_name(name or folder.resolve().name)
+    if begun is None and isinstance(source, UnpairedFolders):
+        config = settings_of_unpaired(config)
     weights, config = (None, config) if steps_kept else _begin_from(start, config)
     device = choose_device(config.runtime.device)
     dtype = training_precision(device, config)

@@ -20,6 +20,15 @@ FIXED_BY_START = ("width", "dimensions", "network_input", "percentiles")
 """Settings that a model to start from decides."""
 START_LEARNING_RATE = 3e-4
 """Largest learning rate of a training that goes on from a model, where none is given: a larger one would forget."""
+UNPAIRED = {
+    "weight_l1": 0.5,
+    "weight_l2": 4.0,
+    "weight_correlation": 0.15,
+    "weight_gan": 0.0,
+    "weight_vgg": 0.0,
+    "blank_share": 0.0,
+}
+"""Settings of a training on stacks that are no pairs."""
 MEMORY_SHARE = 0.6
 BYTES_PER_CHANNEL = {"bfloat16": 75.0, "float32": 100.0}
 """Memory at the peak of a step, per voxel and channel of the first level; measured on a processor."""
@@ -65,6 +74,12 @@ def settings_from_start(config: TrainConfig, info: ModelInfo) -> TrainConfig:
     return config.changed(**decided, **rate)
 
 
+def settings_of_unpaired(config: TrainConfig) -> TrainConfig:
+    """The settings of a training on unpaired stacks: where none were given, those that were best for them."""
+    given = config.flat(only_given=True)
+    return config.changed(**{name: value for name, value in UNPAIRED.items() if name not in given})
+
+
 def plan_training(
     pairs: Sequence[PairFacts],
     config: TrainConfig,
@@ -100,6 +115,8 @@ def plan_training(
     from napari_deep3d.nn.patches import patch_sizes
 
     # 1. Settings, device and number format.
+    if confocal:
+        config = settings_of_unpaired(config)
     if start:
         config = settings_from_start(config, model_info(start))
     device = choose_device(config.runtime.device)
@@ -119,7 +136,8 @@ def plan_training(
     flop = FLOP_PER_CHANNEL_2 * network.width**2 * (1 / 3 if network.dimensions == 2 else 1.0)
     flop += FLOP_PER_VGG_VOXEL * losses.vgg_share * bool(losses.weight_vgg)
     flop += FLOP_PER_GAN_VOXEL * (8 * network.discriminator_width) ** 2 * bool(losses.weight_gan)
-    seconds_per_step = (2 if confocal else 1) * voxels * flop / rate  # there and back
+    both_ways = bool(confocal) and bool(losses.weight_gan or losses.weight_cycle)
+    seconds_per_step = (2 if both_ways else 1) * voxels * flop / rate
     steps = config.optimizer.iterations if minutes is None else _steps_in(minutes, seconds_per_step)
 
     # 4. What the user should know.

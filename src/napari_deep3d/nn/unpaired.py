@@ -1,7 +1,8 @@
-"""A step of training on wide-field and confocal stacks of different fields: there and back again, both ways round.
+"""A step of training on wide-field and confocal stacks of different fields: there and back again.
 
 After Zhu et al., Unpaired image-to-image translation using cycle-consistent adversarial networks, ICCV 2017, with a
-blur as the way back (Lim et al. 2020).
+blur as the way back (Lim et al., CycleGAN with a blur kernel, 2020). The blur is not learned from the cycle, but from
+spectra: what comes out of a network that is not sharp enough would need too little of it.
 """
 
 from __future__ import annotations
@@ -21,15 +22,18 @@ from napari_deep3d.nn.patches import TrainingPair, UnpairedBatch, draw_unpaired_
 from napari_deep3d.nn.processes import Processes
 from napari_deep3d.nn.trainer import Trainer
 
-BLUR_LEARNING_RATE = 0.05
+BLUR_RATE = 0.05
 """Largest learning rate of the blur: its numbers are logarithms, and it must be there before the generator follows."""
+POOLED, FAINT, WEIGHT_MEAN = 3, 1e-6, 10.0
+"""Frequencies along each axis that are taken together; a power that is none; and the weight of the mean intensity."""
 
 
 class UnpairedTrainer(Trainer):
     """Learns from stacks that share no field; ``pairs`` are the wide-field, ``confocal`` the confocal stacks.
 
-    From wide-field to confocal-like and back by the blur, which is so learned; and from confocal, blurred and with
-    noise, back to confocal, where what is wanted is known voxel by voxel.
+    Confocal stacks are blurred and get noise, as the wide-field microscope would show them, and the generator learns
+    the way back, where what is wanted is known voxel by voxel. With a discriminator, or a weight of the cycle, it also
+    learns from wide-field stacks: what it makes of them must look like confocal, and blurred again like they did.
     """
 
     def __init__(
@@ -43,29 +47,38 @@ class UnpairedTrainer(Trainer):
         super().__init__(config, pairs, processes, voxels_at_once)
         self.confocal = confocal
         self.blur = BlurKernel().to(self.device)
-        self._update_too(self.blur, BLUR_LEARNING_RATE, weight_decay=0)
+        self._update_too(self.blur, BLUR_RATE, weight_decay=0)
 
     def _draw(self, step: int) -> UnpairedBatch:
         return draw_unpaired_batch(self.pairs, self.confocal, self.config, step, self.processes.rank)
 
     def _accumulate(self, sides: Sequence[Tensor], planes: Tensor, share: float) -> dict[str, Tensor]:
-        """Add the gradients of some patches to all networks; one half of the cycle after the other, to save memory."""
+        """Add the gradients of some patches to all networks; one after the other, to save memory."""
         widefield, confocal, noise = sides
-        # 1. Confocal, as the wide-field microscope would show it, and back.
-        with torch.no_grad():
-            blurred = self.blur(confocal) + noise_level(widefield) * noise
+        # 1. The blur.
+        blurred = self.blur(confocal) + noise_level(widefield) * noise
+        losses = {"blur": spectrum_loss(blurred, widefield)}
+        self._backward(losses, share)
+        # 2. The generator: from confocal, as the wide-field microscope would show it, back to confocal.
         with self._forward_pass():
-            back = self.generator(blurred).float()
-            losses = self._differences(back, confocal, planes)
-        loss = self._backward(losses, share)
-        # 2. Wide-field to confocal-like, and back.
-        with self._forward_pass():
-            prediction = self.generator(widefield)
-            made = prediction.float()
-            other = self._realism(made)
-        other["cycle"] = self.config.losses.weight_cycle * l1_loss(self.blur(made), widefield)
-        losses |= other | {"loss": loss.detach() + self._backward(other, share)}
-        return losses | self._teach_discriminator(prediction.detach().float(), confocal, share)
+            back = self.generator(blurred.detach()).float()
+            differences = self._differences(back, confocal, planes)
+        if differences:
+            losses |= differences | {"loss": self._backward(differences, share)}
+        # 3. The same from wide-field to confocal-like and back.
+        weight = self.config.losses.weight_cycle
+        if weight or self.discriminator is not None:
+            with self._forward_pass():
+                prediction = self.generator(widefield)
+                other = self._realism(prediction.float())
+            if weight:
+                self.blur.requires_grad_(False)
+                other["cycle"] = weight * l1_loss(self.blur(prediction.float()), widefield)
+            total = self._backward(other, share)
+            self.blur.requires_grad_(True)
+            losses |= other | {"loss": losses.get("loss", 0.0) + total}
+            losses |= self._teach_discriminator(prediction.detach().float(), confocal, share)
+        return losses
 
 
 def make_trainer(
@@ -79,6 +92,24 @@ def make_trainer(
     if confocal:
         return UnpairedTrainer(config, pairs, confocal, processes, voxels_at_once)
     return Trainer(config, pairs, processes, voxels_at_once)
+
+
+def spectrum_loss(made: Tensor, widefield: Tensor) -> Tensor:
+    """How much the power spectra of stacks (N, 1, Z, Y, X) differ in their logarithm, and the stacks in their mean.
+
+    Stacks of different fields of one kind of sample have the same spectrum, up to chance, if they are blurred alike.
+    """
+    mean = (made.mean() - widefield.mean()).square()
+    return (_log_power(made) - _log_power(widefield)).abs().mean() + WEIGHT_MEAN * mean
+
+
+def _log_power(stacks: Tensor) -> Tensor:
+    axes = (2, 3, 4)
+    windows = [torch.hann_window(size, device=stacks.device) for size in stacks.shape[2:]]
+    window = windows[0][:, None, None] * windows[1][:, None] * windows[2]
+    even = stacks - stacks.mean(axes, keepdim=True)
+    power = torch.fft.rfftn(even * window, dim=axes).abs().square()
+    return torch.log(F.avg_pool3d(power, POOLED) + FAINT)
 
 
 def noise_level(stacks: Tensor) -> Tensor:

@@ -98,7 +98,7 @@ class LossConfig(Config):
         0.01, ge=0, le=1e3, description="weight of the difference in perceptual (VGG) features; 0 trains without"
     )
     weight_cycle: float = Field(
-        1.0,
+        0.0,
         ge=0,
         le=1e3,
         description="weight of what the blurred prediction leaves open; for unpaired stacks",

@@ -73,7 +73,7 @@ class TrainPanel(QWidget):
         self.resume_bar.resume_requested.connect(self._resume)
         self.empty.show_text(EMPTY)
         self.source = Choice(SOURCE_TIP)
-        self.source.fill([("registered pairs", PAIRED), ("stacks of different fields", UNPAIRED)], PAIRED)
+        self.source.fill([("registered pairs", PAIRED), ("different fields", UNPAIRED)], PAIRED)
         self.source.currentIndexChanged.connect(self.refresh)
         self.unpaired = UnpairedStacks()
         self.unpaired.changed.connect(self.refresh)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QAbstractItemView, QFileDialog, QListWidget, QPushButton, QWidget
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QAbstractItemView, QFileDialog, QListWidget, QListWidgetItem, QPushButton, QWidget
 
 from napari_deep3d.gui.shared import RED, Cancelled, Failed, LatestResult, Line, format_size, stack_up
 from napari_deep3d.jobs.pairs import CONFOCAL, WIDEFIELD, PairFacts
@@ -68,6 +68,7 @@ class StackFolder(QWidget):
         self.count, self.problem = Line(), Line(RED)
         self.stacks = QListWidget()
         self.stacks.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        self.stacks.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.reading = LatestResult(f"Deep3D looks at {kind} stacks", parent=self)
         self.reading.ended.connect(self._on_read)
         stack_up(self, self.button, self.count, self.stacks, self.problem)
@@ -100,6 +101,8 @@ class StackFolder(QWidget):
         self.count.show_text(f"{'1 stack' if number == 1 else f'{number} stacks'} in {folder}" if number else "")
         self.count.setToolTip(str(self.path or ""))
         self.stacks.clear()
-        self.stacks.addItems([f"{each.name}  {format_size(each.shape, each.spacing_um)}" for each in self.facts])
+        for each in self.facts:
+            item = QListWidgetItem(f"{each.name}, {' x '.join(map(str, each.shape))}", self.stacks)
+            item.setToolTip(f"{each.name}\n{format_size(each.shape, each.spacing_um)}")
         self.stacks.setVisible(bool(number))
         self.stacks.setFixedHeight(min(number, MAX_ROWS) * max(self.stacks.sizeHintForRow(0), 1) + 6)
