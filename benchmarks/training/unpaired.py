@@ -17,11 +17,11 @@ import numpy as np
 from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
 from benchmarks.training.finetune import COLUMNS, evaluate, membranes
 from napari_deep3d import train
+from napari_deep3d.api import TrainSettings
 from napari_deep3d.core import DEFAULT_MODEL, Shape
 from napari_deep3d.core.simulation.imaging import take_images
 from napari_deep3d.core.simulation.scene import SceneBounds
 from napari_deep3d.jobs.pairs import CONFOCAL, WIDEFIELD, PairsFolder
-from napari_deep3d.jobs.train_plan import UNPAIRED
 
 SHAPE: Shape = (32, 96, 96)
 SETS = {"a": (1, 8), "b": (2, 8), "test": (3, 5)}
@@ -67,13 +67,19 @@ def main() -> None:
         {"image": name, "steps": None} | evaluate(tests, model)
         for name, model in (("wide-field", ""), ("bundled model", DEFAULT_MODEL))
     ]
-    settings = UNPAIRED | {
-        "iterations": chosen.steps,
-        "patch": (24, 64, 64),
-        "learning_rate": 3e-4,
-        "validation_share": 0.0,
-        "ema": 0.0,
-    }
+    settings = TrainSettings(
+        iterations=chosen.steps,
+        patch=(24, 64, 64),
+        learning_rate=3e-4,
+        weight_l1=0.5,
+        weight_l2=4.0,
+        weight_correlation=0.15,
+        weight_gan=0.0,
+        weight_vgg=0.0,
+        blank_share=0.0,
+        validation_share=0.0,
+        ema=0.0,
+    )
     for name, source, unpaired in (
         ("unpaired", fields / WIDEFIELD, others / CONFOCAL),
         ("pairs", fields, None),
