@@ -10,6 +10,7 @@ are those of the first eight fields. All with the same losses, from the bundled 
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,7 @@ def write_fields(folder: Path, seed: int, count: int) -> None:
         rng = np.random.default_rng((seed, number))
         scene = BOUNDS.draw(rng, "membranes")
         spacing_um = scene.spacing_um
-        pair = take_images(rng, scene, SHAPE, lambda field, rng=rng, um=spacing_um: membranes(rng, field, um))
+        pair = take_images(rng, scene, SHAPE, partial(membranes, rng, spacing_um=spacing_um))
         PairsFolder(folder).write(f"{folder.name}{number}", pair.widefield, pair.confocal, spacing_um, overwrite=True)
 
 

@@ -51,4 +51,5 @@ class BlurKernel(nn.Module):
         size, axes = padded.shape[2:], (2, 3, 4)
         spectrum = torch.fft.rfftn(padded, dim=axes) * torch.fft.rfftn(self.kernel(), s=size)
         blurred = torch.fft.irfftn(spectrum, s=size, dim=axes)[..., 2 * DEPTH :, 2 * RADIUS :, 2 * RADIUS :]
-        return self.gain * blurred + self.haze * confocal.mean(axes, keepdim=True) + self.offset
+        made: Tensor = self.gain * blurred + self.haze * confocal.mean(axes, keepdim=True) + self.offset
+        return made
