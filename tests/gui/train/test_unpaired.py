@@ -47,7 +47,7 @@ def test_the_pairs_give_way_to_two_lists(
         assert not widget.isVisibleTo(panel)
     choose(qtbot, panel, folders, monkeypatch)
     listed = panel.unpaired.widefield.stacks
-    assert [listed.item(row).text().split()[0] for row in range(listed.count())] == ["a.tif", "b.tif"]
+    assert [listed.item(row).text().split(",")[0] for row in range(listed.count())] == ["a.tif", "b.tif"]
     assert panel.unpaired.confocal.count.text() == "1 stack in confocal"
     assert panel.options.isVisibleTo(panel)
     qtbot.waitUntil(lambda: panel.run_button.button.isEnabled())

@@ -21,7 +21,7 @@ TIPS = {
 MAX_ROWS = 4
 HINT = (
     "No field needs to be seen by both microscopes: the model learns what confocal stacks look like, and how the "
-    "wide-field microscope blurs them. Pairs teach more, if you can have some."
+    "wide-field microscope blurs them. An experiment: where it was measured it gained nothing, and pairs did."
 )
 
 
