@@ -58,6 +58,7 @@ from napari_deep3d.jobs.predict_folder_items import ResultSuffix, Wanted
 from napari_deep3d.jobs.register import RegisteredFolder, RegisteredPair, StackSource, register_folders, register_pair
 from napari_deep3d.jobs.simulate import Simulated, simulate_pairs
 from napari_deep3d.jobs.train import TrainResult, train_model
+from napari_deep3d.jobs.unpaired import UnpairedFolders
 
 Array = NDArray[np.generic]
 File = str | Path
@@ -117,6 +118,7 @@ class TrainSettings(TypedDict, total=False):
     weight_correlation: float
     weight_gan: float
     weight_vgg: float
+    weight_cycle: float
     vgg_share: float
     discriminator_width: float
     discriminator_learning_rate: float
@@ -559,11 +561,12 @@ def train(
     start: str = "",
     minutes: float | None = None,
     resume: bool = False,
+    unpaired: File | None = None,
     on_event: OnEvent | None = None,
     stop: Stop = never,
     **settings: Unpack[TrainSettings],
 ) -> TrainResult:
-    """Train a generator on a pairs folder.
+    """Train a generator on a pairs folder, or on stacks of different fields.
 
     Parameters
     ----------
@@ -572,11 +575,14 @@ def train(
     preset : Literal['laptop', 'paper']
         "laptop" or "paper"; where the settings start from.
     name, start : str
-        Name of the model, the run folder's by default; and a model or model file to go on from.
+        Name of the model, the run folder's by default; and a model or model file to go on from (``unpaired`` goes on
+        from the bundled one unless this is "scratch").
     minutes : float, optional
         How long it may take, instead of a number of steps.
     resume : bool
         Whether to continue the run from its newest checkpoint, with its own settings.
+    unpaired : str or Path, optional
+        Folder of confocal stacks of other fields than those in ``pairs``, which is then a folder of wide-field stacks.
     on_event, stop
         As in :func:`predict`; other events are metrics and previews.
     **settings
@@ -593,7 +599,8 @@ def train(
         If something given cannot be used.
     """
     config = train_config(preset, settings)
-    job = train_model(pairs, run, config, name=name, start=start, minutes=minutes, resume=resume, stop=stop)
+    source = pairs if unpaired is None else UnpairedFolders(Path(pairs), Path(unpaired))
+    job = train_model(source, run, config, name=name, start=start, minutes=minutes, resume=resume, stop=stop)
     return drain(job, on_event)
 
 

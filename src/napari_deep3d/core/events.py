@@ -69,13 +69,17 @@ class Metrics:
 
 @dataclass(frozen=True)
 class Preview:
-    """What a training can do after a step, on a box that it does not learn from; axes (Z, Y, X), about 0 to 1."""
+    """What a training can do after a step, on a box that it does not learn from; axes (Z, Y, X), about 0 to 1.
+
+    The confocal box is of another field where ``same_field`` is false.
+    """
 
     step: int
     widefield: FloatArray = field(repr=False)
     prediction: FloatArray = field(repr=False)
     confocal: FloatArray = field(repr=False)
     spacing_um: Spacing | None = None
+    same_field: bool = True
 
 
 @dataclass(frozen=True)

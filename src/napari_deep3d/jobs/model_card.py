@@ -110,7 +110,7 @@ def model_card(info: ModelInfo, stride: Shape, tiles: TileEffect, difference: fl
 def _training(info: ModelInfo) -> str:
     made = {
         name: info.training[name]
-        for name in ("program", "pairs", "steps", "weights", "start")
+        for name in ("program", "pairs", "widefield_stacks", "confocal_stacks", "steps", "weights", "start")
         if info.training.get(name)
     }
     if not made:

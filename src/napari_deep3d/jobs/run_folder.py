@@ -21,7 +21,7 @@ MODEL_FILE, LAST_FILE = "model.safetensors", "last.safetensors"
 CHECKPOINTS, PAIRS = "checkpoints", "pairs"
 FOLDER_VARIABLE = "NAPARI_DEEP3D_RUNS"
 GO_ON_REMEDY = "The last checkpoint is kept: make room, then go on with --resume (Resume in the window)."
-LOSSES = ("loss", "l1", "l2", "correlation", "gan", "vgg", "discriminator", "learning_rate")
+LOSSES = ("loss", "l1", "l2", "correlation", "gan", "vgg", "cycle", "blur", "discriminator", "learning_rate")
 COLUMNS = ("step", *LOSSES, "validation_rmse", "validation_ssim", "widefield_rmse", "widefield_ssim")
 
 
@@ -30,7 +30,7 @@ class RunInfo:
     """A training that was begun.
 
     ``name`` is that of its model, ``start`` the model that it began from, empty for none; ``pairs`` is the pairs
-    folder.
+    folder, or that of the wide-field stacks where ``confocal`` is a folder of confocal stacks of other fields.
     """
 
     path: Path
@@ -40,6 +40,7 @@ class RunInfo:
     steps_done: int
     iterations: int
     config: TrainConfig
+    confocal: Path | None = None
 
     @property
     def complete(self) -> bool:
@@ -53,11 +54,15 @@ def runs_folder() -> Path:
     return Path(given) if given else platformdirs.user_data_path("napari-deep3d") / "runs"
 
 
-def write_run(folder: Path, config: TrainConfig, name: str, pairs: Path, start: str) -> None:
+def write_run(
+    folder: Path, config: TrainConfig, name: str, pairs: Path, start: str, confocal: Path | None = None
+) -> None:
     """Write what a run is, so that it can be resumed; ``pairs`` within the folder are noted as such."""
     inside = pairs.resolve().is_relative_to(folder.resolve())
     where = pairs.resolve().relative_to(folder.resolve()) if inside else pairs.resolve()
     about = {"format_version": FORMAT_VERSION, "name": name, "pairs": str(where), "start": start}
+    if confocal is not None:
+        about["confocal"] = str(confocal.resolve())
     for name_of_file, text in ((CONFIG_FILE, config.to_toml()), (RUN_FILE, tomli_w.dumps(about))):
         with writing(folder / name_of_file, "Give a folder that you may write to.") as part:
             part.write_text(text, encoding="utf-8")
@@ -93,7 +98,9 @@ def read_run(folder: str | Path) -> RunInfo:
     config = TrainConfig.checked(**read_toml(folder / CONFIG_FILE))
     steps = newest_step(folder / CHECKPOINTS)
     name, pairs = str(about.get("name", folder.name)), folder / str(about.get("pairs", PAIRS))
-    return RunInfo(folder, name, pairs, str(about.get("start", "")), steps, config.optimizer.iterations, config)
+    start, confocal = str(about.get("start", "")), about.get("confocal")
+    other = None if confocal is None else Path(str(confocal))
+    return RunInfo(folder, name, pairs, start, steps, config.optimizer.iterations, config, other)
 
 
 def list_unfinished(folder: str | Path | None = None) -> list[RunInfo]:

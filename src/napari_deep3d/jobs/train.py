@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from napari_deep3d.core import (
+    DEFAULT_MODEL,
     InputError,
     Job,
     Notice,
@@ -40,20 +41,24 @@ from napari_deep3d.jobs.run_folder import (
     MODEL_FILE,
     PAIRS,
     MetricsFile,
+    RunInfo,
     end_run,
     read_metrics,
     read_run,
     write_run,
 )
-from napari_deep3d.jobs.train_plan import settings_from_start, voxels_at_once
+from napari_deep3d.jobs.train_plan import settings_from_start, settings_of_unpaired, voxels_at_once
 from napari_deep3d.jobs.train_time import MAX_MINUTES, TimePlan, fit_to_time, reading_is_over, time_limit
 from napari_deep3d.jobs.trained_model import CALIBRATION_BOX, CALIBRATION_PAIRS, calibrate, save_trained, voxel_sizes
+from napari_deep3d.jobs.unpaired import UnpairedFolders, check_unpaired, read_unpaired
 
 if TYPE_CHECKING:
     from napari_deep3d.nn.patches import TrainingPair
     from napari_deep3d.nn.training import Control, TrainedGenerator
 
-Source = str | Path | Sequence[LoadedPair]
+Source = str | Path | Sequence[LoadedPair] | UnpairedFolders
+SCRATCH = "scratch"
+"""Given as the model to start from: none."""
 PAIRS_MEMORY_SHARE = 0.25
 """Of the free memory: pairs that need less are held in it."""
 WORSE = 1.01
@@ -136,8 +141,8 @@ def train_model(
     Parameters
     ----------
     pairs
-        Folder with ``widefield`` and ``confocal``, or pairs at hand, which are then written to the run folder. None
-        with ``resume`` for those of the run.
+        Folder with ``widefield`` and ``confocal``, or pairs at hand, which are then written to the run folder; or
+        folders of stacks of different fields. None with ``resume`` for those of the run.
     run
         Run folder; made if it is not there. Without ``resume`` it must be empty.
     config
@@ -145,7 +150,8 @@ def train_model(
     name
         Name of the model; the run folder's by default.
     start
-        Model or model file to go on from; what kind of network it is, it says itself.
+        Model or model file to go on from; what kind of network it is, it says itself. Without one from scratch, but
+        unpaired stacks from the bundled model; ``scratch`` is from scratch in any case.
     minutes
         How long it may take, instead of the config's number of steps: the speed is measured first. With some seconds
         of grace, what does not fit is left out and told: pairs, tests, steps, what the model says of itself.
@@ -169,14 +175,13 @@ def train_model(
 
     limit = time_limit(None if resume else minutes)
     # 1. What was asked for; a run that is resumed says so itself.
-    folder, steps_kept = Path(run), 0
-    if resume:
-        begun = read_run(folder)
+    folder, steps_kept, begun = Path(run), 0, read_run(run) if resume else None
+    if begun is not None:
         config, name, start, steps_kept, minutes = begun.config, begun.name, begun.start, begun.steps_done, None
-        pairs = begun.pairs if pairs is None else pairs
-    if pairs is None:
-        raise InputError("no pairs were given; a pairs folder, or pairs at hand, are needed.")
+    source, start = _source_and_start(pairs, start, begun)
     name = check_name(name or folder.resolve().name)
+    if begun is None and isinstance(source, UnpairedFolders):
+        config = settings_of_unpaired(config)
     weights, config = (None, config) if steps_kept else _begin_from(start, config)
     device = choose_device(config.runtime.device)
     dtype = training_precision(device, config)
@@ -186,9 +191,9 @@ def train_model(
         _check_time(minutes, processes.count)
         # 2. The pairs.
         yield Progress(0, 1, "reading the pairs")
-        read = _read_pairs(pairs, folder, config, minutes, limit)
+        read = _read_pairs(source, folder, config, minutes, limit)
         config = _without(config, read.left_out)
-        training, held_out = split_pairs(read.prepared, config)
+        training, held_out = (read.prepared, []) if read.confocal else split_pairs(read.prepared, config)
         sizes_um = ((pair.name, pair.spacing_um) for pair in read.prepared if pair.spacing_um is not None)
         doubts = tuple(doubt_spacings(sizes_um))
 
@@ -196,21 +201,23 @@ def train_model(
         if processes.is_first:
             if not resume:
                 check_folder(folder, overwrite=False)
-            yield from map(Notice, (*read.notices, *notices_of(read.prepared), *doubts))
-            yield Notice(f"{len(read.prepared)} pairs, {device_label(device, dtype)}")
+            yield from map(Notice, (*read.notices, *doubts))
+            yield Notice(f"{read.number}, {device_label(device, dtype)}")
         plan = TimePlan(config)
         if minutes is not None:
             tested = held_out[:CALIBRATION_PAIRS]
-            plan = yield from fit_to_time(training, tested, config, minutes, limit, at_once, CALIBRATION_BOX, stop)
+            plan = yield from fit_to_time(
+                training, tested, config, minutes, limit, at_once, CALIBRATION_BOX, stop, read.confocal
+            )
         if not resume and processes.is_first:
-            _begin_folder(folder, plan.config, name, start, pairs, read.loaded)
+            _begin_folder(folder, plan.config, name, start, source, read.loaded)
         processes.wait_for_all()
 
         # 4. The training; one of the processes tells of it.
         control = Control(
             stop, paused, preview_every, processes, at_once, weights, limit, plan.reserved_seconds, plan.tests
         )
-        trained = yield from _make_steps(read.prepared, plan.config, folder, steps_kept, control)
+        trained = yield from _make_steps(read, plan.config, folder, steps_kept, control)
 
         # 5. The models.
         config = end_run(folder, plan.config, trained.step) if trained.time_is_up else plan.config
@@ -221,7 +228,9 @@ def train_model(
             chosen = tested if limit.left > plan.calibration_seconds else []
             over = control.is_over
             uncertainty = calibrate(trained.generator, chosen, config, device, dtype, CALIBRATION_BOX, over)
-            missing = save_trained(folder, trained, read.prepared, config, name, start, uncertainty, limit.is_over)
+            missing = save_trained(
+                folder, trained, read.prepared, config, name, start, uncertainty, limit.is_over, len(read.confocal)
+            )
             yield from _told_missing(missing if len(chosen) == len(tested) else ("the error to expect", *missing))
         result = TrainResult(
             name=name,
@@ -283,13 +292,13 @@ def _begin_from(start: str, config: TrainConfig) -> tuple[Mapping[str, Any] | No
 
 
 def _make_steps(
-    pairs: Sequence[TrainingPair], config: TrainConfig, folder: Path, steps_kept: int, control: Control
+    read: _ReadPairs, config: TrainConfig, folder: Path, steps_kept: int, control: Control
 ) -> Job[TrainedGenerator]:
     """Train, and keep the metrics in the run folder; only one of several processes tells of it."""
     from napari_deep3d.nn.devices import release_memory
     from napari_deep3d.nn.training import train_generator
 
-    job = train_generator(pairs, config, folder / CHECKPOINTS, control)
+    job = train_generator(read.prepared, config, folder / CHECKPOINTS, control, read.confocal)
     try:
         if control.processes.is_first:
             return (yield from tap(job, MetricsFile(folder / METRICS_FILE, steps_kept)))
@@ -301,34 +310,48 @@ def _make_steps(
 
 @dataclass(frozen=True)
 class _ReadPairs:
-    """The pairs of a training: all that there are, those that it will use, and those that show nothing."""
+    """The pairs of a training: all that there are, those that it will use, and those that show nothing.
+
+    Of an unpaired training ``prepared`` are the wide-field stacks, ``confocal`` the confocal ones. ``notices`` are for
+    the user.
+    """
 
     loaded: list[LoadedPair]
     prepared: list[TrainingPair]
     left_out: tuple[LeftOut, ...]
+    notices: list[str]
+    confocal: list[TrainingPair] = field(default_factory=list)
 
     @property
-    def notices(self) -> list[str]:
-        """Sentences for the user."""
-        unread = len(self.loaded) - len(self.prepared) - len(self.left_out)
-        told = [f"In the time given, {unread} of {len(self.loaded)} pairs were not read; they are not used."]
-        return [pair.notice for pair in self.left_out] + (told if unread else [])
+    def number(self) -> str:
+        """How many they are, in words."""
+        if self.confocal:
+            return f"{len(self.prepared)} wide-field and {len(self.confocal)} confocal stacks"
+        return f"{len(self.prepared)} pairs"
 
 
 def _read_pairs(
     pairs: Source, folder: Path, config: TrainConfig, minutes: float | None, limit: TimeLimit
 ) -> _ReadPairs:
     """Open, check and measure the pairs, held in memory if they fit there."""
+    in_memory = PAIRS_MEMORY_SHARE * psutil.virtual_memory().available
+    if isinstance(pairs, UnpairedFolders):
+        check_unpaired(config)
+        stacks = read_unpaired(pairs, config.data.percentiles, in_memory, lambda: reading_is_over(minutes, limit))
+        return _ReadPairs([], stacks.widefield, stacks.left_out, [*pairs.notices(), *stacks.notices], stacks.confocal)
     loaded = _load(pairs, folder)
     prepared, left_out = prepare_usable_pairs(
         loaded,
         config.data.percentiles,
-        in_memory=memory_bytes(loaded) <= PAIRS_MEMORY_SHARE * psutil.virtual_memory().available,
+        in_memory=memory_bytes(loaded) <= in_memory,
         first=config.data.held_out,
         enough=lambda: reading_is_over(minutes, limit),
     )
     voxel_sizes(prepared)  # without them the model could not be used
-    return _ReadPairs(loaded, prepared, left_out)
+    unread = len(loaded) - len(prepared) - len(left_out)
+    told = [f"In the time given, {unread} of {len(loaded)} pairs were not read; they are not used."] if unread else []
+    notices = [*(pair.notice for pair in left_out), *told, *notices_of(prepared)]
+    return _ReadPairs(loaded, prepared, left_out, notices)
 
 
 def _without(config: TrainConfig, left_out: Sequence[LeftOut]) -> TrainConfig:
@@ -349,7 +372,25 @@ def _check_time(minutes: float | None, processes: int) -> None:
         raise InputError("a time can be given to a single process only; set iterations instead.")
 
 
-def _load(pairs: Source, run: Path) -> list[LoadedPair]:
+def _source_and_start(pairs: Source | None, start: str, begun: RunInfo | None) -> tuple[Source, str]:
+    """What a training learns from, and the model that it begins with, empty for none; a run that is resumed says so.
+
+    InputError if nothing was given, or something else than what a run learns from.
+    """
+    if begun is None:
+        if pairs is None:
+            raise InputError("no pairs were given; a pairs folder, or pairs at hand, are needed.")
+        start = start or (DEFAULT_MODEL if isinstance(pairs, UnpairedFolders) else "")
+        return pairs, "" if start == SCRATCH else start
+    if pairs is None:
+        return begun.pairs if begun.confocal is None else UnpairedFolders(begun.pairs, begun.confocal), start
+    if isinstance(pairs, UnpairedFolders) != (begun.confocal is not None):
+        what = "registered pairs" if begun.confocal is None else "a wide-field and a confocal folder (--unpaired)"
+        raise InputError(f"the run {begun.path} learns from {what}. Give what it was begun with, or start a new run.")
+    return pairs, start
+
+
+def _load(pairs: str | Path | Sequence[LoadedPair], run: Path) -> list[LoadedPair]:
     """The pairs, in the order and by the names that they will have again when the run is resumed."""
     if not isinstance(pairs, str | Path):
         for pair in pairs:
@@ -366,13 +407,16 @@ def _begin_folder(
 ) -> None:
     """Write what the run is; pairs that are in no folder go into it."""
     try:
-        if isinstance(pairs, str | Path):
+        confocal = None
+        if isinstance(pairs, UnpairedFolders):
+            where, confocal = pairs.widefield, pairs.confocal
+        elif isinstance(pairs, str | Path):
             where = Path(pairs)
         else:
             where = run / PAIRS
             for pair in loaded:
                 spacing_um = pair.widefield.require_spacing_um()
                 PairsFolder(where).write(pair.name, pair.widefield.data, pair.confocal.data, spacing_um)
-        write_run(run, config, name, where, start)
+        write_run(run, config, name, where, start, confocal)
     except OSError as error:
         raise InputError(f"cannot write to {run}: {error.strerror}. Give a folder that you may write to.") from None

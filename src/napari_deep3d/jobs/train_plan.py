@@ -20,6 +20,15 @@ FIXED_BY_START = ("width", "dimensions", "network_input", "percentiles")
 """Settings that a model to start from decides."""
 START_LEARNING_RATE = 3e-4
 """Largest learning rate of a training that goes on from a model, where none is given: a larger one would forget."""
+UNPAIRED = {
+    "weight_l1": 0.5,
+    "weight_l2": 4.0,
+    "weight_correlation": 0.15,
+    "weight_gan": 0.0,
+    "weight_vgg": 0.0,
+    "blank_share": 0.0,
+}
+"""Settings of a training on stacks that are no pairs."""
 MEMORY_SHARE = 0.6
 BYTES_PER_CHANNEL = {"bfloat16": 75.0, "float32": 100.0}
 """Memory at the peak of a step, per voxel and channel of the first level; measured on a processor."""
@@ -65,8 +74,19 @@ def settings_from_start(config: TrainConfig, info: ModelInfo) -> TrainConfig:
     return config.changed(**decided, **rate)
 
 
+def settings_of_unpaired(config: TrainConfig) -> TrainConfig:
+    """The settings of a training on unpaired stacks: where none were given, those that were best for them."""
+    given = config.flat(only_given=True)
+    return config.changed(**{name: value for name, value in UNPAIRED.items() if name not in given})
+
+
 def plan_training(
-    pairs: Sequence[PairFacts], config: TrainConfig, *, start: str = "", minutes: float | None = None
+    pairs: Sequence[PairFacts],
+    config: TrainConfig,
+    *,
+    start: str = "",
+    minutes: float | None = None,
+    confocal: Sequence[PairFacts] = (),
 ) -> TrainPlan:
     """Say which device will be used, and estimate memory and time.
 
@@ -78,6 +98,8 @@ def plan_training(
         Name or file of the model to go on from; empty for none.
     minutes : float, optional
         How long the training may take, instead of the settings' number of steps.
+    confocal : sequence of PairFacts
+        Confocal stacks of other fields; ``pairs`` are then wide-field stacks.
 
     Raises
     ------
@@ -93,6 +115,8 @@ def plan_training(
     from napari_deep3d.nn.patches import patch_sizes
 
     # 1. Settings, device and number format.
+    if confocal:
+        config = settings_of_unpaired(config)
     if start:
         config = settings_from_start(config, model_info(start))
     device = choose_device(config.runtime.device)
@@ -100,7 +124,7 @@ def plan_training(
     precision = str(dtype).removeprefix("torch.")
 
     # 2. The mean number of voxels of a step, and the memory that they need.
-    sizes = patch_sizes([pair.shape for pair in pairs], config)
+    sizes = patch_sizes([pair.shape for pair in (*pairs, *confocal)], config)
     voxels = sum(number * z * y * x for (z, y, x), number in sizes) / len(sizes)
     limit = voxels_at_once(config, device.type, precision)
     networks = BYTES_OF_NETWORKS * (config.network.width / 16) ** 2
@@ -112,7 +136,8 @@ def plan_training(
     flop = FLOP_PER_CHANNEL_2 * network.width**2 * (1 / 3 if network.dimensions == 2 else 1.0)
     flop += FLOP_PER_VGG_VOXEL * losses.vgg_share * bool(losses.weight_vgg)
     flop += FLOP_PER_GAN_VOXEL * (8 * network.discriminator_width) ** 2 * bool(losses.weight_gan)
-    seconds_per_step = voxels * flop / rate
+    both_ways = bool(confocal) and bool(losses.weight_gan or losses.weight_cycle)
+    seconds_per_step = (2 if both_ways else 1) * voxels * flop / rate
     steps = config.optimizer.iterations if minutes is None else _steps_in(minutes, seconds_per_step)
 
     # 4. What the user should know.
@@ -121,7 +146,9 @@ def plan_training(
         notices.append("The patches of one step do not fit into memory together; they are taken one after another.")
     if device.type == "cuda" and torch.cuda.device_count() > 1:
         notices.append(f"One of {torch.cuda.device_count()} GPUs is used; torchrun on the command line uses all.")
-    if len(pairs) < 3:
+    if confocal:
+        notices.append("Without registered pairs there is no test: compare predictions of a few stacks before use.")
+    elif len(pairs) < 3:
         notices.append("With fewer than three pairs none is held out for testing, unless you choose one.")
     notices += doubt_spacings((pair.name, pair.spacing_um) for pair in pairs if pair.spacing_um is not None)
     return TrainPlan(

@@ -79,6 +79,7 @@ def fit_to_time(
     voxels_at_once: int,
     calibration_box: Shape,
     stop: Stop,
+    confocal: Sequence[TrainingPair] = (),
 ) -> Job[TimePlan]:
     """Measure the speed of a few steps, and set the number of steps, tests and checkpoints so that they fit a time.
 
@@ -96,6 +97,8 @@ def fit_to_time(
         Voxels (Z, Y, X) of each pair that the calibration looks at.
     stop : callable
         Asked all the time.
+    confocal : sequence of TrainingPair
+        The confocal stacks of an unpaired training, whose wide-field stacks are ``pairs``.
 
     Raises
     ------
@@ -107,12 +110,12 @@ def fit_to_time(
     from napari_deep3d.nn.patches import patch_sizes
     from napari_deep3d.nn.validation import pairs_to_test
 
-    per_step = yield from _seconds_per_step(pairs, config, minutes, voxels_at_once, limit, stop)
+    per_step = yield from _seconds_per_step(pairs, confocal, config, minutes, voxels_at_once, limit, stop)
     if per_step > limit.left + GRACE_SECONDS:
         raise _too_short(minutes, f"a step takes about {per_step:.2g} s here")
     limit.extend(max(0.0, 2 * per_step - limit.left))  # for one step in any case
     # 1. What a test, and what follows the steps, will take.
-    sizes = patch_sizes([pair.shape for pair in pairs], config)
+    sizes = patch_sizes([pair.shape for pair in (*pairs, *confocal)], config)
     per_voxel = FORWARD_SHARE * per_step * len(sizes) / sum(number * prod(shape) for shape, number in sizes)
     tested = sum(prod(_within(pair.shape, (pair.shape[0], 512, 512))) for pair in pairs_to_test(held_out))
     test = (2 if config.optimizer.ema else 1) * tested * (per_voxel + SCORING_SECONDS)
@@ -148,6 +151,7 @@ def fit_to_time(
 
 def _seconds_per_step(
     pairs: Sequence[TrainingPair],
+    confocal: Sequence[TrainingPair],
     config: TrainConfig,
     minutes: float,
     voxels_at_once: int,
@@ -156,13 +160,14 @@ def _seconds_per_step(
 ) -> Job[float]:
     """Mean over the patch sizes, or those of them that there was time for."""
     from napari_deep3d.nn.patches import patch_size
-    from napari_deep3d.nn.trainer import DivergedError, Trainer
+    from napari_deep3d.nn.trainer import DivergedError
+    from napari_deep3d.nn.unpaired import make_trainer
 
-    trainer = Trainer(config, pairs, voxels_at_once=voxels_at_once)
+    trainer = make_trainer(config, pairs, confocal, voxels_at_once=voxels_at_once)
     trainer.stop = lambda: stop() or limit.is_over()
     each: dict[object, int] = {}  # for every patch size a step that draws it
     for step in range(20 * len(config.data.patch)):
-        each.setdefault(patch_size(pairs, config, step), step)
+        each.setdefault(patch_size([*pairs, *confocal], config, step), step)
     begin = time.perf_counter()
     seconds: dict[int, list[float]] = {number: [] for number in each.values()}
     for number in [*seconds] * (1 + PROBES):

@@ -58,12 +58,14 @@ def save_trained(
     start: str,
     uncertainty: Calibration | None,
     enough: Stop = never,
+    confocal_stacks: int = 0,
 ) -> tuple[str, ...]:
     """Write the model to use and the last one to the run folder.
 
     ``start`` is the model that the training began from, empty for none; ``uncertainty`` is how the error to expect is
-    told, if that was learned. ``enough`` is asked while the network's reach and the stacks' looks are measured; when
-    true, they are left out, and named in what is returned. InputError if the models cannot be written.
+    told, if that was learned; ``confocal_stacks`` the number of those that are no part of a pair. ``enough`` is asked
+    while the network's reach and the stacks' looks are measured; when true, they are left out, and named in what is
+    returned. InputError if the models cannot be written.
     """
     from napari_deep3d.nn.model_file import ModelInfo, save_model
 
@@ -91,7 +93,7 @@ def save_trained(
         halo=halo,
         training={
             "program": f"napari-deep3d {version('napari-deep3d')}",
-            "pairs": len(pairs),
+            **_learned_from(len(pairs), confocal_stacks),
             "steps": trained.step,
             "weights": trained.weights,
             "start": start or "scratch",
@@ -107,6 +109,12 @@ def save_trained(
     save_model(folder / LAST_FILE, trained.last, last, GO_ON_REMEDY)
     save_model(folder / MODEL_FILE, trained.generator, info, GO_ON_REMEDY)
     return tuple(missing)
+
+
+def _learned_from(pairs: int, confocal_stacks: int) -> dict[str, int]:
+    if confocal_stacks:
+        return {"widefield_stacks": pairs, "confocal_stacks": confocal_stacks}
+    return {"pairs": pairs}
 
 
 def voxel_sizes(pairs: Sequence[TrainingPair]) -> tuple[Spacing, Spacing, Spacing]:

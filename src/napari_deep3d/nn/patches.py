@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,6 +96,12 @@ class TrainingPair:
             ranges.append(bounds)
         return cls(name, widefield, confocal, ranges[0], ranges[1], no_data=no_data, notice=notice)
 
+    @classmethod
+    def of_stack(cls, name: str, stack: Volume, percentiles: tuple[float, float]) -> TrainingPair:
+        """A stack that has no partner, as both sides of a pair: the same checks, intensities and patches serve it."""
+        pair = cls.prepare(name, stack, stack, percentiles)
+        return replace(pair, notice=pair.notice.replace("Pair", "Stack", 1))
+
     @property
     def shape(self) -> Shape:
         """Voxels Z, Y, X that both stacks have."""
@@ -169,12 +176,22 @@ def _image_of_both(name: str, *stacks: Volume) -> tuple[list[Volume], NoData | N
     return volumes, left, f"Pair {name}: {no_data.sentence}; they are left out."
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """The patches of one step: network input (N, C, Z, Y, X) and confocal (N, 1, Z, Y, X)."""
 
     network_input: FloatArray
     confocal: FloatArray
+
+
+class UnpairedBatch(NamedTuple):
+    """The patches of one step of an unpaired training, and noise of variance 1; all (N, 1, Z, Y, X)."""
+
+    widefield: FloatArray
+    confocal: FloatArray
+    noise: FloatArray
+
+
+AnyBatch = Batch | UnpairedBatch
 
 
 def patch_sizes(shapes: Iterable[Shape], config: TrainConfig) -> list[tuple[Shape, int]]:
@@ -188,6 +205,22 @@ def patch_sizes(shapes: Iterable[Shape], config: TrainConfig) -> list[tuple[Shap
         (zyx(map(min, size, smallest)), max(1, round(config.optimizer.batch_size * max(voxels) / own)))
         for size, own in zip(config.data.patch, voxels, strict=True)
     ]
+
+
+def draw_unpaired_batch(
+    widefield: Sequence[TrainingPair], confocal: Sequence[TrainingPair], config: TrainConfig, step: int, rank: int = 0
+) -> UnpairedBatch:
+    """As :func:`draw_batch`, but wide-field and confocal of a patch each from a stack of its own, and noise.
+
+    Both lists are of stacks by themselves, see :meth:`TrainingPair.of_stack`.
+    """
+    size, number = patch_size([*widefield, *confocal], config, step)
+    patches = []
+    for index in range(number):
+        rng = np.random.default_rng((config.runtime.seed, step, rank * number + index))
+        sides = [_draw_from(rng, pairs, config, size)[1][None] for pairs in (widefield, confocal)]
+        patches.append((*sides, rng.standard_normal((1, *size), dtype=np.float32)))
+    return UnpairedBatch(*(np.stack(side) for side in zip(*patches, strict=True)))
 
 
 def patch_size(pairs: Sequence[TrainingPair], config: TrainConfig, step: int) -> tuple[Shape, int]:
@@ -217,6 +250,13 @@ def _draw_patch(
     """Network input (C, Z, Y, X) and confocal (Z, Y, X) at a random place, flipped and turned at random."""
     if config.data.blank_share and config.network.network_input == "stack" and rng.random() < config.data.blank_share:
         return blank_patch(rng, size, config.data.percentiles)
+    return _draw_from(rng, pairs, config, size)
+
+
+def _draw_from(
+    rng: np.random.Generator, pairs: Sequence[TrainingPair], config: TrainConfig, size: Shape
+) -> tuple[FloatArray, FloatArray]:
+    """The same, of a pair in any case."""
     pair = pairs[int(rng.integers(len(pairs)))]
     box = _draw_box(rng, pair, size)
     plane, first = int(rng.integers(pair.shape[0])), int(rng.integers(config.data.z_step))

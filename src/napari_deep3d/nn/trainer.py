@@ -6,7 +6,7 @@ import copy
 import math
 import sys
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -26,7 +26,7 @@ from napari_deep3d.nn.losses import (
     l1_loss,
     l2_loss,
 )
-from napari_deep3d.nn.patches import Batch, TrainingPair, draw_batch
+from napari_deep3d.nn.patches import AnyBatch, TrainingPair, draw_batch
 from napari_deep3d.nn.processes import Processes
 
 WEIGHT_DECAY = 1e-2
@@ -66,6 +66,8 @@ class Trainer:
         The network that is trained, and the exponential moving average (EMA) of its weights, if one is kept.
     discriminator, perceptual
         What the GAN and the VGG loss need; None where their weight is 0.
+    networks, optimisers
+        The networks that are updated, and the optimiser of each.
     notices : list of str
         What the user should be told of the last steps.
     """
@@ -84,7 +86,7 @@ class Trainer:
         self.notices: list[str] = []
         self.stop: Stop = never
         self._recent: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=config.runtime.log_every))
-        self._next: tuple[int, Batch] | None = None
+        self._next: tuple[int, AnyBatch] | None = None
 
         network, losses, optimizer = config.network, config.losses, config.optimizer
         torch.manual_seed(config.runtime.seed)
@@ -93,21 +95,24 @@ class Trainer:
         self.ema = copy.deepcopy(self.generator).requires_grad_(False) if optimizer.ema else None
         self.discriminator = self._placed(Discriminator(network.discriminator_width)) if losses.weight_gan else None
         self.perceptual = PerceptualLoss().to(self.device) if losses.weight_vgg else None
-        momenta = MOMENTA if losses.weight_gan else (0.9, 0.999)
-        self.optimisers = [_adam(self.generator, optimizer.learning_rate, momenta)]
+        self.networks: list[nn.Module] = []
+        self.optimisers: list[torch.optim.Optimizer] = []
+        self._update_too(self.generator, optimizer.learning_rate)
         if self.discriminator is not None:
-            self.optimisers.append(_adam(self.discriminator, optimizer.discriminator_learning_rate, momenta))
-        for trained in self.networks:
-            for parameter in trained.parameters():
-                parameter.register_post_accumulate_grad_hook(self._leave_if_stopped)  # type: ignore[no-untyped-call]
+            self._update_too(self.discriminator, optimizer.discriminator_learning_rate)
 
     def _placed(self, network: N) -> N:
         return network.to(self.device).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload,no-any-return]
 
-    @property
-    def networks(self) -> list[nn.Module]:
-        """The networks that are updated, in the order of their optimisers."""
-        return [self.generator] if self.discriminator is None else [self.generator, self.discriminator]
+    def _update_too(self, network: nn.Module, rate: float, weight_decay: float = WEIGHT_DECAY) -> None:
+        """Make a network one of those that are updated, with an optimiser of its own."""
+        momenta = MOMENTA if self.config.losses.weight_gan else (0.9, 0.999)
+        optimiser = torch.optim.AdamW(network.parameters(), lr=rate, betas=momenta, weight_decay=weight_decay)
+        optimiser.param_groups[0]["peak"] = rate
+        self.networks.append(network)
+        self.optimisers.append(optimiser)
+        for parameter in network.parameters():
+            parameter.register_post_accumulate_grad_hook(self._leave_if_stopped)  # type: ignore[no-untyped-call]
 
     def recent(self) -> dict[str, float]:
         """Mean of the last steps' losses: ``loss`` and its weighted parts, and that of the discriminator."""
@@ -165,7 +170,7 @@ class Trainer:
             for mean, weight in zip(self.ema.parameters(), self.generator.parameters(), strict=True):
                 mean.lerp_(weight, 1 - self.config.optimizer.ema)
 
-    def _draw(self, step: int) -> Batch:
+    def _draw(self, step: int) -> AnyBatch:
         return draw_batch(self.pairs, self.config, step, self.processes.rank)
 
     def _zero_grad(self) -> None:
@@ -174,7 +179,7 @@ class Trainer:
 
     # The gradients, in parts that fit into memory
 
-    def _gradients(self, batch: Batch, step: int) -> dict[str, Tensor]:
+    def _gradients(self, batch: AnyBatch, step: int) -> dict[str, Tensor]:
         """Sum the gradients of a batch in both networks; fewer at once if memory is short. Returns the mean losses."""
         voxels = batch.confocal[0].size
         while True:
@@ -200,7 +205,7 @@ class Trainer:
                 f"Not enough memory for {tried} patches at once; {fewer} at a time are taken, the result is the same."
             )
 
-    def _in_parts(self, batch: Batch, step: int, at_once: int) -> dict[str, Tensor]:
+    def _in_parts(self, batch: AnyBatch, step: int, at_once: int) -> dict[str, Tensor]:
         """The same, so many patches at a time."""
         count, depth = len(batch.confocal), batch.confocal.shape[2]
         # The VGG loss looks at an equal number of planes from all depths in the long run.
@@ -209,54 +214,71 @@ class Trainer:
         planes = torch.from_numpy(np.sort(rng.permutation(depth)[:number])).to(self.device)
         totals: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self.device))
         for start in range(0, count, at_once):
-            network_input, confocal = (
+            sides = [
                 torch.from_numpy(np.ascontiguousarray(side[start : start + at_once])).to(
                     self.device, memory_format=torch.channels_last_3d
                 )
-                for side in (batch.network_input, batch.confocal)
-            )
-            share = len(confocal) / count
-            for name, value in self._accumulate(network_input, confocal, planes, share).items():
+                for side in batch
+            ]
+            share = len(sides[0]) / count
+            for name, value in self._accumulate(sides, planes, share).items():
                 totals[name] += value.detach() * share
         return totals
 
-    def _accumulate(self, network_input: Tensor, confocal: Tensor, planes: Tensor, share: float) -> dict[str, Tensor]:
-        """Add the gradients of some patches (N, C, Z, Y, X) to both networks (Li et al. 2021, Eq. 1).
+    def _accumulate(self, sides: Sequence[Tensor], planes: Tensor, share: float) -> dict[str, Tensor]:
+        """Add the gradients of some patches to all networks (Li et al. 2021, Eq. 1).
 
-        ``planes`` are those that the VGG loss looks at, ``share`` is these patches' share of the batch. Returns the
-        mean of ``loss``, of its weighted parts and of the discriminator's loss.
+        ``sides`` are the arrays of a batch, (N, C, Z, Y, X); ``planes`` are those that the VGG loss looks at, ``share``
+        is these patches' share of the batch. Returns the mean of ``loss``, of its weighted parts and of the
+        discriminator's loss.
         """
-        weights, discriminator = self.config.losses, self.discriminator
-        losses: dict[str, Tensor] = {}
-        # 1. The generator.
+        network_input, confocal = sides
         with self._forward_pass():
             prediction = self.generator(network_input)
-            made = prediction.float()
-            if weights.weight_l1:
-                losses["l1"] = weights.weight_l1 * l1_loss(made, confocal)
-            if weights.weight_l2:
-                losses["l2"] = weights.weight_l2 * l2_loss(made, confocal)
-            if weights.weight_correlation:
-                losses["correlation"] = weights.weight_correlation * correlation_loss(made, confocal)
-            if discriminator is not None:
-                discriminator.requires_grad_(False)  # gradients pass through it, it gathers none of its own
-                try:
-                    losses["gan"] = weights.weight_gan * generator_loss(discriminator(made).float())
-                finally:
-                    discriminator.requires_grad_(True)
-            if self.perceptual is not None:
-                losses["vgg"] = weights.weight_vgg * self.perceptual(made[:, :, planes], confocal[:, :, planes])
+            losses = self._differences(prediction.float(), confocal, planes) | self._realism(prediction.float())
+        losses["loss"] = self._backward(losses, share)
+        return losses | self._teach_discriminator(prediction.detach().float(), confocal, share)
+
+    def _backward(self, losses: Mapping[str, Tensor], share: float) -> Tensor:
+        """Add the gradients of the sum of losses, and return the sum."""
         loss = torch.stack(list(losses.values())).sum()
         (loss * share).backward()  # type: ignore[no-untyped-call]
-        losses["loss"] = loss
-        # 2. The discriminator.
-        if discriminator is not None:
-            fake = prediction.detach().float()
-            with self._forward_pass():
-                on_fake, on_real = discriminator(torch.cat([fake, confocal])).float().chunk(2)
-            losses["discriminator"] = discriminator_loss(on_fake, on_real)
-            (losses["discriminator"] * share).backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    def _differences(self, made: Tensor, confocal: Tensor, planes: Tensor) -> dict[str, Tensor]:
+        """The weighted losses of what was made against what it should be."""
+        weights = self.config.losses
+        losses: dict[str, Tensor] = {}
+        if weights.weight_l1:
+            losses["l1"] = weights.weight_l1 * l1_loss(made, confocal)
+        if weights.weight_l2:
+            losses["l2"] = weights.weight_l2 * l2_loss(made, confocal)
+        if weights.weight_correlation:
+            losses["correlation"] = weights.weight_correlation * correlation_loss(made, confocal)
+        if self.perceptual is not None:
+            losses["vgg"] = weights.weight_vgg * self.perceptual(made[:, :, planes], confocal[:, :, planes])
         return losses
+
+    def _realism(self, made: Tensor) -> dict[str, Tensor]:
+        """The weighted loss of what the discriminator says of what was made."""
+        discriminator = self.discriminator
+        if discriminator is None:
+            return {}
+        discriminator.requires_grad_(False)  # gradients pass through it, it gathers none of its own
+        try:
+            return {"gan": self.config.losses.weight_gan * generator_loss(discriminator(made).float())}
+        finally:
+            discriminator.requires_grad_(True)
+
+    def _teach_discriminator(self, fake: Tensor, confocal: Tensor, share: float) -> dict[str, Tensor]:
+        """Add the discriminator's gradients, and return its loss."""
+        if self.discriminator is None:
+            return {}
+        with self._forward_pass():
+            on_fake, on_real = self.discriminator(torch.cat([fake, confocal])).float().chunk(2)
+        loss = discriminator_loss(on_fake, on_real)
+        (loss * share).backward()  # type: ignore[no-untyped-call]
+        return {"discriminator": loss}
 
     @contextmanager
     def _forward_pass(self) -> Iterator[None]:
@@ -270,12 +292,6 @@ class Trainer:
     def _leave_if_stopped(self, _parameter: Tensor) -> None:
         if self.stop():
             raise StoppedError
-
-
-def _adam(network: nn.Module, rate: float, momenta: tuple[float, float]) -> torch.optim.Optimizer:
-    optimiser = torch.optim.AdamW(network.parameters(), lr=rate, betas=momenta, weight_decay=WEIGHT_DECAY)
-    optimiser.param_groups[0]["peak"] = rate
-    return optimiser
 
 
 def rate_share(config: TrainConfig, step: int) -> float:

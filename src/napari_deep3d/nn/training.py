@@ -42,6 +42,7 @@ from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.patches import TrainingPair
 from napari_deep3d.nn.processes import Processes
 from napari_deep3d.nn.trainer import DivergedError, Trainer, learning_rate
+from napari_deep3d.nn.unpaired import make_trainer
 from napari_deep3d.nn.validation import pairs_to_test, preview, score_pairs, score_widefield
 
 WEIGHTS, EMA = "the weights", "the running mean of the weights"
@@ -130,20 +131,25 @@ def split_pairs(pairs: Sequence[TrainingPair], config: TrainConfig) -> tuple[lis
 
 
 def train_generator(
-    pairs: Sequence[TrainingPair], config: TrainConfig, checkpoint_folder: Path, control: Control | None = None
+    pairs: Sequence[TrainingPair],
+    config: TrainConfig,
+    checkpoint_folder: Path,
+    control: Control | None = None,
+    confocal: Sequence[TrainingPair] = (),
 ) -> Job[TrainedGenerator]:
     """Train from the newest checkpoint of a folder, or from the start, and write checkpoints there.
 
     On stop, or when a loss is no longer a number, the generator as it stands is checkpointed and returned. Which of
-    the pairs are held out the settings say.
+    the pairs are held out the settings say. With ``confocal`` stacks the ``pairs`` are wide-field stacks of other
+    fields (both by themselves, see :meth:`TrainingPair.of_stack`), and there is no test.
 
     Yields
     ------
     Event
-        Metrics (``loss`` and its weighted parts ``l1``, ``gan``, ``vgg``; ``discriminator``, ``learning_rate``;
-        ``validation_rmse``, ``validation_ssim``), Preview, Progress and Notice. The Metrics of step 0 say what there
-        was before, on the same held-out pairs: ``widefield_rmse`` and ``widefield_ssim`` of the wide-field stacks
-        themselves, and as ``validation_...`` the scores of the model to start from, if there is one.
+        Metrics (``loss`` and its weighted parts ``l1``, ``gan``, ``vgg``, ``cycle``; ``discriminator``,
+        ``learning_rate``; ``validation_rmse``, ``validation_ssim``), Preview, Progress and Notice. The Metrics of step
+        0 say what there was before, on the same held-out pairs: ``widefield_rmse`` and ``widefield_ssim`` of the
+        wide-field stacks themselves, and as ``validation_...`` the scores of the model to start from, if there is one.
 
     Raises
     ------
@@ -153,16 +159,18 @@ def train_generator(
     control = control or Control()
     if not pairs:
         raise InputError("there is no pair to train on; at least one registered pair is needed.")
-    training, held_out = split_pairs(pairs, config)
+    training, held_out = (list(pairs), []) if confocal else split_pairs(pairs, config)
     if config.data.misregistration_um is not None:
         rng = np.random.default_rng((config.runtime.seed, MISREGISTRATION_SEED))
         training = [pair.misaligned(rng, config.data.misregistration_um) for pair in training]
-    trainer = Trainer(config, training, control.processes, control.voxels_at_once)
+    trainer = make_trainer(config, training, confocal, control.processes, control.voxels_at_once)
     if control.start is not None:
         begin_from(trainer, control.start)
-    run = _Run(trainer, held_out, checkpoint_folder, control)
+    run = _Run(trainer, held_out, checkpoint_folder, control, confocal)
     yield from run.resume()
-    if not held_out:
+    if confocal:
+        yield Notice("no registered pairs: no test; look at the test region, and at predictions of other stacks")
+    elif not held_out:
         yield Notice("fewer than three pairs, or none held out: no test on unseen pairs")
     return (yield from run.go())
 
@@ -185,10 +193,18 @@ def begin_from(trainer: Trainer, weights: Mapping[str, Tensor]) -> None:
 class _Run:
     """A training under way."""
 
-    def __init__(self, trainer: Trainer, held_out: Sequence[TrainingPair], folder: Path, control: Control) -> None:
+    def __init__(
+        self,
+        trainer: Trainer,
+        held_out: Sequence[TrainingPair],
+        folder: Path,
+        control: Control,
+        confocal: Sequence[TrainingPair],
+    ) -> None:
         self.trainer, self.config, self.control, self.folder = trainer, trainer.config, control, folder
         self.held_out = pairs_to_test(held_out) if control.tests else []
         self.shown = (list(held_out) or trainer.pairs)[0]
+        self.beside = confocal[0] if confocal else None
         self.state, self.first, self.saved = TrainingState(), 0, 0
         self.validation: dict[str, float] = {}
         self.seconds_waited, self.time_is_up = 0.0, False
@@ -317,7 +333,7 @@ class _Run:
     def _preview(self) -> Preview:
         trainer = self.trainer
         network, stop = trainer.generator, self.control.is_over
-        return preview(self.step, network, self.shown, self.config, trainer.device, trainer.dtype, stop)
+        return preview(self.step, network, self.shown, self.config, trainer.device, trainer.dtype, stop, self.beside)
 
     def _score(self, generator: Generator) -> tuple[float, float]:
         """Mean RMSE and SSIM; each process takes a share of the pairs."""

@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 import torch
 
-from napari_deep3d.core import Box, FloatArray, Preview, Shape, Stop, TileDone, TrainConfig, never
+from napari_deep3d.core import Box, FloatArray, Preview, Shape, Stop, TileDone, TrainConfig, never, zyx
 from napari_deep3d.core.evaluation.metrics import rmse, ssim
 from napari_deep3d.core.resampling import ModelGrid
 from napari_deep3d.core.tiling import plan_tiles
@@ -113,11 +113,19 @@ def preview(
     device: torch.device,
     dtype: torch.dtype,
     stop: Stop = never,
+    beside: TrainingPair | None = None,
 ) -> Preview:
-    """What the generator makes of the middle of a pair."""
-    region = Box.centred(PREVIEW, pair.shape)
+    """What the generator makes of the middle of a pair; or of a stack, with a confocal one of another field beside."""
+    other = pair if beside is None else beside
+    shape = zyx(map(min, PREVIEW, pair.shape, other.shape))
+    region, region_beside = (Box.centred(shape, each.shape) for each in (pair, other))
     seen = network_input(pair, region, config)
     prediction = FoldedNetwork(generator, [seen], device, dtype, stop)(seen)
     return Preview(
-        step, pair.crop_widefield(region), np.maximum(prediction, 0), pair.crop_confocal(region), pair.spacing_um
+        step,
+        pair.crop_widefield(region),
+        np.maximum(prediction, 0),
+        other.crop_confocal(region_beside),
+        pair.spacing_um,
+        same_field=beside is None,
     )

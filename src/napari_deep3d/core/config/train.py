@@ -97,6 +97,12 @@ class LossConfig(Config):
     weight_vgg: float = Field(
         0.01, ge=0, le=1e3, description="weight of the difference in perceptual (VGG) features; 0 trains without"
     )
+    weight_cycle: float = Field(
+        0.0,
+        ge=0,
+        le=1e3,
+        description="weight of what the blurred prediction leaves open; for unpaired stacks",
+    )
     vgg_share: float = Field(0.25, gt=0, le=1, description="share of a patch's planes that the VGG loss looks at")
 
 

@@ -56,6 +56,8 @@ LEARNING = {
     "correlation": CurveLook("likeness", curves.ORANGE, style=Qt.PenStyle.DashLine),
     "gan": CurveLook("realism", curves.PURPLE, style=Qt.PenStyle.DashDotLine),
     "vgg": CurveLook("texture", curves.GREEN, 2, Qt.PenStyle.DotLine),
+    "cycle": CurveLook("there and back", curves.BLUE, style=Qt.PenStyle.DotLine),
+    "blur": CurveLook("blur", curves.GREEN),
     "discriminator": CurveLook("critic", curves.GREY, style=Qt.PenStyle.DashLine),
 }
 """The curves of the first plot, by the names of the metrics."""

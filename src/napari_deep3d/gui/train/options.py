@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from napari_deep3d.gui.shared import AMBER, Choice, ConfigForm, FormRow, Line, M
 from napari_deep3d.gui.train.run import TrainRequest
 from napari_deep3d.jobs.models import free_name, model_names
 from napari_deep3d.jobs.run_folder import runs_folder
+from napari_deep3d.jobs.train import SCRATCH
 from napari_deep3d.jobs.train_plan import FIXED_BY_START
+from napari_deep3d.jobs.unpaired import UnpairedFolders, check_unpaired
 
-SCRATCH = "scratch"
 PAPER, STEPS = "paper", "steps"
 TIMES: list[tuple[str, float | str]] = [
     ("15 min", 15.0),
@@ -103,14 +105,24 @@ class TrainOptions(QWidget):
         InputError
             If a choice is wrong.
         """
-        time, values = self.time.currentData(), self.advanced.values()
-        preset = PRESETS["paper" if time == PAPER else "laptop"]
-        config = merge(TrainConfig, preset, values, {"held_out": held_out} if held_out else {})
+        request = self._request({"held_out": held_out} if held_out else {})
         if len(held_out) == len(members):
             raise InputError("Every pair is ticked as test only: none is left to learn from. Untick one.")
+        return replace(request, members=members)
+
+    def unpaired_request(self, folders: UnpairedFolders) -> TrainRequest:
+        """Return the same for stacks that are no pairs."""
+        request = self._request({})
+        check_unpaired(request.config)
+        return replace(request, unpaired=folders, start=request.start or SCRATCH)
+
+    def _request(self, values: Mapping[str, Any]) -> TrainRequest:
+        time, chosen = self.time.currentData(), self.advanced.values()
+        preset = PRESETS["paper" if time == PAPER else "laptop"]
+        config = merge(TrainConfig, preset, chosen, values)
         name = free_name(self.name.text(), self.folder)
         minutes = time if isinstance(time, float) else None
-        return TrainRequest(self.folder / name, name, self.start.currentData() or "", config, minutes, members)
+        return TrainRequest(self.folder / name, name, self.start.currentData() or "", config, minutes)
 
     def _on_time(self, _index: int) -> None:
         if self.time.currentData() == STEPS:

@@ -13,7 +13,7 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
 
 from napari_deep3d.core import Event, InputError, Metrics, Notice, Preview
-from napari_deep3d.gui.shared import AMBER, RED, Line, RunButton, stack_up
+from napari_deep3d.gui.shared import AMBER, RED, Choice, Line, RunButton, make_form, stack_up
 from napari_deep3d.gui.train.loss_plots import LossPlots
 from napari_deep3d.gui.train.options import TrainOptions
 from napari_deep3d.gui.train.pair_adder import PairAdder
@@ -21,6 +21,7 @@ from napari_deep3d.gui.train.pair_list import PairList
 from napari_deep3d.gui.train.plan import MakePlan, TrainingPlan
 from napari_deep3d.gui.train.preview_panel import PreviewPanel
 from napari_deep3d.gui.train.run import AnyEnd, Train, TrainRequest, conclude, train_and_list
+from napari_deep3d.gui.train.unpaired import UnpairedStacks
 from napari_deep3d.jobs.run_folder import RunInfo, list_unfinished, read_metrics, read_run
 from napari_deep3d.jobs.train import train_model
 from napari_deep3d.jobs.train_plan import plan_training
@@ -37,6 +38,11 @@ START_TIP = "Train in the background; you can look at stacks, pause, and stop me
 STOP_TIP = "End now; the model as it stands is put on the list, and the training can be resumed"
 PAUSE_TIP = "The computer is free for other work until you continue"
 RESUME_TIP = "Go on with a training that was stopped, or that ended with napari"
+SOURCE_TIP = (
+    "Registered pairs show the same field to both microscopes. Without any, wide-field stacks and confocal stacks of "
+    "different fields of the same kind of sample can be learned from: longer, and less surely"
+)
+PAIRED, UNPAIRED = "paired", "unpaired"
 SAVING_SECONDS = 10.0
 """How long a closing window waits for a training to write its state."""
 START_TIP = "Train a model on the listed pairs; it can be stopped at any time and resumed later"
@@ -66,6 +72,11 @@ class TrainPanel(QWidget):
         self.resume_bar, self.empty, self.summary = ResumeBar(), Line(), Line()
         self.resume_bar.resume_requested.connect(self._resume)
         self.empty.show_text(EMPTY)
+        self.source = Choice(SOURCE_TIP)
+        self.source.fill([("registered pairs", PAIRED), ("different fields", UNPAIRED)], PAIRED)
+        self.source.currentIndexChanged.connect(self.refresh)
+        self.unpaired = UnpairedStacks()
+        self.unpaired.changed.connect(self.refresh)
         self.pairs, self.adder, self.options = PairList(), PairAdder(viewer), TrainOptions()
         self.add_pair = self.adder.add_pair
         self.adder.found.connect(self.pairs.add)
@@ -92,7 +103,10 @@ class TrainPanel(QWidget):
         self.predict_button.setToolTip("Go to Predict with this model chosen")
         self.predict_button.clicked.connect(self._on_predict)
         self._choices, self._rest = QWidget(), QWidget()
-        stack_up(self._choices, self.empty, self.pairs, self.adder, self.split_line, self.options)
+        self._paired = QWidget()
+        stack_up(self._paired, self.empty, self.pairs, self.adder, self.split_line)
+        form = make_form({"Learn from": self.source})
+        stack_up(self._choices, form, self._paired, self.unpaired, self.options)
         stack_up(self._rest, self.problem, self.plan)
         stack_up(
             self,
@@ -103,26 +117,33 @@ class TrainPanel(QWidget):
         )
         self.refresh()
 
-    def refresh(self) -> None:
+    def refresh(self, _index: int = 0) -> None:
         """Show what follows from the choices."""
         # 1. What is seen
+        is_paired, folders = self.source.currentData() == PAIRED, self.unpaired.folders()
         members, is_running = self.pairs.members(), self.run_button.is_running
+        has_stacks = bool(members) if is_paired else folders is not None
+        self._paired.setVisible(is_paired)
+        self.unpaired.setVisible(not is_paired)
         self.empty.setVisible(not members)
         self.pairs.setVisible(bool(members))
         self.adder.show_removal(bool(members))
-        self.options.setVisible(bool(members))
+        self.options.setVisible(has_stacks)
         self._choices.setVisible(not is_running)
-        self._rest.setVisible(bool(members) and not is_running)
+        self._rest.setVisible(has_stacks and not is_running)
         self.summary.setVisible(is_running)
         self.resume_button.setVisible(not is_running)
         self.predict_button.setVisible(bool(self._model) and not is_running)
-        self.run_button.setVisible(bool(members) or is_running)
+        self.run_button.setVisible(has_stacks or is_running)
         # 2. What is asked for, or why it cannot be
         self._request = None
         problem = ""
-        if members and not is_running:
+        if has_stacks and not is_running:
             try:
-                self._request = self.options.request(tuple(members), self.pairs.held_out())
+                if is_paired or folders is None:
+                    self._request = self.options.request(tuple(members), self.pairs.held_out())
+                else:
+                    self._request = self.options.unpaired_request(folders)
             except InputError as error:
                 problem = str(error)
         self.problem.show_text(problem)
@@ -156,6 +177,7 @@ class TrainPanel(QWidget):
     def shut_down(self) -> None:
         """Stop what runs, wait until its state is written, and forget the viewer, since the dock goes."""
         self.adder.shut_down()
+        self.unpaired.shut_down()
         self.plan.shut_down()
         self.run_button.close_run()
         self.preview.drop()

@@ -20,6 +20,7 @@ from napari_deep3d.gui.shared import (
 )
 from napari_deep3d.gui.train.run import TrainRequest
 from napari_deep3d.jobs.models import model_stamp
+from napari_deep3d.jobs.train import SCRATCH
 from napari_deep3d.jobs.train_plan import TrainPlan
 
 MakePlan = Callable[..., TrainPlan]
@@ -53,11 +54,20 @@ class TrainingPlan(QWidget):
         if request is None:
             self._latest.forget()
             return
-        facts = [member.facts for member in request.members]
+        facts, unpaired = [member.facts for member in request.members], request.unpaired
         config, start, minutes = request.config, request.start, request.minutes
         make_plan = self._make_plan
-        key = (tuple(facts), config, start, minutes, model_stamp(start) if start else None)
-        self._latest.ask(key, lambda: make_plan(facts, config, start=start, minutes=minutes))
+        stamp = model_stamp(start) if start and start != SCRATCH else None
+        key = (tuple(facts), unpaired, config, start, minutes, stamp)
+
+        def compute() -> TrainPlan:
+            if unpaired is None:
+                return make_plan(facts, config, start=start, minutes=minutes)
+            widefield, confocal = unpaired.facts()
+            model = "" if start == SCRATCH else start
+            return make_plan(widefield, config, start=model, minutes=minutes, confocal=confocal)
+
+        self._latest.ask(key, compute)
 
     def preview_every(self, request: TrainRequest) -> int:
         """Steps between pictures: one in some seconds, and at least twenty in all."""

@@ -22,6 +22,7 @@ NAMES = {
     "prediction": "prediction (test region)",
     "confocal": "confocal (test region)",
 }
+ANOTHER_FIELD = "confocal (another field)"
 
 
 SMOOTHED = (3, 9, 9)
@@ -89,7 +90,7 @@ class PreviewView(QObject):
             data = getattr(preview, kind)
             layer = viewer.add_image(
                 data,
-                name=NAMES[kind],
+                name=NAMES[kind] if kind != "confocal" or preview.same_field else ANOTHER_FIELD,
                 axis_labels=("z", "y", "x"),
                 colormap="gray",
                 contrast_limits=contrast_limits(data) if kind == "widefield" else limits,

@@ -12,6 +12,7 @@ from napari_deep3d.gui.shared import Cancelled, Failed, Member, format_seconds, 
 from napari_deep3d.jobs.models import is_listed, keep_model
 from napari_deep3d.jobs.run_folder import MODEL_FILE, read_run
 from napari_deep3d.jobs.train import TrainResult
+from napari_deep3d.jobs.unpaired import UnpairedFolders
 
 Ending = Literal["done", "stopped", "early", "failed"]
 Train = Callable[..., Job[TrainResult]]
@@ -33,18 +34,21 @@ class TrainRequest:
     start: str = ""  # the model it begins from, empty for none
     config: TrainConfig = field(default_factory=TrainConfig)
     minutes: float | None = None  # how long it may take, if not a number of steps is set
-    members: tuple[Member, ...] = ()  # the pairs; empty to go on with those of an earlier run
+    members: tuple[Member, ...] = ()  # the pairs
+    unpaired: UnpairedFolders | None = None  # or stacks that are no pairs; without both it goes on with an earlier run
     preview_every: int = 0  # steps between pictures of the test region
 
     @property
     def resumes(self) -> bool:
         """Whether it goes on with an earlier run."""
-        return not self.members
+        return not self.members and self.unpaired is None
 
     def summary(self, steps_done: int = 0) -> str:
         """Say what is trained on, while it goes on."""
         if self.resumes:
             return f"Going on with {self.name!r} after step {steps_done}."
+        if self.unpaired is not None:
+            return f"Training {self.name!r} on stacks of different fields, from {self.start}."
         held_out = self.config.data.number_held_out(len(self.members))
         learned = len(self.members) - held_out
         pairs = "1 pair" if learned == 1 else f"{learned} pairs"
@@ -79,7 +83,7 @@ def train_and_list(request: TrainRequest, train: Train, paused: Pause, stop: Sto
     """Train, and put the model on the list; in the worker."""
     replaces = request.resumes and is_listed(request.name, request.run / MODEL_FILE)
     result = yield from train(
-        source_of(request.members) if request.members else None,
+        request.unpaired or (source_of(request.members) if request.members else None),
         request.run,
         request.config,
         name=request.name,
