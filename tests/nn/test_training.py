@@ -27,6 +27,7 @@ from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.patches import TrainingPair
 from napari_deep3d.nn.trainer import Trainer, learning_rate
 from napari_deep3d.nn.training import Control, TrainedGenerator, begin_from, split_pairs, train_generator
+from napari_deep3d.nn.unpaired import make_trainer
 from tests.helpers.nn import changed, same_weights
 
 pytestmark = pytest.mark.slow
@@ -560,16 +561,15 @@ def test_pairs_are_put_out_of_register_for_training_alone(
     given: list[Pairs] = []
     scored: list[Pairs] = []
 
-    class Noted(Trainer):
-        def __init__(self, config: TrainConfig, pairs: Pairs, *more: Any) -> None:
-            given.append(list(pairs))
-            super().__init__(config, pairs, *more)
+    def noted(config: TrainConfig, pairs: Pairs, *more: Any) -> Trainer:
+        given.append(list(pairs))
+        return make_trainer(config, pairs, *more)
 
     def note(_network: Generator, held: Pairs, *_: Any) -> list[tuple[float, float]]:
         scored.append(held)
         return [(0.1, 0.1)]
 
-    monkeypatch.setattr(training, "Trainer", Noted)
+    monkeypatch.setattr(training, "make_trainer", noted)
     monkeypatch.setattr(training, "score_pairs", note)
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
