@@ -359,7 +359,7 @@ def test_training_on_few_planes_counts_them_from_any_plane(rising: np.ndarray) -
     config, pair = settings(z_step=2, patch=(8, 32, 32), batch_size=4), turned(rising)
     firsts = set()
     for step in range(6):
-        for seen, confocal in zip(*vars(draw_batch([pair], config, step)).values(), strict=True):
+        for seen, confocal in zip(*draw_batch([pair], config, step), strict=True):
             exact = np.isclose(seen[0], 1 - confocal[0], atol=1e-5).all(axis=(1, 2))
             assert exact.sum() == 4
             place = np.argwhere(np.isclose(rising, round(8191 * (1 - float(confocal[0, 0, 0, 0]))), atol=0.4))[0, 0]
