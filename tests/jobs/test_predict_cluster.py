@@ -220,7 +220,12 @@ def test_without_the_library(stack: Path, output: Path, config: PredictConfig, m
 
 
 def test_workers_lost_a_stop_and_a_lost_scheduler(
-    programs: Programs, stack: Path, local: FilePrediction, output: Path, config: PredictConfig
+    programs: Programs,
+    stack: Path,
+    local: FilePrediction,
+    output: Path,
+    config: PredictConfig,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     on_cluster = config.changed(scheduler=programs.address)
     events: list[Event] = []
@@ -236,7 +241,23 @@ def test_workers_lost_a_stop_and_a_lost_scheduler(
     assert done.prediction.tile_mismatch == pytest.approx(local.prediction.tile_mismatch, rel=1e-3)
     assert done.prediction.notices == local.prediction.notices
 
-    # 2. A worker is killed.
+    # 2. The scheduler forgets a tile; it is handed in again.
+    forgotten: list[str] = []
+
+    def forgets(cluster: Any, future: Any, result: Any = predict_cluster.Cluster._result) -> Any:
+        if future.key.startswith("predict_tiles") and not forgotten:
+            forgotten.append(future.key)
+            future.cancel()
+        return result(cluster, future)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(predict_cluster.Cluster, "_result", forgets)
+        again = output.with_name("again.ome.zarr")
+        assert run(stack, again, on_cluster, events.append).prediction.complete
+    assert forgotten
+    assert_same(again, local.output)
+
+    # 3. A worker is killed.
     events.clear()
     second = output.with_name("second.ome.zarr")
     done = run(
@@ -247,7 +268,7 @@ def test_workers_lost_a_stop_and_a_lost_scheduler(
     assert_same(second, local.output)
     assert any(isinstance(event, Notice) and "worker was lost" in event.message for event in events)
 
-    # 3. The scheduler is killed: what is finished can be read.
+    # 4. The scheduler is killed: what is finished can be read.
     third = output.with_name("third.ome.zarr")
     with pytest.raises(InputError, match=r"does not answer any more.*goes on from there"):
         run(stack, third, on_cluster, events.append, stop=once_a_tile_is_there(third, killing(programs.scheduler)))

@@ -55,6 +55,8 @@ MOST_TASKS = 2000
 """Tiles are predicted several at a time where there are more: a scheduler gets slow with very many tasks."""
 LOOK_SECONDS = 0.1
 """Between two looks at what is finished."""
+MOST_ATTEMPTS = 5
+"""So often what is missing is handed in: a scheduler that was not reached for a moment forgets what it was given."""
 TOLD_SECONDS = 1.0
 """Between two looks at the workers and the files, and two notes of what is finished."""
 
@@ -91,6 +93,10 @@ def _connect(address: str) -> Client:
         ) from None
 
 
+class _ForgottenError(InputError):
+    """A scheduler that still answers has forgotten a task."""
+
+
 @dataclass
 class _Step:
     """A task that is waited for."""
@@ -111,6 +117,10 @@ class _Run:
         # What was finished since it was noted last.
         self._tiles, self._boxes = Counter[int](), defaultdict[int, dict[str, WrittenBox]](dict)
         self._unneeded: list[Path] = []
+
+    def begin(self, plans: dict[int, _Plan], tiles: int) -> None:
+        """So many tiles are missing."""
+        self.plans, self.total, self._done = plans, tiles, 0
 
     def take(self, step: _Step, found: Any) -> Iterator[Event]:
         """Take in what a task gave: figures of a box, or sentences for the user."""
@@ -277,11 +287,36 @@ class Cluster:
         run = _Run(unfinished, {time: list(prepared.notices) for time, prepared in series.usable.items()})
         for notice in dict.fromkeys(chain.from_iterable(run.notices.values())):
             yield Notice(notice)
-        pending: dict[Future, _Step] = {}
         is_stopped = False
+        for attempt in range(1, MOST_ATTEMPTS + 1):
+            try:
+                yield from self._attempt(run, series, files, unfinished, stop)
+                break
+            except StoppedError:
+                is_stopped = True
+                break
+            except _ForgottenError:
+                if attempt == MOST_ATTEMPTS:
+                    raise
+        unfinished.check_there()
+        seconds = run.clock.seconds / len(series.usable)
+        parts = {
+            time: described(
+                prepared, _summary(prepared, unfinished, time, is_stopped), tuple(run.notices[time]), seconds
+            )
+            for time, prepared in series.usable.items()
+        }
+        return combined(parts, series)
+
+    def _attempt(
+        self, run: _Run, series: PreparedSeries, files: Sequence[StackWriter], unfinished: Unfinished, stop: Stop
+    ) -> Job[None]:
+        """Hand in what is missing, and wait for it."""
+        pending: dict[Future, _Step] = {}
         try:
-            run.plans = self._submit_all(series, files, unfinished, pending)
-            run.total, self._workers = sum(step.tiles for step in pending.values()), self._count_workers()
+            plans = self._submit_all(series, files, unfinished, pending)
+            run.begin(plans, sum(step.tiles for step in pending.values()))
+            self._workers = self._count_workers()
             yield run.clock.progress(0, 1, "measuring the stack")
             last = monotonic()
             for item in self._finished(pending, stop):
@@ -294,23 +329,12 @@ class Cluster:
                     yield from self._tell_of_workers()
                     yield from run.tell(self._workers)
             yield from self._tell_of_workers()
-        except StoppedError:
-            is_stopped = True
         finally:
             with suppress(Exception):  # the scheduler may be gone
                 self._client.cancel(list(pending))
             run.note()
             for time, plan in run.plans.items():  # with tiles that were finished, and not looked at
                 unfinished.set_tiles(time, plan.tiles_done)
-        unfinished.check_there()
-        seconds = run.clock.seconds / len(series.usable)
-        parts = {
-            time: described(
-                prepared, _summary(prepared, unfinished, time, is_stopped), tuple(run.notices[time]), seconds
-            )
-            for time, prepared in series.usable.items()
-        }
-        return combined(parts, series)
 
     def _tell_of_workers(self) -> Iterator[Notice]:
         before, self._workers = self._workers, self._count_workers()
@@ -395,8 +419,6 @@ class Cluster:
         from distributed import CancelledError, KilledWorker
         from distributed.comm import CommClosedError
 
-        if future.status in ("cancelled", "lost"):
-            raise self._lost()
         try:
             return future.result(timeout=CONNECT_SECONDS)
         except KilledWorker:
@@ -408,8 +430,11 @@ class Cluster:
             raise InputError(
                 f"a worker misses a part of napari-deep3d: {error}. Install the same everywhere."
             ) from None
-        except (CancelledError, CommClosedError, TimeoutError) as error:  # lost between the two lines
-            raise self._lost() from error
+        except (CancelledError, CommClosedError, TimeoutError) as error:
+            self._count_workers()  # fails if the scheduler is gone
+            raise _ForgottenError(
+                f"the scheduler {self._address} has forgotten what it was given. See that the network to it holds."
+            ) from error
 
     def _lost(self) -> InputError:
         return InputError(
