@@ -111,16 +111,10 @@ class PredictPanel(QWidget):
             self._choices,
             *(self.stack, self.all_times, self.doubt, self.model, self.model_hint, self.how, self.advanced),
         )
-        rest = (
-            self.plan_line,
-            self.novelty,
-            self.notices,
-            self.run_button,
-            self.message,
-            self.compare,
-            self.save,
+        stack_up(
+            self._rest,
+            *(self.plan_line, self.novelty, self.notices, self.run_button, self.message, self.compare, self.save),
         )
-        stack_up(self._rest, *rest)
         stack_up(self, self.empty, self._choices, self._rest, self.folder, is_panel=True)
         # The names by which scripts drive the panel.
         self.button, self.bar = self.run_button.button, self.run_button.bar
