@@ -96,7 +96,7 @@ def test_stacks_on_disk_are_read_plane_by_plane(
     """Not held in memory, the same comes out, and never more than a block is read."""
     monkeypatch.setattr("napari_deep3d.jobs.evaluate.HELD_BYTES", 0)
     monkeypatch.setattr("napari_deep3d.core.evaluation.blocks.BLOCK_VOXELS", 10_000)
-    monkeypatch.setattr("napari_deep3d.core.evaluation.spectrum.BOX", (12, 16, 16))
+    monkeypatch.setattr("napari_deep3d.core.evaluation.blocks.FOURIER_BOX", (12, 16, 16))
     largest = 0
 
     class OnDisk:

@@ -43,7 +43,7 @@ from napari_deep3d.core import (
 from napari_deep3d.core.evaluation.agreement import measure_agreement
 from napari_deep3d.core.evaluation.micro_ssim import check_micro_ssim, measure_micro_ssim
 from napari_deep3d.core.evaluation.no_reference import measure_stack
-from napari_deep3d.core.evaluation.ring_correlation import measure_ring_correlation
+from napari_deep3d.core.evaluation.ring_correlation import measure_ring_correlation, measure_shell_correlation
 from napari_deep3d.core.evaluation.spectrum import AxialSpectrum
 from napari_deep3d.core.no_data.image_part import cropped, either, find_no_image, image_part
 
@@ -307,7 +307,8 @@ def _measure(role: str, ready: _Ready, config: EvaluateConfig, plan: _Plan) -> J
         figures |= {"scale": close.scale, "offset": close.offset}
         by_depth |= {name: getattr(close.by_plane, name) for name in SCORES}
         ring = yield from plan.told(measure_ring_correlation(own, truth, ready.spacing_um), f"{title}: FRC", 1)
-        figures["frc_um"] = ring.resolution_um
+        shell = yield from plan.told(measure_shell_correlation(own, truth, ready.spacing_um), f"{title}: FSC", 1)
+        figures |= {"frc_um": ring.resolution_um, "fsc_um": shell.resolution_um}
     if truth is not None and role != CONFOCAL and config.micro_ssim:
         planes = yield from plan.told(measure_micro_ssim(own, truth), f"{title}: MicroSSIM", 6)
         figures["micro_ssim"] = float(np.mean(planes[np.isfinite(planes)]))
@@ -396,7 +397,7 @@ class _Plan:
     def __init__(self, clock: Clock, roles: Sequence[str], micro_ssim: bool, stop: Stop) -> None:
         self._clock, self._stop, self._done = clock, stop, 0.0
         compared = len(roles) - 1 if CONFOCAL in roles else 0
-        self._total = 4.0 * len(roles) + (6.0 + 6.0 * micro_ssim) * compared
+        self._total = 4.0 * len(roles) + (7.0 + 6.0 * micro_ssim) * compared
 
     def told(self, steps: Steps[T], message: str, work: float) -> Job[T]:
         """Run a measure that is so much work, in the units of all."""

@@ -44,8 +44,9 @@ MEASURES = {
     "ssim_fit": Measure("SSIM, fitted", "the same after the scale and offset that fit best", "more"),
     "micro_ssim": Measure("MicroSSIM", "structural similarity for micrographs, mean over planes", "more"),
     "frc_um": Measure(
-        "agrees down to (um)", "period at which the Fourier ring correlation with confocal is 1/7", "less"
+        "agrees down to, x-y (um)", "period at which the Fourier ring correlation with confocal is 1/7", "less"
     ),
+    "fsc_um": Measure("agrees down to, 3D (um)", "the same by Fourier shell correlation, in all directions", "less"),
     "resolution_xy_um": Measure("resolution x-y (um)", "by decorrelation analysis; of the stack by itself", ""),
     "resolution_z_um": Measure("resolution z (um)", "by decorrelation analysis; of the stack by itself", ""),
     "contrast_to_noise": Measure(

@@ -8,7 +8,8 @@ import scipy.fft
 import scipy.ndimage as ndi
 
 from napari_deep3d.core import InputError, NoData, finish
-from napari_deep3d.core.evaluation import ring_correlation, spectrum
+from napari_deep3d.core.evaluation import blocks
+from napari_deep3d.core.evaluation.blocks import fourier_boxes
 from napari_deep3d.core.evaluation.resolution import measure_resolution
 from napari_deep3d.core.evaluation.ring_correlation import measure_ring_correlation, measure_shell_correlation
 from napari_deep3d.core.evaluation.sharpness import measure_sharpness, sharpness
@@ -57,7 +58,7 @@ def test_high_frequencies_of_white_noise_are_three_quarters_of_its_power() -> No
 
 def test_along_and_across_z(monkeypatch: pytest.MonkeyPatch) -> None:
     for box in ((96, 192, 192), (16, 32, 32)):
-        monkeypatch.setattr(spectrum, "BOX", box)
+        monkeypatch.setattr(blocks, "FOURIER_BOX", box)
         found = finish(measure_axial_spectrum(grating(4, 0, (32, 64, 64))))
         row, column = np.unravel_index(np.nanargmax(found.power), found.power.shape)
         assert found.along[row] == pytest.approx(0.5, abs=0.01)
@@ -88,7 +89,7 @@ def test_shell_correlation_in_boxes(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(1)
     noisy = [common + 0.3 * rng.normal(size=common.shape) for _ in range(2)]
     for box in ((96, 192, 192), (32, 32, 32)):
-        monkeypatch.setattr(ring_correlation, "BOX", box)
+        monkeypatch.setattr(blocks, "FOURIER_BOX", box)
         found = finish(measure_shell_correlation(*noisy, (0.1, 0.1, 0.1)))
         ring = found.frequency[1] - found.frequency[0]
         assert 0 <= 1 / found.resolution_um - 2.5 < 2.5 * ring
@@ -148,3 +149,20 @@ def test_blur_lowers_sharpness() -> None:
     stack[2:] = ndi.gaussian_filter(stack[2:], (0, 2, 2))
     found = finish(measure_sharpness(stack))
     assert found.signal[:2].min() > 3 * found.signal[2:].max()
+
+
+@pytest.mark.parametrize("shape", [(7, 30, 500), (97, 193, 400)])
+def test_few_fourier_boxes_make_up_the_stack(shape: tuple[int, int, int]) -> None:
+    counts = np.zeros(shape, dtype=int)
+    for box in fourier_boxes(shape):
+        counts[box] += 1
+    assert counts.min() > 0
+
+
+def test_many_fourier_boxes_are_spread_from_corner_to_corner() -> None:
+    shape = (76, 2048, 2048)
+    boxes = fourier_boxes(shape)
+    assert len(boxes) == blocks.FOURIER_BOXES
+    assert {box.shape for box in boxes} == {(76, 192, 192)}
+    assert boxes[0].start == (0, 0, 0)
+    assert boxes[-1].stop == shape

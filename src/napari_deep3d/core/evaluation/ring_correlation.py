@@ -17,17 +17,16 @@ against it, and a pattern that both have, such as hot pixels, for it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import product
 
 import numpy as np
 import scipy.fft
 
 from napari_deep3d.core import Box, DoubleArray, FloatArray, InputError, Spacing, Stack, Steps, read_box, shape_of
+from napari_deep3d.core.evaluation.blocks import fourier_boxes
 
 THRESHOLD = 1 / 7
 AVERAGED = 3
 """Rings whose mean must be below the threshold as well, so that one noisy ring is no crossing."""
-BOX = (96, 192, 192)
 
 
 @dataclass(frozen=True)
@@ -59,15 +58,9 @@ def measure_ring_correlation(first: Stack, second: Stack, spacing_um: Spacing) -
 def measure_shell_correlation(first: Stack, second: Stack, spacing_um: Spacing) -> Steps[RingCorrelation]:
     """FSC of two stacks (Z, Y, X): shells in cycles per um, up to the Nyquist frequency of the coarsest axis.
 
-    Sums over boxes of at most 96 x 192 x 192 voxels that make up the stacks, the last ones overlapping the others.
+    Sums over boxes of at most 96 x 192 x 192 voxels spread over the stacks, all of stacks of up to 16 such.
     """
-    shape = shape_of(first)
-    size = Box.centred(BOX, shape).shape
-    starts = [
-        np.unique(np.linspace(0, n - m, -(-n // m)).round().astype(int)) for n, m in zip(shape, size, strict=True)
-    ]
-    boxes = [Box.at(place, size) for place in product(*starts)]
-    return (yield from _correlate(first, second, boxes, spacing_um))
+    return (yield from _correlate(first, second, fourier_boxes(shape_of(first)), spacing_um))
 
 
 def _correlate(first: Stack, second: Stack, boxes: list[Box], spacing_um: tuple[float, ...]) -> Steps[RingCorrelation]:

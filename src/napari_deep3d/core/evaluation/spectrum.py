@@ -15,17 +15,15 @@ squared. Frequencies are shares of the Nyquist frequency, 1 / (2 voxel size).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import product
 
 import numpy as np
 import scipy.fft
 
-from napari_deep3d.core import Box, DoubleArray, FloatArray, Stack, Steps, read_box, shape_of
+from napari_deep3d.core import DoubleArray, FloatArray, Stack, Steps, read_box, shape_of
+from napari_deep3d.core.evaluation.blocks import fourier_boxes
 
 HIGH = 0.5
 """Share of the Nyquist frequency from which on a frequency is high."""
-BOX = (96, 192, 192)
-BOXES = 16
 RINGS = 64
 
 
@@ -107,17 +105,12 @@ def measure_lateral_spectrum(stack: Stack) -> Steps[LateralSpectrum]:
 
 def measure_axial_spectrum(stack: Stack) -> Steps[AxialSpectrum]:
     """3D spectrum of a stack (Z, Y, X) as a map along and across z, read box by box; every voxel finite."""
-    shape = shape_of(stack)
-    size = Box.centred(BOX, shape).shape
-    starts = [
-        np.unique(np.linspace(0, n - m, -(-n // m)).round().astype(int)) for n, m in zip(shape, size, strict=True)
-    ]
-    places = list(product(*starts))
-    places = [places[i] for i in np.unique(np.linspace(0, len(places) - 1, BOXES).round().astype(int))]
+    boxes = fourier_boxes(shape_of(stack))
+    size = boxes[0].shape
     total = np.zeros(size)
-    for number, place in enumerate(places):
-        total += plane_power(read_box(stack, Box.at(place, size)))
-        yield (number + 1) / len(places)
+    for number, box in enumerate(boxes):
+        total += plane_power(read_box(stack, box))
+        yield (number + 1) / len(boxes)
     kz, ky, kx = (2 * np.abs(scipy.fft.fftfreq(n)) for n in size)
     rows, columns = size[0] // 2 + 1, min(RINGS, min(size[1:]) // 2)
     row = np.rint(kz * (size[0] / 2)).astype(int)
@@ -126,7 +119,7 @@ def measure_axial_spectrum(stack: Stack) -> Steps[AxialSpectrum]:
     bins = row[:, None] * columns + (radius[keep] * columns).astype(int)[None, :]
     counts = np.bincount(bins.ravel(), minlength=rows * columns)
     sums = np.bincount(bins.ravel(), total[:, keep].ravel(), minlength=rows * columns)
-    means = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan) / len(places)
+    means = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan) / len(boxes)
     return AxialSpectrum(
         means.reshape(rows, columns), 2 * np.arange(rows) / size[0], (np.arange(columns) + 0.5) / columns
     )
