@@ -125,7 +125,7 @@ results: setup
 study: setup
 	$(BIN)/python -m benchmarks.study --no-seeds --tables $(RESULTS)
 	$(BIN)/python -m benchmarks.study.care_venv || echo "CAREamics is left out"
-	$(BIN)/python -m benchmarks.study --tables $(RESULTS)
+	$(BIN)/python -m benchmarks.study --tables $(RESULTS) --images docs/images
 
 # Short trainings that differ in one setting each, on validation pairs.
 settings: setup

@@ -1,15 +1,15 @@
 """The paper's tables and figures in kind, on simulated thick tissue; what differs stands in docs/results.md.
 
 Usage: python -m benchmarks.study [--parts NAME ...] [--seeds 0 1 2] [--cores 2] [--folder runs/paper]
-           [--tables docs/data] [--steps 4000] [--training 31] [--tests 8]
+           [--tables docs/data] [--images docs/images] [--steps 4000] [--training 31] [--tests 8]
        python -m benchmarks.study --estimate     # how long the trainings would take, from a few steps
        python -m benchmarks.study --no-seeds     # only what needs no training: the bundled model, Richardson-Lucy
 
 Parts: scores (test RMSE and SSIM); planes (every 2nd and 4th plane, Fig. 9); samples (other samples and haze); depth
 (Fig. 1, 5); networks (3D, 2D, DeepZ+, Fig. 6); losses (Fig. 7); registered (Fig. 8, trainings); registration (Fig. 8,
 errors); deconvolution; care (CAREamics, in an environment of its own, which care_venv makes); curves, settling (when
-the GAN settles); pictures (Fig. 3, 6: reports in FOLDER/pictures). Last come the orders that the paper claims, from all
-tables that are there.
+the GAN settles); pictures (Fig. 1, 3, 5 to 7: reports in FOLDER/pictures, sheets in --images). Last come the orders
+that the paper claims, from all tables that are there.
 
 Pairs, trainings, answers and scores are kept in FOLDER by what they depend on; a training that was ended goes on where
 it was. So the command may be ended and given again, also with more parts or seeds. --cores says how many trainings and
@@ -39,7 +39,7 @@ KEY = ("method", "seed", "planes", "sample", "pair", "depth_um", "step")
 ORDERS = "paper_orders.csv"
 
 
-def run(study: Study, names: list[str], cores: int, tables: Path) -> None:
+def run(study: Study, names: list[str], cores: int, tables: Path, images: Path) -> None:
     """Make the parts: their trainings, their answers, their tables."""
     parts = {name: PARTS[name] for name in names if name != PICTURES}
     variants = dict.fromkeys(variant for part in parts.values() for variant in part.variants)
@@ -51,7 +51,7 @@ def run(study: Study, names: list[str], cores: int, tables: Path) -> None:
         if rows:
             write_rows(tables / part.file, rows, key=[name for name in KEY if name in rows[0]])
     if PICTURES in names:
-        print(*pictures.write(study, study.store.root / PICTURES), sep="\n")
+        print(*pictures.write(study, study.store.root / PICTURES, images), sep="\n")
     found = orders(tables)
     if found:
         write_rows(tables / ORDERS, found)
@@ -67,6 +67,9 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("runs/paper"), help="for all that is kept")
     parser.add_argument(
         "--tables", type=Path, default=Path("runs/paper/tables"), help="docs/data for the documentation"
+    )
+    parser.add_argument(
+        "--images", type=Path, default=Path("runs/paper/pictures"), help="docs/images for the documentation"
     )
     parser.add_argument("--steps", type=int, default=size.settings["iterations"])
     parser.add_argument("--training", type=int, default=size.training, help="pairs to train on")
@@ -89,7 +92,7 @@ def main() -> None:
             chosen.cores,
         )
     else:
-        run(study, chosen.parts, chosen.cores, chosen.tables)
+        run(study, chosen.parts, chosen.cores, chosen.tables, chosen.images)
 
 
 if __name__ == "__main__":

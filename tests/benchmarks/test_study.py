@@ -15,11 +15,12 @@ from benchmarks.study.pairs import crop, displacement
 from benchmarks.study.registration_error import width_um
 from benchmarks.study.scoring import Ask, axial_sum, mean_by_depth, mean_row, scores
 from benchmarks.study.settling import settled_step
+from benchmarks.study.sheets import brightest, outline
 from benchmarks.study.size import Size
 from benchmarks.study.store import Store
 from benchmarks.study.trainings import BASE, VARIANTS, Training, make
 from napari_deep3d.core import Box, TrainConfig, Volume, finish
-from napari_deep3d.core.evaluation.spectrum import measure_axial_spectrum
+from napari_deep3d.core.evaluation.spectrum import AxialSpectrum, measure_axial_spectrum
 from napari_deep3d.core.registration.result import Curve
 from napari_deep3d.jobs.pairs import PairsFolder
 from napari_deep3d.nn.patches import TrainingPair, network_input
@@ -102,6 +103,21 @@ def test_high_axial_frequencies_are_those_along_z() -> None:
         for name, wave in {"fine along z": 0.8 * z, "coarse along z": 0.2 * z, "fine along y": 0.8 * y}.items()
     }
     assert found["fine along z"] > 100 * max(found["coarse along z"], found["fine along y"])
+
+
+def test_an_outline_is_where_the_power_ends() -> None:
+    power = np.array([[100.0, 50.0, 2.0, 0.0], [2.0, 0.5, 0.0, np.nan], [0.5, 0.0, 0.0, 0.0]])
+    spectrum = AxialSpectrum(power, along=np.array([0.0, 0.5, 1.0]), across=np.array([0.1, 0.3, 0.6, 0.9]))
+    lateral, axial = outline(spectrum, level=0.01)
+    np.testing.assert_array_equal(lateral, [0.6, 0.1, 0.0])
+    np.testing.assert_array_equal(axial, [0.0, 0.5, 1.0])
+
+
+def test_the_brightest_cell_is_no_hot_pixel() -> None:
+    stack = np.zeros((12, 40, 40), np.float32)
+    stack[5:8, 20:29, 10:19] = 1.0
+    stack[2, 2, 2] = 20.0
+    assert brightest(stack) == (6, 24, 14)
 
 
 def test_bands_hold_every_plane_once() -> None:
