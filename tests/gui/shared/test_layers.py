@@ -18,12 +18,14 @@ from napari_deep3d.gui.shared.layers import (
     contrast_limits,
     file_facts,
     find_axes,
+    is_likely_input,
     pick,
     place,
     place_at_index,
     set_spacing,
     spacing_of,
 )
+from napari_deep3d.io import METADATA_KEY
 from tests.helpers.gui import PLACE, SPACING_UM
 
 
@@ -45,6 +47,22 @@ def test_axes_are_told_by_labels_or_else_by_size(
     axes = find_axes(Image(np.zeros(shape, np.uint8), axis_labels=labels, rgb=False))
     assert axes.zyx == zyx
     assert axes.others == others
+
+
+@pytest.mark.parametrize(
+    ("noted", "may_be_predicted"),
+    [
+        ({}, True),
+        ({"simulated": {"kind": "nuclei"}}, True),
+        ({"registration": {"method": "psf"}}, True),
+        ({"model": "generalist"}, False),
+        ({"method": "by hand"}, False),
+    ],
+)
+def test_a_stack_that_was_saved_or_is_of_a_pair_is_no_result(noted: dict[str, Any], may_be_predicted: bool) -> None:
+    stack = np.zeros((8, 32, 40), np.uint8)
+    assert is_likely_input(Image(stack, name="cell", metadata={METADATA_KEY: noted})) is may_be_predicted
+    assert not is_likely_input(Image(stack, name="confocal", metadata={METADATA_KEY: noted}))
 
 
 def opened(path: Path, voxels: Any) -> Image:

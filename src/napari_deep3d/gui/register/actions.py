@@ -30,6 +30,7 @@ from napari_deep3d.gui.shared import (
     find_axes,
     full_data,
     image_layers,
+    is_result,
     pair_name,
     pick,
     place_part,
@@ -209,7 +210,7 @@ def other_channels(layers: Sequence[Layer], pair: LayerPair) -> list[Image]:
     shape = full_data(pair.confocal.layer).shape
     both = (pair.confocal.layer, pair.widefield.layer)
     candidates = [layer for layer in image_layers(layers) if layer not in both and not layer.rgb]
-    return [layer for layer in candidates if full_data(layer).shape == shape and METADATA_KEY not in layer.metadata]
+    return [layer for layer in candidates if full_data(layer).shape == shape and not is_result(layer)]
 
 
 def add_aligned(

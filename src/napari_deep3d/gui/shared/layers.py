@@ -27,6 +27,9 @@ TEMPORARY = "napari-deep3d temporary"
 PREDICTION_KEY = "model"
 """Key in what a job noted of its layer by which a prediction is known from an aligned stack."""
 
+NOTED_OF_PAIRS = {"simulated", "registration"}
+"""What the files of a pair that was simulated or registered say of themselves."""
+
 MAX_CHANNELS = 8
 """An axis without a name that is longer holds no channels."""
 
@@ -86,6 +89,15 @@ def is_prediction(layer: Layer) -> bool:
     return isinstance(noted, Mapping) and PREDICTION_KEY in noted
 
 
+def is_result(layer: Layer) -> bool:
+    """Whether a job made a layer out of others.
+
+    A stack that was saved and opened again is none, nor is one of a pair that was simulated or registered into files.
+    """
+    noted = layer.metadata.get(METADATA_KEY)
+    return bool(noted) and not (isinstance(noted, Mapping) and noted.keys() <= NOTED_OF_PAIRS)
+
+
 def is_named_confocal(layer: Layer) -> bool:
     """Whether a layer's name says that it is a confocal stack."""
     name = layer.name.lower().replace("confocal-like", "")
@@ -94,7 +106,7 @@ def is_named_confocal(layer: Layer) -> bool:
 
 def is_likely_input(layer: Layer) -> bool:
     """Whether a layer may be chosen without being asked for: it is seen, and neither made by a job nor confocal."""
-    return layer.visible and METADATA_KEY not in layer.metadata and not is_named_confocal(layer)
+    return layer.visible and not is_result(layer) and not is_named_confocal(layer)
 
 
 def list_events(viewer: Viewer) -> list[Any]:

@@ -20,12 +20,12 @@ from napari_deep3d.gui.shared.layers import (
     full_data,
     image_layers,
     is_likely_input,
+    is_result,
     list_events,
 )
 from napari_deep3d.gui.shared.number_field import CountField, NumberField
 from napari_deep3d.gui.shared.stack_selection import StackSelection
 from napari_deep3d.gui.shared.widgets import AMBER, RED, Choice, Line, add_row, format_facts, make_form, stack_up
-from napari_deep3d.io import METADATA_KEY
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -221,7 +221,7 @@ class StackSelector(QWidget):
 
     def _on_layers_changed(self, event: Any = None) -> None:
         images = image_layers(self._viewer.layers)
-        in_order = sorted(images, key=lambda layer: METADATA_KEY in layer.metadata)  # what jobs made comes last
+        in_order = sorted(images, key=is_result)  # what jobs made comes last
         self.layer_choice.fill([(layer.name, layer) for layer in in_order], self._choice.layer)
         if self._choice.layer not in images:
             self._is_users = False
@@ -248,7 +248,7 @@ class StackSelector(QWidget):
 
     def _guess_by_view(self, images: list[Image]) -> Image | None:
         """Return the active layer, else the newest, of those that may be meant; never one that a job made."""
-        images = [layer for layer in images if METADATA_KEY not in layer.metadata]
+        images = [layer for layer in images if not is_result(layer)]
         likely = [layer for layer in images if is_likely_input(layer)] or [layer for layer in images if layer.visible]
         active = self._viewer.layers.selection.active
         return active if active in likely else next(iter(reversed(likely or images)), None)
