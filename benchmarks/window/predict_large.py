@@ -65,8 +65,9 @@ def measure(
     """Predict and tell."""
     with ExitStack() as told:
         if to_file:
-            free = SimpleNamespace(available=np.prod(shape))  # a quarter of the result
-            told.enter_context(mock.patch.object(psutil, "virtual_memory", return_value=free))
+            memory = psutil.virtual_memory()._replace(available=int(np.prod(shape)))  # bytes: a quarter of the result
+            fake = SimpleNamespace(virtual_memory=lambda: memory)
+            told.enter_context(mock.patch("napari_deep3d.gui.predict.choices.psutil", fake))
             told.enter_context(mock.patch.object(QFileDialog, "getSaveFileName", return_value=(str(result), "")))
         viewer, panel = open_window(stack)
         panel.advanced.memory.setValue(memory_gb)

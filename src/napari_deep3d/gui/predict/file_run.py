@@ -203,6 +203,8 @@ class FilePredictionRun:
             stack = (self._viewer, self._source, self._axes, self._index, self._times)
             layer = FileLayer(*stack, path, shown, {**self._asked, "complete": False, "input": self._input})
         except Exception:  # the prediction goes on; the file can be opened at its end
+            if not path.exists():  # that came meanwhile: it has its own name now
+                return True
             log.exception("the growing file could not be shown")
             return False
         self.layers.append(layer)
