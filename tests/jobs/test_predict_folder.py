@@ -301,6 +301,7 @@ def test_what_is_no_batch_is_refused_before_anything_is_made(
         (folder, folder / "a.tif" / "x", config, "cannot|named|is a file"),
         (folder, output, config.changed(model="nothing"), "there is no model"),
         (folder, output, config.changed(precision="float16"), "float16 is for GPUs"),
+        (folder, output, config.changed(scheduler="tcp://127.0.0.1:9"), r"cannot write \.ome\.tif.*--format zarr"),
     ):
         with pytest.raises(InputError, match=told):
             drain(predict_folder(source, target, settings))

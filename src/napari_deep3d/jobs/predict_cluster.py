@@ -1,6 +1,7 @@
 """Predict on the computers of a cluster, through dask: the side that asks for it, waits, and tells.
 
-The workers' side is :mod:`~napari_deep3d.jobs.predict_cluster_tasks`.
+The connection to the workers is :mod:`~napari_deep3d.jobs.predict_cluster_workers`, what they run
+:mod:`~napari_deep3d.jobs.predict_cluster_tasks`.
 """
 
 from __future__ import annotations
@@ -9,14 +10,13 @@ import os
 import shutil
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from importlib.metadata import version
-from itertools import chain, product
+from itertools import chain
 from math import ceil, sqrt
 from pathlib import Path
-from time import monotonic, sleep
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from napari_deep3d.core import (
@@ -40,21 +40,18 @@ from napari_deep3d.io.pyramid import Pyramid
 from napari_deep3d.jobs import predict_cluster_tasks as tasks
 from napari_deep3d.jobs.models import SUFFIX, find_model, model_sha256
 from napari_deep3d.jobs.predict import Prediction, described
+from napari_deep3d.jobs.predict_cluster_plan import ClusterPlan
 from napari_deep3d.jobs.predict_cluster_tasks import Lease, Work, boxes
+from napari_deep3d.jobs.predict_cluster_workers import ForgottenError, Workers
 from napari_deep3d.jobs.predict_input import Prepared
 from napari_deep3d.jobs.predict_series import PreparedSeries, combined, series_of
 from napari_deep3d.jobs.predict_unfinished import MAKE_ROOM, Unfinished, WrittenBox
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Future
 
-INSTALL = 'pip install "napari-deep3d[cluster]"'
-"""The line that installs what a cluster needs."""
-CONNECT_SECONDS = 10
 MOST_TASKS = 2000
 """Tiles are predicted several at a time where there are more: a scheduler gets slow with very many tasks."""
-LOOK_SECONDS = 0.1
-"""Between two looks at what is finished."""
 MOST_ATTEMPTS = 5
 """So often what is missing is handed in: a scheduler that was not reached for a moment forgets what it was given."""
 TOLD_SECONDS = 1.0
@@ -70,31 +67,12 @@ def open_cluster(address: str, unfinished: Unfinished) -> Iterator[Cluster]:
     with unfinished.held(), unfinished.shared_folder() as folder:
         lease = Lease(_absolute(folder / "lease"), uuid.uuid4().hex)
         lease.path.write_text(lease.text, encoding="utf-8")
-        client = _connect(address)
+        workers = Workers.connect(address)
         try:
-            yield Cluster(address, client, lease)
+            yield Cluster(workers, lease)
         finally:
             lease.path.unlink(missing_ok=True)  # first, so that workers stop
-            with suppress(Exception):  # the scheduler may be gone
-                client.close(timeout=CONNECT_SECONDS)
-
-
-def _connect(address: str) -> Client:
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise InputError(f"a cluster needs the library distributed: {INSTALL}") from error
-    try:
-        return Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError, RuntimeError, TypeError) as error:
-        raise InputError(
-            f"no scheduler answers at {address} ({reason(error)}). Start one with: dask scheduler, and give the "
-            "address that it tells."
-        ) from None
-
-
-class _ForgottenError(InputError):
-    """A scheduler that still answers has forgotten a task."""
+            workers.close()
 
 
 @dataclass
@@ -112,13 +90,13 @@ class _Run:
     """A prediction under way: what is finished of it, and what the user was told, by time point."""
 
     def __init__(self, unfinished: Unfinished, notices: dict[int, list[str]]) -> None:
-        self.notices, self.plans, self.total, self.clock = notices, dict[int, _Plan](), 0, Clock()
+        self.notices, self.plans, self.total, self.clock = notices, dict[int, ClusterPlan](), 0, Clock()
         self._unfinished, self._done = unfinished, 0
         # What was finished since it was noted last.
         self._tiles, self._boxes = Counter[int](), defaultdict[int, dict[str, WrittenBox]](dict)
         self._unneeded: list[Path] = []
 
-    def begin(self, plans: dict[int, _Plan], tiles: int) -> None:
+    def begin(self, plans: dict[int, ClusterPlan], tiles: int) -> None:
         """So many tiles are missing."""
         self.plans, self.total, self._done = plans, tiles, 0
 
@@ -161,18 +139,16 @@ class Cluster:
 
     Parameters
     ----------
-    address : str
-        Of the scheduler.
-    client : Client
-        The connection to it.
+    workers : Workers
+        Those of a scheduler.
     lease : Lease
         By which workers know that they are wanted; it lies in a folder for what they need.
     """
 
-    def __init__(self, address: str, client: Client, lease: Lease) -> None:
-        self._address, self._client, self._lease = address, client, lease
+    def __init__(self, workers: Workers, lease: Lease) -> None:
+        self._workers, self._lease = workers, lease
         self._folder = lease.path.parent
-        self._workers = 0
+        self._count = 0
 
     # Preparing
 
@@ -182,18 +158,19 @@ class Cluster:
         stacks: list[Volume] = []
         for index, volume in enumerate(volumes):
             stacks.append((yield from self._in_file(volume, index, stop)))
-        yield from self._wait_for_workers(stop)
+        yield from self._workers.wait_for_one(stop)
         data = stacks[0].data
         assert isinstance(data, StackInFile)
-        device, precision = self._meet_workers(data.choice.path, config)
+        device, precision = self._workers.meet(data.choice.path, self._lease, config)
         settings = config.changed(
             scheduler=None, model=str(self._copy_model(config.model)), device=device, precision=precision
         )
         pending = {
-            self._submit(tasks.prepare_stack, stack, settings, self._lease): time for time, stack in enumerate(stacks)
+            self._workers.submit(tasks.prepare_stack, stack, settings, self._lease): time
+            for time, stack in enumerate(stacks)
         }
         usable, faults, done, last = dict[int, Prepared](), dict[int, NoImageError](), 0, 0.0
-        for item in self._finished(pending, stop):
+        for item in self._workers.finished(pending, stop):
             if monotonic() - last >= TOLD_SECONDS:
                 last = monotonic()
                 yield Progress(done, len(stacks), "reading the stack")
@@ -228,54 +205,6 @@ class Cluster:
             raise InputError(f"cannot write {copy}: {reason(error)}. {MAKE_ROOM}") from None
         return copy
 
-    def _wait_for_workers(self, stop: Stop) -> Job[None]:
-        is_told = False
-        while not self._count_workers():
-            if stop():
-                raise StoppedError
-            if not is_told:
-                yield Notice(
-                    f"The scheduler {self._address} has no worker yet: waiting for one. Start it with: "
-                    f"dask worker {self._address}"
-                )
-                is_told = True
-            sleep(TOLD_SECONDS)
-            yield Progress(0, 1, "waiting for a worker")
-
-    def _count_workers(self) -> int:
-        try:
-            return len(self._client.nthreads())
-        except Exception as error:  # of many kinds, all of the connection
-            raise self._lost() from error
-
-    def _meet_workers(self, stack: Path, config: PredictConfig) -> tuple[Any, Any]:
-        """Device and precision of the workers; InputError if one of them cannot do what is asked."""
-        ask = _introduction(str(stack), str(self._lease.path), self._lease.text, config.device, config.precision)
-        try:
-            answers: dict[str, Any] = self._client.run(ask, on_error="return")
-        except Exception as error:
-            raise self._lost() from error
-        kinds = dict[tuple[str, str], str]()
-        for worker, answer in answers.items():
-            if isinstance(answer, BaseException):
-                answer = {"problem": reason(answer) if isinstance(answer, Exception) else str(answer)}
-            problem, own = answer["problem"], version("napari-deep3d")
-            if not problem and answer["version"] != own:
-                problem = f"it has napari-deep3d {answer['version']}, and here is {own}. Install the same everywhere"
-            if problem:
-                raise InputError(
-                    f"the worker {worker} cannot be used: {problem.rstrip('.')}. Every worker needs this version of "
-                    "napari-deep3d, and the folders of the stack and of the result under the same names as here."
-                )
-            kinds[answer["device"], answer["precision"]] = worker
-        if len(kinds) > 1:
-            told = "; ".join(f"{worker}: {device}, {precision}" for (device, precision), worker in kinds.items())
-            raise InputError(
-                f"the workers compute in different ways ({told}); all must in the same. Choose device and precision "
-                "(--device cpu, --precision float32), or use workers of one kind."
-            )
-        return next(iter(kinds))
-
     # Predicting
 
     def predict(
@@ -295,7 +224,7 @@ class Cluster:
             except StoppedError:
                 is_stopped = True
                 break
-            except _ForgottenError:
+            except ForgottenError:
                 if attempt == MOST_ATTEMPTS:
                     raise
         unfinished.check_there()
@@ -316,10 +245,10 @@ class Cluster:
         try:
             plans = self._submit_all(series, files, unfinished, pending)
             run.begin(plans, sum(step.tiles for step in pending.values()))
-            self._workers = self._count_workers()
+            self._count = self._workers.count()
             yield run.clock.progress(0, 1, "measuring the stack")
             last = monotonic()
-            for item in self._finished(pending, stop):
+            for item in self._workers.finished(pending, stop):
                 if item is not None:
                     yield from run.take(*item)
                 if monotonic() - last >= TOLD_SECONDS:
@@ -327,20 +256,19 @@ class Cluster:
                     run.note()
                     unfinished.check_there()
                     yield from self._tell_of_workers()
-                    yield from run.tell(self._workers)
+                    yield from run.tell(self._count)
             yield from self._tell_of_workers()
         finally:
-            with suppress(Exception):  # the scheduler may be gone
-                self._client.cancel(list(pending))
+            self._workers.cancel(list(pending))
             run.note()
             for time, plan in run.plans.items():  # with tiles that were finished, and not looked at
                 unfinished.set_tiles(time, plan.tiles_done)
 
     def _tell_of_workers(self) -> Iterator[Notice]:
-        before, self._workers = self._workers, self._count_workers()
-        if self._workers < before:
+        before, self._count = self._count, self._workers.count()
+        if self._count < before:
             yield Notice(
-                f"A worker was lost, {self._workers} {'is' if self._workers == 1 else 'are'} left; what it was at is "
+                f"A worker was lost, {self._count} {'is' if self._count == 1 else 'are'} left; what it was at is "
                 "computed again."
             )
 
@@ -350,9 +278,9 @@ class Cluster:
         files: Sequence[StackWriter],
         unfinished: Unfinished,
         pending: dict[Future, _Step],
-    ) -> dict[int, _Plan]:
+    ) -> dict[int, ClusterPlan]:
         """Hand in what is missing of all time points."""
-        plans = dict[int, _Plan]()
+        plans = dict[int, ClusterPlan]()
         pyramid = files[0].data
         assert isinstance(pyramid, Pyramid)  # only OME-Zarr is written by workers
         shapes = [pyramid.level_shape(level)[-3:] for level in range(pyramid.n_levels)]
@@ -360,22 +288,22 @@ class Cluster:
         for time, prepared in series.usable.items():
             at = time if len(pyramid.shape) == 4 else None
             work = Work(prepared, _absolute(unfinished.tiles_folder) / str(time), paths, at, self._lease)
-            plans[time] = _Plan(work, shapes, set(unfinished.written(time)))
+            plans[time] = ClusterPlan(work, shapes, set(unfinished.written(time)))
         together = ceil(sum(len(plan.missing) for plan in plans.values()) / MOST_TASKS)
         for time, plan in plans.items():
             unfinished.set_tiles(time, plan.tiles_done)
             self._submit_stack(time, plan, together, pending)
         return plans
 
-    def _submit_stack(self, time: int, plan: _Plan, together: int, pending: dict[Future, _Step]) -> None:
-        shared = self._submit(tasks.given, plan.work)
+    def _submit_stack(self, time: int, plan: ClusterPlan, together: int, pending: dict[Future, _Step]) -> None:
+        shared = self._workers.submit(tasks.given, plan.work)
         ready: dict[int, Future] = {}
         if plan.missing:
-            measured = self._submit(tasks.measure, shared)
+            measured = self._workers.submit(tasks.measure, shared)
             pending[measured] = _Step(time)
             for start in range(0, len(plan.missing), together):
                 numbers = plan.missing[start : start + together]
-                future = self._submit(tasks.predict_tiles, shared, numbers, measured)
+                future = self._workers.submit(tasks.predict_tiles, shared, numbers, measured)
                 pending[future] = _Step(time, tiles=len(numbers))
                 ready |= dict.fromkeys(numbers, future)
         finer: dict[int, Future] = {}
@@ -390,104 +318,10 @@ class Cluster:
                     if level == 0
                     else {finer[n] for n in sources if n in finer}
                 )
-                future = self._submit(tasks.write_box, shared, level, number, list(after), priority=1)
+                future = self._workers.submit(tasks.write_box, shared, level, number, list(after), priority=1)
                 pending[future] = _Step(time, level=level, number=number, box=box)
                 written[number] = future
             finer = written
-
-    # Tasks
-
-    def _submit(self, function: Callable[..., Any], *arguments: Any, priority: int = 0) -> Future:
-        name = f"{function.__name__}-{uuid.uuid4().hex}"
-        return self._client.submit(function, *arguments, key=name, priority=priority, pure=False)
-
-    def _finished(self, pending: dict[Future, Any], stop: Stop) -> Iterator[tuple[Any, Any] | None]:
-        """Take tasks out as they are finished: what they stand for and what they gave; None between two looks."""
-        while pending:
-            if stop():
-                raise StoppedError
-            for future in [future for future in pending if future.done()]:
-                step = pending[future]
-                found = self._result(future)
-                del pending[future]
-                yield step, found
-            if pending:
-                sleep(LOOK_SECONDS)
-                yield None
-
-    def _result(self, future: Future) -> Any:
-        from distributed import CancelledError, KilledWorker
-        from distributed.comm import CommClosedError
-
-        try:
-            return future.result(timeout=CONNECT_SECONDS)
-        except KilledWorker:
-            raise InputError(
-                "workers were lost again and again at the same part; most often their memory did not suffice. Give "
-                "them more, or name less than they have (--memory 2GB)."
-            ) from None
-        except ImportError as error:
-            raise InputError(
-                f"a worker misses a part of napari-deep3d: {error}. Install the same everywhere."
-            ) from None
-        except (CancelledError, CommClosedError, TimeoutError) as error:
-            self._count_workers()  # fails if the scheduler is gone
-            raise _ForgottenError(
-                f"the scheduler {self._address} has forgotten what it was given. See that the network to it holds."
-            ) from error
-
-    def _lost(self) -> InputError:
-        return InputError(
-            f"the scheduler {self._address} does not answer any more. See that it runs, and that the network reaches "
-            "it."
-        )
-
-
-class _Plan:
-    """What is missing of a stack: of ``shapes`` are the levels of its files, the finest first."""
-
-    def __init__(self, work: Work, shapes: Sequence[Sequence[int]], written: set[str]) -> None:
-        self.work, self.shapes, self.written = work, shapes, written
-        self.tiles_of: list[list[int]] = [[] for _ in boxes(shapes[0])]
-        self._users: Counter[int] = Counter()
-        offset = work.prepared.region.start
-        order = dict[int, tuple[int, int, int]]()
-        for number, tile in enumerate(work.prepared.plan.layout):
-            z, y, x = tile.index
-            order[number] = y, x, z  # column by column, so that boxes can be written early
-            for index in touched(tile.write.shifted(offset), shapes[0]):
-                self.tiles_of[index].append(number)
-                self._users[number] += f"0/{index}" not in written
-        self._tiles = sorted(order, key=order.__getitem__)
-        self.missing = self._find_missing()
-
-    def _find_missing(self) -> list[int]:
-        return [n for n in self._tiles if self._users[n] and not self.work.tile(n).exists()]
-
-    @property
-    def tiles_done(self) -> int:
-        """Number of tiles that are computed, whether they are in the files already or not."""
-        return len(self._tiles) - len(self._find_missing())
-
-    def finer_of(self, level: int, box: Box) -> list[int]:
-        """Numbers of the boxes of the finer level that a box of a level is the mean of."""
-        finer, shape = self.shapes[level - 1], self.shapes[level]
-        factors = [1 if n == m else 2 for n, m in zip(finer, shape, strict=True)]
-        start = [part.start * f for part, f in zip(box, factors, strict=True)]
-        stop = [min(part.stop * f, n) for part, f, n in zip(box, factors, finer, strict=True)]
-        return touched(Box.spanning(start, stop), finer)
-
-    def tiles_within(self, number: int) -> list[Path]:
-        """Files of tiles that nobody needs any more, after one more box was written."""
-        self._users.subtract(self.tiles_of[number])
-        return [self.work.tile(tile) for tile in self.tiles_of[number] if not self._users[tile]]
-
-
-def touched(box: Box, shape: Sequence[int]) -> list[int]:
-    """Numbers of the boxes, of those that a level of ``shape`` is written in, that a box reaches into."""
-    counts = [-(-n // step) for n, step in zip(shape, tasks.BOX_SHAPE, strict=True)]
-    ranges = [range(s.start // step, -(-s.stop // step)) for s, step in zip(box, tasks.BOX_SHAPE, strict=True)]
-    return [(z * counts[1] + y) * counts[2] + x for z, y, x in product(*ranges)]
 
 
 def _summary(prepared: Prepared, unfinished: Unfinished, time: int, is_stopped: bool) -> Any:
@@ -500,21 +334,6 @@ def _summary(prepared: Prepared, unfinished: Unfinished, time: int, is_stopped: 
         mismatch = sqrt(sums.squared_difference / sums.overlapping) / deviation if deviation else 0.0
     spread = sums.uncertainty / prepared.image_voxels if prepared.config.uncertainty else None
     return TilingSummary(unfinished.done(time), mismatch, spread, is_stopped)
-
-
-def _introduction(stack: str, lease: str, text: str, device: str, precision: str) -> Callable[[], dict[str, str]]:
-    """What a worker is to run to introduce itself; sent as it stands here, so that it needs no package to be read."""
-
-    def introduction() -> dict[str, str]:
-        from pathlib import Path
-
-        try:
-            from napari_deep3d.jobs.predict_cluster_tasks import Lease, introduce
-        except ImportError as error:
-            return {"problem": f"it has no napari-deep3d, or another one ({error})"}
-        return introduce(Path(stack), Lease(Path(lease), text), device, precision)
-
-    return introduction
 
 
 def _absolute(path: Path) -> Path:

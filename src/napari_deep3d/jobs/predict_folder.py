@@ -33,6 +33,7 @@ from napari_deep3d.jobs.predict_folder_record import TABLE, Made, Record, Source
 
 OVERWRITE_HINT = "Allow it with --overwrite to make them anew."
 REPORTED: tuple[RowState, ...] = ("done", "skipped", "outdated", "failed")
+CLUSTER_SUFFIX: ResultSuffix = ".ome.zarr"
 NOTHING_KEPT = "ended before anything of it was finished"
 STACK_ENDINGS = (".tif", ".tiff", ".zarr")
 """Of an output that is one stack, not a folder of them."""
@@ -150,6 +151,11 @@ def predict_folder(
     _check_folders(source, target)
     if suffix not in get_args(ResultSuffix):
         raise InputError(f"suffix is {suffix!r}; {' and '.join(get_args(ResultSuffix))} are allowed. Give one of them.")
+    if config.scheduler is not None and suffix != CLUSTER_SUFFIX:
+        raise InputError(
+            f"the workers of {config.scheduler} cannot write {suffix}: several computers write only OME-Zarr together. "
+            "Choose OME-Zarr for the results (--format zarr), or leave the cluster out."
+        )
     clock, settings = Clock(), settings_of(config, wanted)
     # 1. What there is to do.
     items = yield from find_items(source, target, wanted, config, suffix, stop)
