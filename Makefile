@@ -21,7 +21,7 @@ CHOOSING_SAMPLES = --from data/real/choosing/pollen.ome.tif --from data/real/cho
 TEST_SAMPLES = --from data/real/testing/fly_neuron.ome.tif --from data/real/testing/cortex_neurons.ome.tif
 # configs/study begins from the second model: git show 5a47520:src/napari_deep3d/models/generalist.safetensors > data/second.safetensors
 
-.PHONY: demo test check docs examples setup system lint types layers plugin pytest samples model model-pairs gpu has-gpu settings study unseen foreign adapt widening held-out tiles registration training results figures clean
+.PHONY: demo test check docs examples setup system lint types layers plugin pytest samples model model-pairs gpu has-gpu settings study unseen foreign adapt widening held-out tiles peers registration training results figures clean
 
 demo: setup
 	$(BIN)/napari-deep3d demo
@@ -177,7 +177,7 @@ held-out: setup
 	$(BIN)/python -m benchmarks.generalisation.held_out_kinds --steps 3000 --bounds configs/held-out/before.toml --test-bounds configs/simulate/sharper.toml
 	$(BIN)/python -m benchmarks.generalisation.held_out_kinds --steps 3000 --bounds configs/simulate/sharper.toml --table $(RESULTS)/held_out_kinds.csv
 
-# Tiles and speed of a prediction; after make model and make unseen.
+# Tiles of a prediction; after make model and make unseen.
 tiles: setup
 	$(BIN)/python -m pip install --quiet $(CONSTRAINTS) -e '.[test,benchmark]'
 	$(BIN)/python -m benchmarks.prediction.turns data/test --table $(RESULTS)/turns.csv
@@ -185,14 +185,21 @@ tiles: setup
 	$(BIN)/python -m benchmarks.prediction.borders --table $(RESULTS)/borders.csv
 	$(BIN)/python -m benchmarks.prediction.tiling data/usual --only-model generalist --stacks 1 --table $(RESULTS)/tile_norms_bundled.csv
 	$(BIN)/python -m benchmarks.prediction.tiling data/usual --table $(RESULTS)/tile_norms_published.csv
+
+# Seconds and memory beside other programs, those that cannot live here in environments of their own (half an hour on
+# two cores, and some gigabytes to install); begun again, it goes on where it was.
+peers: setup
+	$(BIN)/python -m pip install --quiet $(CONSTRAINTS) -e '.[test,benchmark]'
+	$(BIN)/python -m benchmarks.peers.environments
+	$(BIN)/python -m benchmarks.peers --tables $(RESULTS) --figure docs/images/peers.png
 	$(BIN)/python -m benchmarks.prediction.speed --table $(RESULTS)/prediction_speed.csv
 	$(BIN)/python -m benchmarks.prediction.field --table $(RESULTS)/field.csv
+	$(BIN)/python -m benchmarks.training.speed --table $(RESULTS)/training_speed.csv
 
 registration: setup
 	$(BIN)/python -m benchmarks.registration.confidence
 	$(BIN)/python -m benchmarks.registration.accuracy --tables $(RESULTS)
 	$(BIN)/python -m benchmarks.registration.borders --table $(RESULTS)/registration_borders.csv
-	$(BIN)/python -m benchmarks.registration.speed --table $(RESULTS)/registration_speed.csv
 
 training: setup
 	$(BIN)/napari-deep3d simulate -o data/ablation-train --pairs 40 --shape 64,128,128 --seed 41 --from $(CONFOCAL_SAMPLE)
@@ -200,7 +207,6 @@ training: setup
 	$(BIN)/python -m benchmarks.training.ablation data/ablation-train data/ablation-test --table $(RESULTS)/ablation.csv
 	$(BIN)/python -m benchmarks.training.finetune --table $(RESULTS)/finetune.csv
 	$(BIN)/python -m benchmarks.training.grid_frames --table $(RESULTS)/grid_frames.csv
-	$(BIN)/python -m benchmarks.training.speed --table $(RESULTS)/training_speed.csv
 	$(BIN)/python -m benchmarks.training.kill_resume
 
 # Pictures of the docs; those of the window need a screen.

@@ -6,6 +6,7 @@ from benchmarks.common.tables import Row, side_by_side
 from benchmarks.generalisation.depth import COLUMNS as DEPTH
 from benchmarks.generalisation.held_out_kinds import COLUMNS as HELD_OUT_KINDS
 from benchmarks.generalisation.registration import COLUMNS as FOREIGN_REGISTRATION
+from tools.results.peers import PEERS
 from tools.results.study import MEASURED
 from tools.results.table import DATA, Change, Table
 
@@ -97,6 +98,8 @@ REGISTRATION = {
 HELD_OUT = {"step": "{step}", "RMSE": "{validation_rmse:.4f}", "SSIM": "{validation_ssim:.3f}"}
 BORDER = "{{{0} untouched:.3f}}; {{{0} before:.3f}}, **{{{0} after:.3f}}**"
 SPREAD = "{{{0}:.3f}} ± {{{0}_spread:.3f}}"
+BESIDE = MEASURED | PEERS
+"""Tables whose columns are said in files of their own."""
 
 TABLES = {
     "nucleus": Table(
@@ -263,10 +266,10 @@ TABLES = {
         {
             "": "{method}",
             "Mvoxel/s": "{mvoxel_per_second:.2f}",
-            "of MONAI's": "{times_monai:.1f}",
             "of the matrix product's rate": "{share_of_peak:.0%}",
             "which is, GFLOP/s": "{peak_gflops:.0f}",
         },
+        lambda rows: [row for row in rows if row["share_of_peak"]],
     ),
     "field": Table(
         "field.csv",
@@ -312,17 +315,6 @@ TABLES = {
             "its confidence": "{after confidence}",
         },
         bold=["none"],
-    ),
-    "registration-speed": Table(
-        "registration_speed.csv",
-        {
-            "stack": "{stack}",
-            "ours, s": "{ours seconds:.1f}",
-            "ours, GB": "{ours peak_gb:.1f}",
-            "scikit-image, s": "{scikit-image seconds:.1f}",
-            "scikit-image, GB": "{scikit-image peak_gb:.1f}",
-        },
-        by("stack", "program"),
     ),
     "novelty": Table(
         "novelty.csv",
@@ -439,5 +431,5 @@ TABLES = {
             "memory, GB": "{memory_gb:.1f}",
         },
     ),
-} | MEASURED
+} | BESIDE
 """The tables by the name that a page gives their place."""
