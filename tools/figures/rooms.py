@@ -27,7 +27,7 @@ FLOORS = (
         "the window and the commands",
         ("gui", "gui.predict", "gui.register", "gui.train", "gui.compare", "gui.shared", "cli"),
     ),
-    ("the doors", ("",)),
+    ("the doors", ("", "api")),
     ("jobs: events out, a result at the end", ("jobs",)),
     ("torch; file formats", ("nn", "io")),
     ("numpy, scipy, scikit-image", ("core", "core.simulation", "core.registration", "core.novelty", "core.evaluation")),
