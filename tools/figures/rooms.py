@@ -30,7 +30,18 @@ FLOORS = (
     ("the doors", ("", "api")),
     ("jobs: events out, a result at the end", ("jobs",)),
     ("torch; file formats", ("nn", "io")),
-    ("numpy, scipy, scikit-image", ("core", "core.simulation", "core.registration", "core.novelty", "core.evaluation")),
+    (
+        "numpy, scipy, scikit-image",
+        (
+            "core",
+            "core.simulation",
+            "core.registration",
+            "core.structured_light",
+            "core.no_data",
+            "core.novelty",
+            "core.evaluation",
+        ),
+    ),
 )
 """The layers from above, and the rooms on each."""
 INSIDE = ("core.simulation.samples", "core.config")
