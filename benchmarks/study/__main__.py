@@ -7,9 +7,9 @@ Usage: python -m benchmarks.study [--parts NAME ...] [--seeds 0 1 2] [--cores 2]
 
 Parts: scores (test RMSE and SSIM); planes (every 2nd and 4th plane, Fig. 9); samples (other samples and haze); depth
 (Fig. 1, 5); networks (3D, 2D, DeepZ+, Fig. 6); losses (Fig. 7); registered (Fig. 8, trainings); registration (Fig. 8,
-errors); deconvolution; care (CAREamics, in an environment of its own, which care_venv makes); curves, settling (when
-the GAN settles); pictures (Fig. 1, 3, 5 to 7: reports in FOLDER/pictures, sheets in --images). Last come the orders
-that the paper claims, from all tables that are there.
+errors); deconvolution; rln (weights to download); care (CAREamics, in an environment of its own, which care_venv
+makes); curves, settling (when the GAN settles); pictures (Fig. 1, 3, 5 to 7: reports in FOLDER/pictures, sheets in
+--images). Last come the orders that the paper claims, from all tables that are there.
 
 Pairs, trainings, answers and scores are kept in FOLDER by what they depend on; a training that was ended goes on where
 it was. So the command may be ended and given again, also with more parts or seeds. --cores says how many trainings and
@@ -23,7 +23,7 @@ import os
 from pathlib import Path
 
 from benchmarks.common.tables import write_rows
-from benchmarks.study import answers, by_depth, care, pictures, registration_error, settling
+from benchmarks.study import answers, by_depth, care, pictures, registration_error, rln, settling
 from benchmarks.study.estimate import estimated
 from benchmarks.study.orders import orders
 from benchmarks.study.scoring import score_all
@@ -32,7 +32,9 @@ from benchmarks.study.store import Store
 from benchmarks.study.study import Part, Study
 from benchmarks.study.trainings import Training, make_all
 
-PARTS: dict[str, Part] = answers.PARTS | by_depth.PARTS | registration_error.PARTS | settling.PARTS | care.PARTS
+PARTS: dict[str, Part] = (
+    answers.PARTS | by_depth.PARTS | registration_error.PARTS | settling.PARTS | care.PARTS | rln.PARTS
+)
 PICTURES = "pictures"
 KEY = ("method", "seed", "planes", "sample", "pair", "depth_um", "step")
 """Columns that tell rows apart: rows of other seeds stay in a table."""
