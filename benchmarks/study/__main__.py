@@ -8,7 +8,7 @@ Usage: python -m benchmarks.study [--parts NAME ...] [--seeds 0 1 2] [--cores 2]
 Parts: scores (test RMSE and SSIM); planes (every 2nd and 4th plane, Fig. 9); samples (other samples and haze); depth
 (Fig. 1, 5); networks (3D, 2D, DeepZ+, Fig. 6); losses (Fig. 7); registered (Fig. 8, trainings); registration (Fig. 8,
 errors); deconvolution; rln (weights to download); care (CAREamics, in an environment of its own, which care_venv
-makes); curves, settling (when the GAN settles); pictures (Fig. 1, 3, 5 to 7: reports in FOLDER/pictures, sheets in
+makes); curves, settling (when the GAN settles); pictures (Fig. 1, 3, 5 to 8: reports in FOLDER/pictures, sheets in
 --images). Last come the orders that the paper claims, from all tables that are there.
 
 Pairs, trainings, answers and scores are kept in FOLDER by what they depend on; a training that was ended goes on where

@@ -1,7 +1,7 @@
-"""Pictures of the test pair with the most and with the least in it (Fig. 3, 6), curves and spectra (Fig. 1, 5 to 7).
+"""The study's pictures: test pairs (Fig. 3, 6), curves and spectra (Fig. 1, 5 to 7), registration (Fig. 8).
 
-For each of both pairs a sheet of all networks, and the program's own report of the bundled model and of the base
-training. Trainings are those of the first seed.
+Of the test pairs the one with the most and the one with the least in it: for each a sheet of all networks, and the
+program's own report of the bundled model and of the base training. Trainings are those of the first seed.
 """
 
 from __future__ import annotations
@@ -13,15 +13,19 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.common.scores import scaled
-from benchmarks.study import by_depth
+from benchmarks.registration.accuracy import register_volumes
+from benchmarks.study import by_depth, registration_error
 from benchmarks.study.methods import Itself, Method, Model, stack
 from benchmarks.study.pairs import TEST, test_pairs
 from benchmarks.study.scoring import mean_by_depth
-from benchmarks.study.sheets import DEPTH_LABELS, ByDepth, Shown, draw_curves, draw_sections
+from benchmarks.study.sheets import DEPTH_LABELS, ByDepth, Shown, draw_curves, draw_registration, draw_sections
+from benchmarks.study.size import CONFIGS
 from benchmarks.study.study import BUNDLED, WIDE_FIELD, Study
 from benchmarks.study.trainings import BASE, Training
 from napari_deep3d import evaluate
-from napari_deep3d.core import FloatArray, Spacing
+from napari_deep3d.core import FloatArray, Spacing, merge, read_toml
+from napari_deep3d.core.registration.result import Curve
+from napari_deep3d.core.simulation.scene import SceneBounds
 from napari_deep3d.io import write_stack
 from napari_deep3d.jobs.pairs import CONFOCAL, WIDEFIELD, PairsFolder
 
@@ -68,10 +72,12 @@ class TestPair:
 
 
 def write(study: Study, reports: Path, images: Path) -> list[Path]:
-    """Write reports to one folder, and to another the sheets that the documentation shows, which need trainings."""
+    """Write reports to one folder, and to another the sheets that the documentation shows; most need trainings."""
     reports.mkdir(parents=True, exist_ok=True)
     chosen = _chosen(study)
     written = [pair.report(reports, title) for pair in chosen for title in (BUNDLED, *[BASE][: len(study.seeds)])]
+    curves = {sample: _curves(study, sample) for sample in registration_error.SAMPLES}
+    written.append(draw_registration(images / "paper_registration.png", registration_error.rows(study), curves))
     if not study.seeds:
         return written
     for pair in chosen:
@@ -83,6 +89,20 @@ def write(study: Study, reports: Path, images: Path) -> list[Path]:
     losses, networks = ([measured[t] for t in (WIDE_FIELD, *ts, CONFOCAL)] for ts in (LOSSES, NETWORKS))
     written.append(draw_curves(images / "paper_curves.png", _by_depth(study, chosen[0]), losses, networks))
     return written
+
+
+def _curves(study: Study, sample: str) -> dict[str, Curve]:
+    """Of the first pair: PSF and cross-correlation along z around the true shift."""
+    bounds = merge(SceneBounds, read_toml(CONFIGS / "tissue.toml"))
+    pair = registration_error.pair_of(sample, 0, study.size.registration_shape, bounds)
+    true_um = pair.shift_voxels[0] * pair.widefield.require_spacing_um()[0]
+    found = {
+        "PSF": register_volumes(pair.confocal, pair.widefield, method="psf"),
+        "cross-correlation": register_volumes(pair.confocal, pair.widefield, method="plain-cross-correlation"),
+    }
+    maps = {"PSF": found["PSF"].psf, "cross-correlation": found["cross-correlation"].plain_correlation}
+    along_z = {name: shifts.profile(0, found[name].shift_um) for name, shifts in maps.items()}
+    return {name: Curve(curve.shift_um - true_um, curve.values) for name, curve in along_z.items()}
 
 
 def _chosen(study: Study) -> list[TestPair]:

@@ -1,4 +1,4 @@
-"""Sheets of the study: sections and differences of a test pair (Fig. 3, 6), curves and spectra (Fig. 1, 5, 6, 7)."""
+"""Sheets of the study: sections and differences of a test pair (Fig. 3, 6), curves, spectra, and registration."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ import numpy as np
 import scipy.ndimage as ndi
 
 from benchmarks.common.scores import scaled
+from benchmarks.common.tables import Row
 from benchmarks.study.study import BUNDLED, WIDE_FIELD
 from benchmarks.study.trainings import BASE
 from napari_deep3d import evaluate
 from napari_deep3d.core import DoubleArray, FloatArray, Shape, Spacing, zyx
 from napari_deep3d.core.evaluation.profile import line_profile
 from napari_deep3d.core.evaluation.spectrum import AxialSpectrum
+from napari_deep3d.core.registration.result import Curve
 from napari_deep3d.jobs.evaluate import PREDICTION, StackEvaluation
 from napari_deep3d.jobs.figures import new_figure, show_section
 from napari_deep3d.jobs.pairs import CONFOCAL
@@ -45,6 +47,7 @@ DEPTH_LABELS = {
 }
 ByDepth = Mapping[str, Mapping[str, DoubleArray]]
 """Of each stack by its title: ``z_um`` and the values of `DEPTH_LABELS` in each plane."""
+REGISTRATION_COLOURS = {"PSF": "#0072b2", "cross-correlation": "#e69f00"}
 SHELL = 1e-4
 """Of the largest power: what is above is inside the outline of a 3D spectrum."""
 
@@ -123,6 +126,36 @@ def draw_curves(path: Path, by_depth: ByDepth, losses: Sequence[Shown], networks
     axes[0, 2].legend(fontsize=8)
     axes[1, 0].legend(fontsize=8)
     axes[1, 2].legend(*axes[1, 1].get_legend_handles_labels(), loc="center left", fontsize=9)
+    return _save(figure, path)
+
+
+def draw_registration(path: Path, rows: Sequence[Row], curves: Mapping[str, Mapping[str, Curve]]) -> Path:
+    """Draw errors along z of all pairs, and for one of each sample the curves that the shift is told by (Fig. 8).
+
+    ``rows`` as of `registration_error.rows`; ``curves`` along z, around the true shift, by sample and method.
+    """
+    figure = new_figure(11, 3.4)
+    axes = figure.subplots(1, 1 + len(curves))
+    places = [(sample, method) for sample in curves for method in curves[sample]]
+    for place, (sample, method) in enumerate(places):
+        errors = [float(row["z_um"]) for row in rows if (row["sample"], row["method"]) == (sample, method)]
+        aside = np.linspace(-0.25, 0.25, len(errors))
+        axes[0].plot(place + aside, errors, ".", color=REGISTRATION_COLOURS[method])
+        axes[0].plot([place - 0.35, place + 0.35], [np.median(errors)] * 2, color="black")
+    labels = [f"{sample},\n{method}" for sample, method in places]
+    axes[0].set_xticks(range(len(places)), labels, fontsize=7)
+    axes[0].set_ylabel("error along z (um); line: median", fontsize=9)
+    axes[0].set_yscale("symlog", linthresh=0.1)
+    axes[0].set_ylim(bottom=0)
+    for axis, (sample, by_method) in zip(axes[1:], curves.items(), strict=True):
+        for method, curve in by_method.items():
+            axis.plot(curve.shift_um, curve.values, color=REGISTRATION_COLOURS[method], label=method)
+        axis.axvline(0, color="black", linewidth=0.7, linestyle=":")
+        axis.set_title(f"{sample} sample", fontsize=10)
+        axis.set_xlabel("shift along z from the true one (um)", fontsize=9)
+        axis.legend(fontsize=8)
+    for axis in axes:
+        axis.tick_params(axis="y", labelsize=8)
     return _save(figure, path)
 
 
