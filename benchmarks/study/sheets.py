@@ -147,6 +147,7 @@ def draw_registration(path: Path, rows: Sequence[Row], curves: Mapping[str, Mapp
     axes[0].set_ylabel("error along z (um); line: median", fontsize=9)
     axes[0].set_yscale("symlog", linthresh=0.1)
     axes[0].set_ylim(bottom=0)
+    axes[0].yaxis.set_major_formatter("{x:g}")
     for axis, (sample, by_method) in zip(axes[1:], curves.items(), strict=True):
         for method, curve in by_method.items():
             axis.plot(curve.shift_um, curve.values, color=REGISTRATION_COLOURS[method], label=method)
