@@ -23,7 +23,7 @@ def folder(tmp_path: Path, stack: NDArray[np.uint16]) -> Path:
     for number in range(17):
         write_stack(made / f"cell{number:02}.tif", np.roll(stack, number, 2)[:8, 8:24, 4:20], SPACING_UM)
     write_stack(made / "blank.tif", np.zeros((8, 16, 16), np.uint16), SPACING_UM)
-    (made / "cut.tif").write_bytes((made / "cell00.tif").read_bytes()[:3000])
+    (made / "cut_off.tif").write_bytes((made / "cell00.tif").read_bytes()[:3000])
     (made / "text.tif").write_text("Z,Y,X\n1,2,3\n")
     (made / "notes.txt").write_text("no stack")
     return made
@@ -39,7 +39,7 @@ def test_twenty_files_of_which_three_are_bad(run: Run, folder: Path, tiny_model:
     assert {name: told[name] for name in counts} == counts
     assert told["output"] == str(output)
     bad = {row["file"]: row["reason"] for row in told["summary"] if row["state"] == "failed"}
-    assert list(bad) == ["blank.tif", "cut.tif", "text.tif"]
+    assert list(bad) == ["blank.tif", "cut_off.tif", "text.tif"]
     assert all(reason in done.err for reason in bad.values())
     assert "stack 18 of 18" in done.err
     assert "1 other file is passed over (.txt)" in done.err
@@ -51,9 +51,9 @@ def test_twenty_files_of_which_three_are_bad(run: Run, folder: Path, tiny_model:
     again = run(*words)
     assert again.code == 2
     assert "stacks: 17 skipped, 3 failed" in again.out
-    assert "cut.tif: failed: cut.tif is cut off" in again.out
+    assert "cut_off.tif: failed: cut_off.tif is cut off" in again.out
     assert (contents(output), {path: path.stat().st_mtime_ns for path in [output, *output.iterdir()]}) == before
-    for name in ("blank", "cut", "text"):
+    for name in ("blank", "cut_off", "text"):
         (folder / f"{name}.tif").unlink()
     assert run(*words).code == 0
     other = run(*words, "--deepest", "first")

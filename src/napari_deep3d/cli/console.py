@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from types import FrameType
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import typer
 from rich.console import Console
@@ -86,6 +86,22 @@ def report(values: Mapping[str, object], as_json: bool) -> None:
         return
     for name, value in values.items():
         print(f"{name.replace('_', ' ')}: {_for_people(value)}")  # noqa: T201
+
+
+class Outcome(Protocol):
+    """What came of files: for JSON, and a line for each, by its name."""
+
+    def report(self) -> Mapping[str, object]: ...  # noqa: D102
+    def lines(self) -> Mapping[str, object]: ...  # noqa: D102
+
+
+def report_files(outcome: Outcome, as_json: bool) -> None:
+    """As :func:`report`, of files: their names stay as they are."""
+    if as_json:
+        report(outcome.report(), as_json)
+        return
+    for name, value in outcome.lines().items():
+        print(f"{name}: {_for_people(value)}")  # noqa: T201
 
 
 def _plain(value: object) -> object:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from napari_deep3d.cli import options
-from napari_deep3d.cli.console import end, report, run
+from napari_deep3d.cli.console import end, report_files, run
 from napari_deep3d.cli.options import setting
 from napari_deep3d.core import EvaluateConfig, InputError, parse_numbers
 
@@ -48,10 +48,10 @@ def evaluate(
     raw = None if widefield is None else StackSource(widefield, widefield_channel, axes=axes, time=time)
     if not own.is_folder_of_stacks:
         done = run(lambda stop: evaluate_file(own, other, raw, output, config, overwrite=overwrite, stop=stop))
-        report(done.report() if as_json else done.lines(), as_json)
+        report_files(done, as_json)
         return
     many = run(lambda stop: evaluate_folders(own, other, raw, output, config, overwrite=overwrite, stop=stop))
-    report(many.report() if as_json else many.lines(), as_json)
+    report_files(many, as_json)
     end(many.complete, left_out=len(many.problems))
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from napari_deep3d.cli import options
-from napari_deep3d.cli.console import end, report, run
+from napari_deep3d.cli.console import end, report, report_files, run
 from napari_deep3d.cli.options import setting
 from napari_deep3d.core import GridFramesConfig
 
@@ -49,5 +49,5 @@ def pairs_from_sim(
         report(made.report(), as_json)
         return
     many = run(lambda stop: pairs_from_frames(source, output, config, overwrite=overwrite, stop=stop))
-    report(many.report() if as_json else many.lines(), as_json)
+    report_files(many, as_json)
     end(many.complete, left_out=len(many.problems))

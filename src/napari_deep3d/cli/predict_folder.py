@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import get_args
 
-from napari_deep3d.cli.console import end, report, run
+from napari_deep3d.cli.console import end, report_files, run
 from napari_deep3d.core import InputError, PredictConfig
 from napari_deep3d.jobs.predict_folder import predict_folder
 from napari_deep3d.jobs.predict_folder_items import ResultSuffix, Wanted
@@ -29,5 +29,5 @@ def predict_stacks(
     done = run(
         lambda stop: predict_folder(folder, output, config, wanted, suffix=suffix, overwrite=overwrite, stop=stop)
     )
-    report(done.report() if as_json else done.lines(), as_json)
+    report_files(done, as_json)
     end(done.complete, left_out=done.not_done)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from napari_deep3d.cli import options
-from napari_deep3d.cli.console import end, report, run
+from napari_deep3d.cli.console import end, report, report_files, run
 from napari_deep3d.cli.options import setting
 from napari_deep3d.core import RegisterConfig
 
@@ -55,5 +55,5 @@ def register(
         report(made.report(), as_json)
         return
     many = run(lambda stop: register_folders(*sources, output, config, overwrite=overwrite, stop=stop))
-    report(many.report() if as_json else many.lines(), as_json)
+    report_files(many, as_json)
     end(many.complete, left_out=many.failed)
