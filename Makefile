@@ -194,6 +194,7 @@ peers: setup
 	$(BIN)/python -m benchmarks.peers --tables $(RESULTS) --figure docs/images/peers.png
 	$(BIN)/python -m benchmarks.prediction.speed --table $(RESULTS)/prediction_speed.csv
 	$(BIN)/python -m benchmarks.prediction.field --table $(RESULTS)/field.csv
+	$(BIN)/python -m benchmarks.prediction.computed --table $(RESULTS)/computed.csv
 	$(BIN)/python -m benchmarks.training.speed --table $(RESULTS)/training_speed.csv
 
 registration: setup

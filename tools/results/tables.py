@@ -6,6 +6,7 @@ from benchmarks.common.tables import Row, side_by_side
 from benchmarks.generalisation.depth import COLUMNS as DEPTH
 from benchmarks.generalisation.held_out_kinds import COLUMNS as HELD_OUT_KINDS
 from benchmarks.generalisation.registration import COLUMNS as FOREIGN_REGISTRATION
+from benchmarks.prediction.computed import COLUMNS as COMPUTED
 from tools.results.peers import PEERS
 from tools.results.study import MEASURED
 from tools.results.table import DATA, Change, Table
@@ -271,6 +272,7 @@ TABLES = {
         },
         lambda rows: [row for row in rows if row["share_of_peak"]],
     ),
+    "computed": Table("computed.csv", COMPUTED),
     "field": Table(
         "field.csv",
         {
