@@ -17,7 +17,8 @@ from benchmarks.study.store import Place
 from benchmarks.study.study import SCORES, Part, Study
 from benchmarks.study.trainings import BASE, Training
 
-PATCH = (32, 64, 64)
+PATCH, BATCH = (16, 64, 64), 8
+"""CAREamics advises batches of at least eight patches, for its batch norms."""
 CARE = "CARE (CAREamics)"
 
 
@@ -45,7 +46,7 @@ def answered(study: Study, seed: int, python: Path, minutes: float | None = None
     if minutes is None:
         minutes = float(Training(BASE, seed).place(study.store, study.size).facts()["seconds"]) / 60
     pairs, tests = training_pairs(study.store, study.size, ALIGNED), test_pairs(study.store, study.size, TEST)
-    given = {"seed": seed, "patch": PATCH, "minutes": round(minutes, 2), "threads": 1}
+    given = {"seed": seed, "patch": PATCH, "batch": BATCH, "minutes": round(minutes, 2), "threads": 1}
     place = study.store.place("care", f"seed {seed}", pairs=pairs.name, tests=tests.name, **given)
     if not place.is_finished:
         place.path.mkdir(parents=True, exist_ok=True)

@@ -26,6 +26,8 @@ METHODS = {
     "wide-field": "wide-field",
     "bundled model": "bundled model",
     "L1+GAN+VGG": "trained here (L1, GAN, VGG)",
+    "2D": "the same in 2D",
+    "DeepZ+": "DeepZ+",
     "every 2nd plane": "trained on every 2nd plane",
     "every 4th plane": "trained on every 4th plane",
 }
@@ -180,7 +182,7 @@ STUDY = {
             "L1": SPREAD.format("l1"),
             "held-out RMSE": SPREAD.format("validation_rmse"),
         },
-        over_seeds("method", "step"),
+        lambda rows: over_seeds("method", "step")(rows)[3::4],
     ),
     "paper-orders": Table(
         "paper_orders.csv",

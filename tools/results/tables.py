@@ -8,7 +8,7 @@ from benchmarks.generalisation.held_out_kinds import COLUMNS as HELD_OUT_KINDS
 from benchmarks.generalisation.registration import COLUMNS as FOREIGN_REGISTRATION
 from benchmarks.prediction.computed import COLUMNS as COMPUTED
 from tools.results.peers import PEERS
-from tools.results.study import MEASURED
+from tools.results.study import MEASURED, SCORES, over_seeds
 from tools.results.table import DATA, Change, Table
 
 __all__ = ["DATA", "TABLES"]
@@ -403,6 +403,12 @@ TABLES = {
             "2D": "the same in 2D",
             "DeepZ+": "DeepZ+ (2D, one plane in)",
         },
+    ),
+    "unpaired": Table(
+        "unpaired.csv",
+        {"": "{image}", "steps": "{steps}"} | SCORES,
+        over_seeds("image", "steps"),
+        {"wide-field": "wide-field", "bundled model": "bundled model as it is"},
     ),
     "finetune": Table(
         "finetune.csv",
