@@ -3,8 +3,8 @@
 Usage: PYTHON care_worker.py JOB.json
 
 The job names ``pairs`` and ``tests`` (pairs folders), ``output`` (a folder, to which NAME.npy go), ``minutes``,
-``seed``, ``patch``, ``batch`` and ``threads``. Settings are CAREamics' own (mean absolute error, Adam, flips and turns),
-but for the size of the patch, that the network keeps its size by padding, and the time.
+``seed``, ``patch``, ``batch`` and ``threads``. Settings are CAREamics' own (mean absolute error, Adam, flips and
+turns), but for the size of patch and batch, that the network keeps its size by padding, and the time.
 """
 
 from __future__ import annotations
