@@ -19,7 +19,6 @@ import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -34,6 +33,7 @@ from napari_deep3d.jobs.adapt_pairs import simulate_own_pairs
 from napari_deep3d.jobs.adapt_training import LEARNING, Adaptation
 from napari_deep3d.jobs.models import model_info
 from napari_deep3d.jobs.pairs import CONFOCAL, WIDEFIELD, PairsFolder, prepare_pairs
+from napari_deep3d.jobs.run_folder import MODEL_FILE
 from napari_deep3d.jobs.train_plan import settings_from_start
 
 SIMULATING_SHARE = 0.3
@@ -57,8 +57,8 @@ def lower_scores(image: FloatArray, widefield: FloatArray, confocal: FloatArray)
     return found.rmse_fit / baseline.rmse_fit, found.ssim_fit
 
 
-def learn_from_top(widefield: Volume, config: AdaptConfig, file: Path) -> tuple[int, int]:
-    """Let a model learn on from the upper half of a stack; write it, and return the numbers of pairs and steps."""
+def learn_from_top(widefield: Volume, config: AdaptConfig, run: Path) -> tuple[int, int]:
+    """Let a model learn on from the upper half of a stack, into a folder; return the numbers of pairs and steps."""
     spacing_um, half = widefield.require_spacing_um(), widefield.shape[0] // 2
     top, bottom = (
         replace(widefield, data=np.asarray(widefield.data[part, :, :])) for part in (slice(half), slice(half, None))
@@ -71,14 +71,12 @@ def learn_from_top(widefield: Volume, config: AdaptConfig, file: Path) -> tuple[
     learning = settings_from_start(LEARNING, info).changed(seed=config.seed, held_out=own.held_out)
     training = Adaptation(pairs, learning, config, limit, never)
     trained = drain(training.run())
-    with TemporaryDirectory() as folder:
-        training.save(trained, Path(folder), "from-depth", complete=True)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes((Path(folder) / "model.safetensors").read_bytes())
+    run.mkdir(parents=True, exist_ok=True)
+    training.save(trained, run, "from-depth", complete=True)
     return len(pairs), trained.step
 
 
-def measured(folder: Path, name: str, model_file: Path, minutes: float, seed: int) -> Row:
+def measured(folder: Path, name: str, run: Path, minutes: float, seed: int) -> Row:
     """Learn from one stack, and score what is below before and after."""
     widefield, confocal = (open_stack(folder / kind / name).volume() for kind in (WIDEFIELD, CONFOCAL))
     scene = read_scene(folder / WIDEFIELD / name)
@@ -90,7 +88,7 @@ def measured(folder: Path, name: str, model_file: Path, minutes: float, seed: in
         minutes=minutes,
         seed=seed,
     )
-    pairs, steps = learn_from_top(widefield, config, model_file)
+    pairs, steps = learn_from_top(widefield, config, run)
     recorded, truth = np.asarray(widefield.data[:, :, :]), np.asarray(confocal.data[:, :, :])
 
     def scores(model: str, spacing_um: Spacing) -> tuple[float, float]:
@@ -98,7 +96,7 @@ def measured(folder: Path, name: str, model_file: Path, minutes: float, seed: in
         return lower_scores(np.asarray(made), recorded.astype(np.float32), truth.astype(np.float32))
 
     row: Row = {"stack": Path(name).name.split(".")[0], "kind": scene.kind}
-    for when, model in (("before", DEFAULT_MODEL), ("after", str(model_file))):
+    for when, model in (("before", DEFAULT_MODEL), ("after", str(run / MODEL_FILE))):
         row[f"{when}_share"], row[f"{when}_ssim"] = scores(model, widefield.require_spacing_um())
     return row | {"pairs": pairs, "steps": steps, "minutes": minutes}
 
@@ -114,9 +112,10 @@ def main() -> None:
     chosen = parser.parse_args()
     rows = list[Row]()
     for name in PairsFolder(chosen.folder).names()[: chosen.stacks]:
-        kept = chosen.output / f"{Path(name).name.split('.')[0]}.json"
+        run = chosen.output / Path(name).name.split(".")[0]
+        kept = run / "scores.json"
         if not kept.exists():
-            row = measured(chosen.folder, name, kept.with_suffix(".safetensors"), chosen.minutes, chosen.seed)
+            row = measured(chosen.folder, name, run, chosen.minutes, chosen.seed)
             kept.write_text(json.dumps(row))
         rows.append(json.loads(kept.read_text()))
         print(rows[-1], flush=True)

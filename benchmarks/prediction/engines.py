@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -27,6 +26,7 @@ import numpy as np
 import torch
 
 from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
+from benchmarks.prediction.large import peak_gb
 from napari_deep3d.core import Box, FloatArray, finish
 from napari_deep3d.data import THICK_WIDEFIELD
 from napari_deep3d.io import open_stack
@@ -169,8 +169,7 @@ def measure(engine: str, shape: tuple[int, ...], repeats: int, answer_file: Path
             answer(stack)
             times.append(time.perf_counter() - start)
     np.save(answer_file, found)
-    peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
-    return {"seconds": min(times), "ready_seconds": ready - min(times), "peak_gb": peak_gb}
+    return {"seconds": min(times), "ready_seconds": ready - min(times), "peak_gb": peak_gb()}
 
 
 def measure_all(shape_text: str, repeats: int, folder: Path) -> list[Row]:
