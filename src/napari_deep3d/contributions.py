@@ -12,7 +12,7 @@ import pooch
 
 from napari_deep3d.core import InputError, Volume, drain
 from napari_deep3d.data import THICK_CONFOCAL, THICK_WIDEFIELD
-from napari_deep3d.io import METADATA_KEY, StackFile, layer_stack, open_stack, open_stacks, save_stack
+from napari_deep3d.io import METADATA_KEY, StackFile, layer_stack, open_stack, open_stacks, save_stack, shown_levels
 
 LayerData = tuple[Any, dict[str, Any], str]
 """What napari makes a layer of: the voxels, the layer's properties, and the kind of layer."""
@@ -86,7 +86,7 @@ def _channel_layer(stack: StackFile, name: str, channel: int) -> LayerData:
     elif label and stack.description is not None:
         name = label
     if size > LOADED_BYTES and stack.coarser:
-        data = [view, *(level.at(**fixed) for level in stack.coarser)]
+        data = shown_levels([view, *(level.at(**fixed) for level in stack.coarser)])
     properties: dict[str, Any] = {"name": name, "axis_labels": ("t", "z", "y", "x")[not times :], "colormap": "gray"}
     properties["multiscale"] = isinstance(data, list)
     if stack.n_channels > 1:

@@ -11,10 +11,11 @@ import pytest
 import zarr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from napari.layers import Image
 from yaozarrs import validate_ome_uri
 
 from napari_deep3d import contributions
-from napari_deep3d.io import StackWriter, open_stack, pyramid, write_stack
+from napari_deep3d.io import StackView, StackWriter, open_stack, pyramid, write_stack
 from napari_deep3d.io.pyramid import MAX_COARSEST, block_means, coarser_shapes
 
 SPACING_UM = (0.5, 0.2, 0.1)
@@ -100,3 +101,22 @@ def test_a_large_file_opens_in_napari_in_its_levels(tmp_path: Path, monkeypatch:
     levels, properties, _ = contributions.read_stacks(str(path))[0]
     assert properties["multiscale"]
     assert [level.shape for level in levels] == [(4, 32, 20), (4, 16, 10), (4, 8, 5)]
+
+
+@pytest.mark.usefixtures("_small_levels")
+def test_napari_reads_one_plane_to_show_one_plane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    planes = np.arange(4 * 32 * 20, dtype=np.uint16).reshape(4, 32, 20)
+    path = write_stack(tmp_path / "a.zarr", planes, SPACING_UM)
+    monkeypatch.setattr(contributions, "LOADED_BYTES", 0)
+    depths, read = list[int](), StackView._read
+
+    def noted(view: StackView, box: tuple[slice, ...]) -> Any:
+        depths.append(box[-3].stop - box[-3].start)
+        return read(view, box)
+
+    monkeypatch.setattr(StackView, "_read", noted)
+    levels, properties, _ = contributions.read_stacks(str(path))[0]
+    layer = Image(levels, contrast_limits=(0, 1), **properties)
+    layer.refresh()
+    assert set(depths) == {1}
+    np.testing.assert_array_equal(levels[0], planes)

@@ -8,6 +8,7 @@ or not at all.
 from napari_deep3d.io.layer_stack import AXIS_NAMES, METADATA_KEY, SavableStack, layer_stack
 from napari_deep3d.io.output import check_folder, check_output, remove
 from napari_deep3d.io.reader import STACK_SUFFIXES, find_stacks, open_stack, open_stacks
+from napari_deep3d.io.shown_levels import shown_levels
 from napari_deep3d.io.stack_file import (
     STACK_AXES,
     FoundImage,
@@ -43,6 +44,7 @@ __all__ = [
     "readable",
     "remove",
     "save_stack",
+    "shown_levels",
     "stack_name",
     "um_per_unit",
     "write_stack",

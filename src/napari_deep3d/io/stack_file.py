@@ -62,6 +62,13 @@ class StackView(LazyStack):
         """Kind of number, in the processor's byte order."""
         return np.dtype(self._source.dtype).newbyteorder("=")
 
+    @property
+    def chunks(self) -> tuple[int, ...]:
+        """Number of voxels along each axis of the order that the file holds together; all, if that is not known."""
+        stored = getattr(self._source, "chunks", None) or self._source.shape
+        sizes = dict(zip(self._axes, stored, strict=True))
+        return tuple(sizes.get(axis, 1) for axis in self._order)
+
     def at(self, **fixed: int) -> StackView:
         """Hold each named axis at an index, and drop it."""
         order = "".join(axis for axis in self._order if axis not in fixed)

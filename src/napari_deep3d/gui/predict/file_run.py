@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import dask.array
 import numpy as np
 from napari.layers import Image
 from qtpy.QtCore import QObject
@@ -29,7 +30,7 @@ from napari_deep3d.gui.shared import (
     place_at_index,
     time_axis,
 )
-from napari_deep3d.io import STACK_AXES, StackView, open_stack, readable, um_per_unit
+from napari_deep3d.io import STACK_AXES, StackView, open_stack, readable, shown_levels, um_per_unit
 from napari_deep3d.jobs.predict_file import About, FilePrediction
 from napari_deep3d.jobs.predict_unfinished import incomplete_path
 
@@ -83,6 +84,7 @@ class FileLayer(QObject):
         self.layer: Image = viewer.add_image(
             self._levels(path),
             multiscale=True,
+            cache=False,  # what is read again may have grown
             name=f"{source.name}{index_in_name(axes, index, times)} ({shown})",
             contrast_limits=self._limits,
             visible=not is_error,
@@ -94,9 +96,9 @@ class FileLayer(QObject):
         self._throttler.setTimeout(REFRESH_MS)
         self._throttler.triggered.connect(self._refresh)
 
-    def _levels(self, path: Path) -> list[StackView]:
+    def _levels(self, path: Path) -> list[dask.array.Array]:
         stack = open_stack(path)
-        return [StackView(level, STACK_AXES, self._order) for level in (stack.data, *stack.coarser)]
+        return shown_levels(StackView(level, STACK_AXES, self._order) for level in (stack.data, *stack.coarser))
 
     @property
     def is_shown(self) -> bool:
