@@ -195,6 +195,9 @@ peers: setup
 	$(BIN)/python -m benchmarks.prediction.speed --table $(RESULTS)/prediction_speed.csv
 	$(BIN)/python -m benchmarks.prediction.field --table $(RESULTS)/field.csv
 	$(BIN)/python -m benchmarks.prediction.computed --table $(RESULTS)/computed.csv
+	$(BIN)/python -m benchmarks.prediction.parts --table $(RESULTS)/parts.csv
+	$(BIN)/python -m pip install --quiet $(CONSTRAINTS) onnx onnxruntime onnxscript openvino
+	$(BIN)/python -m benchmarks.prediction.engines --table $(RESULTS)/engines.csv
 	$(BIN)/python -m benchmarks.training.speed --table $(RESULTS)/training_speed.csv
 
 registration: setup

@@ -7,6 +7,8 @@ from benchmarks.generalisation.depth import COLUMNS as DEPTH
 from benchmarks.generalisation.held_out_kinds import COLUMNS as HELD_OUT_KINDS
 from benchmarks.generalisation.registration import COLUMNS as FOREIGN_REGISTRATION
 from benchmarks.prediction.computed import COLUMNS as COMPUTED
+from benchmarks.prediction.engines import COLUMNS as ENGINES
+from benchmarks.prediction.parts import COLUMNS as PARTS
 from tools.results.peers import PEERS
 from tools.results.study import MEASURED, SCORES, over_seeds
 from tools.results.table import DATA, Change, Table
@@ -273,6 +275,8 @@ TABLES = {
         lambda rows: [row for row in rows if row["share_of_peak"]],
     ),
     "computed": Table("computed.csv", COMPUTED),
+    "parts": Table("parts.csv", PARTS),
+    "engines": Table("engines.csv", ENGINES, bold=["PyTorch, bfloat16, slab by slab (this program)"]),
     "field": Table(
         "field.csv",
         {

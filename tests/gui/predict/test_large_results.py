@@ -59,9 +59,15 @@ def to_file(fake: FakePrediction) -> FakeFilePrediction:
     return FakeFilePrediction(fake)
 
 
+def give_memory(monkeypatch: pytest.MonkeyPatch, available: int) -> None:
+    """Let so many bytes be free, as the program sees it; all else of the machine stays."""
+    memory = choices.psutil.virtual_memory()._replace(available=available)
+    monkeypatch.setattr(choices.psutil, "virtual_memory", lambda: memory)
+
+
 @pytest.fixture
 def dock(viewer: Any, panels: dict[str, Any], to_file: FakeFilePrediction, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(choices.psutil, "virtual_memory", lambda: SimpleNamespace(available=50_000))
+    give_memory(monkeypatch, 50_000)
     monkeypatch.setattr(pyramid, "MAX_COARSEST", 16)
     widget = Deep3DWidget(viewer, **panels | {"predict": partial(panels["predict"], predict_to_file=to_file)})
     viewer.window.add_dock_widget(widget, name="Deep3D")
@@ -143,7 +149,7 @@ def test_all_time_points(
 def test_a_cluster_writes_a_small_result_into_a_file(
     dock: Any, viewer: Any, qtbot: Any, stack: Data, to_file: FakeFilePrediction, chosen: Any, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(choices.psutil, "virtual_memory", lambda: SimpleNamespace(available=10**9))
+    give_memory(monkeypatch, 10**9)
     add(viewer, stack)
     panel = dock.predict_panel
     panel.advanced.scheduler.setText("host")
