@@ -98,7 +98,7 @@ def maker(loop: str, losses: str, pairs: list[TrainingPair], device: str) -> Cal
     config = config_of(losses, device)
     if not LOOPS[loop]:
         return PlainLoop(config, pairs).step
-    return Trainer(config.model_copy(update={"precision": LOOPS[loop]}), pairs).step
+    return Trainer(config.changed(precision=LOOPS[loop]), pairs).step
 
 
 def peak_rate(dtype: torch.dtype, device: torch.device) -> float:

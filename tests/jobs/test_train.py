@@ -212,7 +212,7 @@ def test_voxel_size_range_is_axis_by_axis(pairs_folder: Path, tmp_path: Path, tr
     data = np.random.default_rng(0).integers(0, 99, (8, 32, 32)).astype(np.uint16)
     for kind in ("widefield", "confocal"):
         write_stack(pairs_folder / kind / "3.tif", data, (0.2, 0.1, 0.3))
-    one = train_config.model_copy(update={"iterations": 1})
+    one = train_config.changed(iterations=1)
     info = read_info(drain(train_model(pairs_folder, tmp_path / "run", one)).model)
     assert info.spacing_min_um == pytest.approx((0.2, 0.1, 0.2))
     assert info.spacing_max_um == pytest.approx((0.5, 0.2, 0.3))
