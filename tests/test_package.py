@@ -174,8 +174,8 @@ def test_the_recipe_needs_what_the_package_needs() -> None:
     about = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     recipe = (ROOT / "recipe" / "recipe.yaml").read_text(encoding="utf-8")
     run = recipe.partition("  run:\n")[2].partition("\ntests:")[0]
-    names = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
-    needed = {re.sub(r"^[\w-]+", lambda name: names.get(name[0], name[0]), line) for line in about["dependencies"]}
+    names = {"dask[array]": "dask", "torch": "pytorch", "matplotlib": "matplotlib-base"}
+    needed = {re.sub(r"^[\w\[\]-]+", lambda name: names.get(name[0], name[0]), line) for line in about["dependencies"]}
     listed = {line.strip().removeprefix("- ").replace(" ", "") for line in run.splitlines() if "- " in line}
     assert needed <= listed
 
