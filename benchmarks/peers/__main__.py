@@ -8,8 +8,8 @@ Programs that cannot be installed beside this one have environments of their own
 
 Each measurement is a process of its own: it loads its program and a stack, does a small stack first, and then counts.
 Memory is the largest resident set of the process, program and stack included. Another program that takes longer than
-``--at-most`` seconds is stopped after the step at work (a tile, an iteration), and its time extrapolated from the
-share of its steps that is done; where steps cannot be counted, it is ended after ten times as long.
+``--at-most`` seconds is stopped after the step at work (a tile, an iteration), and its time extrapolated, with as long
+for each step left as for those after the first one; where steps cannot be counted, it is ended after ten times as long.
 
 Measurements are kept in ``--work`` one by one: the same command goes on with those that are missing. Remove the folder
 to measure all again. The step of a training is measured by ``python -m benchmarks.training.speed``.

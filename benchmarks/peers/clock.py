@@ -32,7 +32,7 @@ class Clock:
 
     def __init__(self, at_most: float = 0.0, now: Callable[[], float] = time.perf_counter) -> None:
         self._at_most, self._now = at_most, now
-        self._start, self._seconds = now(), 0.0
+        self._start, self._first, self._seconds = now(), 0.0, 0.0
         self._done, self._total = 0, 0
 
     def start(self) -> None:
@@ -49,6 +49,8 @@ class Clock:
         """
         self._done, self._total = self._done + 1, total
         self._seconds = self._now() - self._start
+        if self._done == 1:
+            self._first = self._seconds
         if self._at_most and self._seconds > self._at_most and self._done < total:
             raise Enough
 
@@ -63,8 +65,14 @@ class Clock:
 
     @property
     def seconds(self) -> float:
-        """Of the whole: as measured, or from the share of equal steps that was done."""
-        return self._seconds / self.share if self._done else float("nan")
+        """Of the whole: as measured, or with as long for each missing step as for those after the first one.
+
+        What was done once, before and within the first step, is counted once.
+        """
+        if not self._done:
+            return float("nan")
+        each = (self._seconds - self._first) / (self._done - 1) if self._done > 1 else self._seconds
+        return self._seconds + each * (self._total - self._done)
 
 
 def peak_bytes() -> int:

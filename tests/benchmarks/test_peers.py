@@ -58,13 +58,23 @@ def test_a_whole_measurement_is_not_extrapolated() -> None:
 
 
 def test_time_is_extrapolated_from_the_share_of_equal_steps() -> None:
-    clock = ticking(0, 5, 9, 17)
+    clock = ticking(0, 5, 11, 17)
     clock.start()
     clock.step(8)
     with pytest.raises(Enough):
         clock.step(8)
     assert clock.share == 2 / 8
     assert clock.seconds == 12 / (2 / 8)
+
+
+def test_what_is_done_once_is_not_extrapolated() -> None:
+    clock = ticking(0, 5, 105, 110)  # a hundred seconds with the first step, five with each other
+    clock.start()
+    with pytest.raises(Enough):
+        clock.step(8)
+    with pytest.raises(Enough):
+        clock.step(8)
+    assert clock.seconds == 100 + 7 * 5
 
 
 def test_the_last_step_is_never_stopped() -> None:

@@ -46,6 +46,11 @@ def over_seeds(*by: str) -> Change:
     return change
 
 
+def every(steps: int) -> Change:
+    """As :func:`over_seeds` by method and step, at every so many steps."""
+    return lambda rows: over_seeds("method", "step")([row for row in rows if int(row["step"]) % steps == 0])
+
+
 def _means(rows: Sequence[Mapping[str, Any]], by: Sequence[str]) -> Row:
     found: Row = {"number": len(rows)}
     for name in rows[0]:
@@ -182,7 +187,7 @@ STUDY = {
             "L1": SPREAD.format("l1"),
             "held-out RMSE": SPREAD.format("validation_rmse"),
         },
-        lambda rows: over_seeds("method", "step")(rows)[3::4],
+        every(500),
     ),
     "paper-orders": Table(
         "paper_orders.csv",
