@@ -13,7 +13,7 @@ from napari_deep3d.core import PredictConfig, TrainConfig, Volume, drain
 from napari_deep3d.jobs.predict import Prediction, predict_volume
 from napari_deep3d.jobs.predict_cost import Costs
 from napari_deep3d.jobs.predict_plan import plan_prediction
-from napari_deep3d.nn.devices import choose_precision
+from napari_deep3d.nn.devices import choose_precision, pinned
 from napari_deep3d.nn.patches import TrainingPair
 from napari_deep3d.nn.trainer import Trainer
 
@@ -35,8 +35,9 @@ def predicted(volume: Volume, **settings: Any) -> Prediction:
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("float32", 0.02), ("bfloat16", 0.06), ("float16", 0.06)])
 def test_a_prediction_is_the_same_as_on_the_processor(volume: Volume, precision: str, tolerance: float) -> None:
-    expected = predicted(volume, device="cpu", precision="float32").data
-    made = predicted(volume, device="cuda", precision=precision, tile=(32, 96, 96))
+    tile = (32, 96, 96)
+    expected = predicted(volume, device="cpu", precision="float32", tile=tile).data
+    made = predicted(volume, device="cuda", precision=precision, tile=tile)
     assert made.device.startswith("cuda")
     assert np.abs(made.data - expected).max() < tolerance * expected.max()
 
@@ -58,6 +59,13 @@ def test_memory_is_given_back(volume: Volume) -> None:
     before = torch.cuda.memory_reserved(GPU)
     predicted(volume, device="cuda", tile=(32, 96, 96))
     assert torch.cuda.memory_reserved(GPU) <= before + 64e6
+
+
+def test_batches_are_copied_from_pinned_memory() -> None:
+    values = np.arange(6, dtype=np.float32).reshape(2, 3)
+    found = pinned(values, GPU)
+    assert torch.from_numpy(found).is_pinned()
+    assert np.array_equal(found, values)
 
 
 def test_training_on_the_gpu_learns(volume: Volume) -> None:

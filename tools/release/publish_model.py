@@ -1,12 +1,11 @@
 """Make a trained model the bundled one: give it its card, what it knows and how its error is told, and bundle it.
 
-Usage: python -m tools.release.publish_model runs/sixth/model.safetensors --known data/usual [--known DIR ...]
-           --calibration DIR
+Usage: python -m tools.release.publish_model runs/seventh/model.safetensors [--known DIR ...] --calibration DIR
 
 ``--known`` names pairs folders whose wide-field stacks tell what the model knows, so that it can say when a stack is
-unlike them (``benchmarks/novelty/warnings.py`` tests that). ``--calibration`` names pairs that the model was
-neither trained nor tested on, from which the error to expect is learned (``benchmarks/prediction/uncertainty.py`` tests
-that).
+unlike them (``benchmarks/novelty/warnings.py`` tests that); without it, the model knows what the bundled one did that
+it goes on from. ``--calibration`` names pairs that the model was neither trained nor tested on, from which the error to
+expect is learned (``benchmarks/prediction/uncertainty.py`` tests that).
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ import scipy.ndimage as ndi
 from napari_deep3d.core import FloatArray
 from napari_deep3d.jobs.pairs import PairsFolder
 from napari_deep3d.jobs.trained_model import calibrate_on_folder, fit_novelty_model
-from napari_deep3d.nn.model_file import load_model, save_model
+from napari_deep3d.nn.model_file import load_model, read_info, save_model
 
 FOLDER = Path(__file__).parents[2] / "src" / "napari_deep3d" / "data" / "models"
 TITLE = "Fluorescence of many kinds, thin to thick (simulated)"
 DESCRIPTION = (
-    "Trained on 3702 simulated pairs: cells, nuclei, neurons, glia, vessels, filaments, membranes, sheets, puncta, "
+    "Trained on 7549 simulated pairs: cells, nuclei, neurons, glia, vessels, filaments, membranes, sheets, puncta, "
     "beads, mixed tissue, generic shapes, and pieces of real volumes as samples; clear to strongly scattering tissue, "
     "light from outside the stack, NA 0.4 to 1.45, air, water and oil, aberrations, camera faults. Its confocal stacks "
     "have no noise and lose no light with depth; mostly the last plane is the deepest. Fluorescence only. "
@@ -49,16 +48,18 @@ def seen(stack: FloatArray) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
-    parser.add_argument("--known", type=Path, action="append", required=True, help="pairs it was trained on")
+    parser.add_argument("--known", type=Path, action="append", default=[], help="pairs it was trained on")
     parser.add_argument("--calibration", type=Path, required=True, help="pairs folder apart from training and tests")
     chosen = parser.parse_args()
     generator, info = load_model(chosen.model)
-    stacks = [pair.widefield for folder in chosen.known for pair in PairsFolder(folder).load()]
-    clear = [stack for stack in stacks if seen(np.asarray(stack.data[:, :, :], np.float32)) > LEAST_SEEN]
-    known = fit_novelty_model(clear, info.z_step)
+    target = FOLDER / f"{info.name}.safetensors"
+    known = read_info(target).novelty
+    if chosen.known:
+        stacks = [pair.widefield for folder in chosen.known for pair in PairsFolder(folder).load()]
+        clear = [stack for stack in stacks if seen(np.asarray(stack.data[:, :, :], np.float32)) > LEAST_SEEN]
+        known = fit_novelty_model(clear, info.z_step)
     calibration = calibrate_on_folder(chosen.model, chosen.calibration)
     card = {"title": TITLE, "description": DESCRIPTION, "novelty": known, "uncertainty": calibration}
-    target = FOLDER / f"{info.name}.safetensors"
     save_model(target, generator, info.model_copy(update=card))
     size = target.stat().st_size
     if size > LARGEST_BYTES:

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from napari_deep3d.core import InputError, Stop, StoppedError, TrainConfig, is_out_of_memory, never
-from napari_deep3d.nn.devices import choose_device, training_precision
+from napari_deep3d.nn.devices import choose_device, pinned, training_precision
 from napari_deep3d.nn.discriminator import Discriminator
+from napari_deep3d.nn.drawn_ahead import DrawnAhead
 from napari_deep3d.nn.generator import CHANNELS_IN, Generator
 from napari_deep3d.nn.losses import (
     PerceptualLoss,
@@ -83,10 +84,11 @@ class Trainer:
         self.processes = processes or Processes()
         self.device = self.processes.place(choose_device(config.runtime.device))
         self.dtype = training_precision(self.device, config)
+        # On a processor the network itself needs all of its cores.
+        self._ahead = None if self.device.type == "cpu" else DrawnAhead(self._draw_pinned, config.optimizer.iterations)
         self.notices: list[str] = []
         self.stop: Stop = never
         self._recent: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=config.runtime.log_every))
-        self._next: tuple[int, AnyBatch] | None = None
 
         network, losses, optimizer = config.network, config.losses, config.optimizer
         torch.manual_seed(config.runtime.seed)
@@ -136,8 +138,7 @@ class Trainer:
                 group["lr"] = group["peak"] * rate_share(self.config, step)
 
         # 2. The gradients of both networks: means over the processes, cut to a norm.
-        ready, self._next = self._next, None
-        batch = ready[1] if ready is not None and ready[0] == step else self._draw(step)
+        batch = self._draw(step) if self._ahead is None else self._ahead.take(step)
         losses = self._gradients(batch, step)
         norms = []
         for network in self.networks:
@@ -145,8 +146,6 @@ class Trainer:
             norms.append(torch.nn.utils.clip_grad_norm_(network.parameters(), GRADIENT_NORM))
         names = sorted(losses)
         means = self.processes.mean(torch.stack([losses[name] for name in names]))
-        if self.device.type != "cpu" and step + 1 < self.config.optimizer.iterations:
-            self._next = (step + 1, self._draw(step + 1))  # while a GPU is still computing
 
         # 3. Nothing is updated unless all of them are numbers.
         values = dict(zip(names, means.tolist(), strict=True))
@@ -167,11 +166,17 @@ class Trainer:
     @torch.no_grad()
     def _update_ema(self) -> None:
         if self.ema is not None:
-            for mean, weight in zip(self.ema.parameters(), self.generator.parameters(), strict=True):
-                mean.lerp_(weight, 1 - self.config.optimizer.ema)
+            networks = self.ema, self.generator
+            means, weights = ([parameter.data for parameter in network.parameters()] for network in networks)
+            torch._foreach_lerp_(means, weights, 1 - self.config.optimizer.ema)
 
     def _draw(self, step: int) -> AnyBatch:
         return draw_batch(self.pairs, self.config, step, self.processes.rank)
+
+    def _draw_pinned(self, step: int) -> AnyBatch:
+        """The same, where a GPU copies it from faster, and while others draw."""
+        batch = self._draw(step)
+        return type(batch)(*(pinned(side, self.device) for side in batch))
 
     def _zero_grad(self) -> None:
         for optimiser in self.optimisers:
@@ -216,7 +221,7 @@ class Trainer:
         for start in range(0, count, at_once):
             sides = [
                 torch.from_numpy(np.ascontiguousarray(side[start : start + at_once])).to(
-                    self.device, memory_format=torch.channels_last_3d
+                    self.device, non_blocking=True, memory_format=torch.channels_last_3d
                 )
                 for side in batch
             ]

@@ -1,0 +1,218 @@
+"""Train a model on simulated pairs that never end: some processes simulate while this one trains.
+
+Usage: python -m tools.release.train_endless configs/generalist.toml configs/mixture.toml -o runs/seventh
+           --start data/sixth_leg.safetensors [--from STACK ...] [--first 250] [--hold 3000] [--minutes 20]
+
+The mixture says which bounds of ``configs/simulate`` are drawn from, and how often; pair i depends on its seed and i
+alone. Training begins with the ``--first`` pairs, and draws from the newest ``--hold`` (5 MB each) from then on, so
+which pairs a step sees depends on how fast the processor is. With ``--minutes`` as many steps are made as fit. Left
+out are pairs that show nothing, and those whose brightest voxels are far above the percentile that becomes 1.
+``weights_STEP.safetensors`` are the running means of the weights meanwhile; at the end the model is written.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import os
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from threading import Event, Thread
+
+import numpy as np
+
+from napari_deep3d.api import train_config
+from napari_deep3d.core import InputError, Shape, Volume, read_toml, zyx
+from napari_deep3d.core.config.base import merge
+from napari_deep3d.core.simulation.imaging import simulate_pair
+from napari_deep3d.core.simulation.scene import SceneBounds
+from napari_deep3d.io import open_stack
+from napari_deep3d.jobs.models import open_model
+from napari_deep3d.jobs.train_plan import settings_from_start
+from napari_deep3d.jobs.trained_model import save_trained
+from napari_deep3d.nn.checkpoint import write_tensors
+from napari_deep3d.nn.patches import TrainingPair
+from napari_deep3d.nn.trainer import Trainer
+from napari_deep3d.nn.training import TrainedGenerator, begin_from
+from tools.release.join_pairs import LARGEST, PERCENTILES
+
+BOUNDS = Path(__file__).parents[2] / "configs" / "simulate"
+"""Where the mixture's names are found."""
+PROBED, SLOWEST = 40, 1.04
+"""Steps that tell how many fit into the time, and how much longer the rest of them may take."""
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """What the pairs are drawn within."""
+
+    seed: int
+    shape: Shape
+    bounds: Sequence[SceneBounds]
+    shares: Sequence[float]
+    stacks: Sequence[Volume]
+
+    @classmethod
+    def read(cls, file: Path, stacks: Sequence[Path]) -> Mixture:
+        """Read a mixture's file, its bounds and the real stacks (Z, Y, X) to take samples from."""
+        given = read_toml(file)
+        names = list(given["shares"])
+        bounds = [merge(SceneBounds, read_toml(BOUNDS / f"{name}.toml"), {}) for name in names]
+        volumes = [open_stack(path).volume() for path in stacks]
+        held = [Volume(np.asarray(volume.data[:, :, :]), volume.spacing_um, name=volume.name) for volume in volumes]
+        return cls(given["seed"], zyx(given["shape"]), bounds, list(given["shares"].values()), held)
+
+    def pair(self, index: int) -> TrainingPair | None:
+        """A pair, ready to learn from; None if it shows too little."""
+        seed = (self.seed, index)
+        shares = np.array(self.shares) / sum(self.shares)
+        bounds = self.bounds[int(np.random.default_rng(seed).choice(len(shares), p=shares))]
+        try:
+            made = simulate_pair(seed, self.shape, confocal_stacks=self.stacks, bounds=bounds)
+            widefield, confocal = (Volume(data, made.scene.spacing_um) for data in (made.widefield, made.confocal))
+            pair = TrainingPair.prepare(f"pair_{index:05d}", widefield, confocal, PERCENTILES)
+        except InputError:  # nothing but black was drawn, or nearly
+            return None
+        low, high = pair.confocal_range
+        return pair if float(made.confocal.max()) - low < LARGEST * (high - low) else None
+
+
+_mixture: Mixture
+"""Of a process that simulates."""
+
+
+def _begin(file: Path, stacks: Sequence[Path]) -> None:
+    global _mixture
+    os.nice(10)
+    _mixture = Mixture.read(file, stacks)
+
+
+def _make(index: int) -> TrainingPair | None:
+    return _mixture.pair(index)
+
+
+def simulated(file: Path, stacks: Sequence[Path], processes: int) -> Iterator[TrainingPair]:
+    """Pairs without end, in the order in which they are done."""
+    begin = partial(_begin, file, stacks)
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=begin) as pool:
+        pending, number = set[Future[TrainingPair | None]](), 0
+        try:
+            while True:
+                while len(pending) < 2 * processes:
+                    pending.add(pool.submit(_make, number))
+                    number += 1
+                done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                for future in done:
+                    pair = future.result()
+                    if pair is not None:
+                        yield pair
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+class NewestPairs(list[TrainingPair]):
+    """The newest of the pairs that another thread gets from an iterator, a number of them at most."""
+
+    def __init__(self, source: Iterator[TrainingPair], hold: int) -> None:
+        super().__init__()
+        self.made, self._hold, self._source, self._over = 0, hold, source, Event()
+        self._thread = Thread(target=self._collect)
+        self._thread.start()
+
+    def _collect(self) -> None:
+        for pair in self._source:
+            if len(self) < self._hold:
+                self.append(pair)
+            else:
+                self[self.made % self._hold] = pair
+            self.made += 1
+            if self._over.is_set():
+                break
+        self._over.set()
+
+    def wait_for(self, number: int) -> None:
+        """Wait until there are so many; RuntimeError if the simulation ended before."""
+        while len(self) < number:
+            if self._over.wait(0.2):
+                raise RuntimeError(f"the simulation ended after {self.made} pairs")
+
+    def close(self) -> None:
+        """Let the simulation end."""
+        self._over.set()
+        self._thread.join()
+
+
+def steps_that_fit(trainer: Trainer, seconds: float) -> int:
+    """How many steps fit into a time, told by a few that are made for it."""
+    trainer.step(0)
+    begin = time.monotonic()
+    for step in range(1, PROBED + 1):
+        trainer.step(step)
+    taken = time.monotonic() - begin
+    print(f"{taken / PROBED:.4f} s a step", flush=True)
+    return int((seconds - taken) / (SLOWEST * taken / PROBED))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("settings", type=Path)
+    parser.add_argument("mixture", type=Path)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--start", required=True, help="model to go on from")
+    parser.add_argument("--name", default="generalist")
+    parser.add_argument("--from", dest="stacks", type=Path, action="append", default=[], help="real stack for samples")
+    parser.add_argument("--processes", type=int, default=max(1, (os.cpu_count() or 1) - 2), help="that simulate")
+    parser.add_argument("--first", type=int, default=250, help="pairs to begin with")
+    parser.add_argument("--hold", type=int, default=3000, help="pairs in memory at most")
+    parser.add_argument("--minutes", type=float, help="time for the steps, instead of their number")
+    parser.add_argument("--save-every", type=int, default=1000, help="steps")
+    chosen = parser.parse_args()
+    chosen.output.mkdir(parents=True)
+    weights, info = open_model(chosen.start)
+    config = settings_from_start(train_config("laptop", read_toml(chosen.settings), {}), info)
+    pairs = NewestPairs(simulated(chosen.mixture, chosen.stacks, chosen.processes), chosen.hold)
+    try:
+        pairs.wait_for(chosen.first)
+        begin = time.monotonic()
+        print(f"begins with {len(pairs)} pairs", flush=True)
+        if chosen.minutes:
+            steps = steps_that_fit(Trainer(config, pairs), 60 * chosen.minutes)
+            config = config.changed(iterations=steps)
+        trainer = Trainer(config, pairs)
+        begin_from(trainer, weights.state_dict())
+        mean = trainer.ema or trainer.generator
+        iterations = config.optimizer.iterations
+        for step in range(iterations):
+            trainer.step(step)
+            if (step + 1) % 100 == 0 or step + 1 == iterations:
+                told = ", ".join(f"{name} {value:.4f}" for name, value in trainer.recent().items())
+                seconds = time.monotonic() - begin
+                print(f"{step + 1} of {iterations}, {seconds:.0f} s, {pairs.made} pairs, {told}", flush=True)
+            if (step + 1) % chosen.save_every == 0 or step + 1 == iterations:
+                half = {name: value.half() for name, value in mean.state_dict().items()}
+                write_tensors(chosen.output / f"weights_{step + 1:06d}.safetensors", half, {"step": str(step + 1)})
+    finally:
+        pairs.close()
+    last = copy.deepcopy(trainer.generator).cpu().eval()
+    model = copy.deepcopy(mean).cpu().eval()
+    seconds = time.monotonic() - begin
+    trained = TrainedGenerator(
+        generator=model,
+        last=last,
+        step=iterations,
+        steps_made=iterations,
+        losses=trainer.recent(),
+        validation={},
+        weights=f"running mean of the weights after step {iterations}",
+        seconds=seconds,
+    )
+    save_trained(chosen.output, trained, list(pairs), config, chosen.name, str(chosen.start), None)
+
+
+if __name__ == "__main__":
+    main()
