@@ -1,7 +1,7 @@
 """Train a model on simulated pairs that never end: some processes simulate while this one trains.
 
 Usage: python -m tools.release.train_endless configs/generalist.toml configs/mixture.toml -o runs/seventh
-           --start data/sixth_leg.safetensors [--from STACK ...] [--first 250] [--hold 3000] [--minutes 20]
+           --start data/sixth_leg.safetensors [--from FOLDER] [--first 240] [--hold 3000] [--minutes 20]
 
 The mixture says which bounds of ``configs/simulate`` are drawn from, and how often; pair i depends on its seed and i
 alone. Training begins with the ``--first`` pairs, and draws from the newest ``--hold`` (5 MB each) from then on, so
@@ -33,14 +33,18 @@ from napari_deep3d.core.simulation.imaging import simulate_pair
 from napari_deep3d.core.simulation.scene import SceneBounds
 from napari_deep3d.io import open_stack
 from napari_deep3d.jobs.models import open_model
+from napari_deep3d.jobs.pairs import stacks_in
 from napari_deep3d.jobs.train_plan import settings_from_start
 from napari_deep3d.jobs.trained_model import save_trained
 from napari_deep3d.nn.checkpoint import write_tensors
 from napari_deep3d.nn.patches import TrainingPair
 from napari_deep3d.nn.trainer import Trainer
 from napari_deep3d.nn.training import TrainedGenerator, begin_from
-from tools.release.join_pairs import LARGEST, PERCENTILES
 
+PERCENTILES = (0.1, 99.9)
+LARGEST = 15.0
+"""How far above the percentile that becomes 1 the brightest confocal voxels may be: beyond that, too little of the
+field is bright for what becomes 1 to be structure."""
 BOUNDS = Path(__file__).parents[2] / "configs" / "simulate"
 """Where the mixture's names are found."""
 PROBED, SLOWEST = 40, 1.04
@@ -58,12 +62,12 @@ class Mixture:
     stacks: Sequence[Volume]
 
     @classmethod
-    def read(cls, file: Path, stacks: Sequence[Path]) -> Mixture:
-        """Read a mixture's file, its bounds and the real stacks (Z, Y, X) to take samples from."""
+    def read(cls, file: Path, real: Path | None) -> Mixture:
+        """Read a mixture's file, its bounds and the folder of real stacks (Z, Y, X) to take samples from."""
         given = read_toml(file)
         names = list(given["shares"])
         bounds = [merge(SceneBounds, read_toml(BOUNDS / f"{name}.toml"), {}) for name in names]
-        volumes = [open_stack(path).volume() for path in stacks]
+        volumes = [open_stack(path).volume() for path in stacks_in(real)] if real is not None else []
         held = [Volume(np.asarray(volume.data[:, :, :]), volume.spacing_um, name=volume.name) for volume in volumes]
         return cls(given["seed"], zyx(given["shape"]), bounds, list(given["shares"].values()), held)
 
@@ -86,19 +90,19 @@ _mixture: Mixture
 """Of a process that simulates."""
 
 
-def _begin(file: Path, stacks: Sequence[Path]) -> None:
+def _begin(file: Path, real: Path | None) -> None:
     global _mixture
     os.nice(10)
-    _mixture = Mixture.read(file, stacks)
+    _mixture = Mixture.read(file, real)
 
 
 def _make(index: int) -> TrainingPair | None:
     return _mixture.pair(index)
 
 
-def simulated(file: Path, stacks: Sequence[Path], processes: int) -> Iterator[TrainingPair]:
+def simulated(file: Path, real: Path | None, processes: int) -> Iterator[TrainingPair]:
     """Pairs without end, in the order in which they are done."""
-    begin = partial(_begin, file, stacks)
+    begin = partial(_begin, file, real)
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=begin) as pool:
         pending, number = set[Future[TrainingPair | None]](), 0
         try:
@@ -165,9 +169,9 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--start", required=True, help="model to go on from")
     parser.add_argument("--name", default="generalist")
-    parser.add_argument("--from", dest="stacks", type=Path, action="append", default=[], help="real stack for samples")
+    parser.add_argument("--from", dest="real", type=Path, help="folder of real stacks to take samples from")
     parser.add_argument("--processes", type=int, default=max(1, (os.cpu_count() or 1) - 2), help="that simulate")
-    parser.add_argument("--first", type=int, default=250, help="pairs to begin with")
+    parser.add_argument("--first", type=int, default=240, help="pairs to begin with")
     parser.add_argument("--hold", type=int, default=3000, help="pairs in memory at most")
     parser.add_argument("--minutes", type=float, help="time for the steps, instead of their number")
     parser.add_argument("--save-every", type=int, default=1000, help="steps")
@@ -175,7 +179,7 @@ def main() -> None:
     chosen.output.mkdir(parents=True)
     weights, info = open_model(chosen.start)
     config = settings_from_start(train_config("laptop", read_toml(chosen.settings), {}), info)
-    pairs = NewestPairs(simulated(chosen.mixture, chosen.stacks, chosen.processes), chosen.hold)
+    pairs = NewestPairs(simulated(chosen.mixture, chosen.real, chosen.processes), chosen.hold)
     try:
         pairs.wait_for(chosen.first)
         begin = time.monotonic()

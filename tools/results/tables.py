@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmarks.common.tables import Row, side_by_side
 from benchmarks.generalisation.depth import COLUMNS as DEPTH
+from benchmarks.generalisation.depth_teacher import COLUMNS as DEPTH_TEACHER
 from benchmarks.generalisation.held_out_kinds import COLUMNS as HELD_OUT_KINDS
 from benchmarks.generalisation.registration import COLUMNS as FOREIGN_REGISTRATION
 from benchmarks.prediction.computed import COLUMNS as COMPUTED
@@ -29,6 +30,13 @@ def where(column: str, value: str) -> Change:
 def tested(rows: list[Row]) -> list[Row]:
     """Of the metrics of a training, the tests on held-out pairs."""
     return [row for row in rows if row["validation_rmse"]]
+
+
+def over_thousands(rows: list[Row]) -> list[Row]:
+    """The losses of a training as means of a thousand steps each, told every hundred; the last are fewer."""
+    names = ("loss", "l1", "l2", "correlation")
+    parts = [rows[begin : begin + 10] for begin in range(0, len(rows), 10)]
+    return [part[-1] | {name: sum(float(row[name]) for row in part) / len(part) for name in names} for part in parts]
 
 
 def scores(name: str) -> str:
@@ -63,7 +71,7 @@ LUCY = "{{Richardson-Lucy, {0} share:.0%}}, {{Richardson-Lucy, {0} ssim:.3f}}"
 STACKS = {"stacks of": "{group}", "number": "{wide-field stacks}", "wide-field SSIM": "{wide-field ssim:.3f}"}
 MODELS = {
     "third model": "{third model share:.0%}, {third model ssim:.3f}",
-    "sixth model": "{sixth model share:.0%}, {sixth model ssim:.3f}",
+    "seventh model": "{seventh model share:.0%}, {seventh model ssim:.3f}",
     "**prediction**": "{prediction share:.0%}, {prediction ssim:.3f}",
     "its worst": "{prediction worst:.0%}",
 }
@@ -98,6 +106,15 @@ REGISTRATION = {
     "median lateral": "{lateral_median:.3g}",
     "worst axial, lateral": "{axial_worst:.3g}, {lateral_worst:.3g}",
 }
+ENDLESS = {
+    "steps": "{step:.0f}",
+    "seconds": "{seconds:.0f}",
+    "pairs so far": "{pairs:.0f}",
+    "loss": "{loss:.4f}",
+    "of it L1": "{l1:.4f}",
+    "squared": "{l2:.4f}",
+    "correlation": "{correlation:.4f}",
+}
 HELD_OUT = {"step": "{step}", "RMSE": "{validation_rmse:.4f}", "SSIM": "{validation_ssim:.3f}"}
 BORDER = "{{{0} untouched:.3f}}; {{{0} before:.3f}}, **{{{0} after:.3f}}**"
 SPREAD = "{{{0}:.3f}} ± {{{0}_spread:.3f}}"
@@ -124,6 +141,7 @@ TABLES = {
     "foreign-blind": Table("foreign_blind.csv", STACKS | MODELS, by("group", "method"), bold=["all"]),
     "depth": Table("depth.csv", DEPTH),
     "held-out-kinds": Table("held_out_kinds.csv", HELD_OUT_KINDS),
+    "depth-teacher": Table("depth_teacher.csv", DEPTH_TEACHER),
     "adapt": Table(
         "adapt.csv",
         {
@@ -274,6 +292,15 @@ TABLES = {
         },
         lambda rows: [row for row in rows if row["share_of_peak"]],
     ),
+    "prediction-speed-cuda": Table(
+        "prediction_speed_cuda.csv",
+        {
+            "": "{method}",
+            "Mvoxel/s": "{mvoxel_per_second:.0f}",
+            "of MONAI's": "{times_monai:.1f}",
+            "of the matrix product's rate": "{share_of_peak:.0%}",
+        },
+    ),
     "computed": Table("computed.csv", COMPUTED),
     "parts": Table("parts.csv", PARTS),
     "engines": Table("engines.csv", ENGINES, bold=["PyTorch, bfloat16, slab by slab (this program)"]),
@@ -380,6 +407,7 @@ TABLES = {
     "fourth-leg": Table("generalist-fourth/metrics.csv", HELD_OUT, tested),
     "fifth-leg": Table("generalist-fifth/metrics.csv", HELD_OUT, tested),
     "sixth-leg": Table("generalist-sixth/metrics.csv", HELD_OUT, tested),
+    "seventh-leg": Table("generalist-seventh/metrics.csv", ENDLESS, over_thousands),
     "legs": Table(
         "generalist_choosing.csv",
         {
