@@ -41,9 +41,10 @@ def test_it_blurs_as_scipy_does_and_the_last_voxel_goes_on_beyond_the_border() -
 
 def test_an_even_stack_stays_as_it_is_until_gain_haze_and_offset_are_learned() -> None:
     blur, stack = BlurKernel(), torch.full((1, 1, 5, 16, 16), 0.7)
-    torch.testing.assert_close(blur(stack).detach(), stack)
+    rounding = {"rtol": 0, "atol": 1e-4}  # of Fourier transforms in float32, which processors round differently
+    torch.testing.assert_close(blur(stack).detach(), stack, **rounding)
     with torch.no_grad():
         blur.gain.fill_(0.5)
         blur.haze.fill_(0.25)
         blur.offset.fill_(0.1)
-    torch.testing.assert_close(blur(stack).detach(), 0.75 * stack + 0.1)
+    torch.testing.assert_close(blur(stack).detach(), 0.75 * stack + 0.1, **rounding)
