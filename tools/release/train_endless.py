@@ -37,6 +37,7 @@ from napari_deep3d.jobs.pairs import stacks_in
 from napari_deep3d.jobs.train_plan import settings_from_start
 from napari_deep3d.jobs.trained_model import save_trained
 from napari_deep3d.nn.checkpoint import write_tensors
+from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.patches import TrainingPair
 from napari_deep3d.nn.trainer import Trainer
 from napari_deep3d.nn.training import TrainedGenerator, begin_from
@@ -47,6 +48,7 @@ LARGEST = 15.0
 field is bright for what becomes 1 to be structure."""
 BOUNDS = Path(__file__).parents[2] / "configs" / "simulate"
 """Where the mixture's names are found."""
+TOLD_EVERY = 100
 PROBED, SLOWEST = 40, 1.04
 """Steps that tell how many fit into the time, and how much longer the rest of them may take."""
 
@@ -129,15 +131,17 @@ class NewestPairs(list[TrainingPair]):
         self._thread.start()
 
     def _collect(self) -> None:
-        for pair in self._source:
-            if len(self) < self._hold:
-                self.append(pair)
-            else:
-                self[self.made % self._hold] = pair
-            self.made += 1
-            if self._over.is_set():
-                break
-        self._over.set()
+        try:
+            for pair in self._source:
+                if len(self) < self._hold:
+                    self.append(pair)
+                else:
+                    self[self.made % self._hold] = pair
+                self.made += 1
+                if self._over.is_set():
+                    break
+        finally:
+            self._over.set()
 
     def wait_for(self, number: int) -> None:
         """Wait until there are so many; RuntimeError if the simulation ended before."""
@@ -160,6 +164,32 @@ def steps_that_fit(trainer: Trainer, seconds: float) -> int:
     taken = time.monotonic() - begin
     print(f"{taken / PROBED:.4f} s a step", flush=True)
     return int((seconds - taken) / (SLOWEST * taken / PROBED))
+
+
+def learn(trainer: Trainer, pairs: NewestPairs, folder: Path, save_every: int) -> None:
+    """Make all steps, tell the losses, and write the running means of the weights to a folder meanwhile."""
+    steps, begin = trainer.config.optimizer.iterations, time.monotonic()
+    for step in range(1, steps + 1):
+        trainer.step(step - 1)
+        if step % TOLD_EVERY == 0 or step == steps:
+            told = ", ".join(f"{name} {value:.4f}" for name, value in trainer.recent().items())
+            print(f"{step} of {steps}, {time.monotonic() - begin:.0f} s, {pairs.made} pairs, {told}", flush=True)
+        if step % save_every == 0 or step == steps:
+            half = {name: value.half() for name, value in mean_of(trainer).state_dict().items()}
+            write_tensors(folder / f"weights_{step:06d}.safetensors", half, {"step": str(step)})
+
+
+def mean_of(trainer: Trainer) -> Generator:
+    """The running mean of the weights, or the weights where none is kept."""
+    return trainer.ema or trainer.generator
+
+
+def as_trained(trainer: Trainer, seconds: float) -> TrainedGenerator:
+    """What a training that made all its steps leaves."""
+    steps = trainer.config.optimizer.iterations
+    model, last = (copy.deepcopy(each).cpu().eval() for each in (mean_of(trainer), trainer.generator))
+    weights = f"running mean of the weights after step {steps}"
+    return TrainedGenerator(model, last, steps, steps, trainer.recent(), {}, weights, seconds)
 
 
 def main() -> None:
@@ -189,32 +219,10 @@ def main() -> None:
             config = config.changed(iterations=steps)
         trainer = Trainer(config, pairs)
         begin_from(trainer, weights.state_dict())
-        mean = trainer.ema or trainer.generator
-        iterations = config.optimizer.iterations
-        for step in range(iterations):
-            trainer.step(step)
-            if (step + 1) % 100 == 0 or step + 1 == iterations:
-                told = ", ".join(f"{name} {value:.4f}" for name, value in trainer.recent().items())
-                seconds = time.monotonic() - begin
-                print(f"{step + 1} of {iterations}, {seconds:.0f} s, {pairs.made} pairs, {told}", flush=True)
-            if (step + 1) % chosen.save_every == 0 or step + 1 == iterations:
-                half = {name: value.half() for name, value in mean.state_dict().items()}
-                write_tensors(chosen.output / f"weights_{step + 1:06d}.safetensors", half, {"step": str(step + 1)})
+        learn(trainer, pairs, chosen.output, chosen.save_every)
     finally:
         pairs.close()
-    last = copy.deepcopy(trainer.generator).cpu().eval()
-    model = copy.deepcopy(mean).cpu().eval()
-    seconds = time.monotonic() - begin
-    trained = TrainedGenerator(
-        generator=model,
-        last=last,
-        step=iterations,
-        steps_made=iterations,
-        losses=trainer.recent(),
-        validation={},
-        weights=f"running mean of the weights after step {iterations}",
-        seconds=seconds,
-    )
+    trained = as_trained(trainer, time.monotonic() - begin)
     save_trained(chosen.output, trained, list(pairs), config, chosen.name, str(chosen.start), None)
 
 
