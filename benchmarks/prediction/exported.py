@@ -26,10 +26,12 @@ from napari_deep3d import export_model, predict
 from napari_deep3d.core import FloatArray, Shape
 from napari_deep3d.core.evaluation.metrics import score
 from napari_deep3d.io import open_stack
+from napari_deep3d.jobs.bioimageio_package import least_size
+from napari_deep3d.jobs.models import model_info
 
 STRIDE = (4, 16, 16)
-BLOCK = (48, 144, 144)
-"""Voxels, halo included: the largest that bioimageio.core cuts from the nucleus."""
+BLOCK = (52, 144, 144)
+"""Voxels, halo included: the largest that bioimageio.core cuts from the nucleus, padded to as many planes."""
 COLUMNS = {
     "by": "{by}",
     "RMSE": "{rmse:.4f}",
@@ -52,18 +54,21 @@ def as_the_card_says(onnx: Path, widefield: FloatArray, percentiles: tuple[float
     return np.asarray(np.maximum(found[0, 0][whole], 0), dtype=np.float32)
 
 
-def padded(stack: FloatArray) -> FloatArray:
-    """A stack (Z, Y, X) whose last voxels are repeated until its sizes are multiples of :data:`STRIDE`."""
-    missing = [(0, -n % stride) for n, stride in zip(stack.shape, STRIDE, strict=True)]
-    return np.pad(stack, missing, mode="edge")
+def padded(stack: FloatArray, least: Shape = STRIDE) -> FloatArray:
+    """A stack (Z, Y, X) whose last voxels are repeated until its sizes are multiples of :data:`STRIDE`, and enough."""
+    wanted = [max(n + -n % stride, few) for n, stride, few in zip(stack.shape, STRIDE, least, strict=True)]
+    return np.pad(stack, [(0, size - n) for size, n in zip(wanted, stack.shape, strict=True)], mode="edge")
 
 
-def by_package(package: Path, widefield: FloatArray, block: Shape | None = None) -> FloatArray:
-    """What bioimageio.core makes of a stack (Z, Y, X): whole, or in blocks of so many voxels, halo included."""
+def by_package(package: Path, widefield: FloatArray, least: Shape, block: Shape | None = None) -> FloatArray:
+    """What bioimageio.core makes of a stack (Z, Y, X): whole, or in blocks of so many voxels, halo included.
+
+    ``least`` is the smallest stack that the package takes.
+    """
     from bioimageio.core import predict as predict_package
 
     shape = None if block is None else {"widefield": {"batch": 1, "channel": 1, **dict(zip("zyx", block, strict=True))}}
-    stack = padded(widefield)[None, None]
+    stack = padded(widefield, least)[None, None]
     found: Any = predict_package(model=package, inputs=stack, input_block_shape=shape)
     whole = tuple(slice(n) for n in widefield.shape)
     result: FloatArray = np.asarray(found.members["confocal"].data, dtype=np.float32)[0, 0][whole]
@@ -102,9 +107,10 @@ def main() -> None:
         if chosen.package:
             package = Path(folder) / "model.zip"
             print(export_model(chosen.model, package))
+            least = least_size(model_info(chosen.model).halo, STRIDE)
             for by, block in (("whole, mirrored by the halo", None), ("in blocks", BLOCK)):
                 begin = time.perf_counter()
-                stack = by_package(package, widefield, block)
+                stack = by_package(package, widefield, least, block)
                 add(f"bioimageio.core, {by}", stack, time.perf_counter() - begin)
     print(markdown(rows, COLUMNS))
 

@@ -49,7 +49,7 @@ field is bright for what becomes 1 to be structure."""
 BOUNDS = Path(__file__).parents[2] / "configs" / "simulate"
 """Where the mixture's names are found."""
 TOLD_EVERY = 100
-PROBED, SLOWEST = 40, 1.04
+PROBED_STEPS, RESERVE = 40, 1.04
 """Steps that tell how many fit into the time, and how much longer the rest of them may take."""
 
 
@@ -159,11 +159,11 @@ def steps_that_fit(trainer: Trainer, seconds: float) -> int:
     """How many steps fit into a time, told by a few that are made for it."""
     trainer.step(0)
     begin = time.monotonic()
-    for step in range(1, PROBED + 1):
+    for step in range(1, PROBED_STEPS + 1):
         trainer.step(step)
     taken = time.monotonic() - begin
-    print(f"{taken / PROBED:.4f} s a step", flush=True)
-    return int((seconds - taken) / (SLOWEST * taken / PROBED))
+    print(f"{taken / PROBED_STEPS:.4f} s a step", flush=True)
+    return int((seconds - taken) / (RESERVE * taken / PROBED_STEPS))
 
 
 def learn(trainer: Trainer, pairs: NewestPairs, folder: Path, save_every: int) -> None:

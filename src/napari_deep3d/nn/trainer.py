@@ -166,9 +166,8 @@ class Trainer:
     @torch.no_grad()
     def _update_ema(self) -> None:
         if self.ema is not None:
-            networks = self.ema, self.generator
-            means, weights = ([parameter.data for parameter in network.parameters()] for network in networks)
-            torch._foreach_lerp_(means, weights, 1 - self.config.optimizer.ema)
+            for mean, weight in zip(self.ema.parameters(), self.generator.parameters(), strict=True):
+                mean.lerp_(weight, 1 - self.config.optimizer.ema)
 
     def _draw(self, step: int) -> AnyBatch:
         return draw_batch(self.pairs, self.config, step, self.processes.rank)
