@@ -23,6 +23,7 @@ from napari_deep3d.io import open_stack, write_stack
 from napari_deep3d.jobs.predict import Prediction
 from napari_deep3d.jobs.predict_file import FilePrediction
 from napari_deep3d.jobs.register import RegisteredFolder, RegisteredPair
+from napari_deep3d.jobs.train_plan import MIN_STEPS
 
 SPACING_UM = (0.5, 0.2, 0.2)
 ORIGIN_UM = (1.0, 2.0, 3.0)
@@ -224,7 +225,8 @@ def test_train(pairs: Path, tmp_path: Path, stack: NDArray[np.uint16]) -> None:
 def test_train_goes_on_from_a_model_for_a_time(pairs: Path, tmp_path: Path, tiny_model: Path) -> None:
     own = {name: value for name, value in TINY.items() if name != "width"}
     result = napari_deep3d.train(pairs, tmp_path / "run", start=str(tiny_model), minutes=1e-3, name="mine", **own)
-    assert (result.name, result.iterations, result.complete) == ("mine", 20, True)
+    assert (result.name, result.complete) == ("mine", True)
+    assert 1 <= result.iterations <= MIN_STEPS  # as the computer is quick
     with pytest.raises(InputError, match="has width=2; width=4 was asked for"):
         napari_deep3d.train(pairs, tmp_path / "other", start=str(tiny_model), **own, width=4)
 

@@ -19,6 +19,7 @@ import torch
 from napari_deep3d.io import write_stack
 from napari_deep3d.jobs.models import model_info
 from napari_deep3d.jobs.run_folder import read_run
+from napari_deep3d.jobs.train_plan import MIN_STEPS
 from napari_deep3d.nn import trainer, training
 from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.model_file import read_info, save_model
@@ -401,8 +402,8 @@ def test_start_and_minutes(run: Run, pairs: Path, tiny_model: Path, tmp_path: Pa
     own = [word for word, after in zip(own, [*own[1:], ""], strict=True) if word != "--set" or after != "--set"]
     done = run("train", pairs, "-o", tmp_path / "run", *own, *words)
     assert done.code == 0, done.err
-    assert done.json["iterations"] == 20
-    assert "20 steps in 0.001 minutes" in done.err
+    assert 1 <= done.json["iterations"] <= MIN_STEPS  # fewer where the computer is slow
+    assert f"{done.json['iterations']} steps in 0.001 minutes" in done.err
     info = read_info(done.json["model"])
     assert (info.width, info.training["start"]) == (2, str(tiny_model))
 

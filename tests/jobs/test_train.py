@@ -28,7 +28,7 @@ from napari_deep3d.jobs.pairs import LoadedPair, PairsFolder
 from napari_deep3d.jobs.predict import predict_volume
 from napari_deep3d.jobs.run_folder import COLUMNS, read_run
 from napari_deep3d.jobs.train import TrainResult, train_model
-from napari_deep3d.jobs.train_plan import START_LEARNING_RATE
+from napari_deep3d.jobs.train_plan import MIN_STEPS, START_LEARNING_RATE
 from napari_deep3d.jobs.trained_model import LARGEST_HALO
 from napari_deep3d.nn import inference, trainer, training, tta
 from napari_deep3d.nn.checkpoint import checkpoints
@@ -458,9 +458,10 @@ def test_a_model_that_came_out_worse_is_told(
 def test_time_decides_the_number_of_steps(pairs_folder: Path, tmp_path: Path, train_config: TrainConfig) -> None:
     events: list[Event] = []
     done = drain(train_model(pairs_folder, tmp_path / "run", train_config, minutes=0.001), events.append)
-    assert (done.iterations, done.complete) == (20, True)  # which is the least
-    assert read_run(tmp_path / "run").iterations == 20
-    assert any("20 steps in 0.001 minutes" in notice for notice in notices(events))
+    assert done.complete
+    assert 1 <= done.iterations <= MIN_STEPS  # fewer where the computer is slow
+    assert read_run(tmp_path / "run").iterations == done.iterations
+    assert any(f"{done.iterations} steps in 0.001 minutes" in notice for notice in notices(events))
 
 
 def test_time_may_be_stopped_before_it_is_known(pairs_folder: Path, tmp_path: Path, train_config: TrainConfig) -> None:
