@@ -20,10 +20,10 @@ from napari_deep3d.core.events import Event, Metrics, Progress, TileDone
 from napari_deep3d.core.registration.result import Registration
 from napari_deep3d.core.simulation.scene import SceneBounds
 from napari_deep3d.io import open_stack, write_stack
-from napari_deep3d.jobs.predict import Prediction
-from napari_deep3d.jobs.predict_file import FilePrediction
+from napari_deep3d.jobs.predict.file import FilePrediction
+from napari_deep3d.jobs.predict.predict import Prediction
 from napari_deep3d.jobs.register import RegisteredFolder, RegisteredPair
-from napari_deep3d.jobs.train_plan import MIN_STEPS
+from napari_deep3d.jobs.train.plan import MIN_STEPS
 
 SPACING_UM = (0.5, 0.2, 0.2)
 ORIGIN_UM = (1.0, 2.0, 3.0)

@@ -13,9 +13,9 @@ from napari_deep3d.core.intensity import SAMPLED_VOXELS
 from napari_deep3d.core.resampling import TOLERANCE as SPACING_TOLERANCE
 from napari_deep3d.core.tiling import BLEND, CHEAP
 from napari_deep3d.data import VGG16
-from napari_deep3d.jobs.models import model_info
-from napari_deep3d.jobs.predict_cost import FREE_SHARE
-from napari_deep3d.jobs.trained_model import LARGEST_HALO
+from napari_deep3d.jobs.models.store import model_info
+from napari_deep3d.jobs.predict.cost import FREE_SHARE
+from napari_deep3d.jobs.train.trained_model import LARGEST_HALO
 from napari_deep3d.nn.discriminator import CHANNELS, SLOPE, Discriminator
 from napari_deep3d.nn.folded_network import MAX_COLUMN, SAMPLE_VOXELS, WHOLE_VOXELS, sample_boxes
 from napari_deep3d.nn.generator import MAX_CHANNEL_FACTOR, POOLING, STRIDE, Generator

@@ -29,12 +29,12 @@ from napari_deep3d import predict
 from napari_deep3d.core import DEFAULT_MODEL, AdaptConfig, FloatArray, Spacing, TimeLimit, Volume, drain, never
 from napari_deep3d.core.evaluation.metrics import score
 from napari_deep3d.io import open_stack
-from napari_deep3d.jobs.adapt_pairs import simulate_own_pairs
-from napari_deep3d.jobs.adapt_training import LEARNING, Adaptation
-from napari_deep3d.jobs.models import model_info
+from napari_deep3d.jobs.adapt.pairs import simulate_own_pairs
+from napari_deep3d.jobs.adapt.training import LEARNING, Adaptation
+from napari_deep3d.jobs.models.store import model_info
 from napari_deep3d.jobs.pairs import CONFOCAL, WIDEFIELD, PairsFolder, prepare_pairs
-from napari_deep3d.jobs.run_folder import MODEL_FILE
-from napari_deep3d.jobs.train_plan import settings_from_start
+from napari_deep3d.jobs.train.plan import settings_from_start
+from napari_deep3d.jobs.train.run_folder import MODEL_FILE
 
 SIMULATING_SHARE = 0.3
 """Of the time."""

@@ -28,9 +28,9 @@ from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
 from napari_deep3d.core import InputError, Spacing
 from napari_deep3d.core.novelty.detector import NoveltyModel
 from napari_deep3d.core.novelty.explain import Novelty, assess
-from napari_deep3d.jobs.models import model_info
+from napari_deep3d.jobs.models.store import model_info
 from napari_deep3d.jobs.pairs import PairsFolder
-from napari_deep3d.jobs.trained_model import fit_novelty_model
+from napari_deep3d.jobs.train.trained_model import fit_novelty_model
 
 Voxels = NDArray[np.floating]
 Stack = tuple[Voxels, Spacing]

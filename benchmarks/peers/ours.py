@@ -16,7 +16,7 @@ from napari_deep3d import predict
 from napari_deep3d.core import PredictConfig, RegisterConfig, Volume, drain, never
 from napari_deep3d.core.registration.register import register_volumes
 from napari_deep3d.io import StackWriter
-from napari_deep3d.jobs.predict_file import predict_file
+from napari_deep3d.jobs.predict.file import predict_file
 
 MEMORY_BYTES = 2_000_000_000
 """That the prediction of a file is allowed, beside the program."""

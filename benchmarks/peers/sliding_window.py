@@ -11,7 +11,7 @@ from torch import Tensor
 
 from benchmarks.peers.clock import Clock, measure, versions
 from benchmarks.peers.given import STACK
-from napari_deep3d.jobs.models import find_model
+from napari_deep3d.jobs.models.store import find_model
 from napari_deep3d.nn.model_file import load_model
 
 OVERLAP = 0.25

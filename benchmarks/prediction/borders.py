@@ -29,7 +29,7 @@ from napari_deep3d import predict, simulate
 from napari_deep3d.core import Box, FloatArray, Shape, Spacing, Stack, find_no_data, shape_of
 from napari_deep3d.data import THICK_CONFOCAL, THICK_WIDEFIELD
 from napari_deep3d.io import open_stack
-from napari_deep3d.jobs import predict_input
+from napari_deep3d.jobs.predict import network_input as predict_input
 
 Mask = NDArray[np.bool_]
 SAMPLES = ("thick", "nucleus", "simulated")

@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
 from napari_deep3d.core import Box, PredictConfig, Shape, Volume, zyx
-from napari_deep3d.jobs.predict_plan import plan_prediction
+from napari_deep3d.jobs.predict.plan import plan_prediction
 from napari_deep3d.nn import slabs
 from napari_deep3d.nn.folded_network import sample_boxes
 from napari_deep3d.nn.generator import STRIDE

@@ -30,7 +30,7 @@ from benchmarks.prediction.large import peak_gb
 from napari_deep3d.core import Box, FloatArray, finish
 from napari_deep3d.data import THICK_WIDEFIELD
 from napari_deep3d.io import open_stack
-from napari_deep3d.jobs.models import find_model
+from napari_deep3d.jobs.models.store import find_model
 from napari_deep3d.nn import slabs
 from napari_deep3d.nn.folded_network import FoldedNetwork, on_device
 from napari_deep3d.nn.generator import Generator

@@ -26,8 +26,8 @@ from napari_deep3d import export_model, predict
 from napari_deep3d.core import FloatArray, Shape
 from napari_deep3d.core.evaluation.metrics import score
 from napari_deep3d.io import open_stack
-from napari_deep3d.jobs.bioimageio_package import least_size
-from napari_deep3d.jobs.models import model_info
+from napari_deep3d.jobs.models.bioimageio_package import least_size
+from napari_deep3d.jobs.models.store import model_info
 
 STRIDE = (4, 16, 16)
 BLOCK = (52, 144, 144)

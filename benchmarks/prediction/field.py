@@ -25,8 +25,8 @@ import torch
 
 from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
 from napari_deep3d.core import Event, PredictConfig, Progress, Volume, drain
-from napari_deep3d.jobs.predict import predict_volume
-from napari_deep3d.jobs.predict_plan import plan_prediction
+from napari_deep3d.jobs.predict.plan import plan_prediction
+from napari_deep3d.jobs.predict.predict import predict_volume
 
 SPACING_UM = (0.4, 0.2, 0.2)
 COLUMNS = {

@@ -20,7 +20,7 @@ import numpy as np
 
 from napari_deep3d.core import PredictConfig, drain
 from napari_deep3d.io import StackWriter, open_stack
-from napari_deep3d.jobs.predict_file import predict_file
+from napari_deep3d.jobs.predict.file import predict_file
 
 SPACING_UM = (0.4, 0.2, 0.2)
 

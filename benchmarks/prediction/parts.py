@@ -26,8 +26,8 @@ from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
 from benchmarks.prediction.large import write
 from napari_deep3d.core import PredictConfig, drain
 from napari_deep3d.io.stack_file import StackView
-from napari_deep3d.jobs.predict_file import predict_file
-from napari_deep3d.jobs.predict_unfinished import GrowingOutput
+from napari_deep3d.jobs.predict.file import predict_file
+from napari_deep3d.jobs.predict.unfinished import GrowingOutput
 
 PARTS = {
     "convolutions": ("conv",),

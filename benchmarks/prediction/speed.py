@@ -15,7 +15,7 @@ import torch
 
 from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
 from napari_deep3d import predict
-from napari_deep3d.jobs.models import find_model
+from napari_deep3d.jobs.models.store import find_model
 from napari_deep3d.nn.devices import choose_device
 from napari_deep3d.nn.model_file import load_model
 

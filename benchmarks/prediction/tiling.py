@@ -26,7 +26,7 @@ from napari_deep3d.core import FloatArray, Shape, TileDone, TrainConfig, finish
 from napari_deep3d.core.evaluation.metrics import fit_scale, rmse, ssim
 from napari_deep3d.core.resampling import ModelGrid
 from napari_deep3d.core.tiling import plan_tiles
-from napari_deep3d.jobs.models import find_model
+from napari_deep3d.jobs.models.store import find_model
 from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
 from napari_deep3d.nn.folded_network import FoldedNetwork, fold_norms, predict_and_measure
 from napari_deep3d.nn.generator import EPSILON, STRIDE, Generator, ResidualBlock, StackNorm, norms

@@ -19,7 +19,7 @@ from benchmarks.common.tables import Row, add_table_option, markdown, write_rows
 from napari_deep3d.core import intensity_range, normalise
 from napari_deep3d.core.evaluation.metrics import rmse, ssim
 from napari_deep3d.io import open_stack
-from napari_deep3d.jobs.models import find_model
+from napari_deep3d.jobs.models.store import find_model
 from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
 from napari_deep3d.nn.devices import choose_device, choose_precision
 from napari_deep3d.nn.folded_network import FoldedNetwork

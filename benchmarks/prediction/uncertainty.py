@@ -35,9 +35,9 @@ from napari_deep3d.core import FloatArray, normalise
 from napari_deep3d.core.evaluation.metrics import rmse, ssim
 from napari_deep3d.core.evaluation.uncertainty import Calibration
 from napari_deep3d.io import open_stack
-from napari_deep3d.jobs.models import find_model
+from napari_deep3d.jobs.models.store import find_model
 from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
-from napari_deep3d.jobs.trained_model import calibrate_on_folder
+from napari_deep3d.jobs.train.trained_model import calibrate_on_folder
 from napari_deep3d.nn.model_file import load_model, read_info, save_model
 
 matplotlib.use("Agg")

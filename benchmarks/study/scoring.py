@@ -17,7 +17,7 @@ from benchmarks.study.store import Store
 from napari_deep3d import evaluate
 from napari_deep3d.core import DoubleArray
 from napari_deep3d.core.evaluation.spectrum import HIGH, AxialSpectrum
-from napari_deep3d.jobs.evaluate import CONFOCAL, PREDICTION, StackEvaluation
+from napari_deep3d.jobs.evaluate.evaluate import CONFOCAL, PREDICTION, StackEvaluation
 from napari_deep3d.jobs.pairs import PairsFolder
 
 Scored = dict[str, Any]

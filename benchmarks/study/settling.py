@@ -10,7 +10,7 @@ from benchmarks.common.tables import Row
 from benchmarks.study.study import Part, Study
 from benchmarks.study.trainings import BASE, Training
 from napari_deep3d.core import DoubleArray
-from napari_deep3d.jobs.run_folder import read_metrics
+from napari_deep3d.jobs.train.run_folder import read_metrics
 
 VARIANTS = ("L1", "L1+GAN", BASE)
 COLUMNS = ("l1", "gan", "vgg", "discriminator", "validation_rmse", "validation_ssim")

@@ -19,7 +19,7 @@ from napari_deep3d.core import DoubleArray, FloatArray, Shape, Spacing, zyx
 from napari_deep3d.core.evaluation.profile import line_profile
 from napari_deep3d.core.evaluation.spectrum import AxialSpectrum
 from napari_deep3d.core.registration.result import Curve
-from napari_deep3d.jobs.evaluate import PREDICTION, StackEvaluation
+from napari_deep3d.jobs.evaluate.evaluate import PREDICTION, StackEvaluation
 from napari_deep3d.jobs.figures import new_figure, show_section
 from napari_deep3d.jobs.pairs import CONFOCAL
 

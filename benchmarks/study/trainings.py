@@ -19,7 +19,7 @@ from benchmarks.study.size import Size
 from benchmarks.study.store import Place, Store
 from napari_deep3d import train
 from napari_deep3d.core import InputError
-from napari_deep3d.jobs.run_folder import LAST_FILE, read_run
+from napari_deep3d.jobs.train.run_folder import LAST_FILE, read_run
 
 
 @dataclass(frozen=True)

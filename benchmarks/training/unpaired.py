@@ -27,7 +27,7 @@ from napari_deep3d.core.simulation.imaging import take_images
 from napari_deep3d.core.simulation.scene import SceneBounds
 from napari_deep3d.jobs.figures import draw_comparison, new_figure
 from napari_deep3d.jobs.pairs import CONFOCAL, WIDEFIELD, PairsFolder
-from napari_deep3d.jobs.run_folder import MODEL_FILE, read_metrics
+from napari_deep3d.jobs.train.run_folder import MODEL_FILE, read_metrics
 
 SHAPE: Shape = (32, 96, 96)
 SETS = {"a": (1, 8), "b": (2, 8), "test": (3, 5)}

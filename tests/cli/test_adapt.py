@@ -10,8 +10,8 @@ import pytest
 from napari_deep3d.core import AdaptConfig, Job, Progress, Stop, Volume
 from napari_deep3d.core.novelty.explain import Novelty
 from napari_deep3d.io import write_stack
-from napari_deep3d.jobs import adapt
-from napari_deep3d.jobs.adapt import AdaptResult
+from napari_deep3d.jobs.adapt import adapt
+from napari_deep3d.jobs.adapt.adapt import AdaptResult
 from tests.helpers.cli import SPACING_UM, Run, contents
 from tests.helpers.ome_files import image, ome, write_pages
 

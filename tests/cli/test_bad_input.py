@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 
 from napari_deep3d.core.evaluation.uncertainty import Calibration
 from napari_deep3d.io import write_stack
-from napari_deep3d.jobs import predict_series
+from napari_deep3d.jobs.predict import series as predict_series
 from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.model_file import ModelInfo, read_info, save_model
 from tests.helpers.cli import SPACING_UM, Run, contents, names, run_process

@@ -152,7 +152,7 @@ def test_ctrl_c(run: Run, files: Files, tmp_path: Path, monkeypatch: pytest.Monk
         signal.raise_signal(signal.SIGINT)
         return SPACING_UM, []
 
-    monkeypatch.setattr("napari_deep3d.jobs.evaluate.check_together", press)
+    monkeypatch.setattr("napari_deep3d.jobs.evaluate.evaluate.check_together", press)
     before = contents(tmp_path)
     done = run("evaluate", files["prediction"], files["confocal"], "-o", tmp_path / "report.html", "--json")
     assert (done.code, done.out) == (130, "")

@@ -14,7 +14,7 @@ import torch
 from napari_deep3d.cli.app import main
 from napari_deep3d.core import Progress
 from napari_deep3d.core.config import DEFAULT_MODEL
-from napari_deep3d.jobs.export_model import ExportedModel
+from napari_deep3d.jobs.models.export import ExportedModel
 from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.model_file import read_info, save_model
 from tests.helpers.cli import Run, contents
@@ -148,7 +148,7 @@ def test_export_for_other_programs_hands_everything_on(run: Run, monkeypatch: py
         yield Progress(0, 4, "exporting")
         return ExportedModel(Path(name), "onnx", 1e-5, None)
 
-    monkeypatch.setattr("napari_deep3d.jobs.export_model.export_model", job)
+    monkeypatch.setattr("napari_deep3d.jobs.models.export.export_model", job)
     who = ["--author", "A. Person", "--author", "B", "--license", "MIT"]
     done = run("models", "export", "x", "-o", name, "--format", "onnx", *who, "--overwrite", "--json")
     assert done.json == {"output": name, "largest_difference": 1e-5}

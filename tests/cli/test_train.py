@@ -17,9 +17,9 @@ import tifffile
 import torch
 
 from napari_deep3d.io import write_stack
-from napari_deep3d.jobs.models import model_info
-from napari_deep3d.jobs.run_folder import read_run
-from napari_deep3d.jobs.train_plan import MIN_STEPS
+from napari_deep3d.jobs.models.store import model_info
+from napari_deep3d.jobs.train.plan import MIN_STEPS
+from napari_deep3d.jobs.train.run_folder import read_run
 from napari_deep3d.nn import trainer, training
 from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.model_file import read_info, save_model

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_deep3d.io import write_stack
-from napari_deep3d.jobs.run_folder import read_run
+from napari_deep3d.jobs.train.run_folder import read_run
 from tests.helpers.cli import SPACING_UM, Run
 
 

@@ -82,7 +82,7 @@ class FakePrediction:
         return made
 
     def __call__(self, volume: Volume, config: PredictConfig, into: Any, stop: Stop = never) -> Job[Any]:
-        from napari_deep3d.jobs.predict import Prediction
+        from napari_deep3d.jobs.predict.predict import Prediction
 
         out, uncertainty = into.prediction, into.uncertainty
         self.threads.append(threading.current_thread())
@@ -210,7 +210,7 @@ class FakeTraining:
     def __call__(
         self, pairs: Any, run: Path, config: TrainConfig, *, stop: Stop = never, paused: Pause = never, **rest: Any
     ) -> Job[Any]:
-        from napari_deep3d.jobs.run_folder import read_run
+        from napari_deep3d.jobs.train.run_folder import read_run
 
         self.asked.append({"pairs": pairs, "run": run, "config": config, **rest})
         first, name = 0, rest["name"]
@@ -246,7 +246,7 @@ class FakeTraining:
         yield Progress(step, self.STEPS, f"step {step} of {self.STEPS}", 60.0 * (self.STEPS - step))
 
     def _keep(self, run: Path, name: str, step: int) -> None:
-        from napari_deep3d.jobs.run_folder import CHECKPOINTS, MODEL_FILE, write_run
+        from napari_deep3d.jobs.train.run_folder import CHECKPOINTS, MODEL_FILE, write_run
 
         run.mkdir(parents=True, exist_ok=True)
         write_run(run, TrainConfig(iterations=self.STEPS), name, run / "pairs", "")
@@ -254,8 +254,8 @@ class FakeTraining:
         write_model(run / MODEL_FILE, name, step)
 
     def _result(self, run: Path, name: str, step: int) -> Any:
-        from napari_deep3d.jobs.run_folder import MODEL_FILE
-        from napari_deep3d.jobs.train import TrainResult
+        from napari_deep3d.jobs.train.run_folder import MODEL_FILE
+        from napari_deep3d.jobs.train.train import TrainResult
 
         is_complete = step == self.STEPS and not self.reason
         return TrainResult(

@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 
 from napari_deep3d.core import InputError, TrainConfig, Volume, parse_assignments, read_toml
 from napari_deep3d.jobs.register import load_transform
-from napari_deep3d.jobs.run_folder import list_unfinished, read_metrics, read_run, write_run
+from napari_deep3d.jobs.train.run_folder import list_unfinished, read_metrics, read_run, write_run
 from napari_deep3d.nn.model_file import read_info
 
 quick = settings(

@@ -12,7 +12,7 @@ import napari_deep3d
 from napari_deep3d.core.config import PredictConfig
 from napari_deep3d.jobs import preferences
 from napari_deep3d.jobs.info import describe_machine
-from napari_deep3d.jobs.models import missing_folder, user_folder
+from napari_deep3d.jobs.models.store import missing_folder, user_folder
 from napari_deep3d.jobs.preferences import Preferences, read_preferences
 
 MANIFEST = PluginManifest.from_file(Path(napari_deep3d.__file__).with_name("napari.yaml"))

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from napari_deep3d.core import PredictConfig, TrainConfig, Volume, drain
-from napari_deep3d.jobs.predict import Prediction, predict_volume
-from napari_deep3d.jobs.predict_cost import Costs
-from napari_deep3d.jobs.predict_plan import plan_prediction
+from napari_deep3d.jobs.predict.cost import Costs
+from napari_deep3d.jobs.predict.plan import plan_prediction
+from napari_deep3d.jobs.predict.predict import Prediction, predict_volume
 from napari_deep3d.nn.devices import choose_precision, pinned
 from napari_deep3d.nn.patches import TrainingPair
 from napari_deep3d.nn.trainer import Trainer

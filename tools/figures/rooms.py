@@ -28,7 +28,10 @@ FLOORS = (
         ("gui", "gui.predict", "gui.register", "gui.train", "gui.compare", "gui.shared", "cli"),
     ),
     ("the doors", ("", "api")),
-    ("jobs: events out, a result at the end", ("jobs",)),
+    (
+        "jobs: events out, a result at the end",
+        ("jobs", "jobs.adapt", "jobs.predict", "jobs.train", "jobs.evaluate", "jobs.models"),
+    ),
     ("torch; file formats", ("nn", "io")),
     (
         "numpy, scipy, scikit-image",

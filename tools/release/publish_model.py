@@ -18,7 +18,7 @@ import scipy.ndimage as ndi
 
 from napari_deep3d.core import FloatArray
 from napari_deep3d.jobs.pairs import PairsFolder
-from napari_deep3d.jobs.trained_model import calibrate_on_folder, fit_novelty_model
+from napari_deep3d.jobs.train.trained_model import calibrate_on_folder, fit_novelty_model
 from napari_deep3d.nn.model_file import load_model, read_info, save_model
 
 FOLDER = Path(__file__).parents[2] / "src" / "napari_deep3d" / "data" / "models"

@@ -32,10 +32,10 @@ from napari_deep3d.core.config.base import merge
 from napari_deep3d.core.simulation.imaging import simulate_pair
 from napari_deep3d.core.simulation.scene import SceneBounds
 from napari_deep3d.io import open_stack
-from napari_deep3d.jobs.models import open_model
+from napari_deep3d.jobs.models.store import open_model
 from napari_deep3d.jobs.pairs import stacks_in
-from napari_deep3d.jobs.train_plan import settings_from_start
-from napari_deep3d.jobs.trained_model import save_trained
+from napari_deep3d.jobs.train.plan import settings_from_start
+from napari_deep3d.jobs.train.trained_model import save_trained
 from napari_deep3d.nn.checkpoint import write_tensors
 from napari_deep3d.nn.generator import Generator
 from napari_deep3d.nn.patches import TrainingPair

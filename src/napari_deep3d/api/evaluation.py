@@ -9,10 +9,10 @@ import numpy as np
 
 from napari_deep3d.api.settings import Array, EvaluateOptions, EvaluateSettings, File, OnEvent
 from napari_deep3d.core import EvaluateConfig, InputError, Stop, Volume, drain, never
-from napari_deep3d.jobs.evaluate import Evaluation, evaluate_volumes
-from napari_deep3d.jobs.evaluate_figures import draw_evaluation
-from napari_deep3d.jobs.evaluate_file import EvaluatedFile, EvaluatedFolder, evaluate_file, evaluate_folders
-from napari_deep3d.jobs.evaluate_report import check_report, write_report
+from napari_deep3d.jobs.evaluate.evaluate import Evaluation, evaluate_volumes
+from napari_deep3d.jobs.evaluate.figures import draw_evaluation
+from napari_deep3d.jobs.evaluate.file import EvaluatedFile, EvaluatedFolder, evaluate_file, evaluate_folders
+from napari_deep3d.jobs.evaluate.report import check_report, write_report
 from napari_deep3d.jobs.register import StackSource
 
 

@@ -7,8 +7,8 @@ from typing import Literal
 
 from napari_deep3d.api.settings import File, OnEvent
 from napari_deep3d.core import Stop, drain, never
-from napari_deep3d.jobs.export_model import ExportedModel
-from napari_deep3d.jobs.export_model import export_model as export_job
+from napari_deep3d.jobs.models.export import ExportedModel
+from napari_deep3d.jobs.models.export import export_model as export_job
 
 
 def export_model(

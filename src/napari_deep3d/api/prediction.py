@@ -10,11 +10,11 @@ import numpy as np
 from napari_deep3d.api.settings import Array, File, OnEvent, PredictOptions, PredictSettings
 from napari_deep3d.core import InputError, PredictConfig, Stop, Volume, drain, never
 from napari_deep3d.io import check_output, open_stack, write_stack
-from napari_deep3d.jobs.predict import Prediction, predict_volume
-from napari_deep3d.jobs.predict_file import FilePrediction, Times, predict_file, uncertainty_path
-from napari_deep3d.jobs.predict_folder import PredictedFolder
-from napari_deep3d.jobs.predict_folder import predict_folder as predict_stacks
-from napari_deep3d.jobs.predict_folder_items import ResultSuffix, Wanted
+from napari_deep3d.jobs.predict.file import FilePrediction, Times, predict_file, uncertainty_path
+from napari_deep3d.jobs.predict.folder import PredictedFolder
+from napari_deep3d.jobs.predict.folder import predict_folder as predict_stacks
+from napari_deep3d.jobs.predict.folder_items import ResultSuffix, Wanted
+from napari_deep3d.jobs.predict.predict import Prediction, predict_volume
 
 
 @overload

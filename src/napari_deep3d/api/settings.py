@@ -22,7 +22,7 @@ from napari_deep3d.core import (
     Stop,
     TransformKind,
 )
-from napari_deep3d.jobs.predict_file import Times
+from napari_deep3d.jobs.predict.file import Times
 
 Array = NDArray[np.generic]
 File = str | Path

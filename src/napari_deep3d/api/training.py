@@ -27,10 +27,10 @@ from napari_deep3d.core import (
 )
 from napari_deep3d.core.simulation.scene import SceneBounds
 from napari_deep3d.io import open_stack
-from napari_deep3d.jobs.adapt import AdaptResult, adapt_model, settings_for
+from napari_deep3d.jobs.adapt.adapt import AdaptResult, adapt_model, settings_for
 from napari_deep3d.jobs.simulate import Simulated, simulate_pairs
-from napari_deep3d.jobs.train import TrainResult, train_model
-from napari_deep3d.jobs.unpaired import UnpairedFolders
+from napari_deep3d.jobs.train.train import TrainResult, train_model
+from napari_deep3d.jobs.train.unpaired import UnpairedFolders
 
 
 def simulate(

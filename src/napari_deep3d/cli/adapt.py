@@ -42,7 +42,7 @@ def adapt(
     own = {"model": model, "spacing_um": options.parse_spacing(spacing), "deepest": deepest}
     chosen = own | {"device": device, "seed": seed} | given
     from napari_deep3d.io import open_stack
-    from napari_deep3d.jobs.adapt import adapt_model, settings_for
+    from napari_deep3d.jobs.adapt.adapt import adapt_model, settings_for
 
     opened = open_stack(stack, position, axes)
     volume, config = opened.volume(channel, time), settings_for(opened.known_optics(channel), chosen)

@@ -40,7 +40,7 @@ def evaluate(
     config = EvaluateConfig.checked(
         spacing_um=options.parse_spacing(spacing), percentiles=_parse_percentiles(percentiles), micro_ssim=micro_ssim
     )
-    from napari_deep3d.jobs.evaluate_file import evaluate_file, evaluate_folders
+    from napari_deep3d.jobs.evaluate.file import evaluate_file, evaluate_folders
     from napari_deep3d.jobs.register import StackSource
 
     own = StackSource(prediction, prediction_channel, axes=axes, time=time)

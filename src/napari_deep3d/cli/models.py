@@ -10,7 +10,7 @@ import typer
 from napari_deep3d.cli import options
 from napari_deep3d.cli.console import report, run
 from napari_deep3d.core import InputError
-from napari_deep3d.jobs.models import import_model, list_models, model_info
+from napari_deep3d.jobs.models.store import import_model, list_models, model_info
 
 models = typer.Typer(help="The models at hand: list, info, import, export.", invoke_without_command=True)
 
@@ -84,7 +84,7 @@ def export(
     target = output or file  # a second word was the only way once
     if target is None or (output and file):
         raise InputError("one file to write is needed: -o FILE, ending in .safetensors, .onnx or .zip.")
-    from napari_deep3d.jobs.export_model import export_model
+    from napari_deep3d.jobs.models.export import export_model
 
     done = run(
         lambda stop: export_model(

@@ -58,12 +58,12 @@ def predict(
         uncertainty=uncertainty,
     )
     when = options.parse_time(time)
-    from napari_deep3d.jobs.predict_file import predict_file
-    from napari_deep3d.jobs.predict_folder import is_folder_of_stacks
+    from napari_deep3d.jobs.predict.file import predict_file
+    from napari_deep3d.jobs.predict.folder import is_folder_of_stacks
 
     if is_folder_of_stacks(stack, output):
         from napari_deep3d.cli.predict_folder import predict_stacks
-        from napari_deep3d.jobs.predict_folder_items import Wanted
+        from napari_deep3d.jobs.predict.folder_items import Wanted
 
         wanted = Wanted(channel, when, position, axes)
         predict_stacks(stack, output, config, wanted, file_format, overwrite, as_json)

@@ -7,8 +7,8 @@ from typing import get_args
 
 from napari_deep3d.cli.console import end, report_files, run
 from napari_deep3d.core import InputError, PredictConfig
-from napari_deep3d.jobs.predict_folder import predict_folder
-from napari_deep3d.jobs.predict_folder_items import ResultSuffix, Wanted
+from napari_deep3d.jobs.predict.folder import predict_folder
+from napari_deep3d.jobs.predict.folder_items import ResultSuffix, Wanted
 
 FORMATS: dict[str, ResultSuffix] = {suffix.rpartition(".")[2]: suffix for suffix in get_args(ResultSuffix)}
 

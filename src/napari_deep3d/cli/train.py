@@ -44,8 +44,8 @@ def train(
             "--resume continues with the run's own settings; leave all options but -o, --unpaired and --json out."
         )
     from napari_deep3d.api import train_config
-    from napari_deep3d.jobs.train import train_model
-    from napari_deep3d.jobs.unpaired import UnpairedFolders
+    from napari_deep3d.jobs.train.train import train_model
+    from napari_deep3d.jobs.train.unpaired import UnpairedFolders
 
     source = pairs if unpaired is None else UnpairedFolders(pairs, unpaired)
     limit = options.parse_minutes(minutes)

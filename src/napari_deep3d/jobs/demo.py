@@ -12,8 +12,8 @@ from napari_deep3d.core.evaluation.metrics import Score, score
 from napari_deep3d.data import THICK_CONFOCAL, THICK_WIDEFIELD
 from napari_deep3d.io import open_stack
 from napari_deep3d.jobs.figures import draw_comparison
-from napari_deep3d.jobs.predict import Prediction
-from napari_deep3d.jobs.predict_file import predict_file
+from napari_deep3d.jobs.predict.file import predict_file
+from napari_deep3d.jobs.predict.predict import Prediction
 
 PERCENTILES = (0.1, 99.9)
 """Intensities at these percentiles become 0 and 1 before stacks are compared."""

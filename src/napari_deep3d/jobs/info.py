@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import psutil
 
-from napari_deep3d.jobs.models import user_folder
+from napari_deep3d.jobs.models.store import user_folder
 from napari_deep3d.jobs.preferences import read_preferences
 
 PACKAGES = (

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from napari_deep3d.core import BatchRow, Clock, InputError, Job, PredictConfig, Stop, never
-from napari_deep3d.jobs.predict_folder import PredictedFolder
-from napari_deep3d.jobs.predict_folder_items import Wanted
+from napari_deep3d.jobs.predict.folder import PredictedFolder
+from napari_deep3d.jobs.predict.folder_items import Wanted
 from tests.helpers.gui import FakePrediction
 
 FAULT = (

@@ -17,8 +17,8 @@ from napari_deep3d.core import tap
 from napari_deep3d.gui.predict import choices
 from napari_deep3d.gui.widget import Deep3DWidget
 from napari_deep3d.io import StackWriter, open_stack, pyramid, write_stack
-from napari_deep3d.jobs.predict_file import FilePrediction
-from napari_deep3d.jobs.predict_unfinished import incomplete_path
+from napari_deep3d.jobs.predict.file import FilePrediction
+from napari_deep3d.jobs.predict.unfinished import incomplete_path
 from tests.helpers.gui import SPACING_UM, FakePrediction
 
 Data = NDArray[np.uint16]

@@ -13,7 +13,7 @@ from napari_deep3d.core.volume import Volume
 from napari_deep3d.gui.predict.choices import Session
 from napari_deep3d.gui.predict.panel import PredictPanel
 from napari_deep3d.gui.shared.layers import axis_names, full_data, layer_matrix
-from napari_deep3d.jobs.predict import predict_volume
+from napari_deep3d.jobs.predict.predict import predict_volume
 from tests.helpers.strange_layers import Strange, draw
 
 COUNT = int(os.environ.get("NAPARI_DEEP3D_LAYERS", "60"))

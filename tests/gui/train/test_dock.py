@@ -15,7 +15,7 @@ from napari_deep3d.core.volume import Volume
 from napari_deep3d.gui.register.panel import RegisterPanel
 from napari_deep3d.gui.shared import make_member
 from napari_deep3d.gui.train.panel import TrainPanel
-from napari_deep3d.jobs.models import find_model, list_models, model_info, user_folder
+from napari_deep3d.jobs.models.store import find_model, list_models, model_info, user_folder
 from napari_deep3d.jobs.pairs import LoadedPair
 from tests.helpers.gui import (
     PLACE,

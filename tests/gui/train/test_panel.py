@@ -18,9 +18,9 @@ from napari_deep3d.core.events import Progress, StoppedError
 from napari_deep3d.gui.shared.training_pairs import pair_name
 from napari_deep3d.gui.widget import MIN_WIDTH
 from napari_deep3d.io import write_stack
-from napari_deep3d.jobs import models
-from napari_deep3d.jobs.models import list_models, model_info, unique_name, user_folder
-from napari_deep3d.jobs.run_folder import runs_folder, write_run
+from napari_deep3d.jobs.models import store as models
+from napari_deep3d.jobs.models.store import list_models, model_info, unique_name, user_folder
+from napari_deep3d.jobs.train.run_folder import runs_folder, write_run
 from tests.helpers.gui import PLACE, SPACING_UM, FakeTraining, texture_pair, write_model
 from tests.helpers.train_panel import add_folder, call_it, curve, finish, names, start, wait_end
 

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_deep3d.gui.widget import MIN_WIDTH
 from napari_deep3d.io import write_stack
-from napari_deep3d.jobs.unpaired import UnpairedFolders
+from napari_deep3d.jobs.train.unpaired import UnpairedFolders
 from tests.helpers.gui import SPACING_UM, FakeTraining
 from tests.helpers.train_panel import start, wait_layers
 

@@ -25,9 +25,9 @@ from napari_deep3d.core import (
     zyx,
 )
 from napari_deep3d.gui.compare.stacks import ComparedStack, OnVoxelsOf, shared_box
-from napari_deep3d.jobs.evaluate import evaluate_volumes
-from napari_deep3d.jobs.evaluate_figures import draw_evaluation
-from napari_deep3d.jobs.evaluate_report import write_report
+from napari_deep3d.jobs.evaluate.evaluate import evaluate_volumes
+from napari_deep3d.jobs.evaluate.figures import draw_evaluation
+from napari_deep3d.jobs.evaluate.report import write_report
 
 
 @dataclass(frozen=True)

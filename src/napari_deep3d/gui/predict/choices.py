@@ -26,7 +26,7 @@ from napari_deep3d.gui.shared import (
     stack_up,
     time_axis,
 )
-from napari_deep3d.jobs.models import ModelEntry, missing_folder
+from napari_deep3d.jobs.models.store import ModelEntry, missing_folder
 
 BYTES_PER_VOXEL = 4
 """Of a result."""

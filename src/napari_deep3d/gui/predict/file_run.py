@@ -31,15 +31,15 @@ from napari_deep3d.gui.shared import (
     time_axis,
 )
 from napari_deep3d.io import STACK_AXES, StackView, open_stack, readable, shown_levels, um_per_unit
-from napari_deep3d.jobs.predict_file import About, FilePrediction
-from napari_deep3d.jobs.predict_unfinished import incomplete_path
+from napari_deep3d.jobs.predict.file import About, FilePrediction
+from napari_deep3d.jobs.predict.unfinished import incomplete_path
 
 if TYPE_CHECKING:
     from napari import Viewer
 
 log = logging.getLogger(__name__)
 PredictToFile = Callable[..., Job[FilePrediction]]
-"""As :func:`~napari_deep3d.jobs.predict_file.predict_to_file`."""
+"""As :func:`~napari_deep3d.jobs.predict.file.predict_to_file`."""
 SHOWN = ("confocal-like", "uncertainty")
 
 

@@ -35,11 +35,11 @@ from napari_deep3d.gui.shared import (
     make_form,
     stack_up,
 )
-from napari_deep3d.jobs.predict_folder import PredictedFolder, predict_folder
-from napari_deep3d.jobs.predict_folder_items import ResultSuffix, Wanted
+from napari_deep3d.jobs.predict.folder import PredictedFolder, predict_folder
+from napari_deep3d.jobs.predict.folder_items import ResultSuffix, Wanted
 
 PredictFolder = Callable[..., Job[PredictedFolder]]
-"""As :func:`~napari_deep3d.jobs.predict_folder.predict_folder`."""
+"""As :func:`~napari_deep3d.jobs.predict.folder.predict_folder`."""
 SIZE = (930, 600)
 FIELD_WIDTH = 135
 ENDING = "_confocal-like"

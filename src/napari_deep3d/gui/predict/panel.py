@@ -34,13 +34,13 @@ from napari_deep3d.gui.shared import (
     is_prediction,
     stack_up,
 )
-from napari_deep3d.jobs.models import list_models, model_stamp
-from napari_deep3d.jobs.predict import predict_volume
-from napari_deep3d.jobs.predict_file import predict_to_file
-from napari_deep3d.jobs.predict_folder import predict_folder
-from napari_deep3d.jobs.predict_input import novelty_of
-from napari_deep3d.jobs.predict_plan import PredictionPlan, plan_prediction
-from napari_deep3d.jobs.predict_series import predict_volumes
+from napari_deep3d.jobs.models.store import list_models, model_stamp
+from napari_deep3d.jobs.predict.file import predict_to_file
+from napari_deep3d.jobs.predict.folder import predict_folder
+from napari_deep3d.jobs.predict.network_input import novelty_of
+from napari_deep3d.jobs.predict.plan import PredictionPlan, plan_prediction
+from napari_deep3d.jobs.predict.predict import predict_volume
+from napari_deep3d.jobs.predict.series import predict_volumes
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -27,7 +27,7 @@ from napari_deep3d.gui.shared import (
     place_at_index,
     time_axis,
 )
-from napari_deep3d.jobs.predict import Output, Prediction
+from napari_deep3d.jobs.predict.predict import Output, Prediction
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 REFRESH_MS = 200
 log = logging.getLogger(__name__)
 Predict = Callable[..., Job[Prediction]]
-"""As :func:`~napari_deep3d.jobs.predict.predict_volume`."""
+"""As :func:`~napari_deep3d.jobs.predict.predict.predict_volume`."""
 REMEDIES = {
     "memory": "Close other programs, or set a smaller memory under Advanced, and predict again.",
     "other": "Try device cpu and precision float32 under Advanced; if it comes again, report it with the text in "

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
 from napari_deep3d.core import InputError, Job, Progress, Stop
 from napari_deep3d.gui.shared import AMBER, RED, Cancelled, Failed, Line, RunButton, stack_up
 from napari_deep3d.io import SavableStack, check_output, layer_stack, save_stack
-from napari_deep3d.jobs.predict_file import uncertainty_path
+from napari_deep3d.jobs.predict.file import uncertainty_path
 
 FILTERS = {"OME-TIFF (*.ome.tif)": ".ome.tif", "OME-Zarr (*.ome.zarr)": ".ome.zarr"}
 """What the dialog offers, and the ending that a name without one gets."""

@@ -14,11 +14,11 @@ from superqt.utils import signals_blocked
 from napari_deep3d.core import DEFAULT_MODEL, PRESETS, InputError, TrainConfig, merge
 from napari_deep3d.gui.shared import AMBER, Choice, ConfigForm, FormRow, Line, Member, make_form, stack_up
 from napari_deep3d.gui.train.run import TrainRequest
-from napari_deep3d.jobs.models import free_name, model_names
-from napari_deep3d.jobs.run_folder import runs_folder
-from napari_deep3d.jobs.train import SCRATCH
-from napari_deep3d.jobs.train_plan import FIXED_BY_START
-from napari_deep3d.jobs.unpaired import UnpairedFolders, check_unpaired
+from napari_deep3d.jobs.models.store import free_name, model_names
+from napari_deep3d.jobs.train.plan import FIXED_BY_START
+from napari_deep3d.jobs.train.run_folder import runs_folder
+from napari_deep3d.jobs.train.train import SCRATCH
+from napari_deep3d.jobs.train.unpaired import UnpairedFolders, check_unpaired
 
 PAPER, STEPS = "paper", "steps"
 TIMES: list[tuple[str, float | str]] = [

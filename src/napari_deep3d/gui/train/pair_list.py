@@ -18,7 +18,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_deep3d.gui.shared import THUMBNAIL, Member, format_size, stack_up
-from napari_deep3d.jobs.models import unique_name
+from napari_deep3d.jobs.models.store import unique_name
 
 NAME, TEST = 0, 1
 ROW_HEIGHT, MAX_ROWS = 52, 4

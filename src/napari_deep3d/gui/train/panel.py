@@ -22,9 +22,9 @@ from napari_deep3d.gui.train.plan import MakePlan, TrainingPlan
 from napari_deep3d.gui.train.preview_panel import PreviewPanel
 from napari_deep3d.gui.train.run import AnyEnd, Train, TrainRequest, conclude, train_and_list
 from napari_deep3d.gui.train.unpaired import UnpairedStacks
-from napari_deep3d.jobs.run_folder import RunInfo, list_unfinished, read_metrics, read_run
-from napari_deep3d.jobs.train import train_model
-from napari_deep3d.jobs.train_plan import plan_training
+from napari_deep3d.jobs.train.plan import plan_training
+from napari_deep3d.jobs.train.run_folder import RunInfo, list_unfinished, read_metrics, read_run
+from napari_deep3d.jobs.train.train import train_model
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -19,9 +19,9 @@ from napari_deep3d.gui.shared import (
     stack_up,
 )
 from napari_deep3d.gui.train.run import TrainRequest
-from napari_deep3d.jobs.models import model_stamp
-from napari_deep3d.jobs.train import SCRATCH
-from napari_deep3d.jobs.train_plan import TrainPlan
+from napari_deep3d.jobs.models.store import model_stamp
+from napari_deep3d.jobs.train.plan import TrainPlan
+from napari_deep3d.jobs.train.train import SCRATCH
 
 MakePlan = Callable[..., TrainPlan]
 """Plans a training; takes what :func:`plan_training` takes."""

@@ -9,10 +9,10 @@ from typing import Literal
 
 from napari_deep3d.core import InputError, Job, Pause, Stop, TrainConfig
 from napari_deep3d.gui.shared import Cancelled, Failed, Member, format_seconds, source_of
-from napari_deep3d.jobs.models import is_listed, keep_model
-from napari_deep3d.jobs.run_folder import MODEL_FILE, read_run
-from napari_deep3d.jobs.train import TrainResult
-from napari_deep3d.jobs.unpaired import UnpairedFolders
+from napari_deep3d.jobs.models.store import is_listed, keep_model
+from napari_deep3d.jobs.train.run_folder import MODEL_FILE, read_run
+from napari_deep3d.jobs.train.train import TrainResult
+from napari_deep3d.jobs.train.unpaired import UnpairedFolders
 
 Ending = Literal["done", "stopped", "early", "failed"]
 Train = Callable[..., Job[TrainResult]]

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QAbstractItemView, QFileDialog, QListWidget, QListWid
 
 from napari_deep3d.gui.shared import RED, Cancelled, Failed, LatestResult, Line, format_size, stack_up
 from napari_deep3d.jobs.pairs import CONFOCAL, WIDEFIELD, PairFacts
-from napari_deep3d.jobs.unpaired import UnpairedFolders, stack_facts
+from napari_deep3d.jobs.train.unpaired import UnpairedFolders, stack_facts
 
 TEXTS = {WIDEFIELD: "Wide-field", CONFOCAL: "Confocal"}
 TIPS = {

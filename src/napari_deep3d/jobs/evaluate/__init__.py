@@ -1,0 +1,1 @@
+"""Evaluating a prediction: measures, figures and the report."""

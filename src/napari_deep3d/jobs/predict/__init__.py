@@ -1,0 +1,1 @@
+"""Predicting: a stack, a file, a folder; here or by the workers of a cluster."""

@@ -1,0 +1,1 @@
+"""Training: from a pairs folder to a run folder with a model."""
