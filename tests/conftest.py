@@ -19,8 +19,7 @@ NO_SCREEN = "no screen: neither a display nor Xvfb with pytest-xvfb"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of the window: all in one process, slow where napari is opened, skipped without a screen; those of a GPU
-    skipped without one.
+    """Tests of the window: slow where napari is opened, skipped without a screen; those of a GPU skipped without one.
 
     Qt would abort the whole run where there is no screen, real or virtual.
     """
@@ -34,10 +33,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     has_screen = sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
-        if NEEDS_SCREEN & fixtures:
-            item.add_marker(pytest.mark.xdist_group("window"))
-            if not has_screen:
-                item.add_marker(pytest.mark.skip(reason=NO_SCREEN))
+        if NEEDS_SCREEN & fixtures and not has_screen:
+            item.add_marker(pytest.mark.skip(reason=NO_SCREEN))
         if "make_napari_viewer" in fixtures:
             item.add_marker(pytest.mark.slow)
 

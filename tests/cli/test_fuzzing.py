@@ -1,6 +1,6 @@
 """Damaged and strange files of every kind, given to the commands: one message, and nothing else happens.
 
-Sixty of them by default; NAPARI_DEEP3D_FUZZ=1000 tries more.
+Forty of them by default; NAPARI_DEEP3D_FUZZ=1000 tries more.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pytest
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")]
 CHECKOUT = Path(__file__).parents[2]
-CASES = int(os.environ.get("NAPARI_DEEP3D_FUZZ", "60"))
+CASES = int(os.environ.get("NAPARI_DEEP3D_FUZZ", "40"))
 
 
 def test_damaged_files(tmp_path: Path) -> None:

@@ -453,26 +453,31 @@ def test_ctrl_c_while_the_speed_is_measured(
 LONGER = setting(iterations="16", checkpoint_every="5", validate_every="4")
 
 
-@pytest.mark.parametrize("step", [3, 9])
-def test_killed_and_resumed_is_an_unbroken_training(run: Run, pairs: Path, tmp_path: Path, step: int) -> None:
+def test_killed_and_resumed_is_an_unbroken_training(run: Run, pairs: Path, tmp_path: Path) -> None:
     """Before the first checkpoint and after it, as a power cut would; bit for bit the same model."""
-    command = [*COMMAND, "train", str(pairs), "-o", str(tmp_path / "run"), *LONGER]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    whole = tmp_path / "whole" / "run"
+    assert run("train", pairs, "-o", whole, *LONGER).code == 0
+    for step in (3, 9):
+        killed = tmp_path / str(step) / "run"
+        kill_at(step, ["train", str(pairs), "-o", str(killed), *LONGER])
+        assert not (killed / "model.safetensors").exists()
+        resumed = run("train", pairs, "-o", killed, "--resume", "--json")
+        assert resumed.code == 0, resumed.err
+        assert resumed.json["complete"] is True
+        assert ("resumed at step" in resumed.err) == (step > 5)
+        for name in ("model.safetensors", "last.safetensors"):
+            assert (killed / name).read_bytes() == (whole / name).read_bytes()
+        rows = [sorted((folder / "metrics.csv").read_text().splitlines()) for folder in (killed, whole)]
+        assert rows[0] == rows[1]
+        assert not [name for name in names(killed) | names(killed / "checkpoints") if ".part-" in name]
+
+
+def kill_at(step: int, words: list[str]) -> None:
+    """Run a command as a program, and kill it once it tells of a step."""
+    with subprocess.Popen([*COMMAND, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if line.startswith(f"step {step}:"):
                 break
         process.kill()
         process.communicate(timeout=60)
-    assert not (tmp_path / "run" / "model.safetensors").exists()
-    resumed = run("train", pairs, "-o", tmp_path / "run", "--resume", "--json")
-    assert resumed.code == 0, resumed.err
-    assert resumed.json["complete"] is True
-    assert ("resumed at step" in resumed.err) == (step > 5)
-    whole = tmp_path / "whole" / "run"
-    assert run("train", pairs, "-o", whole, *LONGER).code == 0
-    for name in ("model.safetensors", "last.safetensors"):
-        assert (tmp_path / "run" / name).read_bytes() == (whole / name).read_bytes()
-    rows = [sorted((folder / "metrics.csv").read_text().splitlines()) for folder in (tmp_path / "run", whole)]
-    assert rows[0] == rows[1]
-    assert not [name for name in names(tmp_path / "run") | names(tmp_path / "run" / "checkpoints") if ".part-" in name]

@@ -76,7 +76,7 @@ print("walked", flush=True)
 def test_a_window_outlives_its_layers(qapp: Any) -> None:
     """In a process of its own: what went wrong here was a segmentation fault of the graphics driver."""
     done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", WALK, "40", "1"], capture_output=True, text=True, timeout=240
+        [sys.executable, "-X", "faulthandler", "-c", WALK, "25", "1"], capture_output=True, text=True, timeout=240
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "walked" in done.stdout

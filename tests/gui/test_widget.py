@@ -41,6 +41,27 @@ def test_the_dock_is_narrow_and_opens_fast(viewer: Any, fake: FakePrediction) ->
     assert widget.tabs.currentIndex() == 0
 
 
+def test_the_window_stays_responsive(dock: Any, viewer: Any, qtbot: Any, stack: Data, fake: FakePrediction) -> None:
+    matrix = np.random.default_rng(0).random((300, 300))
+
+    def work() -> None:
+        end = time.perf_counter() + 0.3
+        while time.perf_counter() < end:
+            matrix @ matrix
+
+    fake.work = work
+    viewer.add_image(stack, **PLACE)
+    ticks: list[float] = []
+    timer = QTimer()
+    timer.timeout.connect(lambda: ticks.append(time.perf_counter()))
+    timer.start(20)
+    dock.predict_panel.run_button.button.click()
+    qtbot.waitUntil(lambda: dock.predict_panel.run_button.button.text() == "Predict confocal")
+    timer.stop()
+    assert len(ticks) > 20
+    assert np.diff(ticks).max() < 0.5
+
+
 @pytest.mark.parametrize("way", ["dock", "viewer"])
 def test_closing_stops_the_job(dock: Any, viewer: Any, qtbot: Any, stack: Data, fake: FakePrediction, way: str) -> None:
     fake.gate = threading.Semaphore(1)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from napari_deep3d.core import BatchRow, Clock, InputError, Job, PredictConfig, Stop, never
+from napari_deep3d.gui.widget import Deep3DWidget
 from napari_deep3d.jobs.predict.folder import PredictedFolder
 from napari_deep3d.jobs.predict.folder_items import Wanted
 from tests.helpers.gui import FakePrediction
@@ -170,8 +171,10 @@ def panels(fake: FakePrediction, batch: FakeBatch) -> dict[str, Any]:
 
 
 def test_in_the_dock_it_needs_no_layer_and_ends_with_the_dock(
-    dock: Any, viewer: Any, qtbot: Any, batch: FakeBatch, tmp_path: Path
+    panels: dict[str, Any], viewer: Any, qtbot: Any, batch: FakeBatch, tmp_path: Path
 ) -> None:
+    dock = Deep3DWidget(viewer, **panels)
+    qtbot.addWidget(dock)
     panel, window = dock.predict_panel, dock.predict_panel.folder.window_
     assert not panel.model.isVisibleTo(panel)
     panel.folder.button.click()

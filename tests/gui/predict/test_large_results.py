@@ -66,12 +66,10 @@ def give_memory(monkeypatch: pytest.MonkeyPatch, available: int) -> None:
 
 
 @pytest.fixture
-def dock(viewer: Any, panels: dict[str, Any], to_file: FakeFilePrediction, monkeypatch: pytest.MonkeyPatch) -> Any:
+def panels(panels: dict[str, Any], to_file: FakeFilePrediction, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     give_memory(monkeypatch, 50_000)
     monkeypatch.setattr(pyramid, "MAX_COARSEST", 16)
-    widget = Deep3DWidget(viewer, **panels | {"predict": partial(panels["predict"], predict_to_file=to_file)})
-    viewer.window.add_dock_widget(widget, name="Deep3D")
-    return widget
+    return panels | {"predict": partial(panels["predict"], predict_to_file=to_file)}
 
 
 @pytest.fixture
@@ -92,8 +90,11 @@ def ended(panel: Any) -> bool:
 
 
 def test_it_grows_in_a_file_and_is_shown(
-    dock: Any, viewer: Any, qtbot: Any, stack: Data, to_file: FakeFilePrediction, fake: FakePrediction, chosen: Any
+    make_napari_viewer: Any, panels: dict[str, Any], qtbot: Any, stack: Data, fake: FakePrediction, chosen: Any
 ) -> None:
+    viewer = make_napari_viewer()
+    dock = Deep3DWidget(viewer, **panels)
+    viewer.window.add_dock_widget(dock, name="Deep3D")
     fake.gate = threading.Semaphore(2)
     source, panel, path = add(viewer, stack), dock.predict_panel, Path(chosen[0])
     qtbot.waitUntil(lambda: "too large for the memory: a file is asked for" in panel.plan_line.text())

@@ -13,7 +13,6 @@ import pytest
 
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.novelty.explain import NEGATIVE, NOISE, Novelty
-from napari_deep3d.gui.widget import Deep3DWidget
 from napari_deep3d.nn.model_file import load_model, save_model
 from tests.helpers.gui import PLACE, SPACING_UM, write_model
 from tests.helpers.novelty import known, widefield
@@ -23,7 +22,7 @@ INVERTED = GOOD.max() - GOOD
 
 
 @pytest.fixture
-def model(tmp_path: Path) -> Path:
+def knowing(tmp_path: Path) -> Path:
     """A very small model that says what it knows."""
     path = write_model(tmp_path / "knows.safetensors", "knows")
     generator, info = load_model(path)
@@ -54,16 +53,14 @@ def answers() -> Answers:
 
 
 @pytest.fixture
-def dock_with_answers(viewer: Any, panels: dict[str, Any], answers: Answers) -> Any:
+def dock_with_answers(open_dock: Any, panels: dict[str, Any], answers: Answers) -> Any:
     """The dock with the answers in place of the comparison."""
-    dock = Deep3DWidget(viewer, predict=partial(panels["predict"], find_novelty=answers))
-    viewer.window.add_dock_widget(dock, name="Deep3D")
-    return dock
+    return open_dock(predict=partial(panels["predict"], find_novelty=answers))
 
 
-def test_it_is_said_before_predicting_and_only_once(dock: Any, viewer: Any, qtbot: Any, model: Path) -> None:
+def test_it_is_said_before_predicting_and_only_once(dock: Any, viewer: Any, qtbot: Any, knowing: Path) -> None:
     panel = dock.predict_panel
-    dock.session.update(model=str(model))
+    dock.session.update(model=str(knowing))
     viewer.add_image(INVERTED, name="brightfield", **PLACE)
     qtbot.waitUntil(lambda: "transmitted light" in panel.novelty.text(), timeout=10_000)
     assert panel.novelty.isVisibleTo(panel)
@@ -72,9 +69,9 @@ def test_it_is_said_before_predicting_and_only_once(dock: Any, viewer: Any, qtbo
     assert "transmitted light" not in panel.notices.text()
 
 
-def test_of_a_stack_like_the_models_nothing_is_said(dock: Any, viewer: Any, qtbot: Any, model: Path) -> None:
+def test_of_a_stack_like_the_models_nothing_is_said(dock: Any, viewer: Any, qtbot: Any, knowing: Path) -> None:
     panel = dock.predict_panel
-    dock.session.update(model=str(model))
+    dock.session.update(model=str(knowing))
     viewer.add_image(INVERTED, name="brightfield", **PLACE)
     qtbot.waitUntil(lambda: panel.novelty.text() != "", timeout=10_000)
     dock.session.choose_layer(viewer.add_image(GOOD, name="fluorescence", **PLACE))
@@ -113,16 +110,16 @@ def test_quick_changes_ask_once(dock_with_answers: Any, viewer: Any, qtbot: Any,
 
 
 def test_a_model_trained_anew_under_its_name_is_asked_again(
-    dock_with_answers: Any, viewer: Any, qtbot: Any, answers: Answers, model: Path
+    dock_with_answers: Any, viewer: Any, qtbot: Any, answers: Answers, knowing: Path
 ) -> None:
-    dock_with_answers.session.update(model=str(model))
+    dock_with_answers.session.update(model=str(knowing))
     viewer.add_image(GOOD, name="cell", **PLACE)
     qtbot.waitUntil(lambda: answers.asked == ["cell"])
     dock_with_answers.predict_panel.refresh_models()
     qtbot.wait(500)
     assert answers.asked == ["cell"]
-    generator, info = load_model(model)
-    save_model(model, generator, info.model_copy(update={"title": "Another training"}))
+    generator, info = load_model(knowing)
+    save_model(knowing, generator, info.model_copy(update={"title": "Another training"}))
     dock_with_answers.predict_panel.refresh_models()
     qtbot.waitUntil(lambda: answers.asked == ["cell", "cell"])
 

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import tifffile
 from numpy.typing import NDArray
-from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QLabel, QSpinBox
 
 from napari_deep3d.core.errors import InputError
@@ -357,27 +356,6 @@ def test_removing_the_result_stops_the_job(
     fake.gate.release()
     wait_end(qtbot, dock.predict_panel)
     assert dock.predict_panel.message.text() == "Stopped: the result layer was removed."
-
-
-def test_the_window_stays_responsive(dock: Any, viewer: Any, qtbot: Any, stack: Data, fake: FakePrediction) -> None:
-    matrix = np.random.default_rng(0).random((300, 300))
-
-    def work() -> None:
-        end = time.perf_counter() + 0.3
-        while time.perf_counter() < end:
-            matrix @ matrix
-
-    fake.work = work
-    viewer.add_image(stack, **PLACE)
-    ticks: list[float] = []
-    timer = QTimer()
-    timer.timeout.connect(lambda: ticks.append(time.perf_counter()))
-    timer.start(20)
-    dock.predict_panel.run_button.button.click()
-    wait_end(qtbot, dock.predict_panel)
-    timer.stop()
-    assert len(ticks) > 20
-    assert np.diff(ticks).max() < 0.5
 
 
 def test_the_box_follows_what_is_opened_or_selected_until_the_user_chooses(dock: Any, viewer: Any, stack: Data) -> None:

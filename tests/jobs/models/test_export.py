@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from benchmarks.common.nucleus_pair import CONFOCAL, INNER, WIDEFIELD, aligned
 from benchmarks.common.real_files import NUCLEUS
@@ -21,38 +20,22 @@ from napari_deep3d.core.events import StoppedError
 from napari_deep3d.io import open_stack
 from napari_deep3d.jobs.models import export as job
 from napari_deep3d.jobs.models.export import ExportedModel
-from napari_deep3d.jobs.models.store import import_model, model_info
-from napari_deep3d.nn.generator import Generator, norms
-from napari_deep3d.nn.model_file import load_model, read_info, save_model
+from napari_deep3d.jobs.models.store import find_model, import_model, model_info
+from napari_deep3d.nn.model_file import load_model
 
 Make = Callable[..., Path]
 NEEDED = 'needs pip install "napari-deep3d[export]"'
-grouped = pytest.mark.xdist_group("export")
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bundled model's header with a network of two channels, not trained: the bundled one itself takes half a
-    minute, and ``python -m benchmarks.prediction.exported`` does it."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        network = Generator(2)
-    info = model_info("generalist").model_copy(update={"name": "small", "width": 2})
-    return save_model(tmp_path_factory.mktemp("model") / "small.safetensors", network, info)
-
-
-@pytest.fixture(scope="module")
-def exported(model: Path) -> ExportedModel:
-    """That model as ONNX; torch's exporter takes some seconds."""
+def exported(tmp_path_factory: pytest.TempPathFactory) -> ExportedModel:
+    """The bundled model as ONNX; torch's exporter takes some seconds."""
     for name in ("onnx", "onnxruntime", "onnxscript"):
         pytest.importorskip(name, reason=NEEDED)
-    output = model.parent / "exported" / "model.onnx"
-    output.parent.mkdir()
-    return export_model(str(model), output)
+    return export_model("generalist", tmp_path_factory.mktemp("exported") / "model.onnx")
 
 
 @pytest.mark.slow
-@grouped
 def test_onnxruntime_computes_what_torch_does(exported: ExportedModel) -> None:
     assert exported.file_format == "onnx"
     assert exported.largest_difference is not None
@@ -61,12 +44,12 @@ def test_onnxruntime_computes_what_torch_does(exported: ExportedModel) -> None:
 
 
 @pytest.mark.slow
-@grouped
-def test_sizes_are_free_in_multiples(exported: ExportedModel, model: Path) -> None:
+def test_sizes_are_free_in_multiples(exported: ExportedModel) -> None:
     import onnxruntime
+    import torch
 
     session = onnxruntime.InferenceSession(exported.output)
-    generator, _ = load_model(model)
+    generator, _ = load_model(find_model("generalist"))
     rng = np.random.default_rng(0)
     for shape in ((1, 1, 4, 16, 16), (2, 1, 8, 48, 32)):
         stack = rng.random(shape, dtype=np.float32)
@@ -78,28 +61,24 @@ def test_sizes_are_free_in_multiples(exported: ExportedModel, model: Path) -> No
 
 
 @pytest.mark.slow
-@grouped
 def test_file_says_how_to_use_it_and_not_where_it_was_made(exported: ExportedModel) -> None:
     import onnx
 
-    loaded = onnx.load(exported.output)
+    model = onnx.load(exported.output)
     z, y, x = model_info("generalist").halo
     for words in ("percentiles 0.1 and 99.9", "multiples of 4, 16, 16", f"{z} x {y} x {x} voxels"):
-        assert words in loaded.doc_string
+        assert words in model.doc_string
     written = exported.output.read_bytes()
     for folder in (Path.home(), Path(job.__file__).parent, Path(sys.prefix)):
         assert str(folder).encode() not in written
 
 
 @pytest.mark.slow
-@grouped
-def test_way_back_is_the_same_model(
-    exported: ExportedModel, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_way_back_is_the_same_model(exported: ExportedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NAPARI_DEEP3D_MODELS", str(tmp_path))
     entry = import_model(exported.output)
-    assert (entry.name, entry.path) == ("small", tmp_path / "small.safetensors")
-    (before, said), (after, says) = load_model(model), load_model(entry.path)
+    assert (entry.name, entry.path) == ("generalist", tmp_path / "generalist.safetensors")
+    (before, said), (after, says) = load_model(find_model("generalist")), load_model(entry.path)
     assert says == said
     weights = before.state_dict()
     assert all(bool((value == weights[name]).all()) for name, value in after.state_dict().items())
@@ -108,15 +87,14 @@ def test_way_back_is_the_same_model(
 
 
 @pytest.mark.slow
-@grouped
 @pytest.mark.skipif(not NUCLEUS.exists(), reason="needs ../shared/data")
-def test_real_nucleus_has_the_same_score_in_onnxruntime(exported: ExportedModel, model: Path) -> None:
+def test_real_nucleus_has_the_same_score_in_onnxruntime(exported: ExportedModel) -> None:
     file = open_stack(NUCLEUS)
     confocal, widefield = (
         np.asarray(file.volume(channel).data[:, :, :], dtype=np.float32) for channel in (CONFOCAL, WIDEFIELD)
     )
     spacing = file.volume(WIDEFIELD).require_spacing_um()
-    own = predict(widefield, spacing_um=spacing, model=str(model), device="cpu", precision="float32").data
+    own = predict(widefield, spacing_um=spacing, device="cpu", precision="float32").data
     truth = scaled(confocal[INNER])
     first, second = (
         score(scaled(aligned(stack)), truth) for stack in (own, as_the_card_says(exported.output, widefield))
@@ -179,6 +157,11 @@ def no_libraries_needed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("no_libraries_needed")
 def test_model_that_sees_a_plane_is_not_for_other_programs(make_model: Make, tmp_path: Path) -> None:
+    import torch
+
+    from napari_deep3d.nn.generator import Generator
+    from napari_deep3d.nn.model_file import read_info, save_model
+
     torch.manual_seed(0)
     info = read_info(make_model()).model_copy(update={"network_input": "plane", "dimensions": 2})
     model = save_model(tmp_path / "plane.safetensors", Generator(2, 2, 2), info)
@@ -218,6 +201,10 @@ def test_tiles_of_a_network_that_forgets_its_norms_change_nothing(
     make_model: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The measure is of the norms' statistics alone: where every layer's gain is zero there is nothing to differ."""
+    import torch
+
+    from napari_deep3d.nn.generator import norms
+
     sample = job._bundled_stack()[:12, :64, 32:96]
     monkeypatch.setattr(job, "_bundled_stack", lambda: sample)
     generator, info = load_model(make_model())

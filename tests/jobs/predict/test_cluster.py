@@ -22,7 +22,7 @@ from napari_deep3d.jobs.predict.file import About, FilePrediction, predict_file,
 from napari_deep3d.jobs.predict.predict import predict_volume
 
 distributed = pytest.importorskip("distributed")
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cluster")]
+pytestmark = pytest.mark.slow
 
 SPACING_UM = (0.5, 0.2, 0.2)
 SHAPE = (8, 96, 600)
