@@ -29,7 +29,7 @@ from napari_deep3d import predict, simulate
 from napari_deep3d.core import Box, FloatArray, Shape, Spacing, Stack, find_no_data, shape_of
 from napari_deep3d.data import THICK_CONFOCAL, THICK_WIDEFIELD
 from napari_deep3d.io import open_stack
-from napari_deep3d.jobs.predict import network_input as predict_input
+from napari_deep3d.jobs.predict import network_input
 
 Mask = NDArray[np.bool_]
 SAMPLES = ("thick", "nucleus", "simulated")
@@ -118,7 +118,7 @@ def compare(sample: Sample) -> Iterator[Row]:
         near = _near(image)[inner]
         row["untouched"] = _correlation(untouched[~blank], sample.confocal[~blank])
         for when, find in (("before", _nothing_found), ("after", find_no_data)):
-            with mock.patch.object(predict_input, "find_no_data", find):
+            with mock.patch.object(network_input, "find_no_data", find):
                 predicted = predict(stack, spacing_um=sample.spacing_um, device="cpu").data[inner]
             difference = (predicted - untouched)[near].astype(np.float64)
             row[when] = _correlation(predicted[~blank], sample.confocal[~blank])

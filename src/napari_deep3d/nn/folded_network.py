@@ -225,7 +225,7 @@ class FoldedNetwork:
         # A stack measured whole is predicted already.
         self._known = (pieces[0], _to_array(prediction)) if len(pieces) == 1 else None
         self._statistics = statistics
-        self.generator = _moved(fold_norms(generator, statistics), device, dtype)
+        self.generator = _move(fold_norms(generator, statistics), device, dtype)
 
     @property
     def measured(self) -> Measured:
@@ -242,7 +242,7 @@ class FoldedNetwork:
         network.device, network.dtype, network.stop = device, dtype, never
         network._known = measured.known
         network._statistics = [(torch.from_numpy(mean), torch.from_numpy(var)) for mean, var in measured.statistics]
-        network.generator = _moved(fold_norms(generator, network._statistics), device, dtype)
+        network.generator = _move(fold_norms(generator, network._statistics), device, dtype)
         return network
 
     def with_generator(self, generator: Generator) -> FoldedNetwork:
@@ -337,11 +337,11 @@ def fewer_pieces(pieces: list[NDArray[T]]) -> list[NDArray[T]]:
 
 def on_device(generator: Generator, device: torch.device, dtype: torch.dtype) -> Generator:
     """A copy on a device, channels last, all but the last layer in a number format."""
-    return _moved(copy.deepcopy(generator), device, dtype)
+    return _move(copy.deepcopy(generator), device, dtype)
 
 
-def _moved(generator: Generator, device: torch.device, dtype: torch.dtype) -> Generator:
-    """The generator itself, as :func:`on_device` says."""
+def _move(generator: Generator, device: torch.device, dtype: torch.dtype) -> Generator:
+    """As :func:`on_device`, but the generator itself, not a copy."""
     ready = generator.to(device, dtype).eval()
     ready.head.float()
     return ready.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload,no-any-return]

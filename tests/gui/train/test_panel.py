@@ -18,7 +18,7 @@ from napari_deep3d.core.events import Progress, StoppedError
 from napari_deep3d.gui.shared.training_pairs import pair_name
 from napari_deep3d.gui.widget import MIN_WIDTH
 from napari_deep3d.io import write_stack
-from napari_deep3d.jobs.models import store as models
+from napari_deep3d.jobs.models import store
 from napari_deep3d.jobs.models.store import list_models, model_info, unique_name, user_folder
 from napari_deep3d.jobs.train.run_folder import runs_folder, write_run
 from tests.helpers.gui import PLACE, SPACING_UM, FakeTraining, texture_pair, write_model
@@ -357,7 +357,7 @@ def test_a_model_that_cannot_be_listed_is_not_lost(
     def refuse(*_: Any, **__: Any) -> Any:
         raise InputError("cannot write there")
 
-    monkeypatch.setattr(models, "import_model", refuse)
+    monkeypatch.setattr(store, "import_model", refuse)
     start(qtbot, ready, training)
     assert f"The model is in {runs_folder() / 'my model' / 'model.safetensors'}, but not" in ready.message.text()
     assert not ready.predict_button.isVisibleTo(ready)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from napari_deep3d.core.errors import InputError
-from napari_deep3d.jobs.models import store as models
+from napari_deep3d.jobs.models import store
 from napari_deep3d.jobs.models.store import (
     copy_model,
     find_model,
@@ -31,7 +31,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path
     """An empty folder of bundled models, and a user's that does not exist yet."""
     bundled, mine = tmp_path / "bundled", tmp_path / "mine"
     bundled.mkdir()
-    monkeypatch.setattr(models, "MODELS", bundled)
+    monkeypatch.setattr(store, "MODELS", bundled)
     monkeypatch.setenv("NAPARI_DEEP3D_MODELS", str(mine))
     return bundled, mine
 

@@ -16,7 +16,7 @@ import pytest
 
 from napari_deep3d.core import BoxWritten, Event, InputError, Notice, PredictConfig, Volume, drain
 from napari_deep3d.io import open_stack, write_stack
-from napari_deep3d.jobs.predict import cluster_workers as predict_cluster_workers
+from napari_deep3d.jobs.predict import cluster_workers
 from napari_deep3d.jobs.predict.cluster_tasks import Lease, introduce
 from napari_deep3d.jobs.predict.file import About, FilePrediction, predict_file, predict_to_file
 from napari_deep3d.jobs.predict.predict import predict_volume
@@ -195,7 +195,7 @@ def test_a_worker_that_does_not_see_the_files(tmp_path: Path) -> None:
 
 
 def test_no_scheduler(stack: Path, output: Path, config: PredictConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predict_cluster_workers, "CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(cluster_workers, "CONNECT_SECONDS", 0.3)
     with pytest.raises(InputError, match=r"no scheduler answers at tcp://127.0.0.1:9 .*dask scheduler"):
         run(stack, output, config.changed(scheduler=NOBODY), print)
     assert kept(output) == []
@@ -244,14 +244,14 @@ def test_workers_lost_a_stop_and_a_lost_scheduler(
     # 2. The scheduler forgets a tile; it is handed in again.
     forgotten: list[str] = []
 
-    def forgets(workers: Any, future: Any, result: Any = predict_cluster_workers.Workers._result) -> Any:
+    def forgets(workers: Any, future: Any, result: Any = cluster_workers.Workers._result) -> Any:
         if future.key.startswith("predict_tiles") and not forgotten:
             forgotten.append(future.key)
             future.cancel()
         return result(workers, future)
 
     with monkeypatch.context() as patched:
-        patched.setattr(predict_cluster_workers.Workers, "_result", forgets)
+        patched.setattr(cluster_workers.Workers, "_result", forgets)
         again = output.with_name("again.ome.zarr")
         assert run(stack, again, on_cluster, events.append).prediction.complete
     assert forgotten

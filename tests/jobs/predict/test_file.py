@@ -14,7 +14,7 @@ from napari_deep3d.core.config import PredictConfig
 from napari_deep3d.core.errors import InputError
 from napari_deep3d.core.events import StoppedError, TileDone, drain
 from napari_deep3d.io import open_stack, write_stack
-from napari_deep3d.jobs.predict import network_input as predict_input
+from napari_deep3d.jobs.predict import network_input
 from napari_deep3d.jobs.predict.file import predict_file
 from napari_deep3d.jobs.predict.predict import predict_volume
 from napari_deep3d.jobs.predict.unfinished import incomplete_path
@@ -118,8 +118,8 @@ def test_every_time_point_is_prepared_once(
     series: Path, config: PredictConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured: list[tuple[int, ...]] = []
-    find = predict_input.find_no_data
-    monkeypatch.setattr(predict_input, "find_no_data", lambda *of: measured.append(of[0].shape) or find(*of))
+    find = network_input.find_no_data
+    monkeypatch.setattr(network_input, "find_no_data", lambda *of: measured.append(of[0].shape) or find(*of))
     drain(predict_file(series, tmp_path / "out.ome.tif", config, time="all"))
     assert measured == [SHAPE] * 2
 

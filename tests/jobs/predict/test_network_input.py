@@ -11,7 +11,7 @@ import pytest
 from napari_deep3d.core.config import PredictConfig
 from napari_deep3d.core.events import drain
 from napari_deep3d.core.volume import LazyStack, Volume
-from napari_deep3d.jobs.predict import network_input as predict_input
+from napari_deep3d.jobs.predict import network_input
 from napari_deep3d.jobs.predict.network_input import prepare
 from napari_deep3d.jobs.predict.predict import Output, predict
 from tests.helpers.novelty import SPACING, known, widefield
@@ -73,7 +73,7 @@ def test_each_voxel_is_read_once_before_the_networks_own_readings(
 def test_of_a_large_stack_a_part_is_read_once_more(model: Path, dtype: type, monkeypatch: pytest.MonkeyPatch) -> None:
     data = widefield(5000, (16, 200, 64)).astype(dtype)  # wider than the part that is compared
     at_once = prepare(Volume(data, SPACING), settings(model))
-    monkeypatch.setattr(predict_input, "MAX_HELD_VOXELS", 1000)
+    monkeypatch.setattr(network_input, "MAX_HELD_VOXELS", 1000)
     stack = Counted(data)
     prepared = prepare(Volume(stack, SPACING), settings(model))
     assert stack.readings.max() <= 2
@@ -95,7 +95,7 @@ def test_what_was_found_is_told(model: Path) -> None:
 
 
 def test_stop_ends_the_reading_within_a_plane(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predict_input, "MAX_HELD_VOXELS", 1000)
+    monkeypatch.setattr(network_input, "MAX_HELD_VOXELS", 1000)
     stack = Counted(widefield(5000, SHAPE).astype(np.uint16))
 
     def stop() -> bool:

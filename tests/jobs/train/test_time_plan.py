@@ -11,7 +11,7 @@ import pytest
 from napari_deep3d.core import Event, InputError, Metrics, Notice, StoppedError, TrainConfig, drain
 from napari_deep3d.core import events as core_events
 from napari_deep3d.jobs.pairs import PairsFolder, prepare_pairs
-from napari_deep3d.jobs.train import time_plan as train_time
+from napari_deep3d.jobs.train import time_plan
 from napari_deep3d.jobs.train.run_folder import read_run
 from napari_deep3d.jobs.train.time_plan import GRACE_SECONDS, TimePlan, fit_to_time, reading_is_over, time_limit
 from napari_deep3d.jobs.train.train import train_model
@@ -42,7 +42,7 @@ class Time:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Time:
     clock = Time()
-    for module in (core_events, train_time):
+    for module in (core_events, time_plan):
         monkeypatch.setattr(module.time, "perf_counter", clock.perf_counter)
     return clock
 
